@@ -1,0 +1,188 @@
+# sluice: one Makefile, no recursion. `make help` lists what it can do.
+#
+# A layer is a folder and a static library; a program links only the layers
+# below it, so a wrong include direction fails the build (and `make tidy`
+# names it). Sources are found by folder: adding a file needs no edit here.
+
+VERSION  := 0.1.0
+BUILD    ?= build
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+V        ?= 0
+# DEV=1: warnings are errors. SAN=address,undefined: sanitizers.
+DEV      ?= 0
+SAN      ?=
+
+Q := $(if $(filter 0,$(V)),@,)
+say = $(if $(filter 0,$(V)),@printf '  %-6s %s\n' '$(1)' '$(2)',)
+
+PKG_CONFIG ?= pkg-config
+# msgpack-c is called `msgpack` up to 5.x and `msgpack-c` from 6.0 on.
+MSGPACK_PC := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
+
+pc_cflags = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
+pc_libs   = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
+
+PC_PROTO   := $(MSGPACK_PC)
+PC_SHELL   := libzmq libczmq libsystemd $(PC_PROTO)
+PC_RUNTIME := libzmq libuv libcurl jansson $(PC_PROTO)
+PC_RETRIEVER := sqlite3 zlib libxml-2.0
+PC_TOOL      := libxml-2.0
+
+OPT      ?= -O2
+CFLAGS   ?= $(OPT) -g
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+            -Wpointer-arith -Wvla -Wno-unused-parameter
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fno-strict-aliasing -fPIC -fvisibility=hidden \
+             -DSLUICE_VERSION='"$(VERSION)"' $(WARNINGS) $(CFLAGS) \
+             $(if $(filter 1,$(DEV)),-Werror) \
+             $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+ALL_LDFLAGS = $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
+
+# ---------------------------------------------------------------- layers
+
+# json.c bridges MessagePack and JSON; the one file of common/ that needs them.
+SRC_common  := $(sort $(filter-out common/json.c,$(wildcard common/*.c)))
+SRC_json    := common/json.c
+SRC_proto   := $(sort $(wildcard proto/*.c))
+SRC_core    := $(sort $(wildcard broker/core/*.c))
+SRC_shell   := $(sort $(filter-out broker/shell/main.c,$(wildcard broker/shell/*.c)))
+SRC_sluice  := $(sort $(wildcard agents/runtime/*.c))
+SRC_retriever := $(sort $(wildcard agents/retriever/*.c))
+SRC_tool      := $(sort $(wildcard agents/tool/*.c))
+SRC_analysis  := $(sort $(wildcard agents/analysis/*.c))
+SRC_research  := $(sort $(wildcard agents/research/*.c))
+SRC_cli       := $(sort $(wildcard cli/*.c))
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+lib = $(BUILD)/lib/lib$(1).a
+
+LAYERS := common json proto core shell sluice
+# An agent's program is its folder; everything but main.c is also a library,
+# so that its unit tests link what they test.
+AGENTS := retriever tool analysis research
+
+PROGRAMS := sluice-broker sluice $(addprefix sluice-,$(AGENTS)) sluice-bench-proxy
+BINARIES := $(addprefix $(BUILD)/bin/,$(PROGRAMS))
+
+.DEFAULT_GOAL := all
+.PHONY: all
+all: $(BINARIES) ## build every program into build/bin
+
+define layer_rule
+$(call lib,$(1)): $(call obj,$(SRC_$(1)))
+endef
+$(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
+
+define agent_rule
+$(call lib,$(1)): $(call obj,$(filter-out agents/$(1)/main.c,$(SRC_$(1))))
+$(BUILD)/bin/sluice-$(1): $(call obj,agents/$(1)/main.c) $(call lib,$(1)) $(LIBS_RUNTIME)
+endef
+
+LIBS_RUNTIME := $(foreach l,sluice json proto common,$(call lib,$(l)))
+LIBS_BROKER  := $(foreach l,shell core proto common,$(call lib,$(l)))
+LIBS_CORE    := $(foreach l,core proto common,$(call lib,$(l)))
+$(foreach a,$(AGENTS),$(eval $(call agent_rule,$(a))))
+
+$(BUILD)/lib/lib%.a:
+	$(call say,AR,$@)
+	@mkdir -p $(@D) && rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+# A program names its libraries as LINK; objects and archives come from its rule.
+$(BUILD)/bin/sluice-broker: LINK = $(call pc_libs,$(PC_SHELL))
+$(BUILD)/bin/sluice-broker: $(call obj,broker/shell/main.c) $(LIBS_BROKER)
+$(BUILD)/bin/sluice: LINK = $(call pc_libs,$(PC_RUNTIME)) -lm
+$(BUILD)/bin/sluice: $(call obj,$(SRC_cli)) $(LIBS_RUNTIME)
+$(BUILD)/bin/sluice-retriever: LINK = $(call pc_libs,$(PC_RETRIEVER) $(PC_RUNTIME)) -lm
+$(BUILD)/bin/sluice-tool: LINK = $(call pc_libs,$(PC_TOOL) $(PC_RUNTIME)) -lm
+$(BUILD)/bin/sluice-analysis $(BUILD)/bin/sluice-research: LINK = $(call pc_libs,$(PC_RUNTIME)) -lm
+$(BUILD)/bin/sluice-bench-proxy: LINK = $(call pc_libs,libzmq)
+$(BUILD)/bin/sluice-bench-proxy: $(call obj,tests/bench/proxy.c)
+
+$(BINARIES):
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LINK) -lpthread
+
+INCLUDES := $(call pc_cflags,libzmq libczmq libuv libcurl jansson sqlite3 libxml-2.0 $(MSGPACK_PC))
+
+$(BUILD)/obj/%.o: %.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(INCLUDES) -MMD -MP -c -o $@ $<
+
+# ----------------------------------------------------------------- tests
+
+# unit and spec tests of the core link the core alone: neither zmq, nor
+# sqlite, nor msgpack is on the command line. A test says what more it needs
+# in a line `/* links: NAME... */`, NAME being a library of this file.
+TESTS_UNIT := $(sort $(wildcard tests/unit/test_*.c))
+TESTS_SPEC := $(sort $(wildcard tests/spec/test_*.c))
+TEST_BINS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS_UNIT) $(TESTS_SPEC))
+TEST_LIB   := $(sort $(wildcard tests/lib/*.c))
+
+# codec: the core tests do not get it. runtime: the whole agent side.
+LINK_core      := $(LIBS_CORE)
+LINK_codec     := $(foreach l,proto common,$(call lib,$(l)))
+LINK_json      := $(foreach l,json proto common,$(call lib,$(l))) $(call pc_libs,$(MSGPACK_PC) jansson)
+LINK_shell     := $(LIBS_BROKER) $(call pc_libs,$(PC_SHELL))
+LINK_runtime   := $(LIBS_RUNTIME) $(call pc_libs,$(PC_RUNTIME))
+LINK_retriever := $(call lib,retriever) $(LINK_runtime) $(call pc_libs,$(PC_RETRIEVER))
+LINK_tool      := $(call lib,tool) $(LINK_runtime) $(call pc_libs,$(PC_TOOL))
+LINK_analysis  := $(call lib,analysis) $(LINK_runtime)
+LINK_research  := $(call lib,research) $(LINK_runtime)
+# $(1): source. Default for unit and spec: the core.
+test_links = $(or $(shell sed -n 's,^/\* links: \(.*\) \*/$$,\1,p' $(1)),core)
+
+define test_rule
+$(BUILD)/tests/$(1): TEST_LINK = $(foreach n,$(call test_links,tests/$(1).c),$(LINK_$(n)))
+$(BUILD)/tests/$(1): $(call obj,tests/$(1).c $(TEST_LIB)) \
+  $(filter %.a,$(foreach n,$(call test_links,tests/$(1).c),$(LINK_$(n))))
+	$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(TEST_LINK) $(call pc_libs,cmocka) -lm -lpthread
+endef
+$(foreach t,$(patsubst tests/%.c,%,$(TESTS_UNIT) $(TESTS_SPEC)),$(eval $(call test_rule,$(t))))
+
+.PHONY: deps test check tidy bench demo install clean help tests-build
+deps:
+	@deploy/deps.sh --check build || deploy/deps.sh build
+
+tests-build: $(TEST_BINS) all
+
+test: ## install what is missing, build, run every test
+	@deploy/deps.sh --check test || deploy/deps.sh test
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) tests-build
+	$(Q)BUILD=$(BUILD) tests/run unit spec tidy system
+
+check: ## unit and spec tests under address and undefined sanitizers: the inner loop
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan DEV=1 SAN=address,undefined OPT=-O1 \
+	    $(patsubst $(BUILD)/%,$(BUILD)/asan/%,$(TEST_BINS))
+	$(Q)BUILD=$(BUILD)/asan tests/run unit spec
+
+check-system: ## the system tests with every program under the sanitizers
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan DEV=1 SAN=address,undefined OPT=-O1 tests-build
+	$(Q)BUILD=$(BUILD)/asan SLUICE_SLOW=4 tests/run unit spec system
+
+tidy: ## check the layers, the headers and the forbidden calls
+	$(Q)tests/tidy/tidy
+
+bench: all ## echo, gather and the zmq_proxy floor in one run, with ratios
+	$(Q)BUILD=$(BUILD) tests/bench/run
+
+demo: ## install what is missing, build, and let a cluster answer three questions
+	@deploy/deps.sh --check build || deploy/deps.sh build
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)BUILD=$(BUILD) deploy/demo.sh
+
+install: all ## install programs, libsluice, sluice.h and sluice.pc under PREFIX
+	$(Q)BUILD=$(BUILD) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) VERSION=$(VERSION) deploy/install.sh
+
+clean: ## remove what was built
+	$(Q)rm -rf $(BUILD)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,311 @@
+/* sluice.h: libsluice, the C runtime of a sluice peer.
+ *
+ * A `struct sluice` is one peer: one connection to a broker, one event loop,
+ * the services it offers and the tasks it has submitted. It connects,
+ * reconnects, offers again and resubmits by itself; a submitted task always
+ * ends in exactly one outcome, however often the connection or the broker
+ * went away meanwhile.
+ *
+ * Threads: everything about one struct sluice is called from the thread that
+ * runs it, but for sluice_stop, which is safe from any thread and from a
+ * signal handler. Two structs in two threads share nothing.
+ *
+ * Fibers: functions marked SUSPENDS may let other handlers run before they
+ * return. They work inside an async handler, a function given to
+ * sluice_spawn, or the main function of sluice_run; anywhere else (a sync
+ * handler, a callback) they abort with a message, for that is a bug.
+ *
+ * Payloads are bytes; by convention one MessagePack value (a map at the top).
+ * The *_json functions convert to and from jansson values.
+ *
+ * Errors: functions return 0 or a negative errno unless said otherwise. */
+#ifndef SLUICE_H
+#define SLUICE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SLUICE_API __attribute__((visibility("default")))
+
+struct sluice;
+struct sluice_task;   /* a task in a handler's hands */
+struct sluice_future; /* the outcome of a submitted task, to come */
+struct sluice_scope;
+
+struct sluice_bytes {
+    const void *data;
+    size_t size;
+};
+
+#define SLUICE_ID_TEXT_SIZE 37
+struct sluice_id {
+    uint8_t bytes[16];
+};
+SLUICE_API void sluice_id_format(const struct sluice_id *id, char text[SLUICE_ID_TEXT_SIZE]);
+SLUICE_API bool sluice_id_parse(const char *text, struct sluice_id *id);
+SLUICE_API struct sluice_id sluice_id_new(void); /* a UUIDv7 */
+
+/* ---- the peer ------------------------------------------------------------ */
+
+struct sluice_options {
+    const char *broker;     /* endpoint; NULL: $SLUICE_BROKER, else tcp://127.0.0.1:5570 */
+    const char *name;       /* shown in lists and timelines; NULL: program and pid */
+    uint64_t connect_ms;    /* 0: try for ever; else sluice_run fails with -ETIMEDOUT when
+                               no broker has answered for so long at the start */
+    size_t handlers_max;    /* fibers at once; 0: 10,000. Beyond it no credit is given back */
+    size_t stack_bytes;     /* of a fiber; 0: 256 KiB (touched pages are what counts) */
+    uint64_t drain_ms;      /* longest wait for running handlers after sluice_stop; 0: 10 s */
+    bool quiet;             /* log warnings and errors only */
+    bool log_debug;         /* log every transition */
+};
+
+/* NULL: no memory, or a bad endpoint (errno EINVAL). Strings are copied. */
+SLUICE_API struct sluice *sluice_new(const struct sluice_options *options);
+SLUICE_API void sluice_free(struct sluice *sluice); /* accepts NULL; not while running */
+
+typedef int sluice_main_fn(struct sluice *sluice, void *arg);
+
+/* Runs the loop in this thread. With `main_fn`: runs it on a fiber once connected
+ * (or at once if connect_ms is 0), and returns what it returned. Without:
+ * serves until sluice_stop, then withdraws, waits for running handlers up to
+ * drain_ms, says BYE, returns 0. -ETIMEDOUT: no broker (see connect_ms). */
+SLUICE_API int sluice_run(struct sluice *sluice, sluice_main_fn *main_fn, void *arg);
+
+/* Begins a graceful drain; sluice_run returns when it is done. A second call
+ * ends it at once. Any thread, signal handlers too. */
+SLUICE_API void sluice_stop(struct sluice *sluice);
+
+/* Calls sluice_stop on SIGINT and SIGTERM. */
+SLUICE_API int sluice_stop_on_signals(struct sluice *sluice);
+
+SLUICE_API uv_loop_t *sluice_loop(struct sluice *sluice); /* to add handles of your own */
+SLUICE_API bool sluice_connected(const struct sluice *sluice);
+SLUICE_API uint64_t sluice_now_ms(const struct sluice *sluice); /* monotonic, of the loop */
+SLUICE_API const char *sluice_endpoint(const struct sluice *sluice);
+
+/* One line to the log: event id, then key=value as in printf. */
+SLUICE_API void sluice_log(struct sluice *sluice, const char *event, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- serving ------------------------------------------------------------- */
+
+/* Ends the task with sluice_done* or sluice_fail* exactly once before it
+ * returns; returning without is a failure `no_answer`. */
+typedef void sluice_handler_fn(struct sluice_task *task, void *arg);
+
+struct sluice_service {
+    const char *name;
+    sluice_handler_fn *handler;
+    void *arg;
+    bool sync;            /* runs inline on the loop, may not SUSPEND; for quick functions */
+    unsigned credit;      /* tasks at once; 0: 16 (sync: 256) */
+    const char *schema;   /* JSON Schema of the payload, checked before the handler runs
+                             (subset: docs/agents.md); NULL: none */
+    const char *about;    /* a sentence or two for people and models; NULL: none */
+    const char *version;  /* NULL: none */
+    uint64_t max_tasks;   /* queue bound at the broker; 0: its default */
+    uint64_t max_bytes;
+    uint64_t lease_ms;    /* 0: none */
+    unsigned attempts;    /* 0: the broker's default */
+};
+
+/* Offers a service, now or as soon as connected. Strings are copied.
+ * -EEXIST: already served; -EINVAL: bad name or schema (logged with the place). */
+SLUICE_API int sluice_serve(struct sluice *sluice, const struct sluice_service *service);
+SLUICE_API int sluice_withdraw(struct sluice *sluice, const char *name); /* -ENOENT */
+
+/* Middleware: `before` runs ahead of every handler, in order of registration; one
+ * that ends the task stops it there. `after` runs once the task has ended, in
+ * reverse order. Either may be NULL. They may SUSPEND only around async handlers. */
+struct sluice_middleware {
+    void (*before)(struct sluice_task *task, void *arg);
+    void (*after)(struct sluice_task *task, void *arg);
+    void *arg;
+};
+SLUICE_API int sluice_use(struct sluice *sluice, const struct sluice_middleware *middleware);
+
+SLUICE_API struct sluice *sluice_task_peer(const struct sluice_task *task);
+SLUICE_API const struct sluice_id *sluice_task_id(const struct sluice_task *task);
+SLUICE_API const char *sluice_task_service(const struct sluice_task *task);
+SLUICE_API const char *sluice_task_submitter(const struct sluice_task *task);
+SLUICE_API unsigned sluice_task_attempt(const struct sluice_task *task);
+SLUICE_API struct sluice_bytes sluice_task_payload(const struct sluice_task *task);
+/* The payload as JSON, decoded once, borrowed from the task. NULL: not a MessagePack value. */
+SLUICE_API json_t *sluice_task_args(struct sluice_task *task);
+/* Milliseconds until the deadline; UINT64_MAX: none; 0: passed. */
+SLUICE_API uint64_t sluice_task_left_ms(const struct sluice_task *task);
+/* True once the broker has asked to stop, or the task is lost. SUSPENDing calls of its
+ * handler then return SLUICE_CANCELLED or -ECANCELED at once. */
+SLUICE_API bool sluice_task_cancelled(const struct sluice_task *task);
+SLUICE_API bool sluice_task_ended(const struct sluice_task *task);
+
+SLUICE_API void sluice_done(struct sluice_task *task, struct sluice_bytes payload); /* copied */
+SLUICE_API void sluice_done_json(struct sluice_task *task, json_t *value); /* steals value */
+
+struct sluice_error {
+    const char *code;        /* a broker's code, or the application's own */
+    const char *message;
+    bool retryable;
+    uint64_t retry_after_ms; /* 0: none */
+};
+SLUICE_API void sluice_fail(struct sluice_task *task, const struct sluice_error *error);
+SLUICE_API void sluice_failf(struct sluice_task *task, const char *code, const char *format, ...)
+    __attribute__((format(printf, 3, 4))); /* not retryable */
+/* Tells the submitter how far it is (NULL: nothing to tell); renews the lease. Steals `value`. */
+SLUICE_API void sluice_progress_json(struct sluice_task *task, json_t *value);
+
+/* ---- submitting ---------------------------------------------------------- */
+
+enum sluice_outcome {
+    SLUICE_PENDING = -1, /* not ended (yet) */
+    SLUICE_DONE = 0,
+    SLUICE_FAILED = 1,
+    SLUICE_CANCELLED = 2,
+    SLUICE_EXPIRED = 3,
+    SLUICE_REFUSED = 4,
+};
+SLUICE_API const char *sluice_outcome_name(enum sluice_outcome outcome);
+
+/* All 0: the defaults. */
+struct sluice_submit_options {
+    uint64_t deadline_ms;
+    uint64_t queue_ttl_ms;
+    uint64_t lease_ms;
+    unsigned attempts;
+    bool held;          /* its outcome comes with a sluice_join, not by itself */
+    bool no_wait;       /* refused when the queue is full, instead of waiting for room */
+    bool wait_absent;   /* wait for somebody to offer an unknown service */
+    bool no_parent;     /* inside a handler: not a child of its task */
+    void (*on_progress)(struct sluice_future *future, json_t *value, void *arg); /* value borrowed */
+    void (*on_started)(struct sluice_future *future, const char *worker, void *arg);
+    void *arg;          /* for the two above */
+    const struct sluice_id *id; /* NULL: a new one */
+};
+
+/* Submits a task; returns its future at once (outside the window, after waiting for
+ * room: SUSPENDS; where that is not possible the task waits in the peer). Inside a handler the
+ * task becomes a child of the handler's task: it inherits deadline and
+ * cancel. NULL: no memory. `options` may be NULL. The payload is copied. */
+SLUICE_API struct sluice_future *sluice_submit(struct sluice *sluice, const char *service,
+                                               struct sluice_bytes payload,
+                                               const struct sluice_submit_options *options);
+SLUICE_API struct sluice_future *sluice_submit_json(struct sluice *sluice, const char *service,
+                                                    json_t *value, /* stolen; NULL: empty map */
+                                                    const struct sluice_submit_options *options);
+
+enum sluice_join_policy { SLUICE_JOIN_ALL = 1, SLUICE_JOIN_SETTLED = 2 };
+
+/* A join at the broker over `futures`, all submitted by this peer. When it ends, every held
+ * member has its outcome too. The members stay the caller's. */
+SLUICE_API struct sluice_future *sluice_join(struct sluice *sluice, struct sluice_future **futures,
+                                             size_t count, enum sluice_join_policy policy,
+                                             const struct sluice_submit_options *options);
+
+/* Waits for the end. SUSPENDS. While the handler of a task waits for its children, its
+ * credit is given back. SLUICE_PENDING: timeout_ms has passed (0: no timeout), or
+ * the waiting handler's own task was cancelled. */
+SLUICE_API enum sluice_outcome sluice_await(struct sluice_future *future);
+SLUICE_API enum sluice_outcome sluice_await_ms(struct sluice_future *future, uint64_t timeout_ms);
+
+/* Waits for all. SUSPENDS. Returns how many are not SLUICE_DONE. */
+SLUICE_API size_t sluice_gather(struct sluice_future **futures, size_t count);
+/* Waits for the next one that has ended and was not returned before, in order of ending. SUSPENDS.
+ * Returns its index; count: all returned, or the handler was cancelled. */
+SLUICE_API size_t sluice_as_completed(struct sluice_future **futures, size_t count);
+/* Waits for the first SLUICE_DONE, cancels the others and waits until they have stopped. SUSPENDS.
+ * Returns its index; count: none was. */
+SLUICE_API size_t sluice_any(struct sluice_future **futures, size_t count);
+
+/* Asks to cancel; the future ends with SLUICE_CANCELLED when all below it has stopped. */
+SLUICE_API void sluice_cancel(struct sluice_future *future, const char *reason);
+/* Cancels it if it has not ended, and gives up the future. Accepts NULL. */
+SLUICE_API void sluice_future_free(struct sluice_future *future);
+
+/* What is known of a future; borrowed until it is freed. */
+SLUICE_API enum sluice_outcome sluice_future_outcome(const struct sluice_future *future);
+SLUICE_API const struct sluice_id *sluice_future_id(const struct sluice_future *future);
+SLUICE_API const char *sluice_future_service(const struct sluice_future *future);
+SLUICE_API struct sluice_bytes sluice_future_payload(const struct sluice_future *future);
+/* The result as JSON, decoded once, borrowed. NULL: not DONE, or not a MessagePack value. */
+SLUICE_API json_t *sluice_future_json(struct sluice_future *future);
+/* Set for every outcome but DONE and PENDING. */
+SLUICE_API const struct sluice_error *sluice_future_error(const struct sluice_future *future);
+struct sluice_timing {
+    unsigned attempt;      /* the last one; 0: never started */
+    uint64_t submitted_ms; /* sluice_now_ms when it was submitted */
+    uint64_t waited_ms;    /* broker's clock: acceptance to last start */
+    uint64_t ran_ms;       /* broker's clock: last start to end */
+    const char *worker;    /* "" : none */
+};
+SLUICE_API struct sluice_timing sluice_future_timing(const struct sluice_future *future);
+
+/* Scopes: futures submitted by this fiber between open and close belong to the scope; close
+ * waits for them all (or cancels them and waits until they have stopped), then frees
+ * them. `deadline_ms` (0: none) applies to each of them. Nest like brackets. close SUSPENDS. */
+SLUICE_API struct sluice_scope *sluice_scope_open(struct sluice *sluice, uint64_t deadline_ms);
+enum sluice_scope_end { SLUICE_SCOPE_WAIT, SLUICE_SCOPE_CANCEL };
+SLUICE_API void sluice_scope_close(struct sluice_scope *scope, enum sluice_scope_end end);
+
+/* ---- the rest of a fiber's life --------------------------------------------- */
+
+typedef void sluice_fiber_fn(struct sluice *sluice, void *arg);
+SLUICE_API int sluice_spawn(struct sluice *sluice, sluice_fiber_fn *fn, void *arg); /* -EAGAIN: handlers_max */
+SLUICE_API int sluice_sleep_ms(struct sluice *sluice, uint64_t ms); /* SUSPENDS; -ECANCELED */
+/* Runs `fn` on the thread pool. SUSPENDS until it has returned: never abandoned half-way. */
+SLUICE_API int sluice_work(struct sluice *sluice, void (*fn)(void *arg), void *arg);
+/* Asks the broker (PROTOCOL.md, QUERY). SUSPENDS. `argument`: 16 bytes id, text, or NULL.
+ * 0: *reply is the body (yours). -EREMOTEIO: refused, *reply is the error map. -ETIMEDOUT. */
+SLUICE_API int sluice_query(struct sluice *sluice, const char *what, const struct sluice_id *id,
+                            const char *cursor, json_t **reply);
+/* Cancels any task by id and waits until it has stopped. SUSPENDS. As sluice_query. */
+SLUICE_API int sluice_cancel_id(struct sluice *sluice, const struct sluice_id *id,
+                                const char *reason, json_t **reply);
+
+/* ---- HTTP (libcurl, in the same loop) ------------------------------------------ */
+
+struct sluice_http_request {
+    const char *url;           /* http or https only */
+    const char *method;        /* NULL: GET */
+    const char *const *headers; /* "Name: value", NULL-terminated; NULL: none */
+    struct sluice_bytes body;
+    uint64_t timeout_ms;       /* 0: 30 s */
+    size_t bytes_max;          /* of the answer's body; 0: 4 MiB. Beyond: cut, `truncated` */
+    unsigned redirects_max;    /* 0: none */
+    bool allow_private;        /* private, loopback, link-local addresses too */
+};
+struct sluice_http_response {
+    long status;
+    char *url;                 /* after redirects */
+    char *content_type;        /* may be NULL */
+    char *body;                /* `size` bytes and a NUL */
+    size_t size;
+    bool truncated;
+    char error[256];           /* set when the call fails: a sentence */
+    bool refused_address;      /* it failed because the address is not allowed */
+};
+/* SUSPENDS. 0: an answer of any status; negative errno: none, `error` says why. The address is
+ * decided on after DNS, for each redirect. Free the response in both cases. */
+SLUICE_API int sluice_http(struct sluice *sluice, const struct sluice_http_request *request,
+                           struct sluice_http_response *response);
+SLUICE_API void sluice_http_response_deinit(struct sluice_http_response *response);
+
+/* ---- values ------------------------------------------------------------------ */
+
+/* MessagePack of a JSON value, malloc'd; NULL data: no memory. */
+SLUICE_API struct sluice_bytes sluice_pack_json(const json_t *value);
+/* JSON of one bounded MessagePack value; NULL: malformed. bin becomes {"$bin": base64}. */
+SLUICE_API json_t *sluice_unpack_json(struct sluice_bytes bytes);
+
+SLUICE_API const char *sluice_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,131 @@
+/* broker: every decision of a broker, as a pure state machine.
+ *
+ * Time and commands come in as events, one at a time; what must be done about
+ * them goes out through `struct effects`, in order, before broker_step returns.
+ * No I/O, no clock, no threads, no ZeroMQ, no MessagePack: the same code runs
+ * under sluice-broker, the simulator and the fuzzers. Deterministic: the same
+ * events give the same effects.
+ *
+ * Ownership: struct broker owns everything it holds. Messages in events and in
+ * effects are borrowed for the length of the call. Payload blobs that the core
+ * keeps are ref'd. One thread. */
+#ifndef SLUICE_BROKER_CORE_BROKER_H
+#define SLUICE_BROKER_CORE_BROKER_H
+
+#include "common/log.h"
+#include "proto/message.h"
+
+struct broker;
+
+/* A connection, as the shell numbers them; never reused for another peer. */
+typedef uint32_t connection_id;
+
+/* Where the core's decisions go. The callbacks must not call the core.
+ * The message is valid until the callback returns. A send cannot fail here: a
+ * connection that turns out to be gone or clogged comes back as EVENT_LOST. */
+struct effects {
+    void *context;
+    void (*send)(void *context, connection_id to, const struct message *message);
+    /* Nothing more will be sent to `connection`; forget it. */
+    void (*forget)(void *context, connection_id connection);
+    void (*log)(void *context, const struct log_record *record);
+    enum log_level log_level; /* records above it are not even built */
+};
+
+enum event_kind {
+    EVENT_MESSAGE,   /* `message` came from `from` */
+    EVENT_MALFORMED, /* bytes that are no message came from `from` */
+    EVENT_PROBE,     /* an empty frame 0 came from `from`: it is newly connected */
+    EVENT_LOST,      /* `from` cannot be reached, or takes too long to read */
+    EVENT_TICK,      /* time has passed */
+    EVENT_DRAIN,     /* take nothing new from now on */
+};
+
+struct malformed {
+    enum error_code code;
+    unsigned command;
+    const char *field;
+    const char *message;
+    struct id id;
+};
+
+struct event {
+    enum event_kind kind;
+    uint64_t now_ms; /* monotonic; never less than in the event before */
+    connection_id from;
+    union {
+        const struct message *message;
+        const struct malformed *malformed;
+    };
+};
+
+struct service_limits {
+    uint64_t max_tasks; /* waiting tasks; 0: the default */
+    uint64_t max_bytes; /* of their payloads; 0: the default */
+    uint64_t attempts;  /* 0: the default */
+    uint64_t lease_ms;  /* 0: none */
+};
+
+/* All durations in ms, all sizes in bytes. See broker_options_default. */
+struct broker_options {
+    uint64_t hash_seed;     /* random per process: hash tables resist chosen ids */
+    struct id broker;       /* new at each start */
+    uint64_t shard;
+    uint64_t started_unix_ms; /* wall clock at now_ms 0; for WELCOME only */
+    size_t peers_max;
+    size_t services_max;
+    size_t offers_per_peer_max;
+    size_t tasks_max;         /* all tasks, ended and retained ones too */
+    uint64_t memory_max;      /* payloads, results, records: the whole budget */
+    uint64_t payload_max;
+    uint64_t window_tasks;
+    uint64_t window_bytes;
+    struct service_limits service;
+    uint64_t ping_ms;
+    uint64_t silence_ms;
+    uint64_t probe_ms;
+    uint64_t resume_ms;
+    uint64_t cancel_grace_ms;
+    uint64_t retain_ms;
+    uint64_t retain_tasks;
+    uint64_t retain_bytes;
+    uint64_t service_linger_ms;
+    uint64_t backoff_ms;
+    uint64_t backoff_max_ms;
+};
+
+struct broker_options broker_options_default(void);
+
+/* NULL: no memory. `effects` is copied; its context must outlive the broker. */
+struct broker *broker_new(const struct broker_options *options, const struct effects *effects,
+                          uint64_t now_ms);
+void broker_free(struct broker *broker); /* accepts NULL; sends nothing */
+
+/* Makes `service` known with bounds that offers cannot change. False: too many
+ * services, or an invalid name. */
+bool broker_configure_service(struct broker *broker, struct span service,
+                              const struct service_limits *limits);
+
+/* Applies `event` at event->now_ms. Cannot fail: refusals are effects too. */
+void broker_step(struct broker *broker, const struct event *event);
+
+/* When to step next (EVENT_TICK) if nothing arrives; BROKER_NEVER when idle. */
+#define BROKER_NEVER UINT64_MAX
+uint64_t broker_deadline(const struct broker *broker);
+
+/* True after EVENT_DRAIN, when no accepted task is left that has not ended. */
+bool broker_drained(const struct broker *broker);
+
+/* What the core counts. Sums since the start, and levels now. */
+struct broker_stats {
+    uint64_t submitted, refused, done, failed, cancelled, expired;
+    uint64_t attempts, retries, stale, bad_messages, peers_lost;
+    uint64_t peers, services, offers, tasks, waiting, delayed, ready, leased, cancelling, retained;
+    uint64_t queued_bytes, memory_bytes;
+};
+void broker_stats(const struct broker *broker, struct broker_stats *stats);
+
+/* CHECKs every invariant of the whole state; slow, for tests and simulation. */
+void broker_check(const struct broker *broker);
+
+#endif

@@ -1,0 +1,94 @@
+#include "common/blob.h"
+
+#include "common/check.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct blob {
+    atomic_uint references;
+    uint32_t inline_size;     /* own blobs: bytes follow the struct */
+    const uint8_t *data;      /* foreign blobs; NULL in own ones */
+    size_t size;
+    blob_release_fn *release; /* foreign blobs only */
+    void *owner;
+};
+
+/* An own blob ends here: the foreign fields would cost it 32 bytes. */
+#define BLOB_OWN_HEAD offsetof(struct blob, data)
+
+struct blob *blob_new(struct span bytes)
+{
+    struct blob *blob;
+
+    if (bytes.size > UINT32_MAX - 1) {
+        return NULL;
+    }
+    blob = malloc(BLOB_OWN_HEAD + bytes.size);
+    if (blob == NULL) {
+        return NULL;
+    }
+    atomic_init(&blob->references, 1);
+    blob->inline_size = (uint32_t)bytes.size;
+    if (bytes.size > 0) {
+        memcpy((uint8_t *)blob + BLOB_OWN_HEAD, bytes.data, bytes.size);
+    }
+    return blob;
+}
+
+struct blob *blob_new_foreign(struct span bytes, blob_release_fn *release, void *owner)
+{
+    struct blob *blob = malloc(sizeof *blob);
+
+    if (blob == NULL) {
+        return NULL;
+    }
+    atomic_init(&blob->references, 1);
+    blob->inline_size = UINT32_MAX;
+    blob->data = bytes.data;
+    blob->size = bytes.size;
+    blob->release = release;
+    blob->owner = owner;
+    return blob;
+}
+
+struct blob *blob_ref(struct blob *blob)
+{
+    if (blob != NULL) {
+        unsigned before = atomic_fetch_add_explicit(&blob->references, 1, memory_order_relaxed);
+        CHECK(before > 0);
+    }
+    return blob;
+}
+
+void blob_unref(struct blob *blob)
+{
+    if (blob == NULL) {
+        return;
+    }
+    unsigned before = atomic_fetch_sub_explicit(&blob->references, 1, memory_order_acq_rel);
+    CHECK(before > 0);
+    if (before > 1) {
+        return;
+    }
+    if (blob->inline_size == UINT32_MAX && blob->release != NULL) {
+        blob->release(blob->owner);
+    }
+    free(blob);
+}
+
+struct span blob_span(const struct blob *blob)
+{
+    if (blob == NULL) {
+        return span_of(NULL, 0);
+    }
+    if (blob->inline_size == UINT32_MAX) {
+        return span_of(blob->data, blob->size);
+    }
+    return span_of((const uint8_t *)blob + BLOB_OWN_HEAD, blob->inline_size);
+}
+
+size_t blob_overhead(void)
+{
+    return BLOB_OWN_HEAD + 16; /* head, and what malloc rounds up and keeps */
+}

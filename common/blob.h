@@ -1,0 +1,32 @@
+/* blob: immutable, counted bytes: how payloads travel without being copied.
+ *
+ * Threads: blob_ref and blob_unref may be called from any thread (a large
+ * payload is released by a ZeroMQ I/O thread once it is on the wire); the
+ * bytes never change after blob_new. */
+#ifndef SLUICE_COMMON_BLOB_H
+#define SLUICE_COMMON_BLOB_H
+
+#include "common/span.h"
+
+struct blob;
+
+/* Called once when the last reference goes; releases what `owner` stands for. */
+typedef void blob_release_fn(void *owner);
+
+/* A blob with a copy of `bytes`. One reference, the caller's. NULL: no memory. */
+struct blob *blob_new(struct span bytes);
+
+/* A blob over bytes that live elsewhere until `release(owner)` is called.
+ * NULL: no memory, and `release` is not called. */
+struct blob *blob_new_foreign(struct span bytes, blob_release_fn *release, void *owner);
+
+struct blob *blob_ref(struct blob *blob); /* returns blob; NULL gives NULL */
+void blob_unref(struct blob *blob);       /* accepts NULL */
+
+/* The bytes; they live as long as the caller's reference. NULL: empty. */
+struct span blob_span(const struct blob *blob);
+
+/* Bytes of memory beyond the payload itself, for budgets. */
+size_t blob_overhead(void);
+
+#endif

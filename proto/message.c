@@ -1,0 +1,183 @@
+#include "proto/message.h"
+
+#include "common/check.h"
+
+#define NAME_AT(table, index) ((index) < sizeof(table) / sizeof((table)[0]) ? (table)[index] : NULL)
+
+const char *command_name(unsigned command)
+{
+    static const char *const names[] = {
+        [COMMAND_HELLO] = "HELLO",
+        [COMMAND_OFFER] = "OFFER",
+        [COMMAND_WITHDRAW] = "WITHDRAW",
+        [COMMAND_CREDIT] = "CREDIT",
+        [COMMAND_SUBMIT] = "SUBMIT",
+        [COMMAND_CANCEL] = "CANCEL",
+        [COMMAND_DONE] = "DONE",
+        [COMMAND_FAIL] = "FAIL",
+        [COMMAND_CHUNK] = "CHUNK",
+        [COMMAND_PROGRESS] = "PROGRESS",
+        [COMMAND_CHECKPOINT] = "CHECKPOINT",
+        [COMMAND_SIGNAL] = "SIGNAL",
+        [COMMAND_QUERY] = "QUERY",
+        [COMMAND_WATCH] = "WATCH",
+        [COMMAND_PING] = "PING",
+        [COMMAND_BYE] = "BYE",
+        [COMMAND_WELCOME] = "WELCOME",
+        [COMMAND_ACCEPTED] = "ACCEPTED",
+        [COMMAND_STARTED] = "STARTED",
+        [COMMAND_TASK] = "TASK",
+        [COMMAND_RESULT] = "RESULT",
+        [COMMAND_CHUNK_OUT] = "CHUNK",
+        [COMMAND_PROGRESS_OUT] = "PROGRESS",
+        [COMMAND_CANCEL_OUT] = "CANCEL",
+        [COMMAND_SIGNAL_OUT] = "SIGNAL",
+        [COMMAND_REPLY] = "REPLY",
+        [COMMAND_EVENT] = "EVENT",
+        [COMMAND_PONG] = "PONG",
+        [COMMAND_ERROR] = "ERROR",
+    };
+
+    return NAME_AT(names, command);
+}
+
+const char *outcome_name(unsigned outcome)
+{
+    static const char *const names[OUTCOME_COUNT] = {
+        [OUTCOME_DONE] = "done",
+        [OUTCOME_FAILED] = "failed",
+        [OUTCOME_CANCELLED] = "cancelled",
+        [OUTCOME_EXPIRED] = "expired",
+        [OUTCOME_REFUSED] = "refused",
+    };
+
+    return NAME_AT(names, outcome);
+}
+
+static const struct {
+    const char *name;
+    bool retryable;
+} error_codes[ERROR_CODE_COUNT] = {
+    [ERROR_NONE] = {"none", false},
+    [ERROR_QUEUE_FULL] = {"queue_full", true},
+    [ERROR_WINDOW_EXCEEDED] = {"window_exceeded", true},
+    [ERROR_MEMORY_FULL] = {"memory_full", true},
+    [ERROR_EXPIRED] = {"expired", false},
+    [ERROR_CANCELLED] = {"cancelled", false},
+    [ERROR_WORKER_LOST] = {"worker_lost", true},
+    [ERROR_LEASE_EXPIRED] = {"lease_expired", true},
+    [ERROR_UNKNOWN_SERVICE] = {"unknown_service", true},
+    [ERROR_DEPENDENCY_FAILED] = {"dependency_failed", false},
+    [ERROR_CONFLICT] = {"conflict", false},
+    [ERROR_TOO_LARGE] = {"too_large", false},
+    [ERROR_BAD_MESSAGE] = {"bad_message", false},
+    [ERROR_NOT_FOUND] = {"not_found", false},
+    [ERROR_DRAINING] = {"draining", true},
+    [ERROR_HELLO_REQUIRED] = {"hello_required", true},
+    [ERROR_UNSUPPORTED] = {"unsupported", false},
+    [ERROR_LIMIT_EXCEEDED] = {"limit_exceeded", true},
+};
+
+const char *error_code_name(unsigned code)
+{
+    return code < ERROR_CODE_COUNT ? error_codes[code].name : NULL;
+}
+
+bool error_code_retryable(enum error_code code)
+{
+    CHECK(code < ERROR_CODE_COUNT);
+    return error_codes[code].retryable;
+}
+
+const char *query_what_name(unsigned what)
+{
+    static const char *const names[QUERY_WHAT_COUNT] = {
+        [QUERY_CATALOG] = "catalog", [QUERY_PEERS] = "peers", [QUERY_STATUS] = "status",
+        [QUERY_WHY] = "why",         [QUERY_TREE] = "tree",   [QUERY_STATS] = "stats",
+        [QUERY_RESULT] = "result",
+    };
+
+    return NAME_AT(names, what);
+}
+
+const char *join_policy_name(unsigned policy)
+{
+    static const char *const names[] = {
+        [JOIN_NONE] = "none",
+        [JOIN_ALL] = "all",
+        [JOIN_SETTLED] = "settled",
+    };
+
+    return NAME_AT(names, policy);
+}
+
+bool service_name_valid(struct span name)
+{
+    if (name.size == 0 || name.size > SERVICE_NAME_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < name.size; i++) {
+        uint8_t c = name.data[i];
+        bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+        bool digit = c >= '0' && c <= '9';
+
+        if (!letter && !digit && c != '_' && c != '.' && c != '-') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Length of the UTF-8 sequence at `p`, 0 if malformed (RFC 3629: no overlong
+ * forms, no surrogates, nothing past U+10FFFF). */
+static size_t utf8_length(const uint8_t *p, size_t left)
+{
+    uint8_t low = 0x80, high = 0xbf;
+    size_t length;
+
+    if (p[0] < 0x80) {
+        return 1;
+    } else if (p[0] >= 0xc2 && p[0] <= 0xdf) {
+        length = 2;
+    } else if (p[0] >= 0xe0 && p[0] <= 0xef) {
+        length = 3;
+        low = p[0] == 0xe0 ? 0xa0 : 0x80;
+        high = p[0] == 0xed ? 0x9f : 0xbf;
+    } else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
+        length = 4;
+        low = p[0] == 0xf0 ? 0x90 : 0x80;
+        high = p[0] == 0xf4 ? 0x8f : 0xbf;
+    } else {
+        return 0;
+    }
+    if (length > left || p[1] < low || p[1] > high) {
+        return 0;
+    }
+    for (size_t i = 2; i < length; i++) {
+        if (p[i] < 0x80 || p[i] > 0xbf) {
+            return 0;
+        }
+    }
+    return length;
+}
+
+bool text_valid(struct span text, size_t max)
+{
+    size_t at = 0;
+
+    if (text.size > max) {
+        return false;
+    }
+    while (at < text.size) {
+        size_t length = utf8_length(text.data + at, text.size - at);
+
+        if (length == 0) {
+            return false;
+        }
+        if (length == 1 && (text.data[at] < 0x20 || text.data[at] == 0x7f)) {
+            return false;
+        }
+        at += length;
+    }
+    return true;
+}

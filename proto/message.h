@@ -1,0 +1,343 @@
+/* message: the commands of the protocol as plain data.
+ *
+ * One struct a command, in the field order of proto/PROTOCOL.md. Both the
+ * broker's core and the runtime's peer machine speak in these; only the codec
+ * knows bytes. No ZeroMQ, no MessagePack, no allocation here.
+ *
+ * Lifetime: every span and pointer in a message is borrowed. In a received
+ * message they live until the receiver returns; in a sent one until the sink
+ * it was given to returns. */
+#ifndef SLUICE_PROTO_MESSAGE_H
+#define SLUICE_PROTO_MESSAGE_H
+
+#include "common/blob.h"
+#include "common/span.h"
+#include "proto/limits.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum command {
+    /* peer to broker */
+    COMMAND_HELLO = 1,
+    COMMAND_OFFER = 2,
+    COMMAND_WITHDRAW = 3,
+    COMMAND_CREDIT = 4,
+    COMMAND_SUBMIT = 5,
+    COMMAND_CANCEL = 6,
+    COMMAND_DONE = 7,
+    COMMAND_FAIL = 8,
+    COMMAND_CHUNK = 9,       /* reserved */
+    COMMAND_PROGRESS = 10,
+    COMMAND_CHECKPOINT = 11, /* reserved */
+    COMMAND_SIGNAL = 12,     /* reserved */
+    COMMAND_QUERY = 13,
+    COMMAND_WATCH = 14,      /* reserved */
+    COMMAND_PING = 15,
+    COMMAND_BYE = 16,
+    /* broker to peer */
+    COMMAND_WELCOME = 32,
+    COMMAND_ACCEPTED = 33,
+    COMMAND_STARTED = 34,
+    COMMAND_TASK = 35,
+    COMMAND_RESULT = 36,
+    COMMAND_CHUNK_OUT = 37,  /* reserved */
+    COMMAND_PROGRESS_OUT = 38,
+    COMMAND_CANCEL_OUT = 39,
+    COMMAND_SIGNAL_OUT = 40, /* reserved */
+    COMMAND_REPLY = 41,
+    COMMAND_EVENT = 42,      /* reserved */
+    COMMAND_PONG = 43,
+    COMMAND_ERROR = 44,
+};
+
+/* How a task ended; the RESULT field `outcome`. */
+enum outcome {
+    OUTCOME_DONE = 0,
+    OUTCOME_FAILED = 1,
+    OUTCOME_CANCELLED = 2,
+    OUTCOME_EXPIRED = 3,
+    OUTCOME_REFUSED = 4, /* never accepted: no attempt was made */
+};
+#define OUTCOME_COUNT 5
+
+/* The closed list of codes the broker itself uses. Text: error_code_name(). */
+enum error_code {
+    ERROR_NONE,
+    ERROR_QUEUE_FULL,
+    ERROR_WINDOW_EXCEEDED,
+    ERROR_MEMORY_FULL,      /* the broker's whole budget is used */
+    ERROR_EXPIRED,
+    ERROR_CANCELLED,
+    ERROR_WORKER_LOST,
+    ERROR_LEASE_EXPIRED,
+    ERROR_UNKNOWN_SERVICE,
+    ERROR_DEPENDENCY_FAILED,
+    ERROR_CONFLICT,
+    ERROR_TOO_LARGE,
+    ERROR_BAD_MESSAGE,
+    ERROR_NOT_FOUND,
+    ERROR_DRAINING,
+    ERROR_HELLO_REQUIRED,
+    ERROR_UNSUPPORTED,      /* version or reserved command */
+    ERROR_LIMIT_EXCEEDED,   /* too many peers, offers, services, ... */
+};
+#define ERROR_CODE_COUNT (ERROR_LIMIT_EXCEEDED + 1)
+
+/* {code, message, retryable, retry_after_ms?, details?}
+ *
+ * Either `raw` holds the whole map as MessagePack bytes (an application's,
+ * passed on as it came), and `retryable`, `retry_after_ms` repeat what is in
+ * it; or `raw.size` is 0 and the other fields are the error. `code` is always
+ * set in a received error. */
+struct error {
+    struct span raw;
+    struct span code;
+    struct span message;
+    bool retryable;
+    uint64_t retry_after_ms; /* 0: absent */
+};
+
+/* A payload of a command. `blob` is set when the bytes are already counted (an
+ * attached frame, or the core's own copy): keep it with blob_ref. Otherwise
+ * the bytes lie inside frame 0 and must be copied to be kept. */
+struct payload {
+    struct span bytes;
+    struct blob *blob;
+};
+
+struct hello {
+    uint64_t version;
+    struct id session;
+    struct span name;
+    struct span agent;    /* option `agent`: language and version, for people */
+};
+
+struct offer {
+    struct span service;
+    uint64_t credit;      /* tasks held at once */
+    struct span schema;   /* option `schema`: JSON text; empty: none */
+    struct span version;  /* option `version` */
+    struct span about;    /* option `about` */
+    uint64_t max_tasks;   /* option; 0: the broker's default */
+    uint64_t max_bytes;   /* option; 0: the broker's default */
+    uint64_t lease_ms;    /* option; 0: none */
+    uint64_t attempts;    /* option; 0: the broker's default */
+};
+
+struct withdraw {
+    struct span service;
+};
+
+struct credit {
+    struct span service;
+    uint64_t credit;
+};
+
+enum join_policy {
+    JOIN_NONE,    /* not a join */
+    JOIN_ALL,
+    JOIN_SETTLED,
+};
+
+enum if_absent {
+    IF_ABSENT_REFUSE, /* unknown service: refuse at once */
+    IF_ABSENT_WAIT,   /* queue until somebody offers it */
+};
+
+struct submit {
+    struct id id;
+    struct span service;       /* empty: a pure join */
+    struct payload payload;
+    struct id parent;          /* option; nil: none */
+    uint64_t parent_attempt;   /* option, with parent */
+    uint64_t deadline_ms;      /* option: from receipt; 0: none */
+    uint64_t queue_ttl_ms;     /* option; 0: none */
+    uint64_t lease_ms;         /* option; 0: the offer's */
+    uint64_t attempts;         /* option; 0: the service's */
+    bool receipts;             /* option: ACCEPTED and STARTED wanted */
+    bool held;                 /* option: result goes to a join, not to me */
+    enum if_absent if_absent;  /* option */
+    enum join_policy join;     /* option */
+    const uint8_t *needs;      /* option: needs_count ids, ID_BYTES apart `needs_stride` */
+    size_t needs_count;
+    size_t needs_stride;       /* bytes from one id to the next: 16 or, on the wire, 18 */
+};
+
+struct cancel {
+    struct id id;
+    struct span reason;
+    uint64_t request;          /* 0: no REPLY wanted */
+};
+
+struct done {
+    struct id id;
+    uint64_t attempt;
+    struct payload payload;
+};
+
+struct fail {
+    struct id id;
+    uint64_t attempt;
+    struct error error;
+};
+
+struct progress {
+    struct id id;
+    uint64_t attempt;
+    struct payload payload;
+};
+
+enum query_what {
+    QUERY_CATALOG, /* services; argument: cursor (name to continue after) */
+    QUERY_PEERS,   /* argument: cursor */
+    QUERY_STATUS,  /* argument: task id */
+    QUERY_WHY,     /* argument: task id */
+    QUERY_TREE,    /* argument: task id */
+    QUERY_STATS,   /* no argument */
+    QUERY_RESULT,  /* argument: task id; answers with the stored outcome */
+};
+#define QUERY_WHAT_COUNT (QUERY_RESULT + 1)
+
+struct query {
+    uint64_t request;
+    enum query_what what;
+    struct span argument; /* bin(16) id or str cursor; empty: none */
+};
+
+struct ping {
+    uint64_t nonce;
+};
+
+struct bye {
+    struct span reason;
+};
+
+struct welcome {
+    uint64_t version;
+    bool known;             /* the broker still has this session's tasks */
+    struct id broker;       /* new at each start of the broker */
+    uint64_t shard;
+    uint64_t ping_ms;       /* send something at least this often */
+    uint64_t silence_ms;    /* silent for longer: lost */
+    uint64_t resume_ms;     /* a lost session's tasks are kept this long */
+    uint64_t window_tasks;
+    uint64_t window_bytes;
+    uint64_t payload_bytes; /* largest payload it takes */
+    uint64_t time_ms;       /* wall clock, Unix ms; for logs, never for decisions */
+};
+
+struct accepted {
+    struct id id;
+};
+
+struct started {
+    struct id id;
+    uint64_t attempt;
+    struct span worker;
+};
+
+struct task_message {
+    struct id id;
+    uint64_t attempt;
+    struct span service;
+    struct payload payload;
+    uint64_t deadline_ms;  /* option: time left; 0: none */
+    uint64_t lease_ms;     /* option; 0: none */
+    struct span submitter; /* option: its name */
+};
+
+/* What became of one task; RESULT, and each input of a join. */
+struct outcome_record {
+    struct id id;
+    enum outcome outcome;
+    struct payload payload;  /* OUTCOME_DONE */
+    struct error error;      /* any other outcome */
+    bool left_out;           /* an input whose body did not fit: QUERY result */
+    uint64_t attempt;        /* the last one; 0: never started */
+    uint64_t waited_ms;      /* from acceptance to the last start (or end) */
+    uint64_t ran_ms;         /* from the last start to the end */
+    struct span worker;      /* of the last attempt; empty: none */
+};
+
+/* `inputs` are the outcomes of a join's needs, in their order. A sender hands
+ * them out one by one, so that 16,384 of them need no array: input_at fills
+ * `record` for `index` < input_count. NULL when not a join. A receiver gets
+ * input_count and reads them from `payload` with codec_read_input. */
+struct result {
+    struct outcome_record record;
+    size_t input_count;
+    void (*input_at)(void *context, size_t index, struct outcome_record *record);
+    void *input_context;
+};
+
+struct cancel_out {
+    struct id id;
+    uint64_t attempt;
+    struct span reason; /* an error code: cancelled, expired, lease_expired */
+};
+
+struct reply {
+    uint64_t request;
+    bool ok;
+    struct error error;     /* !ok */
+    const struct doc *body; /* ok, sending */
+    struct span raw;        /* ok, receiving: one MessagePack value */
+};
+
+struct pong {
+    uint64_t nonce;
+};
+
+/* `command` and `field` name what was wrong; `id` the task, if one was named. */
+struct error_message {
+    struct error error;
+    uint64_t command; /* 0: unknown */
+    struct span field;
+    struct id id;     /* nil: none */
+};
+
+struct message {
+    enum command command;
+    union {
+        struct hello hello;
+        struct offer offer;
+        struct withdraw withdraw;
+        struct credit credit;
+        struct submit submit;
+        struct cancel cancel;
+        struct done done;
+        struct fail fail;
+        struct progress progress; /* also PROGRESS_OUT */
+        struct query query;
+        struct ping ping;
+        struct bye bye;           /* also from the broker */
+        struct welcome welcome;
+        struct accepted accepted;
+        struct started started;
+        struct task_message task;
+        struct result result;
+        struct cancel_out cancel_out;
+        struct reply reply;
+        struct pong pong;
+        struct error_message error;
+    };
+};
+
+/* Names as they stand in PROTOCOL.md; NULL for a value outside the enum. */
+const char *command_name(unsigned command);
+const char *outcome_name(unsigned outcome);
+const char *error_code_name(unsigned code);
+const char *query_what_name(unsigned what);
+const char *join_policy_name(unsigned policy);
+
+/* True when trying again later may succeed (queue_full, worker_lost, ...). */
+bool error_code_retryable(enum error_code code);
+
+/* True when `name` is 1..SERVICE_NAME_MAX of [A-Za-z0-9_.-]. */
+bool service_name_valid(struct span name);
+
+/* True when `text` is valid UTF-8 without control characters, `max` bytes at most. */
+bool text_valid(struct span text, size_t max);
+
+#endif

@@ -1,0 +1,159 @@
+#include "common/table.h"
+
+#include "common/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct table_node **bucket_at(const struct table *table, size_t index)
+{
+    return &table->segments[index / TABLE_SEGMENT_BUCKETS][index % TABLE_SEGMENT_BUCKETS];
+}
+
+/* Buckets below the split point have already been divided by the next bit. */
+static size_t bucket_index(const struct table *table, uint32_t hash)
+{
+    size_t index = hash & (table->low * 2 - 1);
+
+    return index < table->bucket_count ? index : index - table->low;
+}
+
+static bool table_add_segment(struct table *table)
+{
+    struct table_node **segment;
+
+    if (table->segment_count == TABLE_SEGMENTS_MAX) {
+        return false;
+    }
+    segment = calloc(TABLE_SEGMENT_BUCKETS, sizeof *segment);
+    if (segment == NULL) {
+        return false;
+    }
+    table->segments[table->segment_count++] = segment;
+    table->bytes += TABLE_SEGMENT_BUCKETS * sizeof *segment;
+    return true;
+}
+
+bool table_init(struct table *table)
+{
+    *table = (struct table){0};
+    table->segments = calloc(TABLE_SEGMENTS_MAX, sizeof *table->segments);
+    if (table->segments == NULL) {
+        return false;
+    }
+    if (!table_add_segment(table)) {
+        free(table->segments);
+        table->segments = NULL;
+        return false;
+    }
+    table->low = 64;
+    table->bucket_count = 64;
+    return true;
+}
+
+void table_deinit(struct table *table)
+{
+    CHECK(table->count == 0);
+    for (size_t i = 0; i < table->segment_count; i++) {
+        free(table->segments[i]);
+    }
+    free(table->segments);
+    *table = (struct table){0};
+}
+
+/* Divides the bucket at the split point between itself and a new last one. */
+static void table_split(struct table *table)
+{
+    size_t from = table->bucket_count - table->low;
+    struct table_node *node, **keep, **move;
+
+    if (table->bucket_count == table->segment_count * TABLE_SEGMENT_BUCKETS &&
+        !table_add_segment(table)) {
+        return;
+    }
+    keep = bucket_at(table, from);
+    move = bucket_at(table, table->bucket_count);
+    node = *keep;
+    while (node != NULL) {
+        struct table_node *next = node->next;
+
+        if (node->hash & table->low) {
+            *move = node;
+            move = &node->next;
+        } else {
+            *keep = node;
+            keep = &node->next;
+        }
+        node = next;
+    }
+    *keep = NULL;
+    *move = NULL;
+    table->bucket_count++;
+    if (table->bucket_count == table->low * 2) {
+        table->low *= 2;
+    }
+}
+
+void table_insert(struct table *table, struct table_node *node, uint32_t hash)
+{
+    struct table_node **bucket;
+
+    if (table->count >= table->bucket_count) {
+        table_split(table);
+    }
+    bucket = bucket_at(table, bucket_index(table, hash));
+    node->hash = hash;
+    node->next = *bucket;
+    *bucket = node;
+    table->count++;
+}
+
+void table_remove(struct table *table, struct table_node *node)
+{
+    struct table_node **at = bucket_at(table, bucket_index(table, node->hash));
+
+    while (*at != NULL && *at != node) {
+        at = &(*at)->next;
+    }
+    CHECK(*at == node);
+    *at = node->next;
+    node->next = NULL;
+    table->count--;
+}
+
+struct table_node *table_chain(const struct table *table, uint32_t hash)
+{
+    return *bucket_at(table, bucket_index(table, hash));
+}
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)a * b;
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+uint32_t table_hash(uint64_t seed, const void *key, size_t size)
+{
+    const uint8_t *at = key;
+    uint64_t state = seed ^ 0xa0761d6478bd642fULL;
+    size_t left = size;
+
+    while (left >= 16) {
+        uint64_t a, b;
+
+        memcpy(&a, at, 8);
+        memcpy(&b, at + 8, 8);
+        state = mix(a ^ 0xe7037ed1a0b428dbULL, b ^ state);
+        at += 16;
+        left -= 16;
+    }
+    if (left > 0) {
+        uint64_t tail[2] = {0, 0};
+
+        memcpy(tail, at, left);
+        state = mix(tail[0] ^ 0xe7037ed1a0b428dbULL, tail[1] ^ state);
+    }
+    return (uint32_t)mix(state ^ 0x8ebc6af09c88c6e3ULL, size ^ 0x589965cc75374cc3ULL);
+}

@@ -165,8 +165,8 @@ check-system: ## the system tests with every program under the sanitizers
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan DEV=1 SAN=address,undefined OPT=-O1 tests-build
 	$(Q)BUILD=$(BUILD)/asan SLUICE_SLOW=4 tests/run unit spec system
 
-tidy: ## check the layers, the headers and the forbidden calls
-	$(Q)tests/tidy/tidy
+tidy: $(LIBS_CORE) ## check the layers, the headers and the forbidden calls
+	$(Q)BUILD=$(BUILD) tests/tidy/tidy
 
 bench: all ## echo, gather and the zmq_proxy floor in one run, with ratios
 	$(Q)BUILD=$(BUILD) tests/bench/run

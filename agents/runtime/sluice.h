@@ -183,7 +183,7 @@ struct sluice_submit_options {
     bool no_wait;       /* refused when the queue is full, instead of waiting for room */
     bool wait_absent;   /* wait for somebody to offer an unknown service */
     bool no_parent;     /* inside a handler: not a child of its task */
-    void (*on_progress)(struct sluice_future *future, json_t *value, void *arg); /* value borrowed */
+    void (*on_progress)(struct sluice_future *future, json_t *value, void *arg); /* borrowed */
     void (*on_started)(struct sluice_future *future, const char *worker, void *arg);
     void *arg;          /* for the two above */
     const struct sluice_id *id; /* NULL: a new one */
@@ -256,7 +256,8 @@ SLUICE_API void sluice_scope_close(struct sluice_scope *scope, enum sluice_scope
 /* ---- the rest of a fiber's life --------------------------------------------- */
 
 typedef void sluice_fiber_fn(struct sluice *sluice, void *arg);
-SLUICE_API int sluice_spawn(struct sluice *sluice, sluice_fiber_fn *fn, void *arg); /* -EAGAIN: handlers_max */
+/* -EAGAIN: handlers_max are running. */
+SLUICE_API int sluice_spawn(struct sluice *sluice, sluice_fiber_fn *fn, void *arg);
 SLUICE_API int sluice_sleep_ms(struct sluice *sluice, uint64_t ms); /* SUSPENDS; -ECANCELED */
 /* Runs `fn` on the thread pool. SUSPENDS until it has returned: never abandoned half-way. */
 SLUICE_API int sluice_work(struct sluice *sluice, void (*fn)(void *arg), void *arg);

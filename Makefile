@@ -83,6 +83,8 @@ LIBS_RUNTIME := $(foreach l,sluice json proto common,$(call lib,$(l)))
 LIBS_BROKER  := $(foreach l,shell core proto common,$(call lib,$(l)))
 LIBS_CORE    := $(foreach l,core proto common,$(call lib,$(l)))
 $(foreach a,$(AGENTS),$(eval $(call agent_rule,$(a))))
+# Everything but main.c, for the unit tests and the benchmark's floor.
+$(call lib,cli): $(call obj,$(filter-out cli/main.c,$(SRC_cli)))
 
 $(BUILD)/lib/lib%.a:
 	$(call say,AR,$@)
@@ -93,12 +95,12 @@ $(BUILD)/lib/lib%.a:
 $(BUILD)/bin/sluice-broker: LINK = $(call pc_libs,$(PC_SHELL))
 $(BUILD)/bin/sluice-broker: $(call obj,broker/shell/main.c) $(LIBS_BROKER)
 $(BUILD)/bin/sluice: LINK = $(call pc_libs,$(PC_RUNTIME)) -lm
-$(BUILD)/bin/sluice: $(call obj,$(SRC_cli)) $(LIBS_RUNTIME)
+$(BUILD)/bin/sluice: $(call obj,cli/main.c) $(call lib,cli) $(LIBS_RUNTIME)
 $(BUILD)/bin/sluice-retriever: LINK = $(call pc_libs,$(PC_RETRIEVER) $(PC_RUNTIME)) -lm
 $(BUILD)/bin/sluice-tool: LINK = $(call pc_libs,$(PC_TOOL) $(PC_RUNTIME)) -lm
 $(BUILD)/bin/sluice-analysis $(BUILD)/bin/sluice-research: LINK = $(call pc_libs,$(PC_RUNTIME)) -lm
-$(BUILD)/bin/sluice-bench-proxy: LINK = $(call pc_libs,libzmq)
-$(BUILD)/bin/sluice-bench-proxy: $(call obj,tests/bench/proxy.c)
+$(BUILD)/bin/sluice-bench-proxy: LINK = $(call pc_libs,libzmq) -lm
+$(BUILD)/bin/sluice-bench-proxy: $(call obj,tests/bench/proxy.c) $(call lib,cli) $(call lib,common)
 
 $(BINARIES):
 	$(call say,LD,$@)
@@ -128,6 +130,7 @@ LINK_codec     := $(foreach l,proto common,$(call lib,$(l)))
 LINK_json      := $(foreach l,json proto common,$(call lib,$(l))) $(call pc_libs,$(MSGPACK_PC) jansson)
 LINK_shell     := $(LIBS_BROKER) $(call pc_libs,$(PC_SHELL))
 LINK_runtime   := $(LIBS_RUNTIME) $(call pc_libs,$(PC_RUNTIME))
+LINK_cli       := $(call lib,cli) $(LINK_runtime)
 LINK_retriever := $(call lib,retriever) $(LINK_runtime) $(call pc_libs,$(PC_RETRIEVER))
 LINK_tool      := $(call lib,tool) $(LINK_runtime) $(call pc_libs,$(PC_TOOL))
 LINK_analysis  := $(call lib,analysis) $(LINK_runtime)

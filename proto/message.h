@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct doc;
+
 enum command {
     /* peer to broker */
     COMMAND_HELLO = 1,
@@ -96,6 +98,7 @@ struct error {
     struct span message;
     bool retryable;
     uint64_t retry_after_ms; /* 0: absent */
+    const struct doc *details; /* sending, without raw; NULL: none */
 };
 
 /* A payload of a command. `blob` is set when the bytes are already counted (an
@@ -113,7 +116,7 @@ struct hello {
     struct span agent;    /* option `agent`: language and version, for people */
 };
 
-struct offer {
+struct offer_message {
     struct span service;
     uint64_t credit;      /* tasks held at once */
     struct span schema;   /* option `schema`: JSON text; empty: none */
@@ -301,7 +304,7 @@ struct message {
     enum command command;
     union {
         struct hello hello;
-        struct offer offer;
+        struct offer_message offer;
         struct withdraw withdraw;
         struct credit credit;
         struct submit submit;

@@ -1,0 +1,619 @@
+#!/usr/bin/env bash
+# cluster.sh: a whole cluster on this machine: a broker and its agents.
+#
+#   cluster.sh up [--docs DIR]... [--retriever N] [--tool N] [--analysis N] [--research N]
+#                 [--broker ENDPOINT] [--config FILE] [--no-broker]
+#   cluster.sh down [--keep-logs]
+#   cluster.sh status
+#   cluster.sh logs [NAME] [-f]
+#   cluster.sh scale ROLE=N...
+#   cluster.sh restart NAME|ROLE...
+#
+# Every command takes --run DIR (or $SLUICE_RUN): where pid files and logs are;
+# default $XDG_RUNTIME_DIR/sluice, else /tmp/sluice-UID. `up` again starts only
+# what is missing; `down` leaves nothing behind. Each process has a supervisor,
+# a shell that starts it again when it ends, after 0.2 s, doubled each time up
+# to 30 s, and from the start again once it has run for a minute.
+#
+# A process is known by its pid and the time it started, so that a pid which
+# the kernel has given to somebody else is never signalled.
+set -euo pipefail
+shopt -s nullglob
+
+self=$(readlink -f "${BASH_SOURCE[0]}")
+root=$(dirname "$(dirname "$self")")
+
+roles=(retriever tool analysis research)
+default_broker=tcp://127.0.0.1:5570
+slow=${SLUICE_SLOW:-1}
+ready_s=$((30 * ${slow%.*}))         # longest wait until all are connected
+broker_grace_s=2                     # how long a broker may drain before it is told twice
+agent_grace_s=12                     # an agent ends its running tasks within 10 s
+backoff_ms=200
+backoff_max_ms=30000
+steady_s=60                          # having run so long, a crash is the first again
+log_bytes_max=$((16 * 1024 * 1024))  # a larger log is moved to NAME.log.1 at the next start
+
+say() { printf '%s\n' "$*"; }
+complain() { printf 'cluster: %s\n' "$*" >&2; }
+die() { complain "$*"; exit 1; }
+
+usage() {
+    sed -n '3,10s/^# \{0,3\}//p' "$self" >&2
+    exit 2
+}
+
+# ---- processes ---------------------------------------------------------------
+
+# start_of PID: when it started, in clock ticks since boot; fails if it does not
+# run (a zombie does not). proc(5): field 22, 20th after "pid (name) ".
+start_of() {
+    local stat
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+    # shellcheck disable=SC2086 # fields are words
+    set -- ${stat##*) }
+    [ "$1" != Z ] && [ "$1" != X ] && printf '%s\n' "${20}"
+}
+
+# runs PID START: true if that very process still runs.
+runs() {
+    [ "${1:-0}" -gt 0 ] && [ "$(start_of "$1" || true)" = "$2" ]
+}
+
+# ---- the run directory ----------------------------------------------------------
+#   cluster.conf   what `up` was asked for
+#   lock           held by up, down, scale, restart
+#   NAME.state     written by NAME's supervisor, gone when it ends
+#   NAME.log       what NAME says
+
+find_run() {
+    run=${run:-${SLUICE_RUN:-}}
+    if [ -z "$run" ]; then
+        if [ -n "${XDG_RUNTIME_DIR:-}" ] && [ -w "$XDG_RUNTIME_DIR" ]; then
+            run=$XDG_RUNTIME_DIR/sluice
+        else
+            run=/tmp/sluice-$UID
+        fi
+    fi
+    [[ $run = /* ]] || run=$PWD/$run
+}
+
+open_run() {
+    mkdir -p "$(dirname "$run")"
+    [ -d "$run" ] || mkdir -m 700 "$run"
+    # /tmp is everybody's: a directory that somebody else made is not ours.
+    if [ ! -O "$run" ] || [ -L "$run" ]; then
+        die "$run belongs to somebody else; choose another with --run DIR"
+    fi
+}
+
+lock_run() {
+    exec 9>"$run/lock"
+    flock -w 60 9 || die "another cluster.sh works on $run"
+}
+
+declare -A want=()
+docs=()
+broker=
+config=
+own_broker=yes
+
+load_settings() {
+    local key value
+    [ -f "$run/cluster.conf" ] || return 0
+    while IFS='=' read -r key value; do
+        case $key in
+            broker) broker=$value ;;
+            config) config=$value ;;
+            own_broker) own_broker=$value ;;
+            docs) docs+=("$value") ;;
+            *) want[$key]=$value ;;
+        esac
+    done <"$run/cluster.conf"
+}
+
+save_settings() {
+    local item
+    {
+        printf '%s\n' "broker=$broker" "config=$config" "own_broker=$own_broker"
+        for item in ${docs[@]+"${docs[@]}"}; do printf 'docs=%s\n' "$item"; done
+        for item in "${roles[@]}"; do printf '%s=%s\n' "$item" "${want[$item]:-0}"; done
+    } >"$run/cluster.conf.new"
+    mv -f "$run/cluster.conf.new" "$run/cluster.conf"
+}
+
+# list_members: every name the cluster should have, the broker first.
+list_members() {
+    local role i
+    [ "$own_broker" = no ] || say broker
+    for role in "${roles[@]}"; do
+        for ((i = 1; i <= ${want[$role]:-0}; i++)); do say "$role-$i"; done
+    done
+}
+
+# list_started: every name that has a supervisor, or had one that was killed.
+list_started() {
+    local file
+    for file in "$run"/*.state; do
+        file=${file##*/}
+        say "${file%.state}"
+    done
+}
+
+# read_member NAME: fills m_*; false if it was never started. m_state is what is
+# true now: running, backoff, or gone (a dead supervisor).
+read_member() {
+    local key first second
+    m_supervisor=0 m_supervisor_start='' m_child=0 m_child_start='' m_state=gone m_restarts=0 m_since=0 m_status=''
+    [ -f "$run/$1.state" ] || return 1
+    while read -r key first second; do
+        case $key in
+            supervisor) m_supervisor=$first m_supervisor_start=$second ;;
+            child) m_child=$first m_child_start=$second ;;
+            state) m_state=$first ;;
+            restarts) m_restarts=$first ;;
+            since) m_since=$first ;;
+            status) m_status=$first ;;
+        esac
+    done <"$run/$1.state"
+    runs "$m_supervisor" "$m_supervisor_start" || m_state=gone
+}
+
+# ---- the supervisor: one for each process, this script started again -----------------
+
+# write_state STATE: replaces the member's file in one step.
+write_state() {
+    printf '%s\n' "supervisor $$ $own_start" "child $child $child_start" "state $1" \
+        "restarts $restarts" "since $(printf '%(%s)T' -1)" "status $status" >"$run/$name.state.new"
+    mv -f "$run/$name.state.new" "$run/$name.state"
+}
+
+# end_child: waits for a child that was told to end; tells it twice, then kills it.
+end_child() {
+    local second=$((SECONDS + grace_s)) told=
+    while runs "$child" "$child_start"; do
+        if [ -z "$told" ] && ((SECONDS >= second)); then
+            told=yes
+            kill -TERM "$child" 2>/dev/null || true
+        elif ((SECONDS >= second + 5)); then
+            kill -KILL "$child" 2>/dev/null || true
+        fi
+        sleep 0.05
+    done
+    wait "$child" 2>/dev/null || true
+}
+
+# supervise NAME COMMAND...: until SIGTERM.
+supervise() {
+    name=$1
+    shift
+    own_start=$(start_of $$)
+    child=0 child_start='' restarts=0 status=0
+    local stopping='' started nap='' delay_ms=$backoff_ms
+    grace_s=$agent_grace_s
+    [ "$name" != broker ] || grace_s=$broker_grace_s
+
+    trap 'stopping=yes; ((child == 0)) || kill -TERM "$child" 2>/dev/null; [ -z "$nap" ] || kill "$nap" 2>/dev/null' TERM
+    while [ -z "$stopping" ]; do
+        if [ -f "$run/$name.log" ] && (($(stat -c %s "$run/$name.log") > log_bytes_max)); then
+            mv -f "$run/$name.log" "$run/$name.log.1"
+        fi
+        "$@" >>"$run/$name.log" 2>&1 </dev/null &
+        child=$! started=$SECONDS
+        child_start=$(start_of "$child" || true)
+        write_state running
+        if [ -z "$stopping" ]; then
+            status=0
+            { wait "$child"; } 2>/dev/null || status=$? # bash would add a line of its own
+        fi
+        if [ -n "$stopping" ]; then
+            # The signal may have come before there was a child to pass it to.
+            kill -TERM "$child" 2>/dev/null || true
+            end_child
+            break
+        fi
+        child=0 child_start='' restarts=$((restarts + 1))
+        ((SECONDS - started < steady_s)) || delay_ms=$backoff_ms
+        printf 'cluster: %s ended with status %d, starting it again in %d ms\n' "$name" "$status" "$delay_ms" \
+            >>"$run/$name.log"
+        write_state backoff
+        sleep "$((delay_ms / 1000)).$(printf '%03d' $((delay_ms % 1000)))" &
+        nap=$!
+        [ -z "$stopping" ] || kill "$nap" 2>/dev/null || true
+        wait "$nap" || true
+        nap=
+        delay_ms=$((delay_ms * 2 < backoff_max_ms ? delay_ms * 2 : backoff_max_ms))
+    done
+    rm -f "$run/$name.state" "$run/$name.state.new"
+}
+
+# ---- starting, stopping, asking ----------------------------------------------------
+
+# find_program NAME: built here, beside us, or on the PATH.
+find_program() {
+    local dir
+    for dir in "${SLUICE_BIN:-}" "$root/${BUILD:-build}/bin" "${BUILD:-}/bin" "$(dirname "$self")"; do
+        if [ -n "$dir" ] && [ -x "$dir/$1" ]; then
+            say "$dir/$1"
+            return
+        fi
+    done
+    command -v "$1" || die "no program $1; run make first, or set SLUICE_BIN to where it is"
+}
+
+# start_member NAME: starts its supervisor unless it has one.
+start_member() {
+    local name=$1 command item
+    if read_member "$name" && [ "$m_state" != gone ]; then
+        return 0
+    fi
+    stop_orphan "$name"
+    command=("$(find_program "sluice-${name%-*}")") || exit 1
+    if [ "$name" = broker ]; then
+        command+=(--endpoint "$broker")
+        [ -z "$config" ] || command+=(--config "$config")
+    else
+        command+=(--broker "$broker" --name "$name")
+    fi
+    if [ "${name%-*}" = retriever ]; then
+        for item in "${docs[@]}"; do command+=(--docs "$item"); done
+    fi
+    log_start[$name]=$(stat -c %s "$run/$name.log" 2>/dev/null || echo 0)
+    # 9 is the lock: a supervisor outlives us and must not hold it.
+    SLUICE_RUN=$run setsid "$self" --supervise "$name" "${command[@]}" \
+        >>"$run/$name.log" 2>&1 </dev/null 9>&- &
+    disown
+    started+=("$name")
+}
+started=()
+declare -A log_start=()
+
+# stop_orphan NAME: ends a process whose supervisor was killed.
+stop_orphan() {
+    if read_member "$1" && [ "$m_state" = gone ]; then
+        child=$m_child child_start=$m_child_start grace_s=$agent_grace_s
+        if runs "$child" "$child_start"; then
+            kill -TERM "$child" 2>/dev/null || true
+            end_child
+        fi
+        rm -f "$run/$1.state"
+    fi
+}
+
+# stop_members NAME...: tells all of them to end, then waits for each.
+stop_members() {
+    local name
+    for name; do
+        if read_member "$name" && [ "$m_state" != gone ]; then
+            kill -TERM "$m_supervisor" 2>/dev/null || true
+        fi
+    done
+    for name; do
+        read_member "$name" || continue
+        # Its supervisor kills what does not end, so this does.
+        while runs "$m_supervisor" "$m_supervisor_start"; do sleep 0.05; done
+        stop_orphan "$name"
+    done
+}
+
+# show_log NAME: the end of what it said since we started it.
+show_log() {
+    complain "the end of $run/$1.log:"
+    tail -c "+$((${log_start[$1]:-0} + 1))" "$run/$1.log" 2>/dev/null | tail -n 20 | sed 's/^/    /' >&2
+}
+
+# check_started: fails if something that was started here has ended.
+check_started() {
+    local name
+    for name in ${started[@]+"${started[@]}"}; do
+        read_member "$name" || continue
+        if ((m_restarts > 0)) || [ "$m_state" = gone ]; then
+            complain "$name has ended (status ${m_status:-unknown})"
+            show_log "$name"
+            return 1
+        fi
+    done
+}
+
+ask() {
+    "$sluice" "$@" --broker "$broker" </dev/null 2>/dev/null
+}
+
+# wait_broker: until it answers. It must be ours: one that was there before on
+# the same port answers too, and then ours says that it cannot bind.
+wait_broker() {
+    local end=$((SECONDS + ready_s))
+    while ((SECONDS < end)); do
+        check_started || return 1
+        if [ -z "${log_start[broker]:-}" ] ||
+            tail -c "+$((log_start[broker] + 1))" "$run/broker.log" | grep -q broker_started; then
+            ! ask stats >/dev/null || return 0
+        fi
+        sleep 0.05
+    done
+    complain "no broker answers at $broker"
+    [ "$own_broker" = no ] || show_log broker
+    return 1
+}
+
+# list_absent NAME...: those that the broker does not list as serving something.
+list_absent() {
+    local name listed
+    listed=$(ask peers || true)
+    for name; do
+        grep -Eq "^ *$name +" <<<"$listed" || say "$name"
+    done
+}
+
+# wait_agents NAME...: until the broker lists all of them.
+wait_agents() {
+    local end=$((SECONDS + ready_s)) absent
+    while ((SECONDS < end)); do
+        check_started || return 1
+        absent=$(list_absent "$@")
+        [ -n "$absent" ] || return 0
+        sleep 0.05
+    done
+    for name in $absent; do
+        complain "$name has not connected to the broker at $broker within $ready_s s"
+        show_log "$name"
+    done
+    return 1
+}
+
+# start_all: what is missing; on failure stops again what was started here.
+start_all() {
+    local name members
+    local -a agents=()
+    mapfile -t members < <(list_members)
+    for name in "${members[@]}"; do
+        [ "$name" = broker ] || agents+=("$name")
+    done
+    if { [ "$own_broker" = no ] || start_member broker; } && wait_broker; then
+        for name in ${agents[@]+"${agents[@]}"}; do start_member "$name"; done
+        [ ${#agents[@]} -eq 0 ] || ! wait_agents "${agents[@]}" || return 0
+        [ ${#agents[@]} -gt 0 ] || return 0
+    fi
+    [ ${#started[@]} -eq 0 ] || stop_members "${started[@]}"
+    return 1
+}
+
+# ---- commands ------------------------------------------------------------------
+
+check_count() {
+    [[ $2 =~ ^[0-9]{1,3}$ ]] || die "$1 is a number from 0 to 999, not '$2'"
+}
+
+need_value() {
+    [ -n "${2:-}" ] || die "$1 needs a value"
+}
+
+cmd_up() {
+    local role dir asked_broker='' fresh=yes
+    local -A asked=()
+    local -a asked_docs=()
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --docs)
+                need_value "$@"
+                [ -d "$2" ] || die "--docs: no such folder: $2"
+                asked_docs+=("$(readlink -e "$2")")
+                shift
+                ;;
+            --retriever | --tool | --analysis | --research)
+                need_value "$@"
+                check_count "$1" "$2"
+                asked[${1#--}]=$((10#$2))
+                shift
+                ;;
+            --broker) need_value "$@"; asked_broker=$2; shift ;;
+            --config) need_value "$@"; config=$(readlink -e "$2") || die "--config: no such file: $2"; shift ;;
+            --no-broker) own_broker=no ;;
+            *) complain "up does not know '$1'"; usage ;;
+        esac
+        shift
+    done
+    sluice=$(find_program sluice) || exit 1
+    open_run
+    lock_run
+    [ ! -f "$run/cluster.conf" ] || fresh=no
+    load_settings
+    [ -z "$broker" ] || [ -z "$asked_broker" ] || [ "$broker" = "$asked_broker" ] ||
+        die "this cluster's broker is at $broker; take it down first, or use another --run DIR"
+    broker=${broker:-${asked_broker:-${SLUICE_BROKER:-$default_broker}}}
+    for role in "${roles[@]}"; do
+        [ $fresh = no ] || want[$role]=${asked[$role]:-1}
+        # Again: only adds what is missing. Fewer is what `scale` is for.
+        ((${asked[$role]:-0} <= ${want[$role]:-0})) || want[$role]=${asked[$role]}
+    done
+    add_docs ${asked_docs[@]+"${asked_docs[@]}"}
+    save_settings
+    if ! start_all; then
+        [ $fresh = no ] || clean_run
+        exit 1
+    fi
+    say "the cluster is up: $(list_members | paste -sd' '); broker $broker"
+    [ "$broker" = "$default_broker" ] || say "export SLUICE_BROKER=$broker   # for the sluice command"
+}
+
+# add_docs DIR...: more folders for the retrievers, which read them at their start.
+add_docs() {
+    local dir have changed=no
+    local -a running
+    for dir; do
+        for have in ${docs[@]+"${docs[@]}"}; do
+            [ "$have" != "$dir" ] || continue 2
+        done
+        docs+=("$dir")
+        changed=yes
+    done
+    if [ ${#docs[@]} -eq 0 ] && ((${want[retriever]:-0} > 0)); then
+        [ -d "$root/docs" ] || die "a retriever needs documents: --docs DIR"
+        docs=("$root/docs")
+    fi
+    if [ $changed = yes ]; then
+        mapfile -t running < <(list_started | grep '^retriever-' || true)
+        [ ${#running[@]} -eq 0 ] || stop_members "${running[@]}"
+    fi
+}
+
+# clean_run: removes our files, and the directory if nothing else is in it.
+clean_run() {
+    local socket=${broker#ipc://}
+    rm -f "$run"/*.state "$run"/*.state.new "$run"/cluster.conf "$run"/cluster.conf.new "$run/lock"
+    [ "${keep_logs:-no}" = yes ] || rm -f "$run"/*.log "$run"/*.log.1
+    # A broker that was killed leaves its socket file.
+    [ "$broker" = "$socket" ] || [ "$own_broker" = no ] || [ ! -S "$socket" ] || rm -f "$socket"
+    [ "${keep_logs:-no}" = yes ] || rmdir "$run" 2>/dev/null || true
+}
+
+cmd_down() {
+    local name
+    local -a agents=()
+    keep_logs=no
+    [ "${1:-}" != --keep-logs ] || { keep_logs=yes; shift; }
+    [ $# -eq 0 ] || usage
+    if [ ! -d "$run" ]; then
+        say "no cluster runs in $run"
+        return
+    fi
+    open_run
+    lock_run
+    load_settings
+    # Agents first: they end what they run and say so to the broker.
+    for name in $(list_started); do
+        [ "$name" = broker ] || agents+=("$name")
+    done
+    [ ${#agents[@]} -eq 0 ] || stop_members "${agents[@]}"
+    stop_members broker
+    clean_run
+    say "the cluster is down"
+}
+
+cmd_status() {
+    local name bad=0 age
+    [ $# -eq 0 ] || usage
+    if [ ! -f "$run/cluster.conf" ]; then
+        say "no cluster runs in $run"
+        exit 3
+    fi
+    load_settings
+    printf '%-14s %-9s %8s %9s %9s\n' NAME STATE PID RESTARTS SECONDS
+    for name in $( { list_members; list_started; } | sort -u); do
+        read_member "$name" || m_state=stopped
+        [ "$m_state" = running ] || bad=1
+        age=$(($(printf '%(%s)T' -1) - m_since))
+        ((m_since > 0)) || age=-
+        printf '%-14s %-9s %8s %9d %9s\n' "$name" "$m_state" "$m_child" "$m_restarts" "$age"
+    done
+    sluice=$(find_program sluice) || exit 1
+    if ask stats >/dev/null; then
+        say "the broker answers at $broker"
+    else
+        say "no broker answers at $broker"
+        bad=1
+    fi
+    return $bad
+}
+
+cmd_logs() {
+    local follow='' arg
+    local -a files=()
+    for arg; do
+        case $arg in
+            -f) follow=-F ;;
+            -*) usage ;;
+            *)
+                files=("$run/$arg.log" "$run/$arg"-[0-9]*.log)
+                [ -f "${files[0]}" ] || files=("${files[@]:1}")
+                [ ${#files[@]} -gt 0 ] || die "no log of '$arg' in $run"
+                ;;
+        esac
+    done
+    [ ${#files[@]} -gt 0 ] || files=("$run"/*.log)
+    [ ${#files[@]} -gt 0 ] || die "no logs in $run"
+    # One log is shown whole, several by their ends.
+    if [ ${#files[@]} -eq 1 ] && [ -z "$follow" ]; then
+        cat "${files[0]}"
+    else
+        exec tail -n 20 $follow "${files[@]}"
+    fi
+}
+
+# open_cluster: for commands that change a cluster which is up.
+open_cluster() {
+    [ -f "$run/cluster.conf" ] || die "no cluster runs in $run"
+    open_run
+    lock_run
+    load_settings
+    sluice=$(find_program sluice) || exit 1
+}
+
+cmd_scale() {
+    local arg role name
+    local -a surplus=()
+    [ $# -gt 0 ] || usage
+    open_cluster
+    for arg; do
+        role=${arg%%=*}
+        if [[ " ${roles[*]} " != *" $role "* ]] || [ "$arg" = "$role" ]; then
+            die "'$arg' is not ROLE=N; roles: ${roles[*]}"
+        fi
+        check_count "$role" "${arg#*=}"
+        want[$role]=$((10#${arg#*=}))
+    done
+    add_docs
+    for name in $(list_started); do
+        role=${name%-*}
+        [ "$name" = broker ] || ((${name##*-} <= ${want[$role]:-0})) || surplus+=("$name")
+    done
+    [ ${#surplus[@]} -eq 0 ] || stop_members "${surplus[@]}"
+    save_settings
+    start_all || exit 1
+    say "the cluster is up: $(list_members | paste -sd' ')"
+}
+
+cmd_restart() {
+    local arg name found
+    [ $# -gt 0 ] || usage
+    open_cluster
+    for arg; do
+        found=no
+        # One after the other: the rest of a role goes on serving.
+        for name in $(list_members); do
+            if [ "$name" = "$arg" ] || [ "${name%-*}" = "$arg" ]; then
+                found=yes
+                stop_members "$name"
+                start_all || exit 1
+                say "$name has been restarted"
+            fi
+        done
+        [ $found = yes ] || die "nothing here is called '$arg'; there are: $(list_members | paste -sd' ')"
+    done
+}
+
+# ---- main ----------------------------------------------------------------------------
+
+if [ "${1:-}" = --supervise ]; then
+    run=$SLUICE_RUN
+    shift
+    supervise "$@"
+    exit 0
+fi
+
+run=
+arguments=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --run) need_value "$@"; run=$2; shift 2 ;;
+        *) arguments+=("$1"); shift ;;
+    esac
+done
+set -- ${arguments[@]+"${arguments[@]}"}
+find_run
+verb=${1:-}
+[ -z "$verb" ] || shift
+case $verb in
+    up | down | status | logs | scale | restart) "cmd_$verb" "$@" ;;
+    *) usage ;;
+esac

@@ -21,6 +21,7 @@ struct codec_reader {
     const uint8_t *end;
     struct blob *const *frames;
     size_t frame_count;
+    uint64_t frames_named; /* bit k - 1: some payload was frame k */
     size_t command_count;
 };
 
@@ -46,13 +47,15 @@ enum codec_side { CODEC_AT_BROKER, CODEC_AT_PEER };
 void codec_reader_init(struct codec_reader *reader, struct span batch, struct blob *const *frames,
                        size_t frame_count);
 
-/* Reads the next command. `message` and `error` are written only for the
- * results that name them. */
+/* Reads the next command. Only what the result names means anything: `message`
+ * after CODEC_OK, `error` after CODEC_BAD and CODEC_BROKEN. After CODEC_BROKEN
+ * comes CODEC_END. */
 enum codec_result codec_read(struct codec_reader *reader, enum codec_side side,
                              struct message *message, struct codec_error *error);
 
-/* Reads the inputs of a join's RESULT: `bytes` is the RESULT's payload, `*at` an
- * offset that starts at 0. False: no more, or malformed (then *at is SIZE_MAX). */
+/* Reads the inputs of a join's RESULT: `bytes` is the received record.payload,
+ * `*at` an offset that starts at 0. False: no more, or malformed (then *at is
+ * SIZE_MAX). What codec_read has passed is never malformed. */
 bool codec_read_input(struct span bytes, size_t *at, struct outcome_record *record);
 
 /* Checks that `bytes` is exactly one MessagePack value whose nesting is at most

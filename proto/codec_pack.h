@@ -1,0 +1,228 @@
+/* codec_pack: a bounded, growing buffer and msgpack-c's packers for it; private
+ * to the codec.
+ *
+ * msgpack-c offers its packers as a template over any buffer; taken that way
+ * (pack_put_uint64 and so on) they are inlined to a few stores, where its
+ * msgpack_packer would make a call per byte written. A failure sticks in
+ * `result`: write everything, then look once. */
+#ifndef SLUICE_PROTO_CODEC_PACK_H
+#define SLUICE_PROTO_CODEC_PACK_H
+
+#include "proto/codec.h"
+
+#include <limits.h>
+#include <msgpack/sysdep.h>
+#include <msgpack/timestamp.h>
+
+struct pack {
+    uint8_t *data;
+    size_t size;
+    size_t capacity;
+    size_t bytes_max;              /* never grows beyond it */
+    enum codec_write_result result;
+};
+
+/* Room for `more` bytes, or false with pack->result set. */
+bool pack_grow(struct pack *pack, size_t more) __attribute__((cold));
+
+static inline int pack_append(struct pack *pack, const void *bytes, size_t size)
+{
+    if (__builtin_expect(size > pack->capacity - pack->size, 0) && !pack_grow(pack, size)) {
+        return -1;
+    }
+    if (size > 0) {
+        memcpy(pack->data + pack->size, bytes, size);
+    }
+    pack->size += size;
+    return 0;
+}
+
+#define msgpack_pack_inline_func(name) static inline int pack_put##name
+#define msgpack_pack_inline_func_cint(name) static inline int pack_put##name
+#define msgpack_pack_inline_func_fixint(name) static inline int pack_put_fix##name
+#define msgpack_pack_user struct pack *
+#define msgpack_pack_append_buffer(user, bytes, size) return pack_append(user, bytes, size)
+#include <msgpack/pack_template.h>
+
+static inline void pack_uint(struct pack *pack, uint64_t value)
+{
+    pack_put_uint64(pack, value);
+}
+
+static inline void pack_text(struct pack *pack, struct span text)
+{
+    pack_put_str(pack, text.size);
+    pack_append(pack, text.data, text.size);
+}
+
+static inline void pack_bytes(struct pack *pack, struct span bytes)
+{
+    pack_put_bin(pack, bytes.size);
+    pack_append(pack, bytes.data, bytes.size);
+}
+
+static inline void pack_id(struct pack *pack, const void *id)
+{
+    uint8_t wire[2 + ID_BYTES] = {0xc4, ID_BYTES};
+
+    memcpy(wire + 2, id, ID_BYTES);
+    pack_append(pack, wire, sizeof wire);
+}
+
+static inline void pack_bool(struct pack *pack, bool value)
+{
+    if (value) {
+        pack_put_true(pack);
+    } else {
+        pack_put_false(pack);
+    }
+}
+
+static inline void pack_nil(struct pack *pack)
+{
+    pack_put_nil(pack);
+}
+
+/* ---- arrays and maps whose count is known when they end ---------------- */
+
+/* A fixarray or fixmap in the making: its header is patched at the end, and
+ * trailing elements that have their default are dropped, so every writer
+ * simply names all fields in order. At most 15 elements. */
+struct pack_list {
+    struct pack *pack;
+    size_t start;      /* of the header byte */
+    unsigned count;
+    unsigned kept;     /* elements up to the last that is not a default */
+    size_t kept_size;  /* pack->size after it */
+};
+
+static inline struct pack_list pack_begin(struct pack *pack)
+{
+    struct pack_list list = {.pack = pack, .start = pack->size};
+
+    pack_nil(pack); /* stands for the header */
+    list.kept_size = pack->size;
+    return list;
+}
+
+/* After an element was packed: it stays, and what came before it. */
+static inline void pack_keep(struct pack_list *list)
+{
+    list->kept = ++list->count;
+    list->kept_size = list->pack->size;
+}
+
+/* Packs nil for a default: it goes if nothing follows. */
+static inline void pack_default(struct pack_list *list)
+{
+    pack_nil(list->pack);
+    list->count++;
+}
+
+enum pack_shape { PACK_ARRAY = 0x90, PACK_MAP = 0x80 };
+
+static inline void pack_end(struct pack_list *list, enum pack_shape shape)
+{
+    if (list->pack->result == CODEC_WRITTEN) {
+        list->pack->size = list->kept_size;
+        list->pack->data[list->start] = (uint8_t)(shape | list->kept);
+    }
+}
+
+/* Fields of a command: defaults are nil where something follows. */
+static inline void put_uint(struct pack_list *list, uint64_t value)
+{
+    pack_uint(list->pack, value);
+    pack_keep(list);
+}
+
+static inline void put_uint_or_default(struct pack_list *list, uint64_t value)
+{
+    if (value == 0) {
+        pack_default(list);
+    } else {
+        put_uint(list, value);
+    }
+}
+
+static inline void put_text(struct pack_list *list, struct span text)
+{
+    pack_text(list->pack, text);
+    pack_keep(list);
+}
+
+static inline void put_text_or_default(struct pack_list *list, struct span text)
+{
+    if (text.size == 0) {
+        pack_default(list);
+    } else {
+        put_text(list, text);
+    }
+}
+
+static inline void put_id(struct pack_list *list, const struct id *id)
+{
+    pack_id(list->pack, id->bytes);
+    pack_keep(list);
+}
+
+/* Options: an entry that has its default is not written at all. `key` is a literal. */
+static inline void option_key(struct pack_list *map, const char *key)
+{
+    pack_text(map->pack, span_from_text(key));
+}
+
+static inline void option_put_uint(struct pack_list *map, const char *key, uint64_t value)
+{
+    if (value != 0) {
+        option_key(map, key);
+        put_uint(map, value);
+    }
+}
+
+static inline void option_put_true(struct pack_list *map, const char *key, bool value)
+{
+    if (value) {
+        option_key(map, key);
+        pack_bool(map->pack, true);
+        pack_keep(map);
+    }
+}
+
+static inline void option_put_text(struct pack_list *map, const char *key, struct span value)
+{
+    if (value.size > 0) {
+        option_key(map, key);
+        put_text(map, value);
+    }
+}
+
+static inline void option_put_id(struct pack_list *map, const char *key, const struct id *value)
+{
+    if (!id_is_nil(value)) {
+        option_key(map, key);
+        put_id(map, value);
+    }
+}
+
+/* Ends an option map that is the last element of `list`; an empty one is a default. */
+static inline void put_options(struct pack_list *list, struct pack_list *map)
+{
+    pack_end(map, PACK_MAP);
+    list->count++;
+    if (map->kept > 0) {
+        list->kept = list->count;
+        list->kept_size = list->pack->size;
+    }
+}
+
+/* ---- shared by RESULT and its inputs ----------------------------------- */
+
+/* An error map: as it came, or made from its fields. */
+void pack_error(struct pack *pack, const struct error *error);
+
+/* The inputs of a join, one record after another, into `pack`, which grows to
+ * at most PAYLOAD_BYTES_MAX. Bodies that do not fit are left out. */
+void pack_inputs(struct pack *pack, const struct result *result);
+
+#endif

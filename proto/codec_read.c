@@ -1,0 +1,575 @@
+/* Reading: one function a command, in the order of proto/PROTOCOL.md section 3. */
+
+#include "proto/codec_cursor.h"
+
+#include "common/packed.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- peer to broker --------------------------------------------------- */
+
+static bool read_hello(struct cursor *cursor, struct hello *hello)
+{
+    static const struct option options[] = {
+        OPTION("agent", option_text, struct hello, agent, PEER_NAME_MAX),
+    };
+    uint32_t seen;
+
+    *hello = (struct hello){0};
+    return field_uint(cursor, "version", REQUIRED, UINT64_MAX, &hello->version) &&
+           field_id(cursor, "session", REQUIRED, &hello->session) &&
+           field_text(cursor, "name", REQUIRED, PEER_NAME_MAX, &hello->name) &&
+           options_read(cursor, options, COUNT_OF(options), hello, &seen);
+}
+
+static bool read_offer(struct cursor *cursor, struct offer_message *offer)
+{
+    static const struct option options[] = {
+        OPTION("schema", option_text, struct offer_message, schema, SCHEMA_BYTES_MAX),
+        OPTION("version", option_text, struct offer_message, version, VERSION_MAX),
+        OPTION("about", option_text, struct offer_message, about, ABOUT_MAX),
+        OPTION("max_tasks", option_uint, struct offer_message, max_tasks, UINT64_MAX),
+        OPTION("max_bytes", option_uint, struct offer_message, max_bytes, UINT64_MAX),
+        OPTION("lease_ms", option_uint, struct offer_message, lease_ms, DURATION_MS_MAX),
+        OPTION("attempts", option_uint, struct offer_message, attempts, ATTEMPTS_MAX),
+    };
+    uint32_t seen;
+
+    *offer = (struct offer_message){0};
+    return field_service(cursor, false, &offer->service) &&
+           field_uint(cursor, "credit", REQUIRED, CREDIT_MAX, &offer->credit) &&
+           options_read(cursor, options, COUNT_OF(options), offer, &seen);
+}
+
+static bool read_credit(struct cursor *cursor, struct credit *credit)
+{
+    return field_service(cursor, false, &credit->service) &&
+           field_uint(cursor, "credit", REQUIRED, CREDIT_MAX, &credit->credit);
+}
+
+static bool option_if_absent(struct cursor *cursor, const struct option *option, void *value)
+{
+    struct submit *submit = value;
+    struct span text;
+
+    if (!take_str(cursor, &text) || !(span_is(text, "refuse") || span_is(text, "wait"))) {
+        return cursor_bad(cursor, option->name, "must be `refuse` or `wait`");
+    }
+    submit->if_absent = span_is(text, "wait") ? IF_ABSENT_WAIT : IF_ABSENT_REFUSE;
+    return true;
+}
+
+static bool option_join(struct cursor *cursor, const struct option *option, void *value)
+{
+    struct submit *submit = value;
+    struct span text;
+
+    if (!take_str(cursor, &text) || !(span_is(text, "all") || span_is(text, "settled"))) {
+        return cursor_bad(cursor, option->name, "must be `all` or `settled`");
+    }
+    submit->join = span_is(text, "all") ? JOIN_ALL : JOIN_SETTLED;
+    return true;
+}
+
+/* Ids have one length on the wire, so the list stays where it is: no copy. */
+static bool option_needs(struct cursor *cursor, const struct option *option, void *value)
+{
+    struct submit *submit = value;
+    uint32_t count;
+
+    if (!take_array(cursor, &count)) {
+        return cursor_bad(cursor, option->name, "must be an array of ids");
+    }
+    if (count > NEEDS_MAX) {
+        return cursor_large(cursor, option->name, "has more than 16384 ids");
+    }
+    if ((size_t)(cursor->end - cursor->at) < (size_t)count * WIRE_ID_BYTES) {
+        return cursor_bad(cursor, option->name, "must hold ids only: bin 8 of 16 bytes");
+    }
+    submit->needs = cursor->at + 2;
+    submit->needs_count = count;
+    submit->needs_stride = WIRE_ID_BYTES;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!wire_is_id(cursor->at)) {
+            return cursor_bad(cursor, option->name, "must hold ids only: bin 8 of 16 bytes");
+        }
+        cursor->at += WIRE_ID_BYTES;
+    }
+    return true;
+}
+
+enum submit_option {
+    SUBMIT_DEADLINE,
+    SUBMIT_QUEUE_TTL,
+    SUBMIT_LEASE,
+    SUBMIT_ATTEMPTS,
+    SUBMIT_PARENT,
+    SUBMIT_PARENT_ATTEMPT,
+    SUBMIT_RECEIPTS,
+    SUBMIT_HELD,
+    SUBMIT_IF_ABSENT,
+    SUBMIT_JOIN,
+    SUBMIT_NEEDS,
+};
+
+/* The rules between fields, which no single one shows. */
+static bool submit_agrees(struct cursor *cursor, const struct submit *submit, uint32_t seen)
+{
+    bool is_join = submit->join != JOIN_NONE;
+
+    if (is_join && submit->service.size > 0) {
+        return cursor_bad(cursor, "service", "must be empty in a join");
+    }
+    if (!is_join && submit->service.size == 0) {
+        return cursor_bad(cursor, "service", "must be given, unless `join` is");
+    }
+    if (is_join && !(seen >> SUBMIT_NEEDS & 1)) {
+        return cursor_bad(cursor, "needs", "is required in a join");
+    }
+    if (!is_join && (seen >> SUBMIT_NEEDS & 1)) {
+        return cursor_bad(cursor, "join", "is required with `needs`");
+    }
+    if ((seen >> SUBMIT_PARENT & 1) && submit->parent_attempt == 0) {
+        return cursor_bad(cursor, "parent_attempt", "is required with `parent`");
+    }
+    if (!(seen >> SUBMIT_PARENT & 1) && submit->parent_attempt != 0) {
+        return cursor_bad(cursor, "parent", "is required with `parent_attempt`");
+    }
+    return true;
+}
+
+static bool read_submit(struct cursor *cursor, struct submit *submit)
+{
+    static const struct option options[] = {
+        [SUBMIT_DEADLINE] =
+            OPTION("deadline_ms", option_uint, struct submit, deadline_ms, DURATION_MS_MAX),
+        [SUBMIT_QUEUE_TTL] =
+            OPTION("queue_ttl_ms", option_uint, struct submit, queue_ttl_ms, DURATION_MS_MAX),
+        [SUBMIT_LEASE] = OPTION("lease_ms", option_uint, struct submit, lease_ms, DURATION_MS_MAX),
+        [SUBMIT_ATTEMPTS] = OPTION("attempts", option_uint, struct submit, attempts, ATTEMPTS_MAX),
+        [SUBMIT_PARENT] = OPTION("parent", option_id, struct submit, parent, 0),
+        [SUBMIT_PARENT_ATTEMPT] =
+            OPTION("parent_attempt", option_uint, struct submit, parent_attempt, UINT64_MAX),
+        [SUBMIT_RECEIPTS] = OPTION("receipts", option_bool, struct submit, receipts, 0),
+        [SUBMIT_HELD] = OPTION("held", option_bool, struct submit, held, 0),
+        /* these three see the whole struct: what they write has no common type */
+        [SUBMIT_IF_ABSENT] = {"if_absent", 9, option_if_absent, 0, 0},
+        [SUBMIT_JOIN] = {"join", 4, option_join, 0, 0},
+        [SUBMIT_NEEDS] = {"needs", 5, option_needs, 0, 0},
+    };
+    uint32_t seen;
+
+    *submit = (struct submit){0};
+    return field_task(cursor, &submit->id) && field_service(cursor, true, &submit->service) &&
+           field_payload(cursor, "payload", REQUIRED, PAYLOAD_BYTES_MAX, &submit->payload) &&
+           options_read(cursor, options, COUNT_OF(options), submit, &seen) &&
+           submit_agrees(cursor, submit, seen);
+}
+
+static bool read_cancel(struct cursor *cursor, struct cancel *cancel)
+{
+    *cancel = (struct cancel){0};
+    return field_task(cursor, &cancel->id) &&
+           field_text(cursor, "reason", OPTIONAL, REASON_MAX, &cancel->reason) &&
+           field_uint(cursor, "request", OPTIONAL, UINT64_MAX, &cancel->request);
+}
+
+static bool read_done(struct cursor *cursor, struct done *done)
+{
+    *done = (struct done){0};
+    return field_task(cursor, &done->id) &&
+           field_uint(cursor, "attempt", REQUIRED, UINT64_MAX, &done->attempt) &&
+           field_payload(cursor, "payload", REQUIRED, PAYLOAD_BYTES_MAX, &done->payload);
+}
+
+static bool field_error(struct cursor *cursor, struct error *error)
+{
+    if (!field_present(cursor)) {
+        return field_missing(cursor, "error", REQUIRED);
+    }
+    return error_take(cursor, error);
+}
+
+static bool read_fail(struct cursor *cursor, struct fail *fail)
+{
+    *fail = (struct fail){0};
+    return field_task(cursor, &fail->id) &&
+           field_uint(cursor, "attempt", REQUIRED, UINT64_MAX, &fail->attempt) &&
+           field_error(cursor, &fail->error);
+}
+
+static bool read_progress(struct cursor *cursor, struct progress *progress)
+{
+    *progress = (struct progress){0};
+    return field_task(cursor, &progress->id) &&
+           field_uint(cursor, "attempt", REQUIRED, UINT64_MAX, &progress->attempt) &&
+           field_payload(cursor, "payload", OPTIONAL, PAYLOAD_INLINE_MAX, &progress->payload);
+}
+
+static bool field_what(struct cursor *cursor, enum query_what *what)
+{
+    struct span text;
+
+    if (!field_text(cursor, "what", REQUIRED, QUERY_ARGUMENT_MAX, &text)) {
+        return false;
+    }
+    for (unsigned i = 0; i < QUERY_WHAT_COUNT; i++) {
+        if (span_is(text, query_what_name(i))) {
+            *what = (enum query_what)i;
+            return true;
+        }
+    }
+    return cursor_fail(cursor, ERROR_UNSUPPORTED, "what", "is nothing that this broker answers");
+}
+
+/* A cursor (text), a task's id, or nothing, as `what` wants it. */
+static bool field_argument(struct cursor *cursor, struct query *query)
+{
+    struct id id;
+
+    switch (query->what) {
+    case QUERY_CATALOG:
+    case QUERY_PEERS:
+        return field_text(cursor, "argument", OPTIONAL, QUERY_ARGUMENT_MAX, &query->argument);
+    case QUERY_STATS:
+        return true; /* whatever stands there is stepped over */
+    case QUERY_STATUS:
+    case QUERY_WHY:
+    case QUERY_TREE:
+    case QUERY_RESULT:
+        if (!field_id(cursor, "argument", REQUIRED, &id)) {
+            return false;
+        }
+        query->argument = span_of(cursor->at - ID_BYTES, ID_BYTES);
+        return true;
+    }
+    return false;
+}
+
+static bool read_query(struct cursor *cursor, struct query *query)
+{
+    *query = (struct query){0};
+    return field_uint(cursor, "request", REQUIRED, UINT64_MAX, &query->request) &&
+           field_what(cursor, &query->what) && field_argument(cursor, query);
+}
+
+static bool read_nonce(struct cursor *cursor, uint64_t *nonce)
+{
+    *nonce = 0;
+    return field_uint(cursor, "nonce", OPTIONAL, UINT64_MAX, nonce);
+}
+
+static bool read_bye(struct cursor *cursor, struct bye *bye)
+{
+    *bye = (struct bye){0};
+    return field_text(cursor, "reason", OPTIONAL, REASON_MAX, &bye->reason);
+}
+
+/* ---- broker to peer --------------------------------------------------- */
+
+static bool read_welcome(struct cursor *cursor, struct welcome *welcome)
+{
+    static const struct option options[] = {
+        OPTION("known", option_bool, struct welcome, known, 0),
+        OPTION("broker", option_id, struct welcome, broker, 0),
+        OPTION("shard", option_uint, struct welcome, shard, UINT64_MAX),
+        OPTION("ping_ms", option_uint, struct welcome, ping_ms, DURATION_MS_MAX),
+        OPTION("silence_ms", option_uint, struct welcome, silence_ms, DURATION_MS_MAX),
+        OPTION("resume_ms", option_uint, struct welcome, resume_ms, DURATION_MS_MAX),
+        OPTION("window_tasks", option_uint, struct welcome, window_tasks, UINT64_MAX),
+        OPTION("window_bytes", option_uint, struct welcome, window_bytes, UINT64_MAX),
+        OPTION("payload_bytes", option_uint, struct welcome, payload_bytes, UINT64_MAX),
+        OPTION("time_ms", option_uint, struct welcome, time_ms, UINT64_MAX),
+    };
+    uint32_t seen;
+
+    *welcome = (struct welcome){0};
+    return field_uint(cursor, "version", REQUIRED, UINT64_MAX, &welcome->version) &&
+           options_read(cursor, options, COUNT_OF(options), welcome, &seen);
+}
+
+static bool read_started(struct cursor *cursor, struct started *started)
+{
+    *started = (struct started){0};
+    return field_task(cursor, &started->id) &&
+           field_uint(cursor, "attempt", REQUIRED, UINT64_MAX, &started->attempt) &&
+           field_text(cursor, "worker", REQUIRED, PEER_NAME_MAX, &started->worker);
+}
+
+static bool read_task(struct cursor *cursor, struct task_message *task)
+{
+    static const struct option options[] = {
+        OPTION("deadline_ms", option_uint, struct task_message, deadline_ms, DURATION_MS_MAX),
+        OPTION("lease_ms", option_uint, struct task_message, lease_ms, DURATION_MS_MAX),
+        OPTION("submitter", option_text, struct task_message, submitter, PEER_NAME_MAX),
+    };
+    uint32_t seen;
+
+    *task = (struct task_message){0};
+    return field_task(cursor, &task->id) &&
+           field_uint(cursor, "attempt", REQUIRED, UINT64_MAX, &task->attempt) &&
+           field_service(cursor, false, &task->service) &&
+           field_payload(cursor, "payload", REQUIRED, PAYLOAD_BYTES_MAX, &task->payload) &&
+           options_read(cursor, options, COUNT_OF(options), task, &seen);
+}
+
+/* A join's inputs take the place of its payload, which is empty. They are
+ * counted and checked here, so that nobody meets a malformed one later. */
+static bool field_inputs(struct cursor *cursor, struct result *result)
+{
+    struct payload inputs = {0};
+    struct outcome_record record;
+    size_t at = 0;
+
+    if (!field_present(cursor)) {
+        return true;
+    }
+    if (!take_payload(cursor, "inputs", PAYLOAD_BYTES_MAX, &inputs)) {
+        return false;
+    }
+    while (codec_read_input(inputs.bytes, &at, &record)) {
+        result->input_count++;
+    }
+    if (at == SIZE_MAX || result->input_count > NEEDS_MAX) {
+        return cursor_bad(cursor, "inputs", "must be at most 16384 records, one after another");
+    }
+    result->record.payload = inputs;
+    return true;
+}
+
+static bool read_result(struct cursor *cursor, struct result *result)
+{
+    *result = (struct result){0};
+    if (!outcome_read(cursor, false, &result->record)) {
+        return false;
+    }
+    return field_inputs(cursor, result);
+}
+
+static bool read_cancel_out(struct cursor *cursor, struct cancel_out *cancel)
+{
+    *cancel = (struct cancel_out){0};
+    return field_task(cursor, &cancel->id) &&
+           field_uint(cursor, "attempt", REQUIRED, UINT64_MAX, &cancel->attempt) &&
+           field_text(cursor, "reason", REQUIRED, ERROR_CODE_MAX, &cancel->reason);
+}
+
+static bool read_reply(struct cursor *cursor, struct reply *reply)
+{
+    const uint8_t *body;
+    uint32_t entries;
+
+    *reply = (struct reply){0};
+    if (!field_uint(cursor, "request", REQUIRED, UINT64_MAX, &reply->request) ||
+        !field_bool(cursor, "ok", &reply->ok)) {
+        return false;
+    }
+    if (!field_present(cursor)) {
+        return field_missing(cursor, "body", REQUIRED);
+    }
+    if (!reply->ok) {
+        return error_take(cursor, &reply->error);
+    }
+    body = cursor->at;
+    if (!take_map(cursor, &entries)) {
+        return cursor_bad(cursor, "body", "must be a map");
+    }
+    cursor->at = packed_skip(body, cursor->end, FIELD_DEPTH_MAX);
+    if (cursor->at == NULL) {
+        return cursor_large(cursor, "body", "is nested deeper than 32");
+    }
+    reply->raw = span_of(body, (size_t)(cursor->at - body));
+    return true;
+}
+
+static bool read_error(struct cursor *cursor, struct error_message *error)
+{
+    *error = (struct error_message){0};
+    return field_error(cursor, &error->error) &&
+           field_uint(cursor, "command", OPTIONAL, UINT32_MAX, &error->command) &&
+           field_text(cursor, "field", OPTIONAL, PEER_NAME_MAX, &error->field) &&
+           field_id(cursor, "id", OPTIONAL, &error->id);
+}
+
+/* ---- the command itself ----------------------------------------------- */
+
+static bool read_fields(struct cursor *cursor, struct message *message)
+{
+    switch (message->command) {
+    case COMMAND_HELLO:
+        return read_hello(cursor, &message->hello);
+    case COMMAND_OFFER:
+        return read_offer(cursor, &message->offer);
+    case COMMAND_WITHDRAW:
+        return field_service(cursor, false, &message->withdraw.service);
+    case COMMAND_CREDIT:
+        return read_credit(cursor, &message->credit);
+    case COMMAND_SUBMIT:
+        return read_submit(cursor, &message->submit);
+    case COMMAND_CANCEL:
+        return read_cancel(cursor, &message->cancel);
+    case COMMAND_DONE:
+        return read_done(cursor, &message->done);
+    case COMMAND_FAIL:
+        return read_fail(cursor, &message->fail);
+    case COMMAND_PROGRESS:
+    case COMMAND_PROGRESS_OUT:
+        return read_progress(cursor, &message->progress);
+    case COMMAND_QUERY:
+        return read_query(cursor, &message->query);
+    case COMMAND_PING:
+        return read_nonce(cursor, &message->ping.nonce);
+    case COMMAND_BYE:
+        return read_bye(cursor, &message->bye);
+    case COMMAND_WELCOME:
+        return read_welcome(cursor, &message->welcome);
+    case COMMAND_ACCEPTED:
+        return field_task(cursor, &message->accepted.id);
+    case COMMAND_STARTED:
+        return read_started(cursor, &message->started);
+    case COMMAND_TASK:
+        return read_task(cursor, &message->task);
+    case COMMAND_RESULT:
+        return read_result(cursor, &message->result);
+    case COMMAND_CANCEL_OUT:
+        return read_cancel_out(cursor, &message->cancel_out);
+    case COMMAND_REPLY:
+        return read_reply(cursor, &message->reply);
+    case COMMAND_PONG:
+        return read_nonce(cursor, &message->pong.nonce);
+    case COMMAND_ERROR:
+        return read_error(cursor, &message->error);
+    case COMMAND_CHUNK:
+    case COMMAND_CHECKPOINT:
+    case COMMAND_SIGNAL:
+    case COMMAND_WATCH:
+    case COMMAND_CHUNK_OUT:
+    case COMMAND_SIGNAL_OUT:
+    case COMMAND_EVENT:
+        break;
+    }
+    return cursor_fail(cursor, ERROR_UNSUPPORTED, "command", "is not part of this version");
+}
+
+static bool command_on_side(uint64_t command, enum codec_side side)
+{
+    bool from_broker = command >= COMMAND_WELCOME;
+
+    return command == COMMAND_BYE || from_broker == (side == CODEC_AT_PEER);
+}
+
+/* Reads the elements of a command's array; `*command` is 0 until its code is known. */
+static bool read_command(struct cursor *cursor, enum codec_side side, unsigned *command,
+                         struct message *message)
+{
+    uint32_t fields = cursor->fields_left;
+    uint64_t code;
+
+    *command = 0;
+    if (!field_present(cursor) || !take_uint(cursor, &code) || code > UINT32_MAX) {
+        return cursor_bad(cursor, "command", "must be an array that starts with a code");
+    }
+    *command = (unsigned)code;
+    if (fields > COMMAND_FIELDS_MAX) {
+        return cursor_large(cursor, "command", "has more than 32 fields");
+    }
+    if (!command_on_side(code, side)) {
+        return cursor_fail(cursor, ERROR_UNSUPPORTED, "command", "is not for this direction");
+    }
+    message->command = (enum command)code;
+    return read_fields(cursor, message) && fields_skip(cursor);
+}
+
+/* Why a message cannot be read at all; NULL: it can. */
+static const char *reader_refusal(const struct codec_reader *reader, const char **field)
+{
+    *field = "batch";
+    if (reader->command_count == BATCH_COMMANDS_MAX) {
+        return "has more than 65536 commands";
+    }
+    if (reader->command_count == 0 && (size_t)(reader->end - reader->at) > BATCH_BYTES_MAX) {
+        return "is larger than 1 MiB";
+    }
+    *field = "frames";
+    return reader->frame_count < MESSAGE_FRAMES_MAX ? NULL : "are more than 64 in a message";
+}
+
+static enum codec_result reader_break(struct codec_reader *reader, const struct codec_error *why,
+                                      struct codec_error *error)
+{
+    *error = *why;
+    reader->at = reader->end;
+    return CODEC_BROKEN;
+}
+
+/* A command could not be read: steps over it if its end can be found. */
+static enum codec_result reader_recover(struct codec_reader *reader, const struct cursor *cursor,
+                                        unsigned command, struct codec_error *error)
+{
+    const uint8_t *next = packed_step(reader->at, reader->end);
+    struct codec_error why = {.command = command};
+
+    if (cursor->id != NULL) {
+        why.id = *cursor->id;
+    }
+    if (next == NULL) {
+        why.code = ERROR_BAD_MESSAGE;
+        why.field = "batch";
+        why.message = "ends inside a command, or is not MessagePack";
+        return reader_break(reader, &why, error);
+    }
+    why.code = cursor->code;
+    why.field = cursor->field;
+    why.message = cursor->message;
+    *error = why;
+    reader->at = next;
+    return CODEC_BAD;
+}
+
+void codec_reader_init(struct codec_reader *reader, struct span batch, struct blob *const *frames,
+                       size_t frame_count)
+{
+    *reader = (struct codec_reader){
+        .at = batch.data,
+        .end = batch.data + batch.size,
+        .frames = frames,
+        .frame_count = frame_count,
+    };
+}
+
+enum codec_result codec_read(struct codec_reader *reader, enum codec_side side,
+                             struct message *message, struct codec_error *error)
+{
+    struct cursor cursor = {.at = reader->at, .end = reader->end, .reader = reader};
+    const char *refusal, *field;
+    unsigned command;
+
+    if (reader->at == reader->end) {
+        return CODEC_END;
+    }
+    refusal = reader_refusal(reader, &field);
+    if (refusal != NULL) {
+        return reader_break(reader, &(struct codec_error){.code = ERROR_TOO_LARGE,
+                                                          .field = field,
+                                                          .message = refusal},
+                            error);
+    }
+    if (!take_array(&cursor, &cursor.fields_left)) {
+        return reader_break(reader, &(struct codec_error){.code = ERROR_BAD_MESSAGE,
+                                                          .field = "batch",
+                                                          .message = "must hold arrays only"},
+                            error);
+    }
+    reader->command_count++;
+    if (!read_command(&cursor, side, &command, message)) {
+        return reader_recover(reader, &cursor, command, error);
+    }
+    reader->at = cursor.at;
+    return CODEC_OK;
+}
+
+bool codec_value_valid(struct span bytes)
+{
+    static_assert(DEPTH_MAX == PACKED_DEPTH_MAX, "one bound on nesting");
+    return packed_valid(bytes);
+}

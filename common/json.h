@@ -11,12 +11,14 @@
 #include <jansson.h>
 
 /* MessagePack of `value`, malloc'd, yours. NULL: no memory or nested deeper than
- * 32. {"$bin": "base64"} becomes bin. A real that is integral stays a real. */
+ * 32. {"$bin": "base64"} with nothing else in it becomes bin; if it is no base64
+ * it stays a map. A real that is integral stays a real. */
 uint8_t *json_pack_bytes(const json_t *value, size_t *size);
 
 /* JSON of exactly one MessagePack value; a new reference. NULL: malformed, too
- * deep, ext types, keys that are not str, invalid UTF-8, or no memory. bin
- * becomes {"$bin": "base64"}; uint beyond INT64_MAX becomes a real. */
+ * deep, ext types, keys that are not str, invalid UTF-8, NaN or infinity, or no
+ * memory. bin becomes {"$bin": "base64"}; uint beyond INT64_MAX becomes a real.
+ * Of a key that stands twice the last value counts. */
 json_t *json_unpack_bytes(struct span bytes);
 
 #endif

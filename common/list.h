@@ -90,8 +90,8 @@ static inline void list_append(struct list *to, struct list *from)
 }
 
 /* The element under way may be unlinked; its neighbours may not. */
-#define list_each(link, list)                                                                      \
-    for (struct list *link = (list)->next, *link##_next = link->next; link != (list);              \
+#define list_each(link, head)                                                                      \
+    for (struct list *link = (head)->next, *link##_next = link->next; link != (head);              \
          link = link##_next, link##_next = link->next)
 
 #endif

@@ -18,15 +18,16 @@ void wheel_deinit(struct wheel *wheel)
     CHECK(wheel->armed == 0);
 }
 
-void timer_init(struct timer *timer)
+void timer_init(struct timer *timer, unsigned kind)
 {
     list_init(&timer->link);
-    timer->due_ms = WHEEL_NEVER;
+    timer->due_ms = 0;
+    timer->kind = (uint8_t)kind;
 }
 
 bool timer_armed(const struct timer *timer)
 {
-    return timer->due_ms != WHEEL_NEVER;
+    return !list_empty(&timer->link);
 }
 
 static unsigned slot_of(uint64_t due_ms, unsigned level)
@@ -64,8 +65,10 @@ static void wheel_place(struct wheel *wheel, struct timer *timer)
 void wheel_arm(struct wheel *wheel, struct timer *timer, uint64_t due_ms)
 {
     wheel_cancel(wheel, timer);
-    CHECK(due_ms != WHEEL_NEVER);
-    timer->due_ms = due_ms;
+    if (due_ms > wheel->now_ms + WHEEL_REACH_MS) {
+        due_ms = wheel->now_ms + WHEEL_REACH_MS;
+    }
+    timer->due_ms = due_ms & ((1ULL << 56) - 1);
     wheel->armed++;
     wheel_place(wheel, timer);
 }
@@ -77,7 +80,6 @@ void wheel_cancel(struct wheel *wheel, struct timer *timer)
     }
     /* The slot's bit may stay behind: an empty slot costs one look when it comes up. */
     list_unlink(&timer->link);
-    timer->due_ms = WHEEL_NEVER;
     CHECK(wheel->armed > 0);
     wheel->armed--;
 }

@@ -19,8 +19,9 @@
 #define WHEEL_NEVER UINT64_MAX
 
 struct timer {
-    struct list link;
-    uint64_t due_ms;
+    struct list link; /* on no list: not armed */
+    uint64_t due_ms : 56;
+    uint64_t kind : 8; /* the owner's: tells what the timer is inside of */
 };
 
 struct wheel {
@@ -35,7 +36,7 @@ void wheel_init(struct wheel *wheel, uint64_t now_ms);
 /* CHECKs that nothing is armed. */
 void wheel_deinit(struct wheel *wheel);
 
-void timer_init(struct timer *timer);
+void timer_init(struct timer *timer, unsigned kind);
 bool timer_armed(const struct timer *timer);
 
 /* Fires once at `due_ms`, or at the next wheel_pop if that has passed. Re-arms an

@@ -1,0 +1,390 @@
+#include "broker/core/broker.h"
+
+#include "broker/core/ending.h"
+#include "broker/core/handle.h"
+#include "broker/core/join.h"
+#include "broker/core/state.h"
+#include "common/memory.h"
+
+struct broker_options broker_options_default(void)
+{
+    return (struct broker_options){
+        .peers_max = 65536,
+        .services_max = 65536,
+        .offers_per_peer_max = 256,
+        .tasks_max = 16 * 1024 * 1024,
+        .memory_max = 1024ULL * 1024 * 1024,
+        .payload_max = PAYLOAD_BYTES_MAX,
+        .window_tasks = 32768,
+        .window_bytes = 256ULL * 1024 * 1024,
+        .service = {.max_tasks = 16384, .max_bytes = 64ULL * 1024 * 1024, .attempts = 3},
+        .ping_ms = 2000,
+        .silence_ms = 15000,
+        .probe_ms = 500,
+        .resume_ms = 10000,
+        .cancel_grace_ms = 10000,
+        .retain_ms = 60000,
+        .retain_tasks = 10000,
+        .retain_bytes = 64ULL * 1024 * 1024,
+        .service_linger_ms = 60000,
+        .backoff_ms = 100,
+        .backoff_max_ms = 30000,
+    };
+}
+
+static void init_pools(struct broker *broker)
+{
+    const struct broker_options *options = &broker->options;
+    size_t offers_max = options->services_max > options->peers_max ? options->services_max
+                                                                   : options->peers_max;
+
+    pool_init(&broker->task_pool, sizeof(struct task), options->tasks_max);
+    pool_init(&broker->extra_pool, sizeof(struct extra), options->tasks_max);
+    pool_init(&broker->join_pool, sizeof(struct join), options->tasks_max);
+    pool_init(&broker->need_pool, sizeof(struct need_chunk), options->tasks_max);
+    pool_init(&broker->wait_pool, sizeof(struct wait), options->peers_max);
+    pool_init(&broker->peer_pool, sizeof(struct peer), options->peers_max);
+    pool_init(&broker->label_pool, sizeof(struct label), 4 * options->peers_max);
+    pool_init(&broker->service_pool, sizeof(struct service), options->services_max);
+    pool_init(&broker->offer_pool, sizeof(struct offer), 4 * offers_max);
+    pool_init(&broker->stray_pool, sizeof(struct stray), options->tasks_max);
+}
+
+static void deinit_pools(struct broker *broker)
+{
+    pool_deinit(&broker->task_pool);
+    pool_deinit(&broker->extra_pool);
+    pool_deinit(&broker->join_pool);
+    pool_deinit(&broker->need_pool);
+    pool_deinit(&broker->wait_pool);
+    pool_deinit(&broker->peer_pool);
+    pool_deinit(&broker->label_pool);
+    pool_deinit(&broker->service_pool);
+    pool_deinit(&broker->offer_pool);
+    pool_deinit(&broker->stray_pool);
+}
+
+struct broker *broker_new(const struct broker_options *options, const struct effects *effects,
+                          uint64_t now_ms)
+{
+    struct broker *broker = memory_new(sizeof *broker);
+
+    if (broker == NULL) {
+        return NULL;
+    }
+    broker->options = *options;
+    broker->effects = *effects;
+    broker->now_ms = broker->started_ms = now_ms;
+    broker->page = memory_new(sizeof *broker->page);
+    if (broker->page == NULL || !table_init(&broker->tasks) ||
+        !table_init(&broker->services_by_name) || !table_init(&broker->peers_by_connection) ||
+        !table_init(&broker->peers_by_session) || !table_init(&broker->strays)) {
+        goto fail;
+    }
+    wheel_init(&broker->wheel, now_ms);
+    list_init(&broker->services);
+    list_init(&broker->peers);
+    list_init(&broker->wake);
+    list_init(&broker->doomed);
+    list_init(&broker->dirty);
+    list_init(&broker->retained);
+    timer_init(&broker->retention, TIMER_RETENTION);
+    init_pools(broker);
+    return broker;
+
+fail:
+    table_deinit(&broker->tasks); /* a table that was never made is all zero: fine */
+    table_deinit(&broker->services_by_name);
+    table_deinit(&broker->peers_by_connection);
+    table_deinit(&broker->peers_by_session);
+    table_deinit(&broker->strays);
+    memory_free(broker->page);
+    memory_free(broker);
+    return NULL;
+}
+
+static void discard(void *context, connection_id to, const struct message *message)
+{
+    (void)context;
+    (void)to;
+    (void)message;
+}
+
+static void discard_forget(void *context, connection_id connection)
+{
+    (void)context;
+    (void)connection;
+}
+
+static void discard_log(void *context, const struct log_record *record)
+{
+    (void)context;
+    (void)record;
+}
+
+/* Every session ends, every task is cancelled, every record is forgotten: what is left
+ * after that is a leak, and the deinits CHECK for it. */
+void broker_free(struct broker *broker)
+{
+    struct list *link;
+
+    if (broker == NULL) {
+        return;
+    }
+    broker->effects = (struct effects){.send = discard,
+                                       .forget = discard_forget,
+                                       .log = discard_log,
+                                       .log_level = LOG_ERROR};
+    while ((link = list_first(&broker->peers)) != NULL) {
+        peer_end(broker, list_entry(link, struct peer, link), "broker stops");
+    }
+    broker_settle(broker);
+    while (retention_evict(broker)) {
+    }
+    while ((link = list_first(&broker->services)) != NULL) {
+        service_free(broker, list_entry(link, struct service, link));
+    }
+    wheel_cancel(&broker->wheel, &broker->retention);
+    wheel_deinit(&broker->wheel);
+    CHECK(broker->memory_bytes == 0);
+    CHECK(broker->retained_count == 0);
+    CHECK(broker->retained_bytes == 0);
+    deinit_pools(broker);
+    table_deinit(&broker->tasks);
+    table_deinit(&broker->services_by_name);
+    table_deinit(&broker->peers_by_connection);
+    table_deinit(&broker->peers_by_session);
+    table_deinit(&broker->strays);
+    memory_free(broker->page);
+    memory_free(broker);
+}
+
+bool broker_configure_service(struct broker *broker, struct span name,
+                              const struct service_limits *limits)
+{
+    struct service *service = service_open(broker, name);
+
+    if (service == NULL) {
+        return false;
+    }
+    service->configured = true;
+    wheel_cancel(&broker->wheel, &service->linger);
+    if (limits->max_tasks > 0) {
+        service->limits.max_tasks = limits->max_tasks;
+    }
+    if (limits->max_bytes > 0) {
+        service->limits.max_bytes = limits->max_bytes;
+    }
+    if (limits->attempts > 0) {
+        service->limits.attempts = limits->attempts;
+    }
+    service->limits.lease_ms = limits->lease_ms;
+    return true;
+}
+
+static void handle_ping(struct broker *broker, struct peer *peer, const struct ping *ping)
+{
+    struct message message = {.command = COMMAND_PONG};
+
+    message.pong.nonce = ping->nonce;
+    peer_send(broker, peer, &message);
+}
+
+static void handle_message(struct broker *broker, connection_id from,
+                           const struct message *message)
+{
+    struct peer *peer;
+
+    if (message->command == COMMAND_HELLO) {
+        handle_hello(broker, from, &message->hello);
+        return;
+    }
+    peer = peer_find(broker, from);
+    if (peer == NULL) {
+        send_error(broker, from, ERROR_HELLO_REQUIRED, message->command, "", NULL);
+        return;
+    }
+    peer->heard_ms = broker->now_ms;
+    switch (message->command) {
+    case COMMAND_OFFER:
+        handle_offer(broker, peer, &message->offer);
+        break;
+    case COMMAND_WITHDRAW:
+        handle_withdraw(broker, peer, &message->withdraw);
+        break;
+    case COMMAND_CREDIT:
+        handle_credit(broker, peer, &message->credit);
+        break;
+    case COMMAND_SUBMIT:
+        handle_submit(broker, peer, &message->submit);
+        break;
+    case COMMAND_CANCEL:
+        handle_cancel(broker, peer, &message->cancel);
+        break;
+    case COMMAND_DONE:
+        handle_done(broker, peer, &message->done);
+        break;
+    case COMMAND_FAIL:
+        handle_fail(broker, peer, &message->fail);
+        break;
+    case COMMAND_PROGRESS:
+        handle_progress(broker, peer, &message->progress);
+        break;
+    case COMMAND_QUERY:
+        handle_query(broker, peer, &message->query);
+        break;
+    case COMMAND_PING:
+        handle_ping(broker, peer, &message->ping);
+        break;
+    case COMMAND_BYE:
+        peer_end(broker, peer, "bye");
+        break;
+    default:
+        broker->stats.bad_messages++;
+        send_error(broker, from, ERROR_UNSUPPORTED, message->command, "", NULL);
+    }
+}
+
+static void handle_malformed(struct broker *broker, connection_id from,
+                             const struct malformed *malformed)
+{
+    struct peer *peer = peer_find(broker, from);
+
+    broker->stats.bad_messages++;
+    if (peer != NULL) {
+        peer->heard_ms = broker->now_ms;
+    }
+    BROKER_LOG(broker, LOG_WARN, "bad_message", LOG_UINT("connection", from),
+               LOG_TEXT("peer", peer != NULL ? label_span(peer->name) : span_of(NULL, 0)),
+               LOG_WORD("field", malformed->field), LOG_WORD("why", malformed->message));
+    if (peer == NULL) {
+        send_error(broker, from, ERROR_HELLO_REQUIRED, malformed->command, "", NULL);
+        return;
+    }
+    struct message message = {.command = COMMAND_ERROR};
+
+    message.error.error = error_of(malformed->code);
+    message.error.error.message = span_from_text(malformed->message);
+    message.error.command = malformed->command;
+    message.error.field = span_from_text(malformed->field);
+    message.error.id = malformed->id;
+    peer_send(broker, peer, &message);
+}
+
+/* A new connection. If its rid is that of a session, that session said HELLO first. */
+static void handle_probe(struct broker *broker, connection_id from)
+{
+    if (peer_find(broker, from) == NULL) {
+        send_error(broker, from, ERROR_HELLO_REQUIRED, 0, "", NULL);
+    }
+}
+
+static void handle_lost(struct broker *broker, connection_id from)
+{
+    struct peer *peer = peer_find(broker, from);
+
+    if (peer != NULL) {
+        peer_lose(broker, peer, "unreachable");
+    }
+}
+
+static void service_timer(struct broker *broker, struct service *service)
+{
+    if (service->offer_count == 0 && service->tasks == 0 && !service->configured) {
+        service_free(broker, service);
+    } else if (service->offer_count == 0) {
+        wheel_arm(&broker->wheel, &service->linger,
+                  broker->now_ms + broker->options.service_linger_ms);
+    }
+}
+
+static void run_timers(struct broker *broker)
+{
+    struct timer *timer;
+
+    wheel_advance(&broker->wheel, broker->now_ms);
+    while ((timer = wheel_pop(&broker->wheel)) != NULL) {
+        switch ((enum timer_kind)timer->kind) {
+        case TIMER_TASK:
+            task_timer(broker, list_entry(timer, struct task, timer));
+            break;
+        case TIMER_PEER:
+            peer_timer(broker, list_entry(timer, struct peer, timer));
+            break;
+        case TIMER_SERVICE:
+            service_timer(broker, list_entry(timer, struct service, linger));
+            break;
+        case TIMER_RETENTION:
+            break; /* broker_settle trims */
+        }
+    }
+}
+
+void broker_step(struct broker *broker, const struct event *event)
+{
+    CHECK(event->now_ms >= broker->now_ms);
+    /* What is due is over before anything new is heard: a late answer is late. */
+    if (event->now_ms > broker->now_ms || event->kind == EVENT_TICK) {
+        broker->now_ms = event->now_ms;
+        run_timers(broker);
+        broker_settle(broker);
+    }
+    switch (event->kind) {
+    case EVENT_MESSAGE:
+        handle_message(broker, event->from, event->message);
+        break;
+    case EVENT_MALFORMED:
+        handle_malformed(broker, event->from, event->malformed);
+        break;
+    case EVENT_PROBE:
+        handle_probe(broker, event->from);
+        break;
+    case EVENT_LOST:
+        handle_lost(broker, event->from);
+        break;
+    case EVENT_TICK:
+        break;
+    case EVENT_DRAIN:
+        broker->draining = true;
+        BROKER_LOG(broker, LOG_INFO, "draining",
+                   LOG_UINT("tasks", broker->state_count[TASK_LEASED]));
+        break;
+    }
+    broker_settle(broker);
+}
+
+uint64_t broker_deadline(const struct broker *broker)
+{
+    return wheel_next_ms(&broker->wheel);
+}
+
+static uint64_t unfinished(const struct broker *broker)
+{
+    return broker->state_count[TASK_WAITING] + broker->state_count[TASK_READY] +
+           broker->state_count[TASK_DELAYED] + broker->state_count[TASK_LEASED] +
+           broker->state_count[TASK_CANCELLING];
+}
+
+bool broker_drained(const struct broker *broker)
+{
+    return broker->draining && unfinished(broker) == 0;
+}
+
+void broker_stats(const struct broker *broker, struct broker_stats *stats)
+{
+    *stats = broker->stats;
+    stats->services = broker->services_by_name.count;
+    stats->offers = broker->offer_pool.used;
+    stats->tasks = unfinished(broker);
+    stats->waiting = broker->state_count[TASK_WAITING];
+    stats->delayed = broker->state_count[TASK_DELAYED];
+    stats->ready = broker->state_count[TASK_READY];
+    stats->leased = broker->state_count[TASK_LEASED];
+    stats->cancelling = broker->state_count[TASK_CANCELLING];
+    stats->retained = broker->retained_count;
+    stats->memory_bytes = broker->memory_bytes;
+    stats->queued_bytes = 0;
+    list_each(link, &broker->services) {
+        stats->queued_bytes += list_entry(link, struct service, link)->queued_bytes;
+    }
+}

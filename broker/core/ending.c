@@ -1,0 +1,432 @@
+#include "broker/core/ending.h"
+
+#include "broker/core/join.h"
+
+void result_send(struct broker *broker, struct peer *peer, const struct task *task)
+{
+    struct message message = {.command = COMMAND_RESULT};
+    struct result *result = &message.result;
+    struct join_cursor cursor;
+    struct doc_token tokens[8];
+    uint8_t arena[64];
+    struct doc details;
+
+    task_record(task, &result->record);
+    doc_init(&details, tokens, sizeof tokens / sizeof *tokens, arena, sizeof arena);
+    doc_map(&details, NULL);
+    if (task->unconfirmed) {
+        doc_bool(&details, "unconfirmed", true);
+    }
+    if (task->extra != NULL && task->extra->join != NULL) {
+        const struct join *join = task->extra->join;
+
+        if (task->error == ERROR_DEPENDENCY_FAILED) {
+            doc_bytes(&details, "id", span_of(join->culprit.bytes, sizeof join->culprit.bytes));
+            doc_uint(&details, "outcome", join->culprit_outcome);
+        }
+        cursor = join_cursor(task);
+        result->input_count = join->need_count;
+        result->input_at = join_input_at;
+        result->input_context = &cursor;
+    }
+    doc_end(&details);
+    if (task->state != TASK_DONE && task->error != ERROR_NONE && details.token_count > 2) {
+        result->record.error.details = &details;
+    }
+    peer_send(broker, peer, &message);
+}
+
+void refusal_send(struct broker *broker, struct peer *peer, const struct id *id,
+                  enum error_code code, uint64_t retry_after_ms)
+{
+    struct message message = {.command = COMMAND_RESULT};
+    struct outcome_record *record = &message.result.record;
+
+    record->id = *id;
+    record->outcome = OUTCOME_REFUSED;
+    record->error = error_of(code);
+    record->error.retry_after_ms = retry_after_ms;
+    broker->stats.refused++;
+    peer_send(broker, peer, &message);
+}
+
+void task_wake(struct broker *broker, struct task *task)
+{
+    struct extra *extra = task->extra;
+
+    if (extra == NULL) {
+        /* Nothing below it: it was its worker that it waited for. */
+        CHECK(task->state == TASK_CANCELLING);
+        CHECK(task->offer == NULL);
+        task_end(broker, task, TASK_CANCELLED, ERROR_CANCELLED, NULL);
+    } else if (list_empty(&extra->wake_link)) {
+        list_push_back(&broker->wake, &extra->wake_link);
+    }
+}
+
+static void task_doom_children(struct broker *broker, struct task *task)
+{
+    if (task->extra == NULL || task->extra->live_children == 0) {
+        return;
+    }
+    list_each(link, &task->extra->children) {
+        task_doom(broker, list_entry(link, struct extra, sibling)->task);
+    }
+}
+
+/* Takes the task off whatever list its state has it on. */
+static void task_leave(struct broker *broker, struct task *task)
+{
+    wheel_cancel(&broker->wheel, &task->timer);
+    if (task->state == TASK_READY || task->state == TASK_DELAYED) {
+        service_dequeue(task->service, task);
+    }
+    if (task->offer != NULL) {
+        lease_release(broker, task);
+    }
+}
+
+static void task_count_end(struct broker *broker, const struct task *task)
+{
+    uint64_t *const counters[] = {[TASK_DONE] = &broker->stats.done,
+                                  [TASK_FAILED] = &broker->stats.failed,
+                                  [TASK_CANCELLED] = &broker->stats.cancelled,
+                                  [TASK_EXPIRED] = &broker->stats.expired};
+
+    ++*counters[task->state];
+}
+
+static void task_notify_waits(struct broker *broker, struct task *task)
+{
+    struct list *link;
+
+    if (task->extra == NULL) {
+        return;
+    }
+    while ((link = list_first(&task->extra->waits)) != NULL) {
+        struct wait *wait = list_entry(link, struct wait, task_link);
+        struct message message = {.command = COMMAND_REPLY};
+        struct doc_token tokens[8];
+        uint8_t arena[32];
+        struct doc body;
+
+        doc_init(&body, tokens, sizeof tokens / sizeof *tokens, arena, sizeof arena);
+        doc_map(&body, NULL);
+        doc_text(&body, "state", span_from_text(task_state_name(task->state)));
+        doc_uint(&body, "stopped", task->extra->stopped + 1);
+        doc_end(&body);
+        message.reply.request = wait->request;
+        message.reply.ok = true;
+        message.reply.body = &body;
+        peer_send(broker, wait->peer, &message);
+        list_unlink(&wait->task_link);
+        list_unlink(&wait->peer_link);
+        pool_put(&broker->wait_pool, wait);
+    }
+}
+
+static void task_notify_parent(struct broker *broker, struct task *task)
+{
+    struct task *parent = task->extra != NULL ? task->extra->parent : NULL;
+
+    if (parent == NULL) {
+        return;
+    }
+    CHECK(parent->extra->live_children > 0);
+    parent->extra->live_children--;
+    if (parent->state == TASK_CANCELLING) {
+        if (task->state == TASK_CANCELLED) {
+            parent->extra->stopped += task->extra->stopped + 1;
+        }
+        task_wake(broker, parent);
+    }
+}
+
+static void task_notify_joins(struct broker *broker, struct task *task)
+{
+    for (struct need *need = task->needed_by; need != NULL; need = need->next) {
+        join_count(broker, need);
+    }
+}
+
+void task_end(struct broker *broker, struct task *task, enum task_state state,
+              enum error_code error, struct blob *body)
+{
+    struct peer *owner = task->owner;
+
+    CHECK(!task_ended(task));
+    CHECK(state >= TASK_DONE);
+    CHECK(state != TASK_DONE || error == ERROR_NONE);
+    task_leave(broker, task);
+    owner->submitted_count--;
+    owner->submitted_bytes -= blob_span(task->body).size;
+    list_unlink(&task->owner_link);
+    task_set_body(broker, task, body);
+    task->error = (uint8_t)error;
+    task->ended_ms = broker->now_ms;
+    task_set_state(broker, task, state);
+    task_count_end(broker, task);
+    if (!task->held) {
+        result_send(broker, owner, task);
+    }
+    task_notify_waits(broker, task);
+    task_doom_children(broker, task);
+    task_notify_parent(broker, task);
+    task_notify_joins(broker, task);
+    retention_add(broker, task);
+}
+
+void task_retry(struct broker *broker, struct task *task, enum error_code error,
+                struct blob *body, uint64_t delay_ms)
+{
+    CHECK(task->state == TASK_LEASED);
+    CHECK(task->offer == NULL);
+    if (task->attempt >= task->attempts_max) {
+        task_end(broker, task, TASK_FAILED, error, body);
+        return;
+    }
+    blob_unref(body);
+    broker->stats.retries++;
+    BROKER_LOG(broker, LOG_INFO, "task_retried", LOG_ID("task", &task->id),
+               LOG_TEXT("service", service_name(task->service)),
+               LOG_TEXT("worker", label_span(task->worker)), LOG_UINT("attempt", task->attempt),
+               LOG_WORD("why", error == ERROR_NONE ? "failed" : error_code_name(error)));
+    task_doom_children(broker, task); /* they belong to the attempt that is over */
+    if (delay_ms == 0) {
+        service_enqueue(broker, task->service, task, true);
+        task_arm(broker, task, WHEEL_NEVER);
+    } else {
+        task_set_state(broker, task, TASK_DELAYED);
+        service_delay(task->service, task);
+        task_arm(broker, task, broker->now_ms + delay_ms);
+    }
+}
+
+static void send_cancel(struct broker *broker, const struct task *task, enum error_code reason)
+{
+    struct message message = {.command = COMMAND_CANCEL_OUT};
+
+    message.cancel_out.id = task->id;
+    message.cancel_out.attempt = task->attempt;
+    message.cancel_out.reason = span_from_text(error_code_name(reason));
+    peer_send(broker, task->offer->peer, &message);
+}
+
+/* A cancelling task ends when it is in nobody's hands and nothing below it is left. */
+static bool task_stopped(const struct task *task)
+{
+    const struct extra *extra = task->extra;
+
+    if (task->offer != NULL) {
+        return false;
+    }
+    return extra == NULL ||
+           (extra->live_children == 0 && (extra->join == NULL || extra->join->stopping == 0));
+}
+
+static void task_begin_cancel(struct broker *broker, struct task *task)
+{
+    if (task->state == TASK_READY || task->state == TASK_DELAYED) {
+        service_dequeue(task->service, task);
+    }
+    task_set_state(broker, task, TASK_CANCELLING);
+    wheel_arm(&broker->wheel, &task->timer,
+              broker->now_ms + broker->options.cancel_grace_ms);
+    if (task->offer != NULL) {
+        send_cancel(broker, task, ERROR_CANCELLED);
+    }
+}
+
+void task_doom(struct broker *broker, struct task *task)
+{
+    bool has_below = task->extra != NULL &&
+                     (task->extra->live_children > 0 || task->extra->join != NULL);
+
+    if (task_ended(task) || task->state == TASK_CANCELLING) {
+        return;
+    }
+    if (has_below) {
+        if (list_empty(&task->extra->doom_link)) {
+            list_push_back(&broker->doomed, &task->extra->doom_link);
+        }
+        return;
+    }
+    if (task->state == TASK_LEASED) {
+        task_begin_cancel(broker, task);
+    } else {
+        task_end(broker, task, TASK_CANCELLED, ERROR_CANCELLED, NULL);
+    }
+}
+
+/* task_doom for a task with something below it. */
+static void task_cancel_tree(struct broker *broker, struct task *task)
+{
+    if (task_ended(task) || task->state == TASK_CANCELLING) {
+        return;
+    }
+    task_begin_cancel(broker, task);
+    task_doom_children(broker, task);
+    if (task->extra->join != NULL) {
+        join_doom_needs(broker, task);
+    }
+    task_wake(broker, task);
+}
+
+static void task_look(struct broker *broker, struct task *task)
+{
+    if (task->state == TASK_CANCELLING) {
+        if (task_stopped(task)) {
+            task_end(broker, task, TASK_CANCELLED, ERROR_CANCELLED, NULL);
+        }
+    } else if (task->state == TASK_WAITING) {
+        join_decide(broker, task);
+    }
+}
+
+void broker_settle(struct broker *broker)
+{
+    struct list *link;
+
+    for (;;) {
+        if ((link = list_pop_front(&broker->doomed)) != NULL) {
+            task_cancel_tree(broker, list_entry(link, struct extra, doom_link)->task);
+        } else if ((link = list_pop_front(&broker->wake)) != NULL) {
+            task_look(broker, list_entry(link, struct extra, wake_link)->task);
+        } else if ((link = list_pop_front(&broker->dirty)) != NULL) {
+            service_dispatch(broker, list_entry(link, struct service, dirty_link));
+        } else {
+            break;
+        }
+    }
+    retention_trim(broker);
+}
+
+/* ---- timers ------------------------------------------------------------------ */
+
+static void task_expire(struct broker *broker, struct task *task)
+{
+    if (task->state == TASK_WAITING && join_expire(broker, task)) {
+        return;
+    }
+    if (task->state == TASK_LEASED) {
+        send_cancel(broker, task, ERROR_EXPIRED);
+        lease_stray(broker, task);
+    }
+    task_end(broker, task, TASK_EXPIRED, ERROR_EXPIRED, NULL);
+}
+
+/* TIMERS cancel grace: what has not answered by now is left behind. */
+static void task_give_up(struct broker *broker, struct task *task)
+{
+    if (task->offer != NULL) {
+        task->unconfirmed = true;
+        lease_stray(broker, task);
+        BROKER_LOG(broker, LOG_WARN, "cancel_unconfirmed", LOG_ID("task", &task->id),
+                   LOG_TEXT("worker", label_span(task->worker)));
+    }
+    task_wake(broker, task);
+}
+
+static void task_lease_over(struct broker *broker, struct task *task)
+{
+    send_cancel(broker, task, ERROR_LEASE_EXPIRED);
+    lease_stray(broker, task);
+    task_retry(broker, task, ERROR_LEASE_EXPIRED, NULL, 0);
+}
+
+void task_timer(struct broker *broker, struct task *task)
+{
+    bool dead = task->deadline_ms <= broker->now_ms;
+
+    switch ((enum task_state)task->state) {
+    case TASK_WAITING:
+    case TASK_READY:
+        /* Armed for the deadline, or for queue_ttl_ms while it has never started. */
+        task_expire(broker, task);
+        break;
+    case TASK_DELAYED:
+        if (dead) {
+            task_expire(broker, task);
+        } else {
+            list_unlink(&task->link);
+            service_enqueue(broker, task->service, task, false);
+            task_arm(broker, task, WHEEL_NEVER);
+        }
+        break;
+    case TASK_LEASED:
+        if (dead) {
+            task_expire(broker, task);
+        } else {
+            task_lease_over(broker, task);
+        }
+        break;
+    case TASK_CANCELLING:
+        task_give_up(broker, task);
+        break;
+    case TASK_NEW:
+    case TASK_DONE:
+    case TASK_FAILED:
+    case TASK_CANCELLED:
+    case TASK_EXPIRED:
+        CHECK(!"a task of this state has a timer");
+    }
+}
+
+/* ---- retention ----------------------------------------------------------------- */
+
+void retention_add(struct broker *broker, struct task *task)
+{
+    CHECK(task_ended(task));
+    broker->retained_bytes += task_bytes(task);
+    broker->retained_count++;
+    if (task->needed_by == NULL) {
+        list_push_back(&broker->retained, &task->link);
+    }
+}
+
+static void retention_forget(struct broker *broker, struct task *task)
+{
+    uint64_t bytes = task_bytes(task);
+
+    CHECK(broker->retained_bytes >= bytes);
+    CHECK(broker->retained_count > 0);
+    broker->retained_bytes -= bytes;
+    broker->retained_count--;
+    list_unlink(&task->link);
+    if (task->extra != NULL) {
+        list_unlink(&task->extra->wake_link);
+        list_unlink(&task->extra->doom_link);
+    }
+    task_free(broker, task);
+}
+
+bool retention_evict(struct broker *broker)
+{
+    struct list *link = list_first(&broker->retained);
+
+    if (link == NULL) {
+        return false;
+    }
+    retention_forget(broker, list_entry(link, struct task, link));
+    return true;
+}
+
+void retention_trim(struct broker *broker)
+{
+    const struct broker_options *options = &broker->options;
+    struct list *link;
+
+    while ((link = list_first(&broker->retained)) != NULL) {
+        const struct task *oldest = list_entry(link, struct task, link);
+        uint64_t until_ms = oldest->ended_ms + options->retain_ms;
+
+        if (until_ms > broker->now_ms && broker->retained_count <= options->retain_tasks &&
+            broker->retained_bytes <= options->retain_bytes) {
+            if (!timer_armed(&broker->retention)) {
+                wheel_arm(&broker->wheel, &broker->retention, until_ms);
+            }
+            return;
+        }
+        retention_evict(broker);
+    }
+}

@@ -1,0 +1,44 @@
+/* ending: how tasks end, and what follows from it.
+ *
+ * Nothing here recurses: what one end causes elsewhere (a parent that can end
+ * now, a join that is decided, children to cancel, workers with room) is put
+ * on the broker's work lists, and broker_settle works them off. */
+#ifndef SLUICE_BROKER_CORE_ENDING_H
+#define SLUICE_BROKER_CORE_ENDING_H
+
+#include "broker/core/state.h"
+
+/* Ends a task that has not ended: RESULT to its submitter, children doomed, joins and
+ * parent woken, retention. `error` for any state but TASK_DONE; takes over `body` (the result,
+ * or the application's error map when error is NONE; may be NULL). */
+void task_end(struct broker *broker, struct task *task, enum task_state state,
+              enum error_code error, struct blob *body);
+
+/* Begins to cancel a task and all below it; does nothing to an ended or cancelling one. */
+void task_doom(struct broker *broker, struct task *task);
+
+/* The attempt is over without an outcome: the next one, or the end with `error`.
+ * The lease is already released or stray. `delay_ms`: 0: at once, to the front. */
+void task_retry(struct broker *broker, struct task *task, enum error_code error,
+                struct blob *body, uint64_t delay_ms);
+
+void task_timer(struct broker *broker, struct task *task);
+
+/* Wakes a task whose child, need or lease has ended. */
+void task_wake(struct broker *broker, struct task *task);
+
+/* Sends RESULT for an ended task to `peer`. */
+void result_send(struct broker *broker, struct peer *peer, const struct task *task);
+void refusal_send(struct broker *broker, struct peer *peer, const struct id *id,
+                  enum error_code code, uint64_t retry_after_ms);
+
+/* Works off the lists until they are empty. Once at the end of every step. */
+void broker_settle(struct broker *broker);
+
+/* Retention of ended tasks. */
+void retention_add(struct broker *broker, struct task *task);
+void retention_trim(struct broker *broker);
+/* Forgets the oldest ended task. False: there is none. */
+bool retention_evict(struct broker *broker);
+
+#endif

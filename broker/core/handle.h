@@ -1,0 +1,21 @@
+/* handle: one function a command, each in its own file.
+ *
+ * `peer` is the session the command came from. Each implements the ON RECV of its
+ * section in proto/PROTOCOL.md, 3.1. */
+#ifndef SLUICE_BROKER_CORE_HANDLE_H
+#define SLUICE_BROKER_CORE_HANDLE_H
+
+#include "broker/core/state.h"
+
+void handle_hello(struct broker *broker, connection_id from, const struct hello *hello);
+void handle_offer(struct broker *broker, struct peer *peer, const struct offer_message *offer);
+void handle_withdraw(struct broker *broker, struct peer *peer, const struct withdraw *withdraw);
+void handle_credit(struct broker *broker, struct peer *peer, const struct credit *credit);
+void handle_submit(struct broker *broker, struct peer *peer, const struct submit *submit);
+void handle_cancel(struct broker *broker, struct peer *peer, const struct cancel *cancel);
+void handle_done(struct broker *broker, struct peer *peer, const struct done *done);
+void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fail);
+void handle_progress(struct broker *broker, struct peer *peer, const struct progress *progress);
+void handle_query(struct broker *broker, struct peer *peer, const struct query *query);
+
+#endif

@@ -1,0 +1,110 @@
+#include "broker/core/ending.h"
+#include "broker/core/handle.h"
+
+/* The task that `peer` holds in this very attempt. NULL: stale, and counted. */
+static struct task *find_held(struct broker *broker, const struct peer *peer,
+                              const struct id *id, uint64_t attempt)
+{
+    struct task *task = task_find(broker, id);
+
+    if (task != NULL && task->offer != NULL && task->offer->peer == peer &&
+        task->attempt == attempt) {
+        return task;
+    }
+    broker->stats.stale++;
+    return NULL;
+}
+
+/* As find_held, for an answer: a stale one frees the credit that its lease still held. */
+static struct task *find_answered(struct broker *broker, const struct peer *peer,
+                                  const struct id *id, uint64_t attempt)
+{
+    struct task *task = find_held(broker, peer, id, attempt);
+
+    if (task == NULL) {
+        stray_answer(broker, peer, id, attempt);
+    }
+    return task;
+}
+
+/* A cancelling task's worker has answered, with whatever: it has stopped. */
+static bool confirm_cancel(struct broker *broker, struct task *task)
+{
+    if (task->state != TASK_CANCELLING) {
+        return false;
+    }
+    lease_release(broker, task);
+    task_wake(broker, task);
+    return true;
+}
+
+void handle_done(struct broker *broker, struct peer *peer, const struct done *done)
+{
+    struct task *task = find_answered(broker, peer, &done->id, done->attempt);
+    struct blob *body = NULL;
+
+    if (task == NULL || confirm_cancel(broker, task)) {
+        return;
+    }
+    if (done->payload.bytes.size > 0) {
+        body = done->payload.blob != NULL ? blob_ref(done->payload.blob)
+                                          : blob_new(done->payload.bytes);
+        if (body == NULL) {
+            /* The result cannot be kept: the outcome is a failure, said so. */
+            lease_release(broker, task);
+            task_retry(broker, task, ERROR_MEMORY_FULL, NULL, broker->options.backoff_ms);
+            return;
+        }
+    }
+    task_end(broker, task, TASK_DONE, ERROR_NONE, body);
+}
+
+static uint64_t backoff_ms(const struct broker *broker, const struct task *task)
+{
+    uint64_t ms = broker->options.backoff_ms;
+
+    for (unsigned i = 1; i < task->attempt && ms < broker->options.backoff_max_ms; i++) {
+        ms *= 2;
+    }
+    return ms < broker->options.backoff_max_ms ? ms : broker->options.backoff_max_ms;
+}
+
+void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fail)
+{
+    struct task *task = find_answered(broker, peer, &fail->id, fail->attempt);
+    struct blob *map;
+
+    if (task == NULL || confirm_cancel(broker, task)) {
+        return;
+    }
+    map = blob_new(fail->error.raw);
+    lease_release(broker, task);
+    if (map == NULL) {
+        task_end(broker, task, TASK_FAILED, ERROR_MEMORY_FULL, NULL);
+    } else if (fail->error.retryable) {
+        uint64_t delay_ms = fail->error.retry_after_ms;
+
+        task_retry(broker, task, ERROR_NONE, map,
+                   delay_ms > 0 ? delay_ms : backoff_ms(broker, task));
+    } else {
+        task_end(broker, task, TASK_FAILED, ERROR_NONE, map);
+    }
+}
+
+void handle_progress(struct broker *broker, struct peer *peer, const struct progress *progress)
+{
+    struct task *task = find_held(broker, peer, &progress->id, progress->attempt);
+    struct message message = {.command = COMMAND_PROGRESS_OUT};
+    uint64_t lease_ms;
+
+    if (task == NULL || task->state != TASK_LEASED) {
+        return;
+    }
+    lease_ms = task->extra != NULL && task->extra->lease_ms > 0 ? task->extra->lease_ms
+                                                                : task->offer->lease_ms;
+    task_arm(broker, task, lease_ms > 0 ? broker->now_ms + lease_ms : WHEEL_NEVER);
+    if (progress->payload.bytes.size > 0 && !task->held) {
+        message.progress = *progress;
+        peer_send(broker, task->owner, &message);
+    }
+}

@@ -1,0 +1,79 @@
+#include "broker/core/handle.h"
+
+/* Keeps a copy of an offer's text; an empty one is NULL, and so is one without memory. */
+static void keep_text(struct blob **kept, struct span text)
+{
+    blob_unref(*kept);
+    *kept = text.size > 0 ? blob_new(text) : NULL;
+}
+
+/* The operator's limits stand; else the newest offer that names some wins. */
+static void adopt_limits(struct service *service, const struct offer_message *offer)
+{
+    if (service->configured) {
+        return;
+    }
+    if (offer->max_tasks > 0) {
+        service->limits.max_tasks = offer->max_tasks;
+    }
+    if (offer->max_bytes > 0) {
+        service->limits.max_bytes = offer->max_bytes;
+    }
+    if (offer->attempts > 0) {
+        service->limits.attempts = offer->attempts;
+    }
+}
+
+void handle_offer(struct broker *broker, struct peer *peer, const struct offer_message *message)
+{
+    struct offer *offer = peer_offer(peer, message->service);
+    struct service *service;
+
+    if (offer == NULL) {
+        service = service_open(broker, message->service);
+        if (service == NULL || peer->offer_count >= broker->options.offers_per_peer_max) {
+            send_error(broker, peer->connection, ERROR_LIMIT_EXCEEDED, COMMAND_OFFER, "service",
+                       NULL);
+            return;
+        }
+        offer = offer_new(broker, peer, service);
+        if (offer == NULL) {
+            send_error(broker, peer->connection, ERROR_LIMIT_EXCEEDED, COMMAND_OFFER, "service",
+                       NULL);
+            return;
+        }
+        BROKER_LOG(broker, LOG_INFO, "service_offered", LOG_TEXT("service", message->service),
+                   LOG_TEXT("peer", label_span(peer->name)),
+                   LOG_UINT("credit", message->credit));
+    }
+    adopt_limits(offer->service, message);
+    keep_text(&offer->schema, message->schema);
+    keep_text(&offer->version, message->version);
+    keep_text(&offer->about, message->about);
+    offer->lease_ms = message->lease_ms > 0 ? message->lease_ms : offer->service->limits.lease_ms;
+    offer_set_credit(broker, offer, message->credit);
+}
+
+void handle_withdraw(struct broker *broker, struct peer *peer, const struct withdraw *withdraw)
+{
+    struct offer *offer = peer_offer(peer, withdraw->service);
+
+    if (offer == NULL) {
+        send_error(broker, peer->connection, ERROR_NOT_FOUND, COMMAND_WITHDRAW, "service", NULL);
+        return;
+    }
+    BROKER_LOG(broker, LOG_INFO, "service_withdrawn", LOG_TEXT("service", withdraw->service),
+               LOG_TEXT("peer", label_span(peer->name)));
+    offer_withdraw(broker, offer);
+}
+
+void handle_credit(struct broker *broker, struct peer *peer, const struct credit *credit)
+{
+    struct offer *offer = peer_offer(peer, credit->service);
+
+    if (offer == NULL) {
+        send_error(broker, peer->connection, ERROR_NOT_FOUND, COMMAND_CREDIT, "service", NULL);
+        return;
+    }
+    offer_set_credit(broker, offer, credit->credit);
+}

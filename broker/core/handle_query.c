@@ -1,0 +1,440 @@
+#include "broker/core/ending.h"
+#include "broker/core/handle.h"
+#include "broker/core/join.h"
+
+/* Bytes of text that one row can need: stop a page before it could overflow. */
+#define ROW_ARENA_BYTES (SCHEMA_BYTES_MAX + ABOUT_MAX + VERSION_MAX + SERVICE_NAME_MAX + 256)
+
+static bool page_has_room(const struct doc *doc, size_t rows)
+{
+    return rows < PAGE_ITEMS_MAX && doc->token_max - doc->token_count > PAGE_ROW_TOKENS + 8 &&
+           doc->arena_max - doc->arena_used > ROW_ARENA_BYTES;
+}
+
+static void doc_id(struct doc *doc, const char *key, const struct id *id)
+{
+    doc_bytes(doc, key, span_of(id->bytes, sizeof id->bytes));
+}
+
+static void doc_word(struct doc *doc, const char *key, const char *word)
+{
+    doc_text(doc, key, span_from_text(word));
+}
+
+/* Cursors are the serial number of the last row of the page before, in decimal. */
+static uint64_t cursor_parse(struct span text)
+{
+    uint64_t serial = 0;
+
+    for (size_t i = 0; i < text.size && i < 19; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return 0;
+        }
+        serial = serial * 10 + (text.data[i] - '0');
+    }
+    return serial;
+}
+
+static void doc_cursor(struct doc *doc, uint64_t serial)
+{
+    uint8_t digits[20];
+    size_t at = sizeof digits;
+
+    do {
+        digits[--at] = (uint8_t)('0' + serial % 10);
+        serial /= 10;
+    } while (serial > 0);
+    doc_text(doc, "next", span_of(digits + at, sizeof digits - at));
+}
+
+/* ---- catalog, peers ------------------------------------------------------------ */
+
+static void service_row(struct doc *doc, const struct service *service)
+{
+    struct list *first = list_first(&service->offers);
+
+    doc_map(doc, NULL);
+    doc_text(doc, "service", service_name(service));
+    doc_uint(doc, "workers", service->offer_count);
+    doc_uint(doc, "credit", service->credit);
+    doc_uint(doc, "held", service->held);
+    doc_uint(doc, "queued", service->queued);
+    doc_uint(doc, "queued_bytes", service->queued_bytes);
+    doc_uint(doc, "max_tasks", service->limits.max_tasks);
+    doc_uint(doc, "max_bytes", service->limits.max_bytes);
+    if (first != NULL) {
+        const struct offer *offer = list_entry(first, struct offer, service_link);
+
+        if (offer->schema != NULL) {
+            doc_text(doc, "schema", blob_span(offer->schema));
+        }
+        if (offer->version != NULL) {
+            doc_text(doc, "version", blob_span(offer->version));
+        }
+        if (offer->about != NULL) {
+            doc_text(doc, "about", blob_span(offer->about));
+        }
+    }
+    doc_end(doc);
+}
+
+static enum error_code answer_catalog(struct broker *broker, struct span cursor, struct doc *doc)
+{
+    uint64_t after = cursor_parse(cursor), last = 0;
+    size_t rows = 0;
+    bool more = false;
+
+    doc_map(doc, NULL);
+    doc_list(doc, "services");
+    list_each(link, &broker->services) {
+        const struct service *service = list_entry(link, struct service, link);
+
+        if (service->serial <= after) {
+            continue;
+        }
+        if (!page_has_room(doc, rows)) {
+            more = true;
+            break;
+        }
+        service_row(doc, service);
+        last = service->serial;
+        rows++;
+    }
+    doc_end(doc);
+    if (more) {
+        doc_cursor(doc, last);
+    }
+    doc_end(doc);
+    return ERROR_NONE;
+}
+
+static void peer_row(const struct broker *broker, struct doc *doc, const struct peer *peer)
+{
+    doc_map(doc, NULL);
+    doc_text(doc, "name", label_span(peer->name));
+    doc_text(doc, "agent", span_of(peer->agent, peer->agent_size));
+    doc_word(doc, "state", peer->state == PEER_CONNECTED ? "connected" : "away");
+    doc_uint(doc, "offers", peer->offer_count);
+    doc_uint(doc, "held", peer->held);
+    doc_uint(doc, "submitted", peer->submitted_count);
+    doc_uint(doc, "silent_ms", broker->now_ms - peer->heard_ms);
+    doc_end(doc);
+}
+
+static enum error_code answer_peers(struct broker *broker, struct span cursor, struct doc *doc)
+{
+    uint64_t after = cursor_parse(cursor), last = 0;
+    size_t rows = 0;
+    bool more = false;
+
+    doc_map(doc, NULL);
+    doc_list(doc, "peers");
+    list_each(link, &broker->peers) {
+        const struct peer *peer = list_entry(link, struct peer, link);
+
+        if (peer->serial <= after) {
+            continue;
+        }
+        if (!page_has_room(doc, rows)) {
+            more = true;
+            break;
+        }
+        peer_row(broker, doc, peer);
+        last = peer->serial;
+        rows++;
+    }
+    doc_end(doc);
+    if (more) {
+        doc_cursor(doc, last);
+    }
+    doc_end(doc);
+    return ERROR_NONE;
+}
+
+/* ---- one task --------------------------------------------------------------------- */
+
+static struct span task_service_name(const struct task *task)
+{
+    return task->service != NULL ? service_name(task->service) : span_of(NULL, 0);
+}
+
+static void task_row(const struct broker *broker, struct doc *doc, const struct task *task)
+{
+    doc_id(doc, "id", &task->id);
+    if (task->extra != NULL && task->extra->parent != NULL) {
+        doc_id(doc, "parent", &task->extra->parent->id);
+    }
+    doc_text(doc, "service", task_service_name(task));
+    doc_word(doc, "state", task_state_name(task->state));
+    doc_uint(doc, "attempt", task->attempt);
+    doc_uint(doc, "waited_ms", task_waited_ms(broker, task));
+    doc_uint(doc, "ran_ms", task_ran_ms(broker, task));
+    if (task->worker != NULL) {
+        doc_text(doc, "worker", label_span(task->worker));
+    }
+}
+
+static enum error_code answer_status(struct broker *broker, const struct task *task,
+                                     struct doc *doc)
+{
+    doc_map(doc, NULL);
+    task_row(broker, doc, task);
+    doc_uint(doc, "attempts", task->attempts_max);
+    doc_uint(doc, "children", task->extra != NULL ? task->extra->live_children : 0);
+    if (task->deadline_ms != WHEEL_NEVER && !task_ended(task)) {
+        doc_uint(doc, "deadline_ms",
+                 task->deadline_ms > broker->now_ms ? task->deadline_ms - broker->now_ms : 0);
+    }
+    if (task_ended(task)) {
+        doc_word(doc, "outcome", outcome_name(task_outcome(task)));
+        if (task->error != ERROR_NONE) {
+            doc_word(doc, "code", error_code_name(task->error));
+            doc_word(doc, "message", error_code_message(task->error));
+        }
+    }
+    doc_end(doc);
+    return ERROR_NONE;
+}
+
+struct reason {
+    const char *word;
+    const char *message;
+};
+
+/* PROTOCOL.md, section 5. */
+static struct reason task_reason(const struct task *task)
+{
+    switch ((enum task_state)task->state) {
+    case TASK_READY:
+        if (task->service->offer_count == 0) {
+            return (struct reason){"no_worker", "nobody offers its service; start a worker"};
+        }
+        return (struct reason){"no_credit",
+                               "every worker of its service holds as many tasks as it takes"};
+    case TASK_WAITING:
+        return (struct reason){"needs", "some of the tasks that it needs have not ended"};
+    case TASK_DELAYED:
+        return (struct reason){"not_before", "its last attempt failed; the next one starts "
+                                             "after the backoff"};
+    case TASK_LEASED:
+        return (struct reason){"running", "a worker has it"};
+    case TASK_CANCELLING:
+        return (struct reason){"stopping", "it is cancelled, and waits for its worker or for "
+                                           "the tasks below it to stop"};
+    case TASK_DONE:
+    case TASK_FAILED:
+    case TASK_CANCELLED:
+    case TASK_EXPIRED:
+        return (struct reason){"ended", "it has ended"};
+    case TASK_NEW:
+        break;
+    }
+    CHECK(task->state != TASK_NEW);
+    return (struct reason){NULL, NULL};
+}
+
+static enum error_code answer_why(struct broker *broker, const struct task *task, struct doc *doc)
+{
+    struct reason reason = task_reason(task);
+
+    doc_map(doc, NULL);
+    doc_id(doc, "id", &task->id);
+    doc_word(doc, "state", task_state_name(task->state));
+    doc_word(doc, "reason", reason.word);
+    doc_word(doc, "message", reason.message);
+    doc_text(doc, "service", task_service_name(task));
+    if (task->state == TASK_WAITING) {
+        doc_uint(doc, "needs_left", task->extra->join->left);
+    }
+    if (task->state == TASK_DELAYED) {
+        doc_uint(doc, "in_ms", task->timer.due_ms - broker->now_ms);
+    }
+    if (task->service != NULL) {
+        doc_uint(doc, "workers", task->service->offer_count);
+        doc_uint(doc, "queued", task->service->queued);
+    }
+    if (task->worker != NULL) {
+        doc_text(doc, "worker", label_span(task->worker));
+    }
+    doc_end(doc);
+    return ERROR_NONE;
+}
+
+static struct extra *first_child(const struct extra *extra)
+{
+    struct list *link = list_first(&extra->children);
+
+    return link == NULL ? NULL : list_entry(link, struct extra, sibling);
+}
+
+static struct extra *next_sibling(const struct extra *extra)
+{
+    const struct list *children = &extra->parent->extra->children;
+
+    return extra->sibling.next == children
+               ? NULL
+               : list_entry(extra->sibling.next, struct extra, sibling);
+}
+
+/* The task after `extra` in depth-first order below `root`; NULL: that was the last. */
+static struct extra *tree_next(const struct extra *root, struct extra *extra, size_t *depth)
+{
+    struct extra *next = first_child(extra);
+
+    if (next != NULL) {
+        ++*depth;
+        return next;
+    }
+    while (extra != root) {
+        next = next_sibling(extra);
+        if (next != NULL) {
+            return next;
+        }
+        extra = extra->parent->extra;
+        --*depth;
+    }
+    return NULL;
+}
+
+static enum error_code answer_tree(struct broker *broker, const struct task *task,
+                                   struct doc *doc)
+{
+    struct extra *at = task->extra;
+    size_t depth = 0, rows = 0;
+
+    doc_map(doc, NULL);
+    doc_list(doc, "tasks");
+    do {
+        doc_map(doc, NULL);
+        task_row(broker, doc, at != NULL ? at->task : task);
+        doc_uint(doc, "depth", depth);
+        doc_end(doc);
+        rows++;
+        at = at == NULL ? NULL : tree_next(task->extra, at, &depth);
+    } while (at != NULL && page_has_room(doc, rows));
+    doc_end(doc);
+    doc_bool(doc, "more", at != NULL);
+    doc_end(doc);
+    return ERROR_NONE;
+}
+
+/* The stored outcome goes out as a RESULT ahead of the REPLY: it may be large. */
+static enum error_code answer_result(struct broker *broker, struct peer *peer,
+                                     const struct task *task, struct doc *doc)
+{
+    if (task_ended(task)) {
+        result_send(broker, peer, task);
+    }
+    doc_map(doc, NULL);
+    doc_id(doc, "id", &task->id);
+    doc_word(doc, "state", task_state_name(task->state));
+    doc_bool(doc, "ended", task_ended(task));
+    doc_end(doc);
+    return ERROR_NONE;
+}
+
+static enum error_code answer_stats(const struct broker *broker, struct doc *doc)
+{
+    struct broker_stats stats;
+
+    broker_stats(broker, &stats);
+    doc_map(doc, NULL);
+    doc_uint(doc, "uptime_ms", broker->now_ms - broker->started_ms);
+    doc_bool(doc, "draining", broker->draining);
+    doc_uint(doc, "peers", stats.peers);
+    doc_uint(doc, "services", stats.services);
+    doc_uint(doc, "offers", stats.offers);
+    doc_uint(doc, "tasks", stats.tasks);
+    doc_uint(doc, "waiting", stats.waiting);
+    doc_uint(doc, "delayed", stats.delayed);
+    doc_uint(doc, "queued", stats.ready);
+    doc_uint(doc, "leased", stats.leased);
+    doc_uint(doc, "cancelling", stats.cancelling);
+    doc_uint(doc, "retained", stats.retained);
+    doc_uint(doc, "queued_bytes", stats.queued_bytes);
+    doc_uint(doc, "memory_bytes", stats.memory_bytes);
+    doc_uint(doc, "memory_max_bytes", broker->options.memory_max);
+    doc_uint(doc, "submitted", stats.submitted);
+    doc_uint(doc, "refused", stats.refused);
+    doc_uint(doc, "done", stats.done);
+    doc_uint(doc, "failed", stats.failed);
+    doc_uint(doc, "cancelled", stats.cancelled);
+    doc_uint(doc, "expired", stats.expired);
+    doc_uint(doc, "attempts", stats.attempts);
+    doc_uint(doc, "retries", stats.retries);
+    doc_uint(doc, "stale", stats.stale);
+    doc_uint(doc, "bad_messages", stats.bad_messages);
+    doc_uint(doc, "peers_lost", stats.peers_lost);
+    doc_end(doc);
+    return ERROR_NONE;
+}
+
+static enum error_code answer_task(struct broker *broker, struct peer *peer,
+                                   const struct query *query, struct doc *doc)
+{
+    const struct task *task;
+    struct id id;
+
+    if (query->argument.size != sizeof id.bytes) {
+        return ERROR_BAD_MESSAGE;
+    }
+    memcpy(id.bytes, query->argument.data, sizeof id.bytes);
+    task = task_find(broker, &id);
+    if (task == NULL) {
+        return ERROR_NOT_FOUND;
+    }
+    switch (query->what) {
+    case QUERY_STATUS:
+        return answer_status(broker, task, doc);
+    case QUERY_WHY:
+        return answer_why(broker, task, doc);
+    case QUERY_TREE:
+        return answer_tree(broker, task, doc);
+    case QUERY_RESULT:
+        return answer_result(broker, peer, task, doc);
+    case QUERY_CATALOG:
+    case QUERY_PEERS:
+    case QUERY_STATS:
+        break;
+    }
+    return ERROR_BAD_MESSAGE;
+}
+
+static enum error_code answer(struct broker *broker, struct peer *peer, const struct query *query,
+                              struct doc *doc)
+{
+    switch (query->what) {
+    case QUERY_CATALOG:
+        return answer_catalog(broker, query->argument, doc);
+    case QUERY_PEERS:
+        return answer_peers(broker, query->argument, doc);
+    case QUERY_STATS:
+        return answer_stats(broker, doc);
+    case QUERY_STATUS:
+    case QUERY_WHY:
+    case QUERY_TREE:
+    case QUERY_RESULT:
+        return answer_task(broker, peer, query, doc);
+    }
+    return ERROR_BAD_MESSAGE;
+}
+
+void handle_query(struct broker *broker, struct peer *peer, const struct query *query)
+{
+    struct page *page = broker->page;
+    struct message message = {.command = COMMAND_REPLY};
+    enum error_code code;
+    struct doc doc;
+
+    doc_init(&doc, page->tokens, sizeof page->tokens / sizeof *page->tokens, page->arena,
+             sizeof page->arena);
+    code = answer(broker, peer, query, &doc);
+    CHECK(!doc.overflow);
+    message.reply.request = query->request;
+    message.reply.ok = code == ERROR_NONE;
+    message.reply.body = &doc;
+    if (code != ERROR_NONE) {
+        message.reply.error = error_of(code);
+    }
+    peer_send(broker, peer, &message);
+}

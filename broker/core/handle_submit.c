@@ -1,0 +1,286 @@
+#include "broker/core/ending.h"
+#include "broker/core/handle.h"
+#include "broker/core/join.h"
+
+#define REFUSED_RETRY_MS 100 /* window, memory, draining: nothing better is known */
+#define NEEDED_BY_MAX 16     /* joins that may wait for one task: keeps cancelling linear */
+
+/* What a submit resolves to before anything is changed. */
+struct admission {
+    struct service *service; /* NULL: a join, or a service to be made */
+    struct task *parent;     /* NULL: none */
+};
+
+static uint64_t payload_bytes(const struct submit *submit)
+{
+    return submit->payload.bytes.size;
+}
+
+/* ON RECV 1: the id is known. True: answered. */
+static bool answer_known(struct broker *broker, struct peer *peer, const struct submit *submit)
+{
+    struct task *task = task_find(broker, &submit->id);
+
+    if (task == NULL) {
+        return false;
+    }
+    if (!id_equal(&task->owner->session, &peer->session)) {
+        refusal_send(broker, peer, &submit->id, ERROR_CONFLICT, 0);
+        return true;
+    }
+    if (!task_ended(task)) {
+        if (task->orphan) {
+            /* Still stopping, since this session was away for too long: soon it can
+             * be submitted afresh. */
+            refusal_send(broker, peer, &submit->id, ERROR_WINDOW_EXCEEDED, REFUSED_RETRY_MS);
+        } else if (task->receipts) {
+            struct message message = {.command = COMMAND_ACCEPTED};
+
+            message.accepted.id = task->id;
+            peer_send(broker, peer, &message);
+        }
+        return true;
+    }
+    if (task->orphan && task->needed_by == NULL) {
+        /* It was cancelled because its submitter seemed gone. Here it is again: the
+         * task is not lost, it starts anew. */
+        broker->retained_bytes -= task_bytes(task);
+        broker->retained_count--;
+        list_unlink(&task->link);
+        task_free(broker, task);
+        return false;
+    }
+    if (!task->held) {
+        result_send(broker, peer, task);
+    }
+    return true;
+}
+
+/* ON RECV 3. */
+static enum error_code check_parent(const struct broker *broker, const struct peer *peer,
+                                    const struct submit *submit, struct task **parent)
+{
+    struct task *task;
+
+    *parent = NULL;
+    if (id_is_nil(&submit->parent)) {
+        return ERROR_NONE;
+    }
+    task = task_find(broker, &submit->parent);
+    if (task == NULL) {
+        return ERROR_NOT_FOUND;
+    }
+    if (task->state != TASK_LEASED || task->attempt != submit->parent_attempt ||
+        task->offer->peer != peer) {
+        return ERROR_CANCELLED;
+    }
+    *parent = task;
+    return ERROR_NONE;
+}
+
+/* ON RECV 5. */
+static enum error_code check_needs(const struct broker *broker, const struct peer *peer,
+                                   const struct submit *submit)
+{
+    for (size_t i = 0; i < submit->needs_count; i++) {
+        unsigned joins = 0;
+        struct task *need;
+        struct id id;
+
+        memcpy(id.bytes, submit->needs + i * submit->needs_stride, sizeof id.bytes);
+        need = task_find(broker, &id);
+        if (need == NULL || !id_equal(&need->owner->session, &peer->session)) {
+            return ERROR_NOT_FOUND;
+        }
+        for (const struct need *edge = need->needed_by; edge != NULL; edge = edge->next) {
+            joins++;
+        }
+        if (joins >= NEEDED_BY_MAX) {
+            return ERROR_LIMIT_EXCEEDED;
+        }
+    }
+    return ERROR_NONE;
+}
+
+static enum error_code check_memory(struct broker *broker, uint64_t bytes)
+{
+    uint64_t wanted = bytes + sizeof(struct task) + sizeof(struct extra);
+
+    while (broker->memory_bytes + wanted > broker->options.memory_max ||
+           broker->task_pool.used == broker->task_pool.max) {
+        if (!retention_evict(broker)) {
+            return ERROR_MEMORY_FULL;
+        }
+    }
+    return ERROR_NONE;
+}
+
+/* ON RECV 2 to 7, in their order. */
+static enum error_code admit(struct broker *broker, const struct peer *peer,
+                             const struct submit *submit, struct admission *admission)
+{
+    const struct broker_options *options = &broker->options;
+    uint64_t bytes = payload_bytes(submit);
+    enum error_code code;
+
+    if (broker->draining && id_is_nil(&submit->parent) && submit->join == JOIN_NONE) {
+        return ERROR_DRAINING;
+    }
+    code = check_parent(broker, peer, submit, &admission->parent);
+    if (code != ERROR_NONE) {
+        return code;
+    }
+    if (bytes > options->payload_max) {
+        return ERROR_TOO_LARGE;
+    }
+    if (peer->submitted_count >= options->window_tasks ||
+        (peer->submitted_count > 0 && peer->submitted_bytes + bytes > options->window_bytes)) {
+        return ERROR_WINDOW_EXCEEDED;
+    }
+    if (submit->join != JOIN_NONE) {
+        admission->service = NULL;
+        code = check_needs(broker, peer, submit);
+        bytes += submit->needs_count * sizeof(struct need);
+    } else {
+        admission->service = service_find(broker, submit->service);
+        if (admission->service != NULL) {
+            code = service_admit(admission->service, bytes);
+        } else if (submit->if_absent == IF_ABSENT_REFUSE) {
+            code = ERROR_UNKNOWN_SERVICE;
+        }
+    }
+    return code != ERROR_NONE ? code : check_memory(broker, bytes);
+}
+
+static uint64_t retry_after_ms(const struct broker *broker, enum error_code code,
+                               const struct admission *admission)
+{
+    if (code == ERROR_QUEUE_FULL) {
+        return service_retry_after_ms(admission->service, broker->now_ms);
+    }
+    return error_code_retryable(code) ? REFUSED_RETRY_MS : 0;
+}
+
+static void adopt(struct broker *broker, struct task *task, struct task *parent)
+{
+    struct extra *above = task_extra(broker, parent);
+    struct extra *extra = task_extra(broker, task);
+
+    CHECK(above != NULL && extra != NULL);
+    extra->parent = parent;
+    list_push_back(&above->children, &extra->sibling);
+    above->live_children++;
+    if (parent->deadline_ms < task->deadline_ms) {
+        task->deadline_ms = parent->deadline_ms;
+    }
+}
+
+static void set_options(struct broker *broker, struct task *task, const struct submit *submit)
+{
+    uint64_t attempts = submit->attempts;
+
+    if (attempts == 0 && task->service != NULL) {
+        attempts = task->service->limits.attempts;
+    }
+    if (attempts == 0) {
+        attempts = 1;
+    }
+    task->attempts_max = (uint8_t)(attempts > ATTEMPTS_MAX ? ATTEMPTS_MAX : attempts);
+    task->receipts = submit->receipts;
+    task->held = submit->held;
+    if (submit->deadline_ms > 0) {
+        task->deadline_ms = broker->now_ms + submit->deadline_ms;
+    }
+    if (submit->queue_ttl_ms > 0 || submit->lease_ms > 0) {
+        struct extra *extra = task_extra(broker, task);
+
+        CHECK(extra != NULL); /* as many extras as tasks */
+        extra->queue_ttl_ms = submit->queue_ttl_ms;
+        extra->lease_ms = submit->lease_ms;
+    }
+}
+
+static struct blob *keep_payload(const struct submit *submit)
+{
+    return submit->payload.blob != NULL ? blob_ref(submit->payload.blob)
+                                        : blob_new(submit->payload.bytes);
+}
+
+/* Makes the task; false: pools or memory are used up, nothing has changed. */
+static struct task *create(struct broker *broker, struct peer *peer, const struct submit *submit,
+                           const struct admission *admission)
+{
+    struct blob *body = NULL;
+    struct task *task;
+
+    if (payload_bytes(submit) > 0) {
+        body = keep_payload(submit);
+        if (body == NULL) {
+            return NULL;
+        }
+    }
+    task = task_new(broker, &submit->id, peer, admission->service, body);
+    if (task == NULL) {
+        blob_unref(body);
+        return NULL;
+    }
+    set_options(broker, task, submit);
+    if (submit->join != JOIN_NONE && !join_open(broker, task, submit)) {
+        task_free(broker, task);
+        return NULL;
+    }
+    if (admission->parent != NULL) {
+        adopt(broker, task, admission->parent);
+    }
+    list_push_back(&peer->submitted, &task->owner_link);
+    peer->submitted_count++;
+    peer->submitted_bytes += payload_bytes(submit);
+    return task;
+}
+
+/* ON RECV 8. */
+static void start(struct broker *broker, struct task *task)
+{
+    uint64_t ttl_ms = task->extra != NULL ? task->extra->queue_ttl_ms : 0;
+
+    if (task->receipts) {
+        struct message message = {.command = COMMAND_ACCEPTED};
+
+        message.accepted.id = task->id;
+        peer_send(broker, task->owner, &message);
+    }
+    if (task->extra != NULL && task->extra->join != NULL) {
+        task_set_state(broker, task, TASK_WAITING);
+        task_wake(broker, task);
+        task_arm(broker, task, WHEEL_NEVER);
+        return;
+    }
+    service_enqueue(broker, task->service, task, false);
+    task_arm(broker, task, ttl_ms > 0 ? broker->now_ms + ttl_ms : WHEEL_NEVER);
+}
+
+void handle_submit(struct broker *broker, struct peer *peer, const struct submit *submit)
+{
+    struct admission admission = {0};
+    struct task *task = NULL;
+    enum error_code code;
+
+    broker->stats.submitted++;
+    if (answer_known(broker, peer, submit)) {
+        return;
+    }
+    code = admit(broker, peer, submit, &admission);
+    if (code == ERROR_NONE && submit->join == JOIN_NONE && admission.service == NULL) {
+        admission.service = service_open(broker, submit->service);
+        code = admission.service == NULL ? ERROR_LIMIT_EXCEEDED : ERROR_NONE;
+    }
+    if (code == ERROR_NONE) {
+        task = create(broker, peer, submit, &admission);
+        code = task == NULL ? ERROR_MEMORY_FULL : ERROR_NONE;
+    }
+    if (code != ERROR_NONE) {
+        refusal_send(broker, peer, &submit->id, code, retry_after_ms(broker, code, &admission));
+        return;
+    }
+    start(broker, task);
+}

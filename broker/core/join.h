@@ -1,0 +1,34 @@
+/* join: a task that waits for others. PROTOCOL.md, RESULT. */
+#ifndef SLUICE_BROKER_CORE_JOIN_H
+#define SLUICE_BROKER_CORE_JOIN_H
+
+#include "broker/core/state.h"
+
+/* Makes `task` a join over the needs of `submit`, which exist and are `owner`'s. False:
+ * pools full, nothing changed. */
+bool join_open(struct broker *broker, struct task *task, const struct submit *submit);
+/* Lets go of the needs. */
+void join_free(struct broker *broker, struct join *join);
+
+/* The need of `need` has ended. */
+void join_count(struct broker *broker, struct need *need);
+/* Ends the join if it is decided. */
+void join_decide(struct broker *broker, struct task *task);
+/* Cancels the needs that have not ended and that only this join waits for. */
+void join_doom_needs(struct broker *broker, struct task *task);
+/* Its deadline: a settled join ends with what it has; true. Any other: false. */
+bool join_expire(struct broker *broker, struct task *task);
+
+/* Where a walk over a join's needs has come to: inputs are asked for in order. */
+struct join_cursor {
+    const struct task *task;
+    const struct need_chunk *chunk;
+    size_t first; /* index of the chunk's first need */
+};
+struct join_cursor join_cursor(const struct task *task);
+
+/* For struct result: the record of need `index` as the join sees it. `context` is a
+ * struct join_cursor. */
+void join_input_at(void *context, size_t index, struct outcome_record *record);
+
+#endif

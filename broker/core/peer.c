@@ -1,0 +1,309 @@
+#include "broker/core/peer.h"
+
+#include "broker/core/ending.h"
+#include "broker/core/state.h"
+
+static uint32_t connection_hash(const struct broker *broker, connection_id connection)
+{
+    return broker_hash(broker, &connection, sizeof connection);
+}
+
+static uint32_t session_hash(const struct broker *broker, const struct id *session)
+{
+    return broker_hash(broker, session->bytes, sizeof session->bytes);
+}
+
+struct peer *peer_find(const struct broker *broker, connection_id connection)
+{
+    uint32_t hash = connection_hash(broker, connection);
+    struct table_node *node = table_chain(&broker->peers_by_connection, hash);
+
+    for (; node != NULL; node = node->next) {
+        struct peer *peer = table_entry(node, struct peer, by_connection);
+
+        if (peer->connection == connection) {
+            return peer;
+        }
+    }
+    return NULL;
+}
+
+struct peer *peer_find_session(const struct broker *broker, const struct id *session)
+{
+    uint32_t hash = session_hash(broker, session);
+    struct table_node *node = table_chain(&broker->peers_by_session, hash);
+
+    for (; node != NULL; node = node->next) {
+        struct peer *peer = table_entry(node, struct peer, by_session);
+
+        if (id_equal(&peer->session, session)) {
+            return peer;
+        }
+    }
+    return NULL;
+}
+
+static struct label *label_new(struct broker *broker, struct span text)
+{
+    struct label *label = pool_get(&broker->label_pool);
+
+    if (label == NULL) {
+        return NULL;
+    }
+    label->references = 1;
+    label->size = (uint32_t)(text.size < PEER_NAME_MAX ? text.size : PEER_NAME_MAX);
+    memcpy(label->text, text.data, label->size);
+    return label;
+}
+
+/* HELLO tells the name anew each time: a process may have learned a better one. */
+static void peer_describe(struct broker *broker, struct peer *peer, const struct hello *hello)
+{
+    struct label *name = peer->name;
+
+    if (name == NULL || !span_equal(label_span(name), hello->name)) {
+        name = label_new(broker, hello->name);
+        if (name != NULL) {
+            label_unref(broker, peer->name);
+            peer->name = name;
+        }
+    }
+    peer->agent_size =
+        (uint32_t)(hello->agent.size < PEER_AGENT_MAX ? hello->agent.size : PEER_AGENT_MAX);
+    if (peer->agent_size > 0) {
+        memcpy(peer->agent, hello->agent.data, peer->agent_size);
+    }
+}
+
+static void peer_connect(struct broker *broker, struct peer *peer, connection_id from)
+{
+    peer->state = PEER_CONNECTED;
+    peer->connection = from;
+    peer->heard_ms = peer->sent_ms = broker->now_ms;
+    table_insert(&broker->peers_by_connection, &peer->by_connection,
+                 connection_hash(broker, from));
+    wheel_arm(&broker->wheel, &peer->timer, broker->now_ms + broker->options.silence_ms);
+}
+
+struct peer *peer_open(struct broker *broker, connection_id from, const struct hello *hello)
+{
+    struct peer *peer = pool_get(&broker->peer_pool);
+
+    if (peer == NULL) {
+        return NULL;
+    }
+    peer->serial = ++broker->serial;
+    peer->session = hello->session;
+    timer_init(&peer->timer, TIMER_PEER);
+    list_init(&peer->link);
+    list_init(&peer->offers);
+    list_init(&peer->submitted);
+    list_init(&peer->waits);
+    peer_describe(broker, peer, hello);
+    if (peer->name == NULL) {
+        pool_put(&broker->peer_pool, peer);
+        return NULL;
+    }
+    list_push_back(&broker->peers, &peer->link);
+    broker->stats.peers++;
+    table_insert(&broker->peers_by_session, &peer->by_session,
+                 session_hash(broker, &peer->session));
+    peer_connect(broker, peer, from);
+    BROKER_LOG(broker, LOG_INFO, "peer_connected", LOG_TEXT("peer", label_span(peer->name)),
+               LOG_UINT("connection", from),
+               LOG_TEXT("agent", span_of(peer->agent, peer->agent_size)));
+    return peer;
+}
+
+/* Everything this peer holds goes to the next attempt. The newest lease first, so
+ * that at the front of the queue the oldest task is first again. */
+static void peer_drop_leases(struct broker *broker, struct offer *offer)
+{
+    struct list *link;
+
+    while ((link = list_last(&offer->leases)) != NULL) {
+        struct task *task = list_entry(link, struct task, link);
+        bool cancelling = task->state == TASK_CANCELLING;
+
+        list_unlink(&task->link);
+        task->offer = NULL;
+        CHECK(offer->held > 0);
+        offer->held--;
+        offer->peer->held--;
+        if (!offer_withdrawn(offer)) {
+            offer->service->held--;
+        }
+        if (cancelling) {
+            task_wake(broker, task);
+        } else {
+            task_retry(broker, task, ERROR_WORKER_LOST, NULL, 0);
+        }
+    }
+}
+
+/* The worker half of a session ends: leases, strays, offers. */
+static void peer_stop_work(struct broker *broker, struct peer *peer)
+{
+    struct list *link;
+
+    while ((link = list_first(&peer->offers)) != NULL) {
+        struct offer *offer = list_entry(link, struct offer, peer_link);
+
+        peer_drop_leases(broker, offer);
+        offer_drop_strays(broker, offer);
+        offer_withdraw(broker, offer);
+    }
+    CHECK(peer->held == 0);
+}
+
+static void peer_disconnect(struct broker *broker, struct peer *peer)
+{
+    if (peer->state != PEER_CONNECTED) {
+        return;
+    }
+    table_remove(&broker->peers_by_connection, &peer->by_connection);
+    peer->state = PEER_AWAY;
+    wheel_cancel(&broker->wheel, &peer->timer);
+    broker->effects.forget(broker->effects.context, peer->connection);
+}
+
+void peer_reopen(struct broker *broker, struct peer *peer, connection_id from,
+                 const struct hello *hello)
+{
+    peer_stop_work(broker, peer);
+    if (peer->state == PEER_CONNECTED && peer->connection == from) {
+        return;
+    }
+    peer_disconnect(broker, peer);
+    peer_describe(broker, peer, hello);
+    peer_connect(broker, peer, from);
+    BROKER_LOG(broker, LOG_INFO, "peer_reconnected", LOG_TEXT("peer", label_span(peer->name)),
+               LOG_UINT("connection", from), LOG_UINT("submitted", peer->submitted_count));
+}
+
+void peer_lose(struct broker *broker, struct peer *peer, const char *why)
+{
+    CHECK(peer->state == PEER_CONNECTED);
+    BROKER_LOG(broker, LOG_WARN, "peer_lost", LOG_TEXT("peer", label_span(peer->name)),
+               LOG_UINT("connection", peer->connection), LOG_WORD("why", why),
+               LOG_UINT("held", peer->held), LOG_UINT("submitted", peer->submitted_count));
+    broker->stats.peers_lost++;
+    peer_disconnect(broker, peer);
+    peer_stop_work(broker, peer);
+    if (list_empty(&peer->submitted)) {
+        peer_end(broker, peer, why);
+        return;
+    }
+    wheel_arm(&broker->wheel, &peer->timer, broker->now_ms + broker->options.resume_ms);
+}
+
+static void peer_drop_waits(struct broker *broker, struct peer *peer)
+{
+    struct list *link;
+
+    while ((link = list_first(&peer->waits)) != NULL) {
+        struct wait *wait = list_entry(link, struct wait, peer_link);
+
+        list_unlink(&wait->peer_link);
+        list_unlink(&wait->task_link);
+        pool_put(&broker->wait_pool, wait);
+    }
+}
+
+void peer_end(struct broker *broker, struct peer *peer, const char *why)
+{
+    CHECK(peer->state != PEER_GONE);
+    BROKER_LOG(broker, LOG_INFO, "peer_ended", LOG_TEXT("peer", label_span(peer->name)),
+               LOG_WORD("why", why), LOG_UINT("cancelled", peer->submitted_count));
+    peer_disconnect(broker, peer);
+    peer_stop_work(broker, peer);
+    peer_drop_waits(broker, peer);
+    wheel_cancel(&broker->wheel, &peer->timer);
+    table_remove(&broker->peers_by_session, &peer->by_session);
+    list_unlink(&peer->link);
+    broker->stats.peers--;
+    peer->state = PEER_GONE;
+    peer->tasks++; /* not to be freed by the last task that ends below */
+    list_each(link, &peer->submitted) {
+        struct task *task = list_entry(link, struct task, owner_link);
+
+        task->orphan = true;
+        task_doom(broker, task);
+    }
+    peer->tasks--;
+    peer_release(broker, peer);
+}
+
+void peer_release(struct broker *broker, struct peer *peer)
+{
+    if (peer->state != PEER_GONE || peer->tasks > 0) {
+        return;
+    }
+    CHECK(list_empty(&peer->offers));
+    CHECK(list_empty(&peer->submitted));
+    CHECK(list_empty(&peer->waits));
+    CHECK(peer->submitted_count == 0);
+    label_unref(broker, peer->name);
+    pool_put(&broker->peer_pool, peer);
+}
+
+void peer_watch(struct broker *broker, struct peer *peer)
+{
+    uint64_t due_ms = broker->now_ms + broker->options.probe_ms;
+
+    CHECK(peer->state == PEER_CONNECTED);
+    if (peer->timer.due_ms > due_ms) {
+        wheel_arm(&broker->wheel, &peer->timer, due_ms);
+    }
+}
+
+/* TIMERS silence, probe, resume. The timer is not moved at every message: it fires,
+ * looks at the clock, and is armed again. */
+void peer_timer(struct broker *broker, struct peer *peer)
+{
+    uint64_t now_ms = broker->now_ms;
+    uint64_t silent_at_ms = peer->heard_ms + broker->options.silence_ms;
+    uint64_t due_ms = silent_at_ms;
+
+    if (peer->state == PEER_AWAY) {
+        peer_end(broker, peer, "not back within resume_ms");
+        return;
+    }
+    if (now_ms >= silent_at_ms) {
+        peer_lose(broker, peer, "silent");
+        return;
+    }
+    if (peer->held > 0) {
+        /* A PONG nobody asked for: if the connection is dead, this send says so. */
+        if (now_ms - peer->sent_ms >= broker->options.probe_ms) {
+            struct message probe = {.command = COMMAND_PONG};
+
+            peer_send(broker, peer, &probe);
+        }
+        if (now_ms + broker->options.probe_ms < due_ms) {
+            due_ms = now_ms + broker->options.probe_ms;
+        }
+    }
+    wheel_arm(&broker->wheel, &peer->timer, due_ms);
+}
+
+struct offer *peer_offer(const struct peer *peer, struct span service)
+{
+    list_each(link, &peer->offers) {
+        struct offer *offer = list_entry(link, struct offer, peer_link);
+
+        if (!offer_withdrawn(offer) && span_equal(service_name(offer->service), service)) {
+            return offer;
+        }
+    }
+    return NULL;
+}
+
+void peer_send(struct broker *broker, struct peer *peer, const struct message *message)
+{
+    if (peer->state != PEER_CONNECTED) {
+        return;
+    }
+    peer->sent_ms = broker->now_ms;
+    broker->effects.send(broker->effects.context, peer->connection, message);
+}

@@ -1,0 +1,71 @@
+/* peer: a session: what one process has submitted, offered and holds.
+ *
+ *   connected -> away       its connection is lost; what it submitted is kept resume_ms
+ *   away      -> connected  HELLO with the same session id
+ *   connected, away -> gone BYE, or resume_ms has passed: what it submitted is cancelled
+ *
+ * A gone peer is in no table; its struct lives until the last task that it
+ * submitted is forgotten. Owner: the broker's pool. */
+#ifndef SLUICE_BROKER_CORE_PEER_H
+#define SLUICE_BROKER_CORE_PEER_H
+
+#include "broker/core/service.h"
+
+enum peer_state { PEER_CONNECTED, PEER_AWAY, PEER_GONE };
+
+#define PEER_AGENT_MAX 64
+
+struct peer {
+    struct table_node by_connection; /* connected only */
+    struct table_node by_session;    /* until gone */
+    struct list link;                /* broker->peers, until gone */
+    uint64_t serial;
+    struct id session;
+    connection_id connection;
+    enum peer_state state;
+    struct label *name;
+    uint32_t agent_size;
+    uint8_t agent[PEER_AGENT_MAX];
+    struct timer timer;              /* silence and probes; away: resume */
+    uint64_t heard_ms, sent_ms;
+
+    struct list offers;
+    uint64_t offer_count;            /* withdrawn ones too */
+    uint64_t held;                   /* leases and strays over all offers */
+
+    struct list submitted;           /* tasks that have not ended */
+    uint64_t submitted_count, submitted_bytes;
+    uint64_t tasks;                  /* records that name it as owner, ended ones too */
+    struct list waits;               /* cancels it wants to hear the end of */
+};
+
+struct peer *peer_find(const struct broker *broker, connection_id connection); /* NULL: none */
+struct peer *peer_find_session(const struct broker *broker, const struct id *session);
+
+/* A new connected session. NULL: too many. */
+struct peer *peer_open(struct broker *broker, connection_id from, const struct hello *hello);
+/* The session's next connection: takes back what it held and offered. */
+void peer_reopen(struct broker *broker, struct peer *peer, connection_id from,
+                 const struct hello *hello);
+/* Its connection is lost, or it was silent for too long. `why` is for the log. */
+void peer_lose(struct broker *broker, struct peer *peer, const char *why);
+/* Ends the session for good. */
+void peer_end(struct broker *broker, struct peer *peer, const char *why);
+/* Frees it if it is gone and no task names it any more. */
+void peer_release(struct broker *broker, struct peer *peer);
+void peer_timer(struct broker *broker, struct peer *peer);
+/* From now on probe its connection: it holds a lease. */
+void peer_watch(struct broker *broker, struct peer *peer);
+
+struct offer *peer_offer(const struct peer *peer, struct span service); /* NULL: not offered */
+
+/* Sends if it is connected. */
+void peer_send(struct broker *broker, struct peer *peer, const struct message *message);
+
+static inline struct span label_span(const struct label *label)
+{
+    return label == NULL ? span_of(NULL, 0) : span_of(label->text, label->size);
+}
+void label_unref(struct broker *broker, struct label *label); /* accepts NULL */
+
+#endif

@@ -1,0 +1,426 @@
+#include "broker/core/state.h"
+
+#include "broker/core/ending.h"
+
+#define RATE_WINDOW_MS 1000
+#define RETRY_AFTER_MIN_MS 5
+#define RETRY_AFTER_MAX_MS 5000
+#define RETRY_AFTER_IDLE_MS 1000 /* nothing starts: no better guess */
+
+struct service *service_find(const struct broker *broker, struct span name)
+{
+    uint32_t hash = broker_hash(broker, name.data, name.size);
+    struct table_node *node = table_chain(&broker->services_by_name, hash);
+
+    for (; node != NULL; node = node->next) {
+        struct service *service = table_entry(node, struct service, node);
+
+        if (node->hash == hash && span_equal(service_name(service), name)) {
+            return service;
+        }
+    }
+    return NULL;
+}
+
+struct service *service_open(struct broker *broker, struct span name)
+{
+    struct service *service = service_find(broker, name);
+
+    if (service != NULL || !service_name_valid(name)) {
+        return service;
+    }
+    service = pool_get(&broker->service_pool);
+    if (service == NULL) {
+        return NULL;
+    }
+    service->serial = ++broker->serial;
+    service->limits = broker->options.service;
+    service->name_size = (uint32_t)name.size;
+    memcpy(service->name, name.data, name.size);
+    list_init(&service->link);
+    list_init(&service->dirty_link);
+    timer_init(&service->linger, TIMER_SERVICE);
+    list_init(&service->ready);
+    list_init(&service->offers);
+    for (unsigned i = 0; i < SERVICE_LOADS; i++) {
+        list_init(&service->loads[i]);
+    }
+    list_push_back(&broker->services, &service->link);
+    table_insert(&broker->services_by_name, &service->node,
+                 broker_hash(broker, name.data, name.size));
+    wheel_arm(&broker->wheel, &service->linger,
+              broker->now_ms + broker->options.service_linger_ms);
+    return service;
+}
+
+void service_free(struct broker *broker, struct service *service)
+{
+    CHECK(service->tasks == 0);
+    CHECK(service->queued == 0);
+    CHECK(list_empty(&service->ready));
+    CHECK(list_empty(&service->offers));
+    wheel_cancel(&broker->wheel, &service->linger);
+    list_unlink(&service->dirty_link);
+    list_unlink(&service->link);
+    table_remove(&broker->services_by_name, &service->node);
+    pool_put(&broker->service_pool, service);
+}
+
+enum error_code service_admit(const struct service *service, uint64_t bytes)
+{
+    const struct service_limits *limits = &service->limits;
+
+    if (service->queued >= limits->max_tasks) {
+        return ERROR_QUEUE_FULL;
+    }
+    /* An empty queue takes any one task: a payload above max_bytes would otherwise
+     * be refused for ever by an idle service. */
+    if (service->queued > 0 && service->queued_bytes + bytes > limits->max_bytes) {
+        return ERROR_QUEUE_FULL;
+    }
+    return ERROR_NONE;
+}
+
+static void service_count_start(struct service *service, uint64_t now_ms)
+{
+    if (now_ms - service->rate_at_ms >= RATE_WINDOW_MS) {
+        bool adjacent = now_ms - service->rate_at_ms < 2 * RATE_WINDOW_MS;
+
+        service->rate_last = adjacent ? service->rate_starts : 0;
+        service->rate_starts = 0;
+        service->rate_at_ms = now_ms;
+    }
+    service->rate_starts++;
+}
+
+uint64_t service_retry_after_ms(const struct service *service, uint64_t now_ms)
+{
+    uint64_t rate = service->rate_last > service->rate_starts ? service->rate_last
+                                                              : service->rate_starts;
+    uint64_t after_ms;
+
+    if (rate == 0 || now_ms - service->rate_at_ms >= 2 * RATE_WINDOW_MS) {
+        return RETRY_AFTER_IDLE_MS;
+    }
+    after_ms = (service->queued / 8 + 1) * RATE_WINDOW_MS / rate;
+    if (after_ms < RETRY_AFTER_MIN_MS) {
+        return RETRY_AFTER_MIN_MS;
+    }
+    return after_ms > RETRY_AFTER_MAX_MS ? RETRY_AFTER_MAX_MS : after_ms;
+}
+
+static void service_count(struct service *service, const struct task *task)
+{
+    service->queued++;
+    service->queued_bytes += blob_span(task->body).size;
+}
+
+void service_enqueue(struct broker *broker, struct service *service, struct task *task,
+                     bool front)
+{
+    CHECK(task->service == service);
+    if (task->state != TASK_DELAYED) {
+        service_count(service, task);
+    }
+    task_set_state(broker, task, TASK_READY);
+    if (front) {
+        list_push_front(&service->ready, &task->link);
+    } else {
+        list_push_back(&service->ready, &task->link);
+    }
+    service_touch(broker, service);
+}
+
+void service_delay(struct service *service, struct task *task)
+{
+    CHECK(task->state == TASK_DELAYED);
+    service_count(service, task);
+}
+
+void service_dequeue(struct service *service, struct task *task)
+{
+    uint64_t bytes = blob_span(task->body).size;
+
+    CHECK(task->state == TASK_READY || task->state == TASK_DELAYED);
+    list_unlink(&task->link);
+    CHECK(service->queued > 0);
+    CHECK(service->queued_bytes >= bytes);
+    service->queued--;
+    service->queued_bytes -= bytes;
+}
+
+void service_touch(struct broker *broker, struct service *service)
+{
+    if (list_empty(&service->dirty_link)) {
+        list_push_back(&broker->dirty, &service->dirty_link);
+    }
+}
+
+/* ---- offers ---------------------------------------------------------------- */
+
+static unsigned load_of(uint32_t held)
+{
+    unsigned exponent, load;
+
+    if (held < 16) {
+        return held;
+    }
+    exponent = 31 - (unsigned)__builtin_clz(held); /* 4..16 */
+    load = 16 + (exponent - 4) * 4 + ((held >> (exponent - 2)) & 3);
+    return load < SERVICE_LOADS ? load : SERVICE_LOADS - 1;
+}
+
+/* Puts the offer where its load says, if it has room. Behind its equals: among
+ * equals the one that was served longest ago is next. */
+static void offer_place(struct offer *offer)
+{
+    struct service *service = offer->service;
+
+    if (!list_empty(&offer->load_link)) {
+        list_unlink(&offer->load_link);
+        if (list_empty(&service->loads[offer->load])) {
+            service->loads_occupied &= ~(1ULL << offer->load);
+        }
+    }
+    if (offer_withdrawn(offer) || offer->held >= offer->credit) {
+        return;
+    }
+    offer->load = (uint8_t)load_of(offer->held);
+    list_push_back(&service->loads[offer->load], &offer->load_link);
+    service->loads_occupied |= 1ULL << offer->load;
+}
+
+struct offer *offer_new(struct broker *broker, struct peer *peer, struct service *service)
+{
+    struct offer *offer = pool_get(&broker->offer_pool);
+
+    if (offer == NULL) {
+        return NULL;
+    }
+    offer->peer = peer;
+    offer->service = service;
+    list_init(&offer->peer_link);
+    list_init(&offer->service_link);
+    list_init(&offer->load_link);
+    list_init(&offer->leases);
+    list_init(&offer->strays);
+    list_push_back(&peer->offers, &offer->peer_link);
+    peer->offer_count++;
+    list_push_back(&service->offers, &offer->service_link);
+    service->offer_count++;
+    wheel_cancel(&broker->wheel, &service->linger);
+    return offer;
+}
+
+static void offer_free(struct broker *broker, struct offer *offer)
+{
+    CHECK(offer->held == 0);
+    CHECK(list_empty(&offer->leases));
+    CHECK(list_empty(&offer->strays));
+    CHECK(offer_withdrawn(offer));
+    CHECK(list_empty(&offer->load_link));
+    list_unlink(&offer->peer_link);
+    CHECK(offer->peer->offer_count > 0);
+    offer->peer->offer_count--;
+    blob_unref(offer->schema);
+    blob_unref(offer->version);
+    blob_unref(offer->about);
+    pool_put(&broker->offer_pool, offer);
+}
+
+void offer_withdraw(struct broker *broker, struct offer *offer)
+{
+    struct service *service = offer->service;
+
+    if (!offer_withdrawn(offer)) {
+        list_unlink(&offer->service_link);
+        CHECK(service->offer_count > 0);
+        service->offer_count--;
+        service->credit -= offer->credit;
+        service->held -= offer->held;
+        offer_place(offer);
+        if (service->offer_count == 0 && !service->configured) {
+            wheel_arm(&broker->wheel, &service->linger,
+                      broker->now_ms + broker->options.service_linger_ms);
+        }
+    }
+    if (offer->held == 0) {
+        offer_free(broker, offer);
+    }
+}
+
+void offer_set_credit(struct broker *broker, struct offer *offer, uint64_t credit)
+{
+    struct service *service = offer->service;
+
+    CHECK(!offer_withdrawn(offer));
+    if (credit > CREDIT_MAX) {
+        credit = CREDIT_MAX;
+    }
+    service->credit += credit - offer->credit;
+    offer->credit = (uint32_t)credit;
+    offer_place(offer);
+    service_touch(broker, service);
+}
+
+static void offer_hold(struct offer *offer)
+{
+    offer->held++;
+    offer->peer->held++;
+    if (!offer_withdrawn(offer)) {
+        offer->service->held++;
+    }
+    offer_place(offer);
+}
+
+/* One task less in this worker's hands. May free a withdrawn offer. */
+static void offer_unhold(struct broker *broker, struct offer *offer)
+{
+    CHECK(offer->held > 0);
+    CHECK(offer->peer->held > 0);
+    offer->held--;
+    offer->peer->held--;
+    if (!offer_withdrawn(offer)) {
+        offer->service->held--;
+        offer_place(offer);
+        service_touch(broker, offer->service);
+    } else if (offer->held == 0) {
+        offer_free(broker, offer);
+    }
+}
+
+/* ---- leases ---------------------------------------------------------------- */
+
+static void lease_take(struct broker *broker, struct offer *offer, struct task *task)
+{
+    struct extra *extra = task->extra;
+    uint64_t lease_ms = extra != NULL && extra->lease_ms > 0 ? extra->lease_ms : offer->lease_ms;
+    struct message message = {.command = COMMAND_TASK};
+    struct task_message *out = &message.task;
+
+    service_dequeue(task->service, task);
+    task->offer = offer;
+    task->attempt++;
+    task->started_ms = broker->now_ms;
+    task_set_state(broker, task, TASK_LEASED);
+    list_push_back(&offer->leases, &task->link);
+    offer_hold(offer);
+    task_set_worker(broker, task, offer->peer->name);
+    task_arm(broker, task, lease_ms > 0 ? broker->now_ms + lease_ms : WHEEL_NEVER);
+    peer_watch(broker, offer->peer);
+    service_count_start(task->service, broker->now_ms);
+    broker->stats.attempts++;
+
+    out->id = task->id;
+    out->attempt = task->attempt;
+    out->service = service_name(task->service);
+    out->payload = (struct payload){.bytes = blob_span(task->body), .blob = task->body};
+    out->deadline_ms =
+        task->deadline_ms == WHEEL_NEVER ? 0 : task->deadline_ms - broker->now_ms;
+    out->lease_ms = lease_ms;
+    out->submitter = label_span(task->owner->name);
+    peer_send(broker, offer->peer, &message);
+    if (task->receipts) {
+        message = (struct message){.command = COMMAND_STARTED};
+        message.started.id = task->id;
+        message.started.attempt = task->attempt;
+        message.started.worker = label_span(task->worker);
+        peer_send(broker, task->owner, &message);
+    }
+}
+
+void service_dispatch(struct broker *broker, struct service *service)
+{
+    struct list *link;
+
+    while (service->loads_occupied != 0 && (link = list_first(&service->ready)) != NULL) {
+        struct task *task = list_entry(link, struct task, link);
+        unsigned load = (unsigned)__builtin_ctzll(service->loads_occupied);
+        struct list *chosen = list_first(&service->loads[load]);
+
+        CHECK(chosen != NULL);
+        lease_take(broker, list_entry(chosen, struct offer, load_link), task);
+    }
+}
+
+static void lease_unlink(struct task *task)
+{
+    CHECK(task->offer != NULL);
+    list_unlink(&task->link);
+    task->offer = NULL;
+}
+
+void lease_release(struct broker *broker, struct task *task)
+{
+    struct offer *offer = task->offer;
+
+    lease_unlink(task);
+    offer_unhold(broker, offer);
+}
+
+static uint32_t stray_hash(const struct broker *broker, const struct id *id, uint64_t attempt)
+{
+    return broker_hash(broker, id->bytes, sizeof id->bytes) ^ (uint32_t)attempt;
+}
+
+void lease_stray(struct broker *broker, struct task *task)
+{
+    struct offer *offer = task->offer;
+    struct stray *stray = pool_get(&broker->stray_pool);
+
+    if (stray == NULL) {
+        /* No room to remember it: the worker may get one task more than it asked for. */
+        lease_release(broker, task);
+        return;
+    }
+    lease_unlink(task);
+    stray->offer = offer;
+    stray->id = task->id;
+    stray->attempt = task->attempt;
+    list_init(&stray->link);
+    list_push_back(&offer->strays, &stray->link);
+    table_insert(&broker->strays, &stray->node, stray_hash(broker, &stray->id, stray->attempt));
+}
+
+static void stray_free(struct broker *broker, struct stray *stray)
+{
+    list_unlink(&stray->link);
+    table_remove(&broker->strays, &stray->node);
+    pool_put(&broker->stray_pool, stray);
+}
+
+bool stray_answer(struct broker *broker, const struct peer *peer, const struct id *id,
+                  uint64_t attempt)
+{
+    uint32_t hash = stray_hash(broker, id, attempt);
+    struct table_node *node = table_chain(&broker->strays, hash);
+
+    for (; node != NULL; node = node->next) {
+        struct stray *stray = table_entry(node, struct stray, node);
+
+        if (node->hash == hash && stray->attempt == attempt && stray->offer->peer == peer &&
+            id_equal(&stray->id, id)) {
+            struct offer *offer = stray->offer;
+
+            stray_free(broker, stray);
+            offer_unhold(broker, offer);
+            return true;
+        }
+    }
+    return false;
+}
+
+void offer_drop_strays(struct broker *broker, struct offer *offer)
+{
+    struct list *link;
+
+    while ((link = list_first(&offer->strays)) != NULL) {
+        stray_free(broker, list_entry(link, struct stray, link));
+        CHECK(offer->held > 0);
+        offer->held--;
+        offer->peer->held--;
+        if (!offer_withdrawn(offer)) {
+            offer->service->held--;
+        }
+    }
+}

@@ -1,0 +1,116 @@
+/* service: one capability, its waiting tasks and its workers' offers.
+ *
+ * Never looks at a payload. Waiting means ready or delayed: those are what the
+ * queue's bounds count. An offer is one worker's readiness; it knows the tasks
+ * that worker holds. Owner of both: the broker's pools. One thread. */
+#ifndef SLUICE_BROKER_CORE_SERVICE_H
+#define SLUICE_BROKER_CORE_SERVICE_H
+
+#include "broker/core/broker.h"
+#include "broker/core/task.h"
+
+/* Offers with room, by how many tasks they hold: the least loaded is found by
+ * one look at a bitmap. Exact up to 15, then four steps a doubling. */
+#define SERVICE_LOADS 64
+
+struct service {
+    struct table_node node;
+    struct list link;         /* broker->services, in order of creation */
+    struct list dirty_link;   /* broker->dirty: may have something to hand out */
+    struct timer linger;      /* armed while nobody offers it */
+    uint64_t serial;
+    struct service_limits limits;  /* what holds now */
+    bool configured;          /* by the operator: offers do not change the limits */
+    uint32_t name_size;
+    uint8_t name[SERVICE_NAME_MAX];
+
+    struct list ready;
+    uint64_t queued;          /* ready and delayed tasks */
+    uint64_t queued_bytes;
+    uint64_t tasks;           /* task records that name it: keeps it known */
+
+    struct list offers;       /* all but withdrawn ones, oldest first */
+    uint64_t offer_count;
+    uint64_t credit, held;    /* sums over offers */
+    struct list loads[SERVICE_LOADS];
+    uint64_t loads_occupied;
+
+    uint64_t rate_at_ms;      /* starts per second, for retry_after_ms */
+    uint64_t rate_starts, rate_last;
+};
+
+struct offer {
+    struct peer *peer;
+    struct service *service;
+    struct list peer_link;    /* peer->offers */
+    struct list service_link; /* service->offers; on none once withdrawn */
+    struct list load_link;    /* service->loads[load] while it has room */
+    struct list leases;       /* tasks by `link` */
+    struct list strays;
+    uint32_t credit;
+    uint32_t held;            /* leases and strays */
+    uint8_t load;
+    struct blob *schema, *version, *about; /* NULL: none */
+    uint64_t lease_ms;
+};
+
+/* A lease whose task has moved on while its worker has not answered: it still takes
+ * credit, for the worker is still busy. */
+struct stray {
+    struct table_node node;
+    struct list link; /* offer->strays */
+    struct offer *offer;
+    struct id id;
+    uint8_t attempt;
+};
+
+struct service *service_find(const struct broker *broker, struct span name); /* NULL: unknown */
+/* Finds or makes. NULL: too many, or an invalid name. */
+struct service *service_open(struct broker *broker, struct span name);
+/* Forgets it; CHECKs that nothing refers to it. */
+void service_free(struct broker *broker, struct service *service);
+
+static inline struct span service_name(const struct service *service)
+{
+    return span_of(service->name, service->name_size);
+}
+
+/* ERROR_NONE: there is room for a task of `bytes`; else QUEUE_FULL. */
+enum error_code service_admit(const struct service *service, uint64_t bytes);
+/* A guess, from the recent rate of starts, when an eighth of the queue will be gone. */
+uint64_t service_retry_after_ms(const struct service *service, uint64_t now_ms);
+
+/* Puts a task that is NEW, DELAYED or LEASED (already off its lists) on the ready queue. */
+void service_enqueue(struct broker *broker, struct service *service, struct task *task,
+                     bool front);
+/* Takes a ready or delayed task out of the count, and off the queue. */
+void service_dequeue(struct service *service, struct task *task);
+/* Counts a task that becomes delayed. */
+void service_delay(struct service *service, struct task *task);
+
+/* Remembers to hand out, when the step is settled. */
+void service_touch(struct broker *broker, struct service *service);
+/* Hands ready tasks to workers with room until one of them runs out. */
+void service_dispatch(struct broker *broker, struct service *service);
+
+/* NULL: pool full. */
+struct offer *offer_new(struct broker *broker, struct peer *peer, struct service *service);
+/* No more tasks for it; freed at once if it holds none, else with the last answer. */
+void offer_withdraw(struct broker *broker, struct offer *offer);
+void offer_set_credit(struct broker *broker, struct offer *offer, uint64_t credit);
+static inline bool offer_withdrawn(const struct offer *offer)
+{
+    return list_empty(&offer->service_link);
+}
+
+/* Takes the task out of its worker's hands: the worker has answered, or is gone. May free the offer. */
+void lease_release(struct broker *broker, struct task *task);
+/* The task moves on, the worker has yet to answer. */
+void lease_stray(struct broker *broker, struct task *task);
+/* True: (peer, id, attempt) was a stray, and its credit is free again. */
+bool stray_answer(struct broker *broker, const struct peer *peer, const struct id *id,
+                  uint64_t attempt);
+/* Frees an offer's strays: its worker is gone. */
+void offer_drop_strays(struct broker *broker, struct offer *offer);
+
+#endif

@@ -1,0 +1,75 @@
+/* state: what a broker is made of. Only the files of this folder look inside. */
+#ifndef SLUICE_BROKER_CORE_STATE_H
+#define SLUICE_BROKER_CORE_STATE_H
+
+#include "broker/core/broker.h"
+#include "broker/core/peer.h"
+#include "broker/core/service.h"
+#include "broker/core/task.h"
+#include "common/doc.h"
+#include "common/pool.h"
+
+enum timer_kind { TIMER_TASK, TIMER_PEER, TIMER_SERVICE, TIMER_RETENTION };
+
+/* What a QUERY's answer is built in. Sized for a full page: PAGE_ITEMS_MAX rows of
+ * at most PAGE_ROW_TOKENS tokens. */
+#define PAGE_ROW_TOKENS 20
+#define PAGE_ARENA_BYTES (256 * 1024)
+struct page {
+    struct doc_token tokens[PAGE_ITEMS_MAX * PAGE_ROW_TOKENS + 64];
+    uint8_t arena[PAGE_ARENA_BYTES];
+};
+
+struct broker {
+    struct broker_options options;
+    struct effects effects;
+    uint64_t now_ms, started_ms;
+    bool draining;
+    uint64_t serial;
+
+    struct wheel wheel;
+    struct table tasks, services_by_name, peers_by_connection, peers_by_session, strays;
+    struct list services, peers;
+
+    /* Work that one step leaves for broker_settle, so that nothing recurses. */
+    struct list wake;   /* extras: something they wait for has ended */
+    struct list doomed; /* extras: to be cancelled */
+    struct list dirty;  /* services: may have something to hand out */
+
+    /* Ended tasks, oldest first; those a join still needs are counted but not listed. */
+    struct list retained;
+    uint64_t retained_bytes, retained_count;
+    struct timer retention;
+
+    uint64_t memory_bytes;
+    struct broker_stats stats; /* sums; levels by state are kept by task_set_state */
+    uint64_t state_count[TASK_STATE_COUNT];
+
+    struct pool task_pool, extra_pool, join_pool, need_pool, wait_pool;
+    struct pool peer_pool, label_pool, service_pool, offer_pool, stray_pool;
+    struct page *page;
+};
+
+#define BROKER_LOG(broker, severity, name, ...)                                                    \
+    do {                                                                                           \
+        if ((severity) <= (broker)->effects.log_level) {                                           \
+            const struct log_field log_fields_[] = {__VA_ARGS__};                                  \
+            (broker)->effects.log((broker)->effects.context,                                       \
+                                  &(struct log_record){(severity), (name), log_fields_,            \
+                                                       sizeof log_fields_ / sizeof *log_fields_}); \
+        }                                                                                          \
+    } while (0)
+
+static inline uint32_t broker_hash(const struct broker *broker, const void *key, size_t size)
+{
+    return table_hash(broker->options.hash_seed, key, size);
+}
+
+/* A sentence that says what to do about `code`. */
+const char *error_code_message(enum error_code code);
+struct error error_of(enum error_code code);
+
+void send_error(struct broker *broker, connection_id to, enum error_code code,
+                enum command command, const char *field, const struct id *id);
+
+#endif

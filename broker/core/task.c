@@ -1,0 +1,280 @@
+#include "broker/core/state.h"
+
+#include "broker/core/join.h"
+
+#define BIT(state) (1u << (state))
+
+static const struct task_rule {
+    const char *name;
+    unsigned next; /* bit set of the states reachable from here */
+} task_rules[TASK_STATE_COUNT] = {
+    [TASK_NEW] = {"new", BIT(TASK_WAITING) | BIT(TASK_READY)},
+    [TASK_WAITING] = {"waiting", BIT(TASK_DONE) | BIT(TASK_FAILED) | BIT(TASK_EXPIRED) |
+                                     BIT(TASK_CANCELLING) | BIT(TASK_CANCELLED)},
+    [TASK_READY] = {"ready", BIT(TASK_LEASED) | BIT(TASK_EXPIRED) | BIT(TASK_CANCELLING) |
+                                 BIT(TASK_CANCELLED)},
+    [TASK_DELAYED] = {"delayed", BIT(TASK_READY) | BIT(TASK_EXPIRED) | BIT(TASK_CANCELLING) |
+                                     BIT(TASK_CANCELLED)},
+    [TASK_LEASED] = {"leased", BIT(TASK_READY) | BIT(TASK_DELAYED) | BIT(TASK_DONE) |
+                                   BIT(TASK_FAILED) | BIT(TASK_EXPIRED) | BIT(TASK_CANCELLING)},
+    [TASK_CANCELLING] = {"cancelling", BIT(TASK_CANCELLED)},
+    [TASK_DONE] = {"done", 0},
+    [TASK_FAILED] = {"failed", 0},
+    [TASK_CANCELLED] = {"cancelled", 0},
+    [TASK_EXPIRED] = {"expired", 0},
+};
+
+const char *task_state_name(enum task_state state)
+{
+    CHECK(state < TASK_STATE_COUNT);
+    return task_rules[state].name;
+}
+
+void task_set_state(struct broker *broker, struct task *task, enum task_state next)
+{
+    enum task_state from = task->state;
+
+    CHECK(next < TASK_STATE_COUNT);
+    CHECK(task_rules[from].next & BIT(next));
+    BROKER_LOG(broker, LOG_DEBUG, "task_state", LOG_ID("task", &task->id),
+               LOG_WORD("from", task_rules[from].name), LOG_WORD("to", task_rules[next].name),
+               LOG_UINT("attempt", task->attempt));
+    CHECK(broker->state_count[from] > 0);
+    broker->state_count[from]--;
+    broker->state_count[next]++;
+    task->state = (uint8_t)next;
+    /* leased <=> in somebody's hands; an ended task is in nobody's */
+    CHECK(next != TASK_LEASED || task->offer != NULL);
+    CHECK(!task_ended(task) || task->offer == NULL);
+}
+
+enum outcome task_outcome(const struct task *task)
+{
+    switch ((enum task_state)task->state) {
+    case TASK_DONE:
+        return OUTCOME_DONE;
+    case TASK_FAILED:
+        return OUTCOME_FAILED;
+    case TASK_CANCELLED:
+        return OUTCOME_CANCELLED;
+    case TASK_EXPIRED:
+        return OUTCOME_EXPIRED;
+    case TASK_NEW:
+    case TASK_WAITING:
+    case TASK_READY:
+    case TASK_DELAYED:
+    case TASK_LEASED:
+    case TASK_CANCELLING:
+        break;
+    }
+    CHECK(task_ended(task));
+    return OUTCOME_FAILED;
+}
+
+uint64_t task_bytes(const struct task *task)
+{
+    uint64_t bytes = sizeof *task + sizeof(struct table_node *);
+
+    if (task->body != NULL) {
+        bytes += blob_span(task->body).size + blob_overhead();
+    }
+    if (task->extra != NULL) {
+        bytes += sizeof *task->extra;
+        if (task->extra->join != NULL) {
+            bytes += sizeof(struct join) + task->extra->join->need_count * sizeof(struct need);
+        }
+    }
+    return bytes;
+}
+
+static struct extra *extra_new(struct broker *broker, struct task *task)
+{
+    struct extra *extra = pool_get(&broker->extra_pool);
+
+    if (extra == NULL) {
+        return NULL;
+    }
+    extra->task = task;
+    list_init(&extra->sibling);
+    list_init(&extra->children);
+    list_init(&extra->waits);
+    list_init(&extra->wake_link);
+    list_init(&extra->doom_link);
+    return extra;
+}
+
+struct extra *task_extra(struct broker *broker, struct task *task)
+{
+    if (task->extra == NULL) {
+        task->extra = extra_new(broker, task);
+        if (task->extra != NULL) {
+            broker->memory_bytes += sizeof *task->extra;
+            if (task_ended(task)) {
+                broker->retained_bytes += sizeof *task->extra;
+            }
+        }
+    }
+    return task->extra;
+}
+
+struct task *task_new(struct broker *broker, const struct id *id, struct peer *owner,
+                      struct service *service, struct blob *body)
+{
+    struct task *task = pool_get(&broker->task_pool);
+
+    if (task == NULL) {
+        return NULL;
+    }
+    task->id = *id;
+    task->state = TASK_NEW;
+    timer_init(&task->timer, TIMER_TASK);
+    list_init(&task->link);
+    list_init(&task->owner_link);
+    task->owner = owner;
+    owner->tasks++;
+    task->service = service;
+    if (service != NULL) {
+        service->tasks++;
+    }
+    task->body = body;
+    task->deadline_ms = WHEEL_NEVER;
+    task->accepted_ms = broker->now_ms;
+    table_insert(&broker->tasks, &task->node, broker_hash(broker, id->bytes, sizeof id->bytes));
+    broker->state_count[TASK_NEW]++;
+    broker->memory_bytes += task_bytes(task);
+    return task;
+}
+
+static void extra_free(struct broker *broker, struct extra *extra)
+{
+    CHECK(list_empty(&extra->waits));
+    CHECK(list_empty(&extra->wake_link));
+    CHECK(list_empty(&extra->doom_link));
+    list_unlink(&extra->sibling);
+    list_each(link, &extra->children) {
+        struct extra *child = list_entry(link, struct extra, sibling);
+
+        list_unlink(&child->sibling);
+        child->parent = NULL;
+    }
+    if (extra->join != NULL) {
+        join_free(broker, extra->join);
+    }
+    pool_put(&broker->extra_pool, extra);
+}
+
+void task_free(struct broker *broker, struct task *task)
+{
+    CHECK(task_ended(task) || task->state == TASK_NEW);
+    CHECK(list_empty(&task->link));
+    CHECK(list_empty(&task->owner_link));
+    CHECK(task->needed_by == NULL);
+    CHECK(task->offer == NULL);
+    wheel_cancel(&broker->wheel, &task->timer);
+    table_remove(&broker->tasks, &task->node);
+    broker->memory_bytes -= task_bytes(task);
+    broker->state_count[task->state]--;
+    if (task->extra != NULL) {
+        extra_free(broker, task->extra);
+    }
+    blob_unref(task->body);
+    label_unref(broker, task->worker);
+    if (task->service != NULL) {
+        CHECK(task->service->tasks > 0);
+        task->service->tasks--;
+    }
+    CHECK(task->owner->tasks > 0);
+    task->owner->tasks--;
+    peer_release(broker, task->owner);
+    pool_put(&broker->task_pool, task);
+}
+
+struct task *task_find(const struct broker *broker, const struct id *id)
+{
+    uint32_t hash = broker_hash(broker, id->bytes, sizeof id->bytes);
+
+    for (struct table_node *node = table_chain(&broker->tasks, hash); node; node = node->next) {
+        struct task *task = table_entry(node, struct task, node);
+
+        if (node->hash == hash && id_equal(&task->id, id)) {
+            return task;
+        }
+    }
+    return NULL;
+}
+
+void task_set_body(struct broker *broker, struct task *task, struct blob *body)
+{
+    broker->memory_bytes -= task_bytes(task);
+    blob_unref(task->body);
+    task->body = body;
+    broker->memory_bytes += task_bytes(task);
+}
+
+void label_unref(struct broker *broker, struct label *label)
+{
+    if (label == NULL) {
+        return;
+    }
+    CHECK(label->references > 0);
+    if (--label->references == 0) {
+        pool_put(&broker->label_pool, label);
+    }
+}
+
+void task_set_worker(struct broker *broker, struct task *task, struct label *worker)
+{
+    if (task->worker == worker) {
+        return;
+    }
+    label_unref(broker, task->worker);
+    task->worker = worker;
+    worker->references++;
+}
+
+void task_arm(struct broker *broker, struct task *task, uint64_t extra_ms)
+{
+    uint64_t due_ms = extra_ms < task->deadline_ms ? extra_ms : task->deadline_ms;
+
+    if (due_ms == WHEEL_NEVER) {
+        wheel_cancel(&broker->wheel, &task->timer);
+    } else {
+        wheel_arm(&broker->wheel, &task->timer, due_ms);
+    }
+}
+
+uint64_t task_waited_ms(const struct broker *broker, const struct task *task)
+{
+    if (task->attempt > 0) {
+        return task->started_ms - task->accepted_ms;
+    }
+    return (task_ended(task) ? task->ended_ms : broker->now_ms) - task->accepted_ms;
+}
+
+uint64_t task_ran_ms(const struct broker *broker, const struct task *task)
+{
+    if (task->attempt == 0) {
+        return 0;
+    }
+    return (task_ended(task) ? task->ended_ms : broker->now_ms) - task->started_ms;
+}
+
+void task_record(const struct task *task, struct outcome_record *record)
+{
+    CHECK(task_ended(task));
+    *record = (struct outcome_record){
+        .id = task->id,
+        .outcome = task_outcome(task),
+        .attempt = task->attempt,
+        .waited_ms = task_waited_ms(NULL, task),
+        .ran_ms = task_ran_ms(NULL, task),
+        .worker = label_span(task->worker),
+    };
+    if (task->state == TASK_DONE) {
+        record->payload = (struct payload){.bytes = blob_span(task->body), .blob = task->body};
+    } else if (task->error == ERROR_NONE) {
+        record->error.raw = blob_span(task->body);
+    } else {
+        record->error = error_of(task->error);
+    }
+}

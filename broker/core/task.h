@@ -1,0 +1,164 @@
+/* task: one piece of work, and its state.
+ *
+ * States and moves are those of proto/PROTOCOL.md, section 4.1; task_set_state is
+ * the only writer. Being in a state is being on its list:
+ *
+ *   ready       service->ready, by `link`
+ *   leased      offer->leases, by `link`
+ *   cancelling  offer->leases while its worker has not answered, else none
+ *   ended       broker->retained, unless some join still needs its outcome
+ *   waiting, delayed: none
+ *
+ * Owner of every task: the broker's pool. A record is kept small (the design
+ * allows 256 bytes a waiting task); what few tasks have is in struct extra. */
+#ifndef SLUICE_BROKER_CORE_TASK_H
+#define SLUICE_BROKER_CORE_TASK_H
+
+#include "broker/core/wheel.h"
+#include "common/table.h"
+#include "proto/message.h"
+
+struct broker;
+struct offer;
+struct peer;
+struct service;
+struct task;
+
+enum task_state {
+    TASK_NEW,
+    TASK_WAITING,
+    TASK_READY,
+    TASK_DELAYED,
+    TASK_LEASED,
+    TASK_CANCELLING,
+    TASK_DONE,
+    TASK_FAILED,
+    TASK_CANCELLED,
+    TASK_EXPIRED,
+};
+#define TASK_STATE_COUNT (TASK_EXPIRED + 1)
+
+/* A task's name as its peer gave it, shared by the tasks it worked on. */
+struct label {
+    uint32_t references;
+    uint32_t size;
+    uint8_t text[PEER_NAME_MAX];
+};
+
+/* One edge of a join: `join` waits for `task`. */
+struct need {
+    struct task *task;
+    struct task *join;
+    struct need *next, **at; /* task->needed_by */
+    bool doomed;             /* cancelled by this join, which waits for it to stop */
+};
+
+#define NEED_CHUNK 63
+struct need_chunk {
+    struct need_chunk *next;
+    struct need needs[NEED_CHUNK];
+};
+
+struct join {
+    enum join_policy policy;
+    struct need_chunk *chunks;
+    uint32_t need_count;
+    uint32_t left;     /* needs that have not ended */
+    uint32_t stopping; /* of those: doomed by this join */
+    struct id culprit; /* JOIN_ALL: the need that ended it */
+    enum outcome culprit_outcome;
+    bool failed;
+};
+
+/* A peer that wants to know when a cancelled task has stopped. */
+struct wait {
+    struct list task_link; /* extra->waits */
+    struct list peer_link; /* peer->waits */
+    struct peer *peer;
+    uint64_t request;
+};
+
+/* What few tasks have: family, join, rare options. */
+struct extra {
+    struct task *task;
+    struct task *parent;    /* NULL: none, or forgotten */
+    struct list sibling;    /* parent's extra->children */
+    struct list children;   /* ended ones too, until they are forgotten */
+    uint32_t live_children; /* that have not ended */
+    uint32_t stopped;       /* tasks below that a cancel has stopped */
+    struct join *join;      /* NULL: not a join */
+    struct list waits;
+    struct list wake_link;  /* broker->wake: something it waits for has ended */
+    struct list doom_link;  /* broker->doomed: to be cancelled */
+    uint64_t queue_ttl_ms;  /* 0: none */
+    uint64_t lease_ms;      /* 0: the offer's */
+};
+
+struct task {
+    struct table_node node;
+    struct id id;
+    struct timer timer;
+    struct list link;
+    struct list owner_link;  /* owner->submitted, until it ends */
+    struct peer *owner;      /* who submitted it; counted by peer->tasks */
+    struct service *service; /* NULL: a pure join */
+    struct offer *offer;     /* who holds it; leased, and cancelling until answered */
+    struct blob *body;       /* payload; once ended: result, or the application's error map */
+    struct extra *extra;     /* NULL: nothing rare */
+    struct need *needed_by;  /* edges of the joins that wait for it */
+    struct label *worker;    /* of the last attempt; NULL: never started */
+    uint64_t deadline_ms;    /* absolute; WHEEL_NEVER: none */
+    uint64_t accepted_ms;
+    uint64_t started_ms;     /* last start; meaningless while attempt is 0 */
+    uint64_t ended_ms;
+    uint8_t state;           /* enum task_state */
+    uint8_t error;           /* enum error_code of an ended task; NONE: body has the map */
+    uint8_t attempt;         /* the last one; 0: never started */
+    uint8_t attempts_max;
+    bool receipts : 1;
+    bool held : 1;
+    bool orphan : 1;         /* ended because its submitter went away */
+    bool unconfirmed : 1;    /* its worker never said that it stopped */
+};
+
+const char *task_state_name(enum task_state state);
+
+/* The only writer of task->state; CHECKs the move. Logs it at debug level. */
+void task_set_state(struct broker *broker, struct task *task, enum task_state next);
+
+static inline bool task_ended(const struct task *task)
+{
+    return task->state >= TASK_DONE;
+}
+
+enum outcome task_outcome(const struct task *task);
+
+/* A record in the table, state NEW, owned by `owner`. NULL: pool full. Takes over one
+ * reference of `body` on success only. */
+struct task *task_new(struct broker *broker, const struct id *id, struct peer *owner,
+                      struct service *service, struct blob *body);
+/* Forgets a task that is linked nowhere: ended, or NEW. Its needs and children let go of it. */
+void task_free(struct broker *broker, struct task *task);
+struct task *task_find(const struct broker *broker, const struct id *id); /* NULL: none */
+
+/* The rare part, made if it is missing. NULL: pool full. */
+struct extra *task_extra(struct broker *broker, struct task *task);
+
+/* Bytes that `task` takes from the memory budget. */
+uint64_t task_bytes(const struct task *task);
+/* Replaces the body; keeps the budget. Takes over `body`'s reference. */
+void task_set_body(struct broker *broker, struct task *task, struct blob *body);
+
+void task_set_worker(struct broker *broker, struct task *task, struct label *worker);
+
+/* Arms the task's timer for the earliest of what its state waits for. `extra_ms`: absolute time
+ * of a state's own (backoff, lease, grace); WHEEL_NEVER: none. */
+void task_arm(struct broker *broker, struct task *task, uint64_t extra_ms);
+
+/* Fills what RESULT says of an ended task. Spans are borrowed from the task. */
+void task_record(const struct task *task, struct outcome_record *record);
+
+uint64_t task_waited_ms(const struct broker *broker, const struct task *task);
+uint64_t task_ran_ms(const struct broker *broker, const struct task *task);
+
+#endif

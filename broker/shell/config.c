@@ -1,0 +1,131 @@
+#include "broker/shell/config.h"
+
+#include "common/check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Short enough that an operator who stops a broker gets it stopped. */
+#define DRAIN_MS_DEFAULT 30000
+
+void problem_set(struct problem *problem, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(problem->text, sizeof problem->text, format, arguments);
+    va_end(arguments);
+}
+
+void config_init(struct config *config)
+{
+    memset(config, 0, sizeof *config);
+    snprintf(config->name, sizeof config->name, "sluice");
+    config->log_level = LOG_INFO;
+    config->drain_ms = DRAIN_MS_DEFAULT;
+    config->broker = broker_options_default();
+}
+
+void config_deinit(struct config *config)
+{
+    free(config->services);
+    memset(config, 0, sizeof *config);
+}
+
+bool config_add_endpoint(struct config *config, const char *text, struct problem *problem)
+{
+    struct endpoint *endpoint;
+
+    if (config->endpoint_count == CONFIG_ENDPOINTS_MAX) {
+        problem_set(problem, "more than %d endpoints", CONFIG_ENDPOINTS_MAX);
+        return false;
+    }
+    endpoint = &config->endpoints[config->endpoint_count];
+    if (!endpoint_parse(endpoint, text, problem->text, sizeof problem->text)) {
+        return false;
+    }
+    for (size_t i = 0; i < config->endpoint_count; i++) {
+        if (endpoint_same(&config->endpoints[i], endpoint)) {
+            problem_set(problem, "endpoint %s is given twice", text);
+            return false;
+        }
+    }
+    config->endpoint_count++;
+    return true;
+}
+
+struct config_service *config_add_service(struct config *config, const char *name,
+                                          struct problem *problem)
+{
+    struct config_service *services;
+
+    if (!service_name_valid(span_from_text(name))) {
+        problem_set(problem, "'%s' is no service name: 1 to %d of A-Z a-z 0-9 _ . -", name,
+                    SERVICE_NAME_MAX);
+        return NULL;
+    }
+    if (config->service_count == CONFIG_SERVICES_MAX) {
+        problem_set(problem, "more than %d services", CONFIG_SERVICES_MAX);
+        return NULL;
+    }
+    for (size_t i = 0; i < config->service_count; i++) {
+        if (strcmp(config->services[i].name, name) == 0) {
+            problem_set(problem, "service '%s' is given twice", name);
+            return NULL;
+        }
+    }
+    services = realloc(config->services, (config->service_count + 1) * sizeof *services);
+    if (services == NULL) {
+        problem_set(problem, "out of memory");
+        return NULL;
+    }
+    config->services = services;
+    services += config->service_count++;
+    memset(services, 0, sizeof *services);
+    snprintf(services->name, sizeof services->name, "%s", name);
+    return services;
+}
+
+static bool check_relations(const struct config *config, struct problem *problem)
+{
+    const struct broker_options *broker = &config->broker;
+
+    if (broker->silence_ms < 2 * broker->ping_ms) {
+        problem_set(problem,
+                    "silence_ms must be at least twice ping_ms, or one late PING loses a peer");
+    } else if (broker->backoff_max_ms < broker->backoff_ms) {
+        problem_set(problem, "backoff_max_ms must not be less than backoff_ms");
+    } else if (broker->memory_max < broker->payload_max) {
+        problem_set(problem, "memory must be at least max_payload, or the largest task never fits");
+    } else if (broker->window_bytes < broker->payload_max) {
+        problem_set(problem, "window_bytes must be at least max_payload, "
+                             "or the largest task never fits");
+    } else if (config->service_count > broker->services_max) {
+        problem_set(problem, "the services section names more services than max_services allows");
+    } else {
+        return true;
+    }
+    return false;
+}
+
+bool config_complete(struct config *config, struct problem *problem)
+{
+    if (config->endpoint_count == 0) {
+        bool added = config_add_endpoint(config, CONFIG_DEFAULT_ENDPOINT, problem);
+
+        CHECK(added);
+    }
+    for (size_t i = 0; i < config->endpoint_count; i++) {
+        if (!config->allow_plain && !endpoint_private(&config->endpoints[i])) {
+            problem_set(problem,
+                        "refusing to bind %s: connections are not encrypted and not authenticated "
+                        "yet, so everyone who can reach it could read every task and submit their "
+                        "own. Bind tcp://127.0.0.1:PORT or ipc://PATH, or say --allow-plain if the "
+                        "network is yours alone",
+                        config->endpoints[i].text);
+            return false;
+        }
+    }
+    return check_relations(config, problem);
+}

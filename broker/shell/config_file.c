@@ -1,0 +1,308 @@
+/* The config file: ZPL, read with czmq's zconfig.
+ *
+ * zconfig keeps no line numbers. But it makes one node of every line that is
+ * neither blank nor comment, in order; so the nth node of the tree, parents
+ * before children, came from the nth such line. */
+#include "broker/shell/config.h"
+#include "broker/shell/setting.h"
+
+#include <czmq.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define LINE_BYTES_MAX 1000 /* zconfig reads lines into a buffer of 1024 */
+
+/* A file being read: its bytes, its lines, and how far the tree has been walked. */
+struct source {
+    const char *path;
+    char *text; /* NUL-terminated */
+    int *lines; /* line of each node */
+    size_t line_count;
+    size_t line_next;
+    struct config *config;
+    struct problem *problem;
+};
+
+static bool fail_at(const struct source *source, int line)
+{
+    struct problem why = *source->problem;
+
+    problem_set(source->problem, "%s:%d: %.900s", source->path, line, why.text);
+    return false;
+}
+
+static bool read_text(struct source *source)
+{
+    struct stat status;
+    ssize_t got = 0;
+    int file = open(source->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (file < 0 || fstat(file, &status) != 0) {
+        problem_set(source->problem, "cannot read %s: %s", source->path, strerror(errno));
+        goto out;
+    }
+    if (!S_ISREG(status.st_mode) || status.st_size > CONFIG_FILE_BYTES_MAX) {
+        problem_set(source->problem, "%s is no config file: %s", source->path,
+                    S_ISREG(status.st_mode) ? "it is larger than 1 MiB" : "not a regular file");
+        goto out;
+    }
+    source->text = malloc((size_t)status.st_size + 1);
+    source->lines = malloc(((size_t)status.st_size + 1) * sizeof *source->lines);
+    if (source->text == NULL || source->lines == NULL) {
+        problem_set(source->problem, "out of memory");
+        goto out;
+    }
+    got = read(file, source->text, (size_t)status.st_size);
+    if (got != status.st_size) {
+        problem_set(source->problem, "cannot read %s: it changed meanwhile", source->path);
+        goto out;
+    }
+    source->text[got] = '\0';
+    close(file);
+    return true;
+out:
+    if (file >= 0) {
+        close(file);
+    }
+    return false;
+}
+
+/* Finds the lines that zconfig makes nodes of, and refuses what it would mangle. */
+static bool index_lines(struct source *source)
+{
+    const char *at = source->text;
+
+    for (int number = 1; *at != '\0'; number++) {
+        size_t size = strcspn(at, "\n");
+        const char *content = at + strspn(at, " ");
+
+        if (size > LINE_BYTES_MAX) {
+            problem_set(source->problem, "a line is longer than %d bytes", LINE_BYTES_MAX);
+            return fail_at(source, number);
+        }
+        if (memchr(at, '\r', size) != NULL || memchr(at, '\t', size) != NULL) {
+            problem_set(source->problem,
+                        "a tab or carriage return: indent with 4 spaces, end lines "
+                        "with a line feed");
+            return fail_at(source, number);
+        }
+        if (content < at + size && *content != '#') {
+            source->lines[source->line_count++] = number;
+        }
+        at += size + (at[size] == '\n');
+    }
+    return true;
+}
+
+/* zconfig says `E (zconfig): (LINE) why` to its log when it gives up. */
+static void explain_syntax(struct source *source, const char *said)
+{
+    static const char mark[] = "(zconfig): (";
+    const char *at = said == NULL ? NULL : strstr(said, mark);
+    char *end;
+    long line;
+
+    if (at != NULL) {
+        line = strtol(at + strlen(mark), &end, 10);
+        if (strncmp(end, ") ", 2) == 0) {
+            end += 2;
+            problem_set(source->problem,
+                        "%.*s; write `key = value`, and indent what belongs to a "
+                        "section by 4 spaces",
+                        (int)strcspn(end, "\n"), end);
+            fail_at(source, (int)line);
+            return;
+        }
+    }
+    problem_set(source->problem,
+                "%s is not in ZPL form: `key = value`, sections indented by 4 spaces",
+                source->path);
+}
+
+static zconfig_t *parse_text(struct source *source)
+{
+    char *said = NULL;
+    size_t said_size = 0;
+    FILE *log = open_memstream(&said, &said_size);
+    zconfig_t *root;
+
+    if (log == NULL) {
+        problem_set(source->problem, "out of memory");
+        return NULL;
+    }
+    zsys_set_logstream(log);
+    root = zconfig_str_load(source->text);
+    zsys_set_logstream(NULL);
+    fclose(log);
+    if (root == NULL) {
+        explain_syntax(source, said);
+    }
+    free(said);
+    return root;
+}
+
+static size_t count_nodes(zconfig_t *node)
+{
+    size_t count = 0;
+
+    /* zconfig bounds nesting by the line length; 250 levels at most. */
+    for (node = zconfig_child(node); node != NULL; node = zconfig_next(node)) {
+        count += 1 + count_nodes(node);
+    }
+    return count;
+}
+
+/* The line of the node that the walk has just reached. */
+static int next_line(struct source *source)
+{
+    return source->lines[source->line_next++];
+}
+
+static bool unknown_key(struct source *source, const char *section, const char *key, int line)
+{
+    size_t used;
+
+    used = (size_t)snprintf(source->problem->text, sizeof source->problem->text,
+                            "unknown key '%.100s' in section '%s'; its keys are:", key, section);
+    for (size_t i = 0; i < setting_count; i++) {
+        if (strcmp(settings[i].section, section) == 0 && used < sizeof source->problem->text) {
+            used += (size_t)snprintf(source->problem->text + used,
+                                     sizeof source->problem->text - used, " %s", settings[i].key);
+        }
+    }
+    if (strcmp(section, "broker") == 0 && used < sizeof source->problem->text) {
+        snprintf(source->problem->text + used, sizeof source->problem->text - used, " endpoint");
+    }
+    return fail_at(source, line);
+}
+
+/* One `key = value` of `section` into `target`. `seen` marks keys that were there before. */
+static bool read_setting(struct source *source, const char *section, zconfig_t *node, void *target,
+                         bool *seen, int line)
+{
+    const struct setting *setting = setting_find(section, zconfig_name(node));
+
+    if (setting == NULL) {
+        return unknown_key(source, section, zconfig_name(node), line);
+    }
+    if (zconfig_child(node) != NULL) {
+        problem_set(source->problem, "%s is a key, not a section: nothing may be indented below it",
+                    setting->key);
+        return fail_at(source, line);
+    }
+    if (seen[setting - settings]) {
+        problem_set(source->problem, "%s is given twice", setting->key);
+        return fail_at(source, line);
+    }
+    seen[setting - settings] = true;
+    return setting_apply(setting, target != NULL ? target : setting_target(setting, source->config),
+                         zconfig_value(node), source->problem) ||
+           fail_at(source, line);
+}
+
+/* The keys of a section. `target` NULL: where the setting belongs. */
+static bool read_settings(struct source *source, const char *section, zconfig_t *parent,
+                          void *target)
+{
+    bool *seen = calloc(setting_count, sizeof *seen);
+    bool good = seen != NULL;
+
+    if (!good) {
+        problem_set(source->problem, "out of memory");
+    }
+    for (zconfig_t *node = zconfig_child(parent); good && node != NULL; node = zconfig_next(node)) {
+        int line = next_line(source);
+
+        if (strcmp(section, "broker") == 0 && strcmp(zconfig_name(node), "endpoint") == 0) {
+            good = zconfig_child(node) == NULL &&
+                   config_add_endpoint(source->config, zconfig_value(node), source->problem);
+            if (!good) {
+                fail_at(source, line);
+            }
+        } else {
+            good = read_setting(source, section, node, target, seen, line);
+        }
+    }
+    free(seen);
+    return good;
+}
+
+static bool read_services(struct source *source, zconfig_t *parent)
+{
+    for (zconfig_t *node = zconfig_child(parent); node != NULL; node = zconfig_next(node)) {
+        int line = next_line(source);
+        struct config_service *service;
+
+        if (zconfig_value(node)[0] != '\0') {
+            problem_set(source->problem, "a service has no value; put its keys below it, indented "
+                                         "by 4 more spaces");
+            return fail_at(source, line);
+        }
+        service = config_add_service(source->config, zconfig_name(node), source->problem);
+        if (service == NULL) {
+            return fail_at(source, line);
+        }
+        if (!read_settings(source, "service", node, &service->limits)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_section(struct source *source, zconfig_t *node)
+{
+    static const char *const sections[] = {"broker", "limits", "service", "timers", NULL};
+    const char *name = zconfig_name(node);
+    int line = next_line(source);
+
+    if (zconfig_value(node)[0] != '\0') {
+        problem_set(source->problem,
+                    "'%.100s' stands outside any section; keys are indented by 4 spaces below "
+                    "broker, limits, service, timers or services",
+                    name);
+        return fail_at(source, line);
+    }
+    if (strcmp(name, "services") == 0) {
+        return read_services(source, node);
+    }
+    for (size_t i = 0; sections[i] != NULL; i++) {
+        if (strcmp(name, sections[i]) == 0) {
+            return read_settings(source, name, node, NULL);
+        }
+    }
+    problem_set(source->problem,
+                "unknown section '%.100s'; there are broker, limits, service, timers and services",
+                name);
+    return fail_at(source, line);
+}
+
+static bool read_tree(struct source *source, zconfig_t *root)
+{
+    if (count_nodes(root) != source->line_count) {
+        problem_set(source->problem, "%s is not in ZPL form: `key = value`, one a line",
+                    source->path);
+        return false;
+    }
+    for (zconfig_t *node = zconfig_child(root); node != NULL; node = zconfig_next(node)) {
+        if (!read_section(source, node)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool config_read_file(struct config *config, const char *path, struct problem *problem)
+{
+    struct source source = {.path = path, .config = config, .problem = problem};
+    zconfig_t *root = NULL;
+    bool good = read_text(&source) && index_lines(&source);
+
+    if (good) {
+        root = parse_text(&source);
+        good = root != NULL && read_tree(&source, root);
+    }
+    zconfig_destroy(&root);
+    free(source.lines);
+    free(source.text);
+    return good;
+}

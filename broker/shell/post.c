@@ -1,0 +1,511 @@
+#include "broker/shell/post.h"
+
+#include "common/check.h"
+#include "common/table.h"
+
+#include <stdlib.h>
+
+#define PARCELS_KEPT_MAX 32 /* empty ones, with their buffers, for the next flush */
+#define RETRY_MS_MAX 64     /* a full connection is tried after 0, 1, 2, 4 ... ms */
+
+/* Every outbox is on the list of its state. */
+enum outbox_state {
+    OUTBOX_BUSY,    /* output pends */
+    OUTBOX_LOST,    /* its output is dropped, and the core must be told */
+    OUTBOX_IDLE,    /* has a session, and nothing pends */
+    OUTBOX_DORMANT, /* has none; kept until libzmq has let go of its bytes, so that
+                     * nobody escapes the bound on them by being lost */
+};
+#define OUTBOX_STATE_COUNT (OUTBOX_DORMANT + 1)
+
+/* What is said to one connection. */
+struct outbox {
+    struct table_node node; /* post->outboxes, by connection */
+    struct list link;       /* post->lists[state] */
+    enum outbox_state state;
+    connection_id connection;
+    bool welcomed;     /* has a session: remembered while idle */
+    bool forgotten;    /* by the core: what pends gets no second try */
+    bool stalled;      /* the last try found no room */
+    unsigned retry_ms; /* the next pause between tries */
+    uint64_t retry_at_ms;
+    struct list parcels; /* oldest first; the last one is still written to */
+    size_t batch_bytes;  /* of all parcels but the last */
+    size_t sealed_bytes; /* the same with attached payloads; part of post->pending_bytes */
+    struct flight *flight;
+};
+
+struct post {
+    struct post_options options;
+    struct journal *journal;
+    struct table outboxes;
+    struct list lists[OUTBOX_STATE_COUNT];
+    struct list parcels; /* empty ones */
+    size_t parcel_count;
+    size_t pending_bytes;
+    atomic_size_t flight_bytes;
+    uint64_t now_ms;
+};
+
+struct post *post_new(const struct post_options *options, struct journal *journal)
+{
+    struct post *post = calloc(1, sizeof *post);
+
+    if (post == NULL || !table_init(&post->outboxes)) {
+        free(post);
+        return NULL;
+    }
+    post->options = *options;
+    post->journal = journal;
+    for (size_t i = 0; i < OUTBOX_STATE_COUNT; i++) {
+        list_init(&post->lists[i]);
+    }
+    list_init(&post->parcels);
+    atomic_init(&post->flight_bytes, 0);
+    return post;
+}
+
+size_t post_count(const struct post *post)
+{
+    return post->outboxes.count;
+}
+
+/* ---- parcels ------------------------------------------------------------ */
+
+static struct parcel *take_parcel(struct post *post)
+{
+    struct list *link = list_pop_front(&post->parcels);
+
+    if (link == NULL) {
+        return parcel_new();
+    }
+    post->parcel_count--;
+    return list_entry(link, struct parcel, link);
+}
+
+/* Takes back an unlinked parcel with whatever is in it. */
+static void give_parcel(struct post *post, struct parcel *parcel)
+{
+    codec_writer_clear(&parcel->writer);
+    if (post->parcel_count == PARCELS_KEPT_MAX) {
+        parcel_free(parcel);
+        return;
+    }
+    list_push_front(&post->parcels, &parcel->link);
+    post->parcel_count++;
+}
+
+/* The parcel being written to; a new one if there is none. NULL: no memory. */
+static struct parcel *open_parcel(struct post *post, struct outbox *outbox)
+{
+    struct list *last = list_last(&outbox->parcels);
+    struct parcel *parcel;
+
+    if (last != NULL) {
+        return list_entry(last, struct parcel, link);
+    }
+    parcel = take_parcel(post);
+    if (parcel != NULL) {
+        list_push_back(&outbox->parcels, &parcel->link);
+    }
+    return parcel;
+}
+
+/* Closes the parcel being written to and opens another one. False: no memory. */
+static bool seal_parcel(struct post *post, struct outbox *outbox)
+{
+    struct parcel *full = open_parcel(post, outbox);
+    struct parcel *next = take_parcel(post);
+
+    if (full == NULL || next == NULL) {
+        parcel_free(next);
+        return false;
+    }
+    outbox->batch_bytes += full->writer.size;
+    outbox->sealed_bytes += parcel_bytes(full);
+    post->pending_bytes += parcel_bytes(full);
+    list_push_back(&outbox->parcels, &next->link);
+    return true;
+}
+
+/* Takes the oldest parcel out of the outbox. */
+static struct parcel *pop_parcel(struct post *post, struct outbox *outbox)
+{
+    struct parcel *parcel = list_entry(list_pop_front(&outbox->parcels), struct parcel, link);
+
+    if (!list_empty(&outbox->parcels)) { /* it was a sealed one */
+        CHECK(outbox->sealed_bytes >= parcel_bytes(parcel));
+        outbox->batch_bytes -= parcel->writer.size;
+        outbox->sealed_bytes -= parcel_bytes(parcel);
+        post->pending_bytes -= parcel_bytes(parcel);
+    }
+    return parcel;
+}
+
+static void drop_parcels(struct post *post, struct outbox *outbox)
+{
+    while (!list_empty(&outbox->parcels)) {
+        give_parcel(post, pop_parcel(post, outbox));
+    }
+    CHECK(outbox->sealed_bytes == 0);
+    outbox->stalled = false;
+    outbox->retry_ms = 0;
+}
+
+/* ---- outboxes ----------------------------------------------------------- */
+
+/* Connections are numbered by libzmq, one after another: no hash needed. */
+static struct outbox *find_outbox(struct post *post, connection_id connection)
+{
+    struct table_node *node = table_chain(&post->outboxes, connection);
+
+    for (; node != NULL; node = node->next) {
+        if (node->hash == connection) {
+            return table_entry(node, struct outbox, node);
+        }
+    }
+    return NULL;
+}
+
+static void set_state(struct post *post, struct outbox *outbox, enum outbox_state state)
+{
+    outbox->state = state;
+    list_unlink(&outbox->link);
+    list_push_back(&post->lists[state], &outbox->link);
+}
+
+static void free_outbox(struct post *post, struct outbox *outbox)
+{
+    drop_parcels(post, outbox);
+    list_unlink(&outbox->link);
+    table_remove(&post->outboxes, &outbox->node);
+    flight_unref(outbox->flight);
+    free(outbox);
+}
+
+/* Frees the dormant outboxes that have nothing in flight any more. */
+static void reap_dormant(struct post *post)
+{
+    list_each(link, &post->lists[OUTBOX_DORMANT])
+    {
+        struct outbox *outbox = list_entry(link, struct outbox, link);
+
+        if (flight_bytes(outbox->flight) == 0) {
+            free_outbox(post, outbox);
+        }
+    }
+}
+
+static struct outbox *new_outbox(struct post *post, connection_id connection)
+{
+    struct outbox *outbox;
+
+    if (post->outboxes.count >= post->options.connections_max) {
+        reap_dormant(post);
+    }
+    if (post->outboxes.count >= post->options.connections_max) {
+        return NULL;
+    }
+    outbox = calloc(1, sizeof *outbox);
+    if (outbox == NULL) {
+        return NULL;
+    }
+    outbox->flight = flight_new(&post->flight_bytes);
+    if (outbox->flight == NULL) {
+        free(outbox);
+        return NULL;
+    }
+    outbox->connection = connection;
+    list_init(&outbox->link);
+    list_init(&outbox->parcels);
+    table_insert(&post->outboxes, &outbox->node, connection);
+    set_state(post, outbox, OUTBOX_BUSY);
+    return outbox;
+}
+
+/* Nothing pends: keeps the outbox only if it has a session or bytes in flight. */
+static void rest_outbox(struct post *post, struct outbox *outbox)
+{
+    drop_parcels(post, outbox);
+    if (outbox->welcomed) {
+        set_state(post, outbox, OUTBOX_IDLE);
+    } else if (flight_bytes(outbox->flight) > 0) {
+        set_state(post, outbox, OUTBOX_DORMANT);
+    } else {
+        free_outbox(post, outbox);
+    }
+}
+
+/* Drops the output; the core hears of it by post_next_lost. A connection that went
+ * away is everyday life, any other reason is worth a warning. */
+static void lose_outbox(struct post *post, struct outbox *outbox, enum log_level level,
+                        const char *reason)
+{
+    CHECK(outbox->state == OUTBOX_BUSY);
+    journal_say(post->journal, level, "connection_lost", LOG_UINT("connection", outbox->connection),
+                LOG_WORD("reason", reason), LOG_UINT("pending_bytes", outbox->sealed_bytes),
+                LOG_UINT("flight_bytes", flight_bytes(outbox->flight)));
+    drop_parcels(post, outbox);
+    outbox->welcomed = false;
+    set_state(post, outbox, OUTBOX_LOST);
+}
+
+bool post_next_lost(struct post *post, connection_id *connection)
+{
+    struct list *link = list_first(&post->lists[OUTBOX_LOST]);
+    struct outbox *outbox;
+
+    if (link == NULL) {
+        return false;
+    }
+    outbox = list_entry(link, struct outbox, link);
+    *connection = outbox->connection;
+    rest_outbox(post, outbox); /* may free it */
+    return true;
+}
+
+/* ---- sending ------------------------------------------------------------ */
+
+/* Whether libzmq may be given `bytes` more for this connection. */
+static bool flight_allows(const struct post *post, const struct outbox *outbox, size_t bytes)
+{
+    size_t flying = flight_bytes(outbox->flight);
+
+    if (flying == 0) {
+        return true; /* or a large message would never go */
+    }
+    return flying + bytes <= POST_FLIGHT_MAX &&
+           atomic_load_explicit(&post->flight_bytes, memory_order_relaxed) + bytes <=
+               post->options.bytes_max;
+}
+
+/* Sends all parcels, oldest first, as far as there is room. */
+static enum parcel_result send_parcels(struct post *post, struct outbox *outbox)
+{
+    while (!list_empty(&outbox->parcels)) {
+        struct parcel *parcel = list_entry(outbox->parcels.next, struct parcel, link);
+        size_t batch_bytes = parcel->writer.size, bytes = parcel_bytes(parcel);
+        bool sealed = list_last(&outbox->parcels) != &parcel->link;
+        enum parcel_result result;
+
+        if (batch_bytes > 0) {
+            if (!flight_allows(post, outbox, bytes)) {
+                return PARCEL_AGAIN;
+            }
+            result = parcel_send(parcel, post->options.router, outbox->connection, outbox->flight);
+            if (result != PARCEL_SENT) {
+                return result;
+            }
+        }
+        list_unlink(&parcel->link);
+        give_parcel(post, parcel);
+        if (sealed) {
+            outbox->batch_bytes -= batch_bytes;
+            outbox->sealed_bytes -= bytes;
+            post->pending_bytes -= bytes;
+        }
+    }
+    return PARCEL_SENT;
+}
+
+static void try_outbox(struct post *post, struct outbox *outbox)
+{
+    switch (send_parcels(post, outbox)) {
+    case PARCEL_SENT:
+        outbox->stalled = false;
+        outbox->retry_ms = 0;
+        return;
+    case PARCEL_AGAIN:
+        outbox->stalled = true;
+        outbox->retry_at_ms = post->now_ms + outbox->retry_ms;
+        outbox->retry_ms = outbox->retry_ms == 0 ? 1 : outbox->retry_ms * 2;
+        if (outbox->retry_ms > RETRY_MS_MAX) {
+            outbox->retry_ms = RETRY_MS_MAX;
+        }
+        return;
+    case PARCEL_GONE:
+        lose_outbox(post, outbox, LOG_DEBUG, "gone");
+        return;
+    }
+}
+
+/* The connection that holds most of what is set aside. NULL: nobody holds any. */
+static struct outbox *find_slowest(struct post *post)
+{
+    struct outbox *slowest = NULL;
+
+    list_each(link, &post->lists[OUTBOX_BUSY])
+    {
+        struct outbox *outbox = list_entry(link, struct outbox, link);
+
+        if (outbox->sealed_bytes > (slowest == NULL ? 0 : slowest->sealed_bytes)) {
+            slowest = outbox;
+        }
+    }
+    return slowest;
+}
+
+/* Makes room behind what was written: sends it early, or sets it aside. Several
+ * outboxes may be lost over it, this one too. */
+static void turn_parcel(struct post *post, struct outbox *outbox)
+{
+    if (!outbox->stalled) {
+        try_outbox(post, outbox);
+    }
+    if (outbox->state == OUTBOX_LOST || !outbox->stalled) {
+        return;
+    }
+    if (!seal_parcel(post, outbox)) {
+        lose_outbox(post, outbox, LOG_WARN, "no_memory");
+        return;
+    }
+    if (outbox->batch_bytes > POST_BATCHES_MAX) {
+        lose_outbox(post, outbox, LOG_WARN, "too_slow");
+    }
+    while (post->pending_bytes > post->options.bytes_max) {
+        struct outbox *slowest = find_slowest(post);
+
+        if (slowest == NULL) {
+            return;
+        }
+        lose_outbox(post, slowest, LOG_WARN, "too_slow");
+    }
+}
+
+static void write_outbox(struct post *post, struct outbox *outbox, const struct message *message)
+{
+    for (int tries = 0; tries < 2; tries++) {
+        struct parcel *parcel = open_parcel(post, outbox);
+        enum codec_write_result result = CODEC_NOMEM;
+
+        if (parcel != NULL) {
+            result = codec_write(&parcel->writer, message);
+        }
+        switch (result) {
+        case CODEC_WRITTEN:
+            if (parcel->writer.frame_bytes > POST_ATTACHED_MAX) {
+                turn_parcel(post, outbox);
+            }
+            return;
+        case CODEC_FULL:
+            CHECK(tries == 0); /* any message fits into an empty parcel */
+            turn_parcel(post, outbox);
+            if (outbox->state == OUTBOX_LOST) {
+                return;
+            }
+            break;
+        case CODEC_NOMEM:
+            lose_outbox(post, outbox, LOG_WARN, "no_memory");
+            return;
+        }
+    }
+}
+
+void post_write(struct post *post, connection_id to, const struct message *message)
+{
+    struct outbox *outbox = find_outbox(post, to);
+
+    if (outbox == NULL) {
+        outbox = new_outbox(post, to);
+    }
+    if (outbox == NULL) {
+        journal_say(post->journal, LOG_WARN, "output_dropped", LOG_UINT("connection", to),
+                    LOG_UINT("connections", post->outboxes.count));
+        return;
+    }
+    if (outbox->state == OUTBOX_LOST) {
+        return; /* the core does not know yet */
+    }
+    if (message->command == COMMAND_WELCOME) {
+        outbox->welcomed = true;
+    }
+    outbox->forgotten = false;
+    if (outbox->state != OUTBOX_BUSY) {
+        set_state(post, outbox, OUTBOX_BUSY);
+    }
+    write_outbox(post, outbox, message);
+}
+
+void post_forget(struct post *post, connection_id connection)
+{
+    struct outbox *outbox = find_outbox(post, connection);
+
+    if (outbox == NULL || outbox->state == OUTBOX_LOST) {
+        return;
+    }
+    outbox->welcomed = false;
+    outbox->forgotten = true;
+    if (list_empty(&outbox->parcels)) {
+        rest_outbox(post, outbox);
+    }
+}
+
+void post_flush(struct post *post, uint64_t now_ms)
+{
+    post->now_ms = now_ms;
+    list_each(link, &post->lists[OUTBOX_BUSY])
+    {
+        struct outbox *outbox = list_entry(link, struct outbox, link);
+
+        if (outbox->stalled && outbox->retry_at_ms > now_ms) {
+            continue;
+        }
+        try_outbox(post, outbox);
+        if (outbox->state == OUTBOX_BUSY && (!outbox->stalled || outbox->forgotten)) {
+            rest_outbox(post, outbox);
+        }
+    }
+    reap_dormant(post);
+}
+
+uint64_t post_deadline(const struct post *post)
+{
+    uint64_t deadline = BROKER_NEVER;
+
+    list_each(link, &post->lists[OUTBOX_BUSY])
+    {
+        struct outbox *outbox = list_entry(link, struct outbox, link);
+
+        if (outbox->retry_at_ms < deadline) {
+            deadline = outbox->retry_at_ms;
+        }
+    }
+    return deadline;
+}
+
+void post_write_all(struct post *post, const struct message *message)
+{
+    struct list todo;
+
+    /* Writing to one may lose another: no walk along a list that changes. */
+    list_init(&todo);
+    list_append(&todo, &post->lists[OUTBOX_BUSY]);
+    list_append(&todo, &post->lists[OUTBOX_IDLE]);
+    while (!list_empty(&todo)) {
+        struct outbox *outbox = list_entry(todo.next, struct outbox, link);
+
+        set_state(post, outbox, OUTBOX_BUSY);
+        if (outbox->welcomed) {
+            write_outbox(post, outbox, message);
+        }
+    }
+}
+
+void post_free(struct post *post)
+{
+    if (post == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < OUTBOX_STATE_COUNT; i++) {
+        list_each(link, &post->lists[i])
+        {
+            free_outbox(post, list_entry(link, struct outbox, link));
+        }
+    }
+    while (!list_empty(&post->parcels)) {
+        parcel_free(list_entry(list_pop_front(&post->parcels), struct parcel, link));
+    }
+    CHECK(atomic_load(&post->flight_bytes) == 0);
+    table_deinit(&post->outboxes);
+    free(post);
+}

@@ -1,0 +1,469 @@
+#include "broker/shell/server.h"
+
+#include "broker/shell/inbox.h"
+#include "broker/shell/post.h"
+#include "broker/shell/process.h"
+#include "common/check.h"
+#include "common/id.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+/* What is taken from the socket before output is flushed: enough that batches form
+ * under load, little enough that nobody's answer waits long. */
+#define DRAIN_MESSAGES_MAX 256
+#define DRAIN_US_MAX 1000
+
+/* Messages, not bytes: what a peer may have on its way to us and we to it inside
+ * libzmq. A message is a batch, so few are many. */
+#define PIPE_MESSAGES_MAX 64
+
+#define LISTEN_BACKLOG 1024
+#define LINGER_MS 500          /* for the last answers and BYE */
+#define CONNECTIONS_SPARE 4096 /* connected, but without a session yet or any more */
+#define POLL_MS_MAX 60000
+#define LOST_ROUNDS_MAX 8
+
+enum server_phase {
+    SERVER_RUNNING,
+    SERVER_DRAINING, /* after the first signal */
+    SERVER_STOPPED,
+};
+
+struct server {
+    const struct config *config;
+    struct journal *journal;
+    int signals;
+    enum server_phase phase;
+    uint64_t drain_ends_ms;
+    uint64_t watchdog_ms; /* 0: none */
+    uint64_t alive_at_ms;
+    uint64_t started_us; /* monotonic; the core's time 0 */
+    void *context;
+    void *router;
+    struct broker *broker;
+    struct post *post;
+    struct inbox inbox;
+    char bound[CONFIG_ENDPOINTS_MAX * ENDPOINT_TEXT_MAX]; /* real addresses, for the log */
+};
+
+static uint64_t clock_us(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static uint64_t server_now_us(const struct server *server)
+{
+    return clock_us(CLOCK_MONOTONIC) - server->started_us;
+}
+
+static uint64_t server_now_ms(const struct server *server)
+{
+    return server_now_us(server) / 1000;
+}
+
+/* ---- effects ----------------------------------------------------------- */
+
+static void effect_send(void *context, connection_id to, const struct message *message)
+{
+    struct server *server = context;
+
+    post_write(server->post, to, message);
+}
+
+static void effect_forget(void *context, connection_id connection)
+{
+    struct server *server = context;
+
+    post_forget(server->post, connection);
+}
+
+static void effect_log(void *context, const struct log_record *record)
+{
+    struct server *server = context;
+
+    journal_write(server->journal, record);
+}
+
+/* ---- events ------------------------------------------------------------ */
+
+static void step(struct server *server, enum event_kind kind, uint64_t now_ms, connection_id from)
+{
+    broker_step(server->broker, &(struct event){.kind = kind, .now_ms = now_ms, .from = from});
+}
+
+static void step_malformed(struct server *server, uint64_t now_ms, connection_id from,
+                           const struct malformed *malformed)
+{
+    broker_step(server->broker, &(struct event){.kind = EVENT_MALFORMED,
+                                                .now_ms = now_ms,
+                                                .from = from,
+                                                .malformed = malformed});
+}
+
+/* Every command of the batch in the inbox. */
+static void step_batch(struct server *server, uint64_t now_ms)
+{
+    struct inbox *inbox = &server->inbox;
+    struct codec_reader reader;
+    enum codec_result result;
+
+    codec_reader_init(&reader, inbox->batch, inbox->frames, inbox->frame_count);
+    do {
+        struct message message;
+        struct codec_error error;
+
+        result = codec_read(&reader, CODEC_AT_BROKER, &message, &error);
+        if (result == CODEC_OK) {
+            broker_step(server->broker, &(struct event){.kind = EVENT_MESSAGE,
+                                                        .now_ms = now_ms,
+                                                        .from = inbox->from,
+                                                        .message = &message});
+        } else if (result != CODEC_END) {
+            struct malformed malformed = {error.code, error.command, error.field, error.message,
+                                          error.id};
+
+            step_malformed(server, now_ms, inbox->from, &malformed);
+        }
+    } while (result == CODEC_OK || result == CODEC_BAD);
+}
+
+/* A peer that has chosen its own routing id would clash with libzmq's. It has no
+ * number, so the core cannot answer it: one ERROR, and if that does not fit, none. */
+static void answer_stranger(struct server *server)
+{
+    static const char advice[] = "leave ZMQ_ROUTING_ID unset: the broker numbers connections";
+    struct message message = {.command = COMMAND_ERROR};
+    struct inbox *inbox = &server->inbox;
+    struct codec_writer writer;
+
+    journal_say(server->journal, LOG_WARN, "stranger_refused",
+                LOG_TEXT("routing_id", span_of(inbox->stranger, inbox->stranger_size)));
+    message.error.error.code = span_from_text(error_code_name(ERROR_BAD_MESSAGE));
+    message.error.error.message = span_from_text(advice);
+    message.error.field = span_from_text("routing_id");
+    codec_writer_init(&writer);
+    if (codec_write(&writer, &message) == CODEC_WRITTEN &&
+        zmq_send(server->router, inbox->stranger, inbox->stranger_size,
+                 ZMQ_DONTWAIT | ZMQ_SNDMORE) >= 0) {
+        zmq_send(server->router, writer.data, writer.size, ZMQ_DONTWAIT);
+    }
+    codec_writer_deinit(&writer);
+}
+
+static void handle_inbox(struct server *server, uint64_t now_ms)
+{
+    switch (server->inbox.kind) {
+    case INBOX_BATCH:
+        step_batch(server, now_ms);
+        return;
+    case INBOX_PROBE:
+        step(server, EVENT_PROBE, now_ms, server->inbox.from);
+        return;
+    case INBOX_MALFORMED:
+        step_malformed(server, now_ms, server->inbox.from, &server->inbox.malformed);
+        return;
+    case INBOX_STRANGER:
+        answer_stranger(server);
+        return;
+    }
+}
+
+static void receive_some(struct server *server)
+{
+    uint64_t now_us = server_now_us(server);
+    uint64_t end_us = now_us + DRAIN_US_MAX;
+
+    for (int i = 0; i < DRAIN_MESSAGES_MAX && now_us < end_us; i++) {
+        if (!inbox_receive(&server->inbox, server->router)) {
+            break;
+        }
+        handle_inbox(server, now_us / 1000);
+        now_us = server_now_us(server);
+    }
+    inbox_clear(&server->inbox);
+}
+
+/* Sends what there is to send. Lost connections are news to the core, which may have
+ * more to say about them; what is left after some rounds waits for the next turn. */
+static void flush(struct server *server)
+{
+    for (int i = 0; i < LOST_ROUNDS_MAX; i++) {
+        connection_id lost;
+        bool news = false;
+
+        post_flush(server->post, server_now_ms(server));
+        while (post_next_lost(server->post, &lost)) {
+            step(server, EVENT_LOST, server_now_ms(server), lost);
+            news = true;
+        }
+        if (!news) {
+            return;
+        }
+    }
+}
+
+/* ---- the loop ---------------------------------------------------------- */
+
+static void handle_signal(struct server *server)
+{
+    uint64_t now_ms = server_now_ms(server);
+
+    if (!process_take_signal(server->signals)) {
+        return;
+    }
+    if (server->phase == SERVER_DRAINING) {
+        server->phase = SERVER_STOPPED;
+        return;
+    }
+    server->phase = SERVER_DRAINING;
+    server->drain_ends_ms =
+        server->config->drain_ms == 0 ? BROKER_NEVER : now_ms + server->config->drain_ms;
+    process_notify_stopping();
+    step(server, EVENT_DRAIN, now_ms, 0);
+    journal_say(server->journal, LOG_INFO, "broker_draining",
+                LOG_UINT("drain_ms", server->config->drain_ms));
+}
+
+static void check_drained(struct server *server, uint64_t now_ms)
+{
+    if (server->phase != SERVER_DRAINING) {
+        return;
+    }
+    if (now_ms >= server->drain_ends_ms) {
+        struct broker_stats stats;
+
+        broker_stats(server->broker, &stats);
+        journal_say(server->journal, LOG_WARN, "drain_timeout",
+                    LOG_UINT("unfinished", stats.tasks));
+        server->phase = SERVER_STOPPED;
+    } else if (broker_drained(server->broker) && post_deadline(server->post) == BROKER_NEVER) {
+        server->phase = SERVER_STOPPED;
+    }
+}
+
+/* How long to wait for something to arrive. */
+static long poll_ms(const struct server *server, uint64_t now_ms)
+{
+    uint64_t deadline = broker_deadline(server->broker);
+    uint64_t others[] = {post_deadline(server->post), journal_deadline(server->journal),
+                         server->watchdog_ms == 0 ? BROKER_NEVER : server->alive_at_ms,
+                         server->phase == SERVER_DRAINING ? server->drain_ends_ms : BROKER_NEVER};
+
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        deadline = others[i] < deadline ? others[i] : deadline;
+    }
+    if (deadline <= now_ms) {
+        return 0;
+    }
+    return deadline - now_ms < POLL_MS_MAX ? (long)(deadline - now_ms) : POLL_MS_MAX;
+}
+
+static void keep_alive(struct server *server, uint64_t now_ms)
+{
+    if (server->watchdog_ms != 0 && now_ms >= server->alive_at_ms) {
+        process_notify_alive();
+        server->alive_at_ms = now_ms + server->watchdog_ms;
+    }
+}
+
+void server_run(struct server *server)
+{
+    while (server->phase != SERVER_STOPPED) {
+        zmq_pollitem_t items[] = {{.socket = server->router, .events = ZMQ_POLLIN},
+                                  {.fd = server->signals, .events = ZMQ_POLLIN}};
+        uint64_t now_ms = server_now_ms(server);
+
+        /* EINTR is a turn in which nothing has arrived. */
+        zmq_poll(items, 2, poll_ms(server, now_ms));
+        now_ms = server_now_ms(server);
+        journal_tick(server->journal, now_ms);
+        if (items[1].revents != 0) {
+            handle_signal(server);
+        }
+        if (items[0].revents != 0) {
+            receive_some(server);
+            now_ms = server_now_ms(server);
+        }
+        if (broker_deadline(server->broker) <= now_ms) {
+            step(server, EVENT_TICK, now_ms, 0);
+        }
+        flush(server);
+        keep_alive(server, now_ms);
+        check_drained(server, now_ms);
+    }
+}
+
+/* ---- start and end ----------------------------------------------------- */
+
+static void set_option(void *router, int option, int value)
+{
+    int rc = zmq_setsockopt(router, option, &value, sizeof value);
+
+    CHECK(rc == 0);
+}
+
+static bool open_router(struct server *server, struct problem *problem)
+{
+    const struct broker_options *options = &server->config->broker;
+    int64_t frame_bytes_max = (int64_t)options->payload_max + BATCH_BYTES_MAX;
+    int rc;
+
+    server->context = zmq_ctx_new();
+    if (server->context != NULL) {
+        server->router = zmq_socket(server->context, ZMQ_ROUTER);
+    }
+    if (server->router == NULL) {
+        problem_set(problem, "cannot make a socket: %s", zmq_strerror(zmq_errno()));
+        return false;
+    }
+    /* A send to a connection that is gone or full must fail, not vanish. */
+    set_option(server->router, ZMQ_ROUTER_MANDATORY, 1);
+    set_option(server->router, ZMQ_LINGER, LINGER_MS);
+    set_option(server->router, ZMQ_SNDHWM, PIPE_MESSAGES_MAX);
+    set_option(server->router, ZMQ_RCVHWM, PIPE_MESSAGES_MAX);
+    set_option(server->router, ZMQ_BACKLOG, LISTEN_BACKLOG);
+    /* Liveness is the protocol's business; ZMTP's own can abort a process when a
+     * pipe is full. The kernel finds the dead connections of silent hosts. */
+    set_option(server->router, ZMQ_HEARTBEAT_IVL, 0);
+    set_option(server->router, ZMQ_TCP_KEEPALIVE, 1);
+    set_option(server->router, ZMQ_TCP_KEEPALIVE_IDLE, 30);
+    set_option(server->router, ZMQ_TCP_KEEPALIVE_INTVL, 10);
+    set_option(server->router, ZMQ_TCP_KEEPALIVE_CNT, 3);
+    /* A peer whose host takes no bytes for as long as a peer may be silent is lost. */
+    set_option(server->router, ZMQ_TCP_MAXRT, (int)options->silence_ms);
+    rc = zmq_setsockopt(server->router, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof frame_bytes_max);
+    CHECK(rc == 0);
+    return true;
+}
+
+static bool bind_endpoints(struct server *server, struct problem *problem)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < server->config->endpoint_count; i++) {
+        char bound[ENDPOINT_TEXT_MAX];
+
+        if (!endpoint_bind(&server->config->endpoints[i], server->router, bound, problem->text,
+                           sizeof problem->text)) {
+            return false;
+        }
+        used += (size_t)snprintf(server->bound + used, sizeof server->bound - used, "%s%s",
+                                 i == 0 ? "" : " ", bound);
+    }
+    return true;
+}
+
+static bool open_broker(struct server *server, struct problem *problem)
+{
+    const struct config *config = server->config;
+    struct broker_options options = config->broker;
+    struct effects effects = {server, effect_send, effect_forget, effect_log,
+                              server->journal->level};
+
+    options.broker = id_new();
+    options.started_unix_ms = clock_us(CLOCK_REALTIME) / 1000;
+    if (getrandom(&options.hash_seed, sizeof options.hash_seed, 0) !=
+        (ssize_t)sizeof options.hash_seed) {
+        problem_set(problem, "the system gives no random bytes");
+        return false;
+    }
+    server->broker = broker_new(&options, &effects, server_now_ms(server));
+    if (server->broker == NULL) {
+        problem_set(problem, "out of memory");
+        return false;
+    }
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+
+        if (!broker_configure_service(server->broker, span_from_text(service->name),
+                                      &service->limits)) {
+            problem_set(problem, "cannot set up service '%s'", service->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+struct server *server_new(const struct config *config, struct journal *journal, int signals,
+                          struct problem *problem)
+{
+    struct server *server = calloc(1, sizeof *server);
+
+    if (server == NULL) {
+        problem_set(problem, "out of memory");
+        return NULL;
+    }
+    server->config = config;
+    server->journal = journal;
+    server->signals = signals;
+    server->started_us = clock_us(CLOCK_MONOTONIC);
+    server->watchdog_ms = process_watchdog_ms();
+    inbox_init(&server->inbox);
+    if (open_router(server, problem) && open_broker(server, problem) &&
+        bind_endpoints(server, problem)) {
+        struct post_options options = {
+            .router = server->router,
+            .connections_max = config->broker.peers_max + CONNECTIONS_SPARE,
+            .bytes_max = config->broker.memory_max,
+        };
+
+        server->post = post_new(&options, journal);
+        if (server->post != NULL) {
+            return server;
+        }
+        problem_set(problem, "out of memory");
+    }
+    server_free(server);
+    return NULL;
+}
+
+const char *server_bound(const struct server *server)
+{
+    return server->bound;
+}
+
+/* What is known of the core's end, for the log. */
+static void log_end(struct server *server)
+{
+    struct broker_stats stats;
+
+    broker_stats(server->broker, &stats);
+    journal_say(server->journal, LOG_INFO, "broker_stopped", LOG_UINT("submitted", stats.submitted),
+                LOG_UINT("done", stats.done), LOG_UINT("failed", stats.failed),
+                LOG_UINT("unfinished", stats.tasks));
+}
+
+static void say_bye(struct server *server)
+{
+    struct message bye = {.command = COMMAND_BYE, .bye = {.reason = span_from_text("stopping")}};
+
+    post_write_all(server->post, &bye);
+    post_flush(server->post, server_now_ms(server));
+}
+
+void server_free(struct server *server)
+{
+    if (server == NULL) {
+        return;
+    }
+    if (server->post != NULL) {
+        say_bye(server);
+        log_end(server);
+    }
+    broker_free(server->broker);
+    inbox_deinit(&server->inbox);
+    if (server->router != NULL) {
+        zmq_close(server->router);
+    }
+    if (server->context != NULL) {
+        zmq_ctx_term(server->context); /* LINGER_MS at most */
+    }
+    post_free(server->post);
+    free(server);
+}

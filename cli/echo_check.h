@@ -1,7 +1,7 @@
 /* echo_check: payloads that prove, byte for byte, what came back.
  *
- * A payload is its sequence number (8 bytes, little endian) and a pattern that
- * depends on it, so that a reply cut short, mixed up, repeated or changed is
+ * A payload is its sequence number (8 bytes, spread) and a pattern that depends on
+ * it, so that a reply cut short, mixed up, repeated or changed is
  * noticed. Used by `sluice bench echo` and by the zmq_proxy floor alike, so
  * that both pay the same for it. libc only; one thread. */
 #ifndef SLUICE_CLI_ECHO_CHECK_H

@@ -1,0 +1,165 @@
+#include "cli/call.h"
+
+#include "cli/progress.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TICK_MS 100
+
+/* The handles outlive the call by one turn of the loop, so they are not on its
+ * stack; there is one call in a process. */
+static struct watch {
+    struct sluice *sluice;
+    struct sluice_future *future;
+    struct call *call;
+    struct progress progress;
+    char said[512]; /* the last thing worth saying */
+    uv_signal_t signals[2];
+    uv_timer_t tick;
+} watch;
+
+static void watch_say(const char *text)
+{
+    snprintf(watch.said, sizeof(watch.said), "%s", text);
+    if (!watch.call->silent) {
+        progress_set(&watch.progress, watch.said);
+    }
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    if (watch.call->interrupted) {
+        progress_clear(&watch.progress);
+        fprintf(stderr, "sluice: left without waiting; the broker cancels the task\n");
+        _exit(128 + number);
+    }
+    watch.call->interrupted = true;
+    progress_clear(&watch.progress);
+    fprintf(stderr, "sluice: cancelling; once more to leave at once\n");
+    sluice_cancel(watch.future, "interrupted");
+}
+
+static void on_tick(uv_timer_t *handle)
+{
+    if (watch.call->silent) {
+        return;
+    }
+    if (!sluice_connected(watch.sluice)) {
+        progress_set(&watch.progress, "the broker is gone; waiting for it to come back");
+    } else {
+        progress_set(&watch.progress, watch.said);
+    }
+    progress_tick(&watch.progress);
+}
+
+static void on_progress(struct sluice_future *future, json_t *value, void *arg)
+{
+    char text[512];
+
+    if (watch.call->describe != NULL && watch.call->describe(value, text, sizeof(text)) != NULL) {
+        watch_say(text);
+    }
+}
+
+static void on_started(struct sluice_future *future, const char *worker, void *arg)
+{
+    char text[128];
+
+    snprintf(text, sizeof(text), "started by %s", worker);
+    watch_say(text);
+}
+
+static void watch_open(struct sluice *sluice, struct call *call)
+{
+    static const int numbers[] = {SIGINT, SIGTERM};
+
+    watch.sluice = sluice;
+    watch.call = call;
+    snprintf(watch.said, sizeof(watch.said), "waiting for %s", call->service);
+    progress_init(&watch.progress, watch.said);
+    for (size_t i = 0; i < 2; i++) {
+        uv_signal_init(sluice_loop(sluice), &watch.signals[i]);
+        uv_signal_start(&watch.signals[i], on_signal, numbers[i]);
+        uv_unref((uv_handle_t *)&watch.signals[i]);
+    }
+    uv_timer_init(sluice_loop(sluice), &watch.tick);
+    uv_timer_start(&watch.tick, on_tick, TICK_MS, TICK_MS);
+    uv_unref((uv_handle_t *)&watch.tick);
+}
+
+static void watch_close(void)
+{
+    for (size_t i = 0; i < 2; i++) {
+        uv_close((uv_handle_t *)&watch.signals[i], NULL);
+    }
+    uv_close((uv_handle_t *)&watch.tick, NULL);
+    progress_clear(&watch.progress);
+}
+
+struct sluice_future *call_run(struct sluice *sluice, struct call *call)
+{
+    struct sluice_submit_options options = call->options;
+
+    if (!call->silent) {
+        options.on_progress = on_progress;
+        options.on_started = on_started;
+    }
+    watch.future = sluice_submit_json(sluice, call->service, call->payload, &options);
+    if (watch.future == NULL) {
+        return NULL;
+    }
+    watch_open(sluice, call);
+    /* Pending after an await without a timeout can only mean that we were woken
+     * for something else: this fiber belongs to no task that could be cancelled. */
+    while (sluice_await(watch.future) == SLUICE_PENDING) {
+    }
+    watch_close();
+    return watch.future;
+}
+
+static json_t *result_json(struct sluice_future *future)
+{
+    json_t *value = sluice_future_json(future);
+
+    return value != NULL ? json_incref(value) : json_null();
+}
+
+static json_t *error_json(const struct sluice_error *error)
+{
+    json_t *map = json_object();
+
+    json_object_set_new(map, "code", json_string(error->code));
+    json_object_set_new(map, "message", json_string(error->message != NULL ? error->message : ""));
+    json_object_set_new(map, "retryable", json_boolean(error->retryable));
+    if (error->retry_after_ms > 0) {
+        json_object_set_new(map, "retry_after_ms", json_integer((json_int_t)error->retry_after_ms));
+    }
+    return map;
+}
+
+json_t *call_outcome_json(struct sluice_future *future)
+{
+    enum sluice_outcome outcome = sluice_future_outcome(future);
+    const struct sluice_error *error = sluice_future_error(future);
+    struct sluice_timing timing = sluice_future_timing(future);
+    char id[SLUICE_ID_TEXT_SIZE];
+    json_t *map = json_object();
+
+    sluice_id_format(sluice_future_id(future), id);
+    json_object_set_new(map, "id", json_string(id));
+    json_object_set_new(map, "outcome", json_string(sluice_outcome_name(outcome)));
+    if (outcome == SLUICE_DONE) {
+        json_object_set_new(map, "result", result_json(future));
+    } else if (error != NULL) {
+        json_object_set_new(map, "error", error_json(error));
+    }
+    json_object_set_new(map, "attempt", json_integer(timing.attempt));
+    json_object_set_new(map, "waited_ms", json_integer((json_int_t)timing.waited_ms));
+    json_object_set_new(map, "ran_ms", json_integer((json_int_t)timing.ran_ms));
+    json_object_set_new(map, "worker", json_string(timing.worker != NULL ? timing.worker : ""));
+    return map;
+}

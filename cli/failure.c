@@ -1,0 +1,78 @@
+#include "cli/failure.h"
+
+#include "cli/quantity.h"
+#include "cli/terminal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *code;
+    const char *advice;
+} advices[] = {
+    {"queue_full", "its workers are behind: wait, or start more of them (deploy/cluster.sh scale)"},
+    {"window_exceeded", "wait until some of your tasks have ended"},
+    {"memory_full", "the broker's memory budget is used up: see `sluice stats` and `sluice top`"},
+    {"expired", "give it more time with --deadline-ms, or see what its workers do: `sluice top`"},
+    {"cancelled", "somebody cancelled it, or what it belonged to ended; submit it again if wanted"},
+    {"worker_lost", "its workers died under it: see their logs (deploy/cluster.sh logs)"},
+    {"lease_expired",
+     "no sign of life from its worker: raise --lease-ms, or let it report progress"},
+    {"unknown_service",
+     "nobody offers it: see `sluice services`, start a worker, or wait for one with --wait"},
+    {"dependency_failed", "a task that it needed ended badly: see the message"},
+    {"too_large", "send less, or a reference to it"},
+    {"not_found", "it never was, or it ended long ago: ended tasks are kept for a minute"},
+    {"draining", "the broker is going down: try again when it is back"},
+    {"conflict", "another submitter uses this id: use a new one"},
+    {"no_answer", "its handler returned without an answer: see the worker's log"},
+};
+
+const char *failure_advice(const char *code)
+{
+    for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
+        if (strcmp(advices[i].code, code) == 0) {
+            return advices[i].advice;
+        }
+    }
+    return NULL;
+}
+
+static void print(const char *what, const char *outcome, const char *code, const char *message,
+                  uint64_t retry_after_ms)
+{
+    const char *advice = failure_advice(code);
+    char *text = NULL;
+    char wait[QUANTITY_SIZE];
+
+    if (asprintf(&text, "sluice: %s: %s (%s): %s", what, outcome, code, message) >= 0) {
+        terminal_clean(text, false);
+        fprintf(stderr, "%s\n", text);
+        free(text);
+    }
+    if (retry_after_ms > 0) {
+        fprintf(stderr, "  try again in %s\n", quantity_ms(retry_after_ms, wait));
+    }
+    if (advice != NULL) {
+        fprintf(stderr, "  %s\n", advice);
+    }
+}
+
+void failure_print(const char *what, enum sluice_outcome outcome,
+                   const struct sluice_error *error)
+{
+    print(what, sluice_outcome_name(outcome), error != NULL ? error->code : "unknown",
+          error != NULL && error->message != NULL ? error->message : "",
+          error != NULL ? error->retry_after_ms : 0);
+}
+
+void failure_print_json(const char *what, const json_t *error)
+{
+    const char *code = json_string_value(json_object_get(error, "code"));
+    const char *message = json_string_value(json_object_get(error, "message"));
+    json_int_t retry_after_ms = json_integer_value(json_object_get(error, "retry_after_ms"));
+
+    print(what, "refused", code != NULL ? code : "unknown", message != NULL ? message : "",
+          retry_after_ms > 0 ? (uint64_t)retry_after_ms : 0);
+}

@@ -1,0 +1,54 @@
+/* option: command line options as a table.
+ *
+ * `--name VALUE`, `--name=VALUE` and `--flag`; `--` ends them. Options and
+ * arguments may come in any order. Every value is checked for type and range
+ * here, so commands only ever see good ones. One thread. */
+#ifndef SLUICE_CLI_OPTION_H
+#define SLUICE_CLI_OPTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum option_kind { OPTION_FLAG, OPTION_UINT, OPTION_TEXT };
+
+struct option_spec {
+    const char *name;   /* without the dashes */
+    enum option_kind kind;
+    void *target;       /* bool *, uint64_t * or const char **; keeps its value if not given */
+    const char *value;  /* what the value is called in the help; NULL for a flag */
+    const char *about;  /* one line of help */
+    uint64_t min, max;  /* OPTION_UINT; max 0: no bound */
+};
+
+#define OPTION_FLAG_SPEC(n, t, a)                                                                  \
+    {.name = (n), .kind = OPTION_FLAG, .target = (t), .about = (a)}
+#define OPTION_TEXT_SPEC(n, t, v, a)                                                               \
+    {.name = (n), .kind = OPTION_TEXT, .target = (t), .value = (v), .about = (a)}
+#define OPTION_UINT_SPEC(n, t, v, lo, hi, a)                                                       \
+    {.name = (n), .kind = OPTION_UINT, .target = (t), .value = (v), .about = (a), .min = (lo),     \
+     .max = (hi)}
+
+#define ARGUMENTS_MAX 8
+
+struct arguments {
+    const char *items[ARGUMENTS_MAX]; /* borrowed from argv */
+    size_t count;
+};
+
+struct option_set {
+    const struct option_spec *specs;
+    size_t count;
+};
+
+/* Reads argv[0..argc) against up to two sets. With `first_only` it stops at the
+ * first argument that is no option. Returns how many words were read; negative:
+ * `problem` says what was wrong, for people. */
+int options_parse(const struct option_set sets[2], int argc, char **argv, bool first_only,
+                  struct arguments *arguments, char *problem, size_t problem_size);
+
+/* Prints one line for each option. */
+void options_print(const struct option_set *set, FILE *stream);
+
+#endif

@@ -1,0 +1,100 @@
+#include "cli/record.h"
+
+#include "cli/quantity.h"
+#include "cli/terminal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t size = strlen(text), end_size = strlen(end);
+
+    return size >= end_size && strcmp(text + size - end_size, end) == 0;
+}
+
+static void integer_format(const char *name, uint64_t number, char *text)
+{
+    char quantity[QUANTITY_SIZE];
+
+    if (ends_with(name, "_ms")) {
+        quantity_ms(number, quantity);
+    } else if (ends_with(name, "bytes")) {
+        quantity_bytes(number, quantity);
+    } else {
+        quantity_count(number, quantity);
+    }
+    snprintf(text, RECORD_VALUE_SIZE, "%s", quantity);
+}
+
+const char *record_value(const json_t *record, const char *name, char text[RECORD_VALUE_SIZE])
+{
+    const json_t *value = json_object_get(record, name);
+    char *dumped;
+
+    if (value == NULL || json_is_null(value)) {
+        snprintf(text, RECORD_VALUE_SIZE, "-");
+    } else if (json_is_string(value)) {
+        snprintf(text, RECORD_VALUE_SIZE, "%s", json_string_value(value));
+    } else if (json_is_integer(value) && json_integer_value(value) >= 0) {
+        integer_format(name, (uint64_t)json_integer_value(value), text);
+    } else if (json_is_boolean(value)) {
+        snprintf(text, RECORD_VALUE_SIZE, "%s", json_is_true(value) ? "yes" : "no");
+    } else {
+        dumped = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        snprintf(text, RECORD_VALUE_SIZE, "%s", dumped != NULL ? dumped : "-");
+        free(dumped);
+    }
+    terminal_clean(text, false);
+    return text;
+}
+
+uint64_t record_uint(const json_t *record, const char *name)
+{
+    json_int_t value = json_integer_value(json_object_get(record, name));
+
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+const char *record_text(const json_t *record, const char *name)
+{
+    const char *text = json_string_value(json_object_get(record, name));
+
+    return text != NULL ? text : "";
+}
+
+/* The name without its unit, which is part of the printed value. */
+static size_t label_size(const char *name)
+{
+    if (ends_with(name, "_ms")) {
+        return strlen(name) - 3;
+    }
+    return ends_with(name, "_bytes") ? strlen(name) - 6 : strlen(name);
+}
+
+void record_print(const json_t *record, FILE *stream)
+{
+    char text[RECORD_VALUE_SIZE];
+    const char *name;
+    json_t *value;
+    size_t widest = 0;
+
+    json_object_foreach((json_t *)record, name, value) {
+        widest = label_size(name) > widest ? label_size(name) : widest;
+    }
+    json_object_foreach((json_t *)record, name, value) {
+        fprintf(stream, "%.*s%*s  %s\n", (int)label_size(name), name,
+                (int)(widest - label_size(name)), "", record_value(record, name, text));
+    }
+}
+
+void record_dump(const json_t *value, FILE *stream, bool pretty)
+{
+    size_t flags = JSON_ENCODE_ANY | (pretty ? JSON_INDENT(2) : 0);
+    char *text = json_dumps(value, flags);
+
+    if (text != NULL) {
+        fprintf(stream, "%s\n", text); /* JSON escapes control characters by itself */
+        free(text);
+    }
+}

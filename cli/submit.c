@@ -1,0 +1,180 @@
+/* sluice submit: one task from the command line, its result on standard output. */
+#include "cli/call.h"
+#include "cli/failure.h"
+#include "cli/record.h"
+#include "cli/terminal.h"
+#include "cli/visit.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define INPUT_BYTES_MAX (32u * 1024 * 1024) /* JSON text of the largest payload, with room */
+
+struct submission {
+    struct cli *cli;
+    struct call call;
+};
+
+/* All of standard input, NUL-terminated, yours. NULL: too large or unreadable. */
+static char *input_read(size_t *size)
+{
+    size_t max = 65536;
+    char *text = malloc(max);
+
+    *size = 0;
+    while (text != NULL) {
+        ssize_t count = read(STDIN_FILENO, text + *size, max - *size - 1);
+        char *grown;
+
+        if (count == 0) {
+            text[*size] = '\0';
+            return text;
+        }
+        if (count < 0 || *size + (size_t)count > INPUT_BYTES_MAX) {
+            break;
+        }
+        *size += (size_t)count;
+        if (max - *size < 2) {
+            max *= 2;
+            grown = realloc(text, max);
+            if (grown == NULL) {
+                break;
+            }
+            text = grown;
+        }
+    }
+    free(text);
+    return NULL;
+}
+
+/* NULL: said what is wrong with it. */
+static json_t *payload_read(const struct command *self, const char *argument)
+{
+    json_error_t error;
+    json_t *value;
+    size_t size;
+    char *input = NULL;
+
+    if (strcmp(argument, "-") == 0) {
+        input = input_read(&size);
+        if (input == NULL) {
+            command_usage(self, "standard input cannot be read, or is larger than 32 MiB");
+            return NULL;
+        }
+        value = json_loadb(input, size, JSON_DECODE_ANY, &error);
+        free(input);
+    } else {
+        value = json_loads(argument, JSON_DECODE_ANY, &error);
+    }
+    if (value == NULL) {
+        command_usage(self, "no JSON: %s (line %d, column %d)", error.text, error.line,
+                      error.column);
+    }
+    return value;
+}
+
+static const char *describe(const json_t *value, char *text, size_t size)
+{
+    char *dumped = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+
+    snprintf(text, size, "%s", dumped != NULL ? dumped : "");
+    free(dumped);
+    return text;
+}
+
+/* Bytes that are no MessagePack go to standard output as they are, unless a person looks. */
+static void result_print(struct sluice_future *future)
+{
+    struct sluice_bytes bytes = sluice_future_payload(future);
+    json_t *value = sluice_future_json(future);
+
+    if (value != NULL) {
+        record_dump(value, stdout, terminal_is(stdout));
+    } else if (bytes.size == 0) {
+        printf("null\n");
+    } else if (terminal_is(stdout)) {
+        fprintf(stderr, "sluice: the result is %zu bytes that are no MessagePack value\n",
+                bytes.size);
+    } else {
+        fwrite(bytes.data, 1, bytes.size, stdout);
+    }
+}
+
+static int submit_main(struct sluice *sluice, void *arg)
+{
+    struct submission *submission = arg;
+    struct sluice_future *future = call_run(sluice, &submission->call);
+    enum sluice_outcome outcome;
+    json_t *map;
+
+    if (future == NULL) {
+        fprintf(stderr, "sluice: out of memory\n");
+        return EXIT_TASK;
+    }
+    outcome = sluice_future_outcome(future);
+    if (submission->cli->json) {
+        map = call_outcome_json(future);
+        record_dump(map, stdout, false);
+        json_decref(map);
+    } else if (outcome == SLUICE_DONE) {
+        result_print(future);
+    }
+    if (outcome != SLUICE_DONE) {
+        failure_print(submission->call.service, outcome, sluice_future_error(future));
+    }
+    sluice_future_free(future);
+    return outcome == SLUICE_DONE ? EXIT_DONE : EXIT_TASK;
+}
+
+static int submit_run(struct cli *cli, const struct command *self, int argc, char **argv)
+{
+    struct submission submission = {.cli = cli, .call = {.describe = describe}};
+    struct sluice_submit_options *options = &submission.call.options;
+    uint64_t attempts = 0;
+    bool quiet = false;
+    struct option_spec specs[] = {
+        OPTION_UINT_SPEC("deadline-ms", &options->deadline_ms, "MS", 1, 0,
+                         "end it after this time"),
+        OPTION_UINT_SPEC("queue-ttl-ms", &options->queue_ttl_ms, "MS", 1, 0,
+                         "end it if it has not started by then"),
+        OPTION_UINT_SPEC("lease-ms", &options->lease_ms, "MS", 1, 0,
+                         "longest silence of its worker about it"),
+        OPTION_UINT_SPEC("attempts", &attempts, "N", 1, 100, "how often it may be started, 1-100"),
+        OPTION_FLAG_SPEC("wait", &options->wait_absent,
+                         "if nobody offers the service, wait for somebody"),
+        OPTION_FLAG_SPEC("refuse-full", &options->no_wait,
+                         "if the queue is full, fail instead of waiting for room"),
+        OPTION_FLAG_SPEC("quiet", &quiet, "no progress on standard error"),
+    };
+    struct option_set set = {specs, sizeof(specs) / sizeof(specs[0])};
+    struct arguments arguments;
+    int code;
+
+    if (!command_parse(cli, self, &set, argc, argv, &arguments, &code)) {
+        return code;
+    }
+    options->attempts = (unsigned)attempts;
+    submission.call.silent = quiet;
+    submission.call.service = arguments.items[0];
+    submission.call.payload = arguments.count > 1 ? payload_read(self, arguments.items[1])
+                                                  : json_object();
+    if (submission.call.payload == NULL) {
+        return EXIT_USAGE;
+    }
+    return visit(cli, self, submit_main, &submission);
+}
+
+const struct command command_submit = {
+    .name = "submit",
+    .arguments = "SERVICE [JSON]",
+    .summary = "submit a task, wait for it, print its result",
+    .about = "JSON is the payload ({} if left out); - reads it from standard input.\n"
+             "The result is printed as JSON. With --json: one line with the task's id,\n"
+             "outcome, result or error, attempt, times and worker, however it ended.\n"
+             "Ctrl-C cancels the task and waits until it has stopped.\n\n"
+             "  sluice submit tool.calc '{\"expression\": \"6*7\"}'\n",
+    .arguments_min = 1,
+    .arguments_max = 2,
+    .run = submit_run,
+};

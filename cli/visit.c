@@ -1,0 +1,112 @@
+#include "cli/visit.h"
+
+#include "cli/endpoint.h"
+#include "cli/failure.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define PROBE_MS 3000   /* a machine that answers at all does so in this time */
+#define CONNECT_MS 5000 /* from the first byte to WELCOME */
+#define PAGES_MAX 1000  /* 100,000 rows: more is not for reading */
+
+static int broker_missing(const struct cli *cli, const char *reason)
+{
+    fprintf(stderr,
+            "sluice: no broker at %s (%s)\n"
+            "  start one:      sluice-broker\n"
+            "  or a cluster:   deploy/cluster.sh up\n"
+            "  or name it:     --broker ENDPOINT, or the variable SLUICE_BROKER\n",
+            cli->broker, reason);
+    return EXIT_NO_BROKER;
+}
+
+int visit(struct cli *cli, const struct command *self, sluice_main_fn *fn, void *arg)
+{
+    struct sluice_options options = {
+        .broker = cli->broker, .connect_ms = CONNECT_MS, .quiet = true};
+    struct sluice *sluice;
+    char reason[160], name[64];
+    int code;
+
+    switch (endpoint_probe(cli->broker, PROBE_MS, reason, sizeof(reason))) {
+    case ENDPOINT_LISTENS:
+        break;
+    case ENDPOINT_SILENT:
+        return broker_missing(cli, reason);
+    case ENDPOINT_INVALID:
+        return command_usage(self, "'%s' is no broker's endpoint: %s", cli->broker, reason);
+    }
+    snprintf(name, sizeof(name), "sluice-%s", self->name);
+    options.name = name;
+    sluice = sluice_new(&options);
+    if (sluice == NULL) {
+        fprintf(stderr, "sluice: %s: %s\n", cli->broker, strerror(errno));
+        return EXIT_NO_BROKER;
+    }
+    code = sluice_run(sluice, fn, arg);
+    sluice_free(sluice);
+    if (code < 0) {
+        return broker_missing(cli, code == -ETIMEDOUT
+                                       ? "something listens there, but does not answer as a broker"
+                                       : strerror(-code));
+    }
+    return code;
+}
+
+int visit_query(struct sluice *sluice, const char *what, const struct sluice_id *id,
+                const char *cursor, json_t **reply)
+{
+    int result = sluice_query(sluice, what, id, cursor, reply);
+
+    switch (result) {
+    case 0:
+        return EXIT_DONE;
+    case -EREMOTEIO:
+        failure_print_json(what, *reply);
+        json_decref(*reply);
+        *reply = NULL;
+        return EXIT_TASK;
+    default:
+        fprintf(stderr, "sluice: the broker did not answer '%s' (%s)\n", what, strerror(-result));
+        return EXIT_NO_BROKER;
+    }
+}
+
+int visit_pages(struct sluice *sluice, const char *what, const char *key, json_t **rows)
+{
+    json_t *page = NULL;
+    char cursor[257] = "";
+    int code;
+
+    *rows = json_array();
+    for (int i = 0; i < PAGES_MAX; i++) {
+        const char *next;
+
+        code = visit_query(sluice, what, NULL, cursor[0] != '\0' ? cursor : NULL, &page);
+        if (code != EXIT_DONE) {
+            json_decref(*rows);
+            *rows = NULL;
+            return code;
+        }
+        json_array_extend(*rows, json_object_get(page, key));
+        next = json_string_value(json_object_get(page, "next"));
+        snprintf(cursor, sizeof(cursor), "%s", next != NULL ? next : "");
+        json_decref(page);
+        if (cursor[0] == '\0') {
+            return EXIT_DONE;
+        }
+    }
+    fprintf(stderr, "sluice: only the first %zu rows are shown\n", json_array_size(*rows));
+    return EXIT_DONE;
+}
+
+bool visit_id(const struct command *self, const char *text, struct sluice_id *id)
+{
+    if (!sluice_id_parse(text, id)) {
+        command_usage(self, "'%.60s' is no task id (like 01890a5d-ac96-774b-bcce-b302099a8057)",
+                      text);
+        return false;
+    }
+    return true;
+}

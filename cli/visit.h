@@ -1,0 +1,24 @@
+/* visit: one short stay at a broker: connect, run a function, leave. */
+#ifndef SLUICE_CLI_VISIT_H
+#define SLUICE_CLI_VISIT_H
+
+#include "agents/runtime/sluice.h"
+#include "cli/command.h"
+
+/* Runs `fn` on a fiber of a peer connected to cli->broker and returns what it
+ * returned, an exit code. Nobody there, or nobody who speaks sluice: says so and
+ * how to start one, at once, and returns EXIT_NO_BROKER. */
+int visit(struct cli *cli, const struct command *self, sluice_main_fn *fn, void *arg);
+
+/* Asks the broker; SUSPENDS. EXIT_DONE: *reply is yours. Otherwise the refusal is
+ * printed. `id` and `cursor` may be NULL. */
+int visit_query(struct sluice *sluice, const char *what, const struct sluice_id *id,
+                const char *cursor, json_t **reply);
+
+/* All pages of a query, joined into one array; as visit_query. `key` is the rows' name. */
+int visit_pages(struct sluice *sluice, const char *what, const char *key, json_t **rows);
+
+/* Reads a task's id. False: said so. */
+bool visit_id(const struct command *self, const char *text, struct sluice_id *id);
+
+#endif

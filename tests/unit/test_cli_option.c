@@ -1,0 +1,127 @@
+/* links: cli */
+#include "cli/option.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static bool flag;
+static uint64_t number;
+static const char *text;
+static struct arguments arguments;
+static char problem[160];
+
+static const struct option_spec specs[] = {
+    OPTION_FLAG_SPEC("flag", &flag, "a flag"),
+    OPTION_UINT_SPEC("number", &number, "N", 5, 100, "a number"),
+    OPTION_TEXT_SPEC("text", &text, "TEXT", "a text"),
+};
+static const struct option_set sets[2] = {{specs, 3}, {NULL, 0}};
+
+static int setup(void **state)
+{
+    flag = false;
+    number = 7;
+    text = NULL;
+    problem[0] = '\0';
+    return 0;
+}
+
+static int parse(bool first_only, int argc, char **argv)
+{
+    return options_parse(sets, argc, argv, first_only, &arguments, problem, sizeof(problem));
+}
+
+static void options_and_arguments_come_in_any_order(void **state)
+{
+    char *argv[] = {"one", "--number", "9", "two", "--flag", "--text=a=b", "three"};
+
+    assert_int_equal(parse(false, 7, argv), 7);
+    assert_true(flag);
+    assert_int_equal(number, 9);
+    assert_string_equal(text, "a=b");
+    assert_int_equal(arguments.count, 3);
+    assert_string_equal(arguments.items[2], "three");
+}
+
+static void two_dashes_end_the_options(void **state)
+{
+    char *argv[] = {"--", "--flag", "-x"};
+
+    assert_int_equal(parse(false, 3, argv), 3);
+    assert_false(flag);
+    assert_int_equal(arguments.count, 2);
+}
+
+static void a_single_dash_and_a_negative_number_are_arguments(void **state)
+{
+    char *argv[] = {"-", "-1"};
+
+    assert_int_equal(parse(false, 2, argv), 2);
+    assert_int_equal(arguments.count, 2);
+}
+
+static void reading_stops_at_the_first_argument_when_asked_to(void **state)
+{
+    char *argv[] = {"--flag", "command", "--number", "bad"};
+
+    assert_int_equal(parse(true, 4, argv), 1);
+    assert_true(flag);
+    assert_int_equal(number, 7);
+}
+
+static void a_number_out_of_range_or_malformed_is_refused_and_named(void **state)
+{
+    static char *values[] = {"4", "101", "", "-9", "9x", "99999999999999999999999", " 9"};
+
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        char *argv[] = {"--number", values[i]};
+
+        assert_true(parse(false, 2, argv) < 0);
+        assert_non_null(strstr(problem, "--number"));
+        assert_int_equal(number, 7);
+    }
+}
+
+static void unknown_options_and_missing_values_are_refused(void **state)
+{
+    char *unknown[] = {"--nope"};
+    char *missing[] = {"--text"};
+    char *valued[] = {"--flag=yes"};
+    char *prefix[] = {"--fla"};
+
+    assert_true(parse(false, 1, unknown) < 0);
+    assert_non_null(strstr(problem, "--nope"));
+    assert_true(parse(false, 1, missing) < 0);
+    assert_true(parse(false, 1, valued) < 0);
+    assert_true(parse(false, 1, prefix) < 0);
+}
+
+static void more_arguments_than_any_command_has_are_refused(void **state)
+{
+    char *argv[ARGUMENTS_MAX + 1];
+
+    for (int i = 0; i <= ARGUMENTS_MAX; i++) {
+        argv[i] = "x";
+    }
+    assert_int_equal(parse(false, ARGUMENTS_MAX, argv), ARGUMENTS_MAX);
+    assert_true(parse(false, ARGUMENTS_MAX + 1, argv) < 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(options_and_arguments_come_in_any_order, setup),
+        cmocka_unit_test_setup(two_dashes_end_the_options, setup),
+        cmocka_unit_test_setup(a_single_dash_and_a_negative_number_are_arguments, setup),
+        cmocka_unit_test_setup(reading_stops_at_the_first_argument_when_asked_to, setup),
+        cmocka_unit_test_setup(a_number_out_of_range_or_malformed_is_refused_and_named, setup),
+        cmocka_unit_test_setup(unknown_options_and_missing_values_are_refused, setup),
+        cmocka_unit_test_setup(more_arguments_than_any_command_has_are_refused, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -37,7 +37,8 @@ static void print_cpu(FILE *stream, const char *name, double cpu_s,
 
 static void print_json(const struct bench_result *result, FILE *stream)
 {
-    fprintf(stream, "{\"bench\": \"%s\", \"transport\": \"%s\", ", result->bench, result->transport);
+    fprintf(stream, "{\"bench\": \"%s\", \"transport\": \"%s\", ", result->bench,
+            result->transport);
     fprintf(stream, "\"payload\": %llu, \"window\": %llu, \"workers\": %llu, \"tasks\": %llu, ",
             (unsigned long long)result->payload_bytes, (unsigned long long)result->window,
             (unsigned long long)result->workers, (unsigned long long)result->tasks);

@@ -1,0 +1,115 @@
+#include "cli/bench.h"
+
+#include "cli/record.h"
+#include "cli/visit.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define READY_MS 10000
+#define LOOK_MS 2 /* between two looks at the catalog, which has no event yet */
+
+static const struct command *const benches[] = {
+    &command_bench_echo, &command_bench_latency, &command_bench_gather};
+#define BENCH_COUNT (sizeof(benches) / sizeof(benches[0]))
+
+const char *bench_service(const char *kind)
+{
+    static char name[64];
+
+    snprintf(name, sizeof(name), "bench.%s.%ld", kind, (long)getpid());
+    return name;
+}
+
+int bench_visit(struct cli *cli, const struct command *self, struct fleet_options *options,
+                sluice_main_fn *fn, void *arg)
+{
+    const char *endpoint;
+    int code;
+
+    if (strcmp(options->transport, "tcp") != 0 && strcmp(options->transport, "ipc") != 0) {
+        return command_usage(self, "--transport is tcp or ipc, not '%.20s'", options->transport);
+    }
+    options->broker = cli->broker_given ? cli->broker : NULL;
+    endpoint = fleet_start(options);
+    if (endpoint == NULL) {
+        return EXIT_NO_BROKER;
+    }
+    cli->broker = endpoint;
+    code = visit(cli, self, fn, arg);
+    fleet_stop();
+    return code;
+}
+
+static uint64_t workers_count(const json_t *rows, const char *service)
+{
+    json_t *row;
+    size_t i;
+
+    json_array_foreach((json_t *)rows, i, row) {
+        if (strcmp(record_text(row, "service"), service) == 0) {
+            return record_uint(row, "workers");
+        }
+    }
+    return 0;
+}
+
+int bench_wait_workers(struct sluice *sluice, const char *service, uint64_t workers)
+{
+    uint64_t until_ms = sluice_now_ms(sluice) + READY_MS;
+    uint64_t found = 0;
+
+    while (sluice_now_ms(sluice) < until_ms) {
+        json_t *rows = NULL;
+        int code = visit_pages(sluice, "catalog", "services", &rows);
+
+        if (code != EXIT_DONE) {
+            return code;
+        }
+        found = workers_count(rows, service);
+        json_decref(rows);
+        if (found >= workers) {
+            return EXIT_DONE;
+        }
+        if (!fleet_intact()) {
+            fprintf(stderr, "sluice bench: a process of the benchmark ended at its start\n");
+            return EXIT_TASK;
+        }
+        sluice_sleep_ms(sluice, LOOK_MS);
+    }
+    fprintf(stderr, "sluice bench: only %llu of %llu workers serve after %d s\n",
+            (unsigned long long)found, (unsigned long long)workers, READY_MS / 1000);
+    return EXIT_TASK;
+}
+
+static void print_overview(FILE *stream)
+{
+    fprintf(stream, "usage: sluice bench KIND [OPTION]...\n\nkinds:\n");
+    for (size_t i = 0; i < BENCH_COUNT; i++) {
+        fprintf(stream, "  %-24s %s\n", benches[i]->name + strlen("bench "), benches[i]->summary);
+    }
+    fprintf(stream, "\nEach starts a broker and workers of its own, unless --broker names one.\n"
+                    "A kind's options: sluice bench KIND --help\n");
+}
+
+static int bench_run(struct cli *cli, const struct command *self, int argc, char **argv)
+{
+    if (cli->help || (argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0))) {
+        print_overview(stdout);
+        return EXIT_DONE;
+    }
+    for (size_t i = 0; argc > 0 && i < BENCH_COUNT; i++) {
+        if (strcmp(benches[i]->name + strlen("bench "), argv[0]) == 0) {
+            return benches[i]->run(cli, benches[i], argc - 1, argv + 1);
+        }
+    }
+    print_overview(stderr);
+    return EXIT_USAGE;
+}
+
+const struct command command_bench = {
+    .name = "bench",
+    .arguments = "KIND",
+    .summary = "measure: echo, latency, gather",
+    .run = bench_run,
+};

@@ -1,0 +1,290 @@
+#include "cli/fleet.h"
+
+#include "cli/bench_result.h"
+#include "cli/endpoint.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PATH_SIZE 4096
+#define START_MS 10000 /* a broker that does not listen by then never will */
+#define STOP_MS 2000   /* to leave in good order */
+#define LOOK_MS 2      /* between two looks at something that has no event */
+
+static struct fleet {
+    pid_t owner;
+    pid_t broker; /* 0: none of ours */
+    pid_t workers[FLEET_WORKERS_MAX];
+    size_t worker_count;
+    char directory[128]; /* of an ipc endpoint; empty: none */
+    char endpoint[256];
+} fleet;
+
+static void sleep_ms(long ms)
+{
+    struct timespec time = {.tv_nsec = ms * 1000000};
+
+    nanosleep(&time, NULL);
+}
+
+/* Async-signal-safe, as all that the handler below calls. */
+static void kill_now(void)
+{
+    for (size_t i = 0; i < fleet.worker_count; i++) {
+        kill(fleet.workers[i], SIGKILL);
+    }
+    if (fleet.broker > 0) {
+        kill(fleet.broker, SIGKILL);
+    }
+}
+
+static void remove_directory(void)
+{
+    if (fleet.directory[0] != '\0' && chdir(fleet.directory) == 0) {
+        unlink("broker");
+        rmdir(fleet.directory);
+        fleet.directory[0] = '\0';
+    }
+}
+
+static void on_signal(int number)
+{
+    kill_now();
+    remove_directory();
+    _exit(128 + number);
+}
+
+/* Waits until `pid` has ended, kills it after wait_ms. */
+static void process_end(pid_t pid, uint64_t wait_ms)
+{
+    for (uint64_t waited_ms = 0; waited_ms < wait_ms; waited_ms += LOOK_MS) {
+        pid_t ended = waitpid(pid, NULL, WNOHANG);
+
+        if (ended == pid || (ended < 0 && errno == ECHILD)) {
+            return;
+        }
+        sleep_ms(LOOK_MS);
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+void fleet_stop(void)
+{
+    if (fleet.owner != getpid()) {
+        return; /* a child between fork and exec */
+    }
+    for (size_t i = 0; i < fleet.worker_count; i++) {
+        kill(fleet.workers[i], SIGTERM);
+    }
+    for (size_t i = 0; i < fleet.worker_count; i++) {
+        process_end(fleet.workers[i], STOP_MS);
+    }
+    fleet.worker_count = 0;
+    if (fleet.broker > 0) {
+        kill(fleet.broker, SIGTERM);
+        process_end(fleet.broker, STOP_MS);
+        fleet.broker = 0;
+    }
+    remove_directory();
+}
+
+static void fleet_guard(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = on_signal};
+
+    fleet.owner = getpid();
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        sigaction(numbers[i], &action, NULL);
+    }
+    atexit(fleet_stop);
+}
+
+/* In the child: dies with its parent, hears no Ctrl-C, talks on standard error only. */
+_Noreturn static void child_exec(pid_t parent, char *const argv[])
+{
+    int nowhere = open("/dev/null", O_RDWR);
+
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) {
+        _exit(1);
+    }
+    dup2(nowhere, STDIN_FILENO);
+    dup2(nowhere, STDOUT_FILENO);
+    execvp(argv[0], argv);
+    fprintf(stderr, "sluice bench: %s: %s\n", argv[0], strerror(errno));
+    _exit(127);
+}
+
+static pid_t child_start(char *const argv[])
+{
+    pid_t parent = getpid();
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        child_exec(parent, argv);
+    }
+    if (pid < 0) {
+        fprintf(stderr, "sluice bench: fork: %s\n", strerror(errno));
+    }
+    return pid;
+}
+
+/* A port that was free a moment ago; 0: none. */
+static unsigned port_find(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    unsigned port = 0;
+
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0 &&
+        getsockname(fd, (struct sockaddr *)&address, &size) == 0) {
+        port = ntohs(address.sin_port);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return port;
+}
+
+static bool endpoint_choose(const char *transport)
+{
+    const char *base = getenv("TMPDIR");
+    unsigned port;
+
+    if (strcmp(transport, "tcp") == 0) {
+        port = port_find();
+        snprintf(fleet.endpoint, sizeof(fleet.endpoint), "tcp://127.0.0.1:%u", port);
+        return port != 0;
+    }
+    /* A unix socket's path has 107 bytes at most: a long TMPDIR is no use. */
+    if (base == NULL || base[0] != '/' || strlen(base) > 60) {
+        base = "/tmp";
+    }
+    snprintf(fleet.directory, sizeof(fleet.directory), "%s/sluice-bench-XXXXXX", base);
+    if (mkdtemp(fleet.directory) == NULL) {
+        fleet.directory[0] = '\0';
+        return false;
+    }
+    snprintf(fleet.endpoint, sizeof(fleet.endpoint), "ipc://%s/broker", fleet.directory);
+    return true;
+}
+
+/* sluice-broker beside this program, else wherever PATH finds it. */
+static const char *broker_path(char path[PATH_SIZE])
+{
+    ssize_t size = readlink("/proc/self/exe", path, PATH_SIZE - 32);
+    char *slash;
+
+    if (size > 0) {
+        path[size] = '\0';
+        slash = strrchr(path, '/');
+        strcpy(slash + 1, "sluice-broker");
+        if (access(path, X_OK) == 0) {
+            return path;
+        }
+    }
+    return "sluice-broker";
+}
+
+static bool broker_start(void)
+{
+    char path[PATH_SIZE], reason[160];
+    char *argv[] = {(char *)broker_path(path), "--endpoint", fleet.endpoint, "--log-level",
+                    "warn", NULL};
+
+    fleet.broker = child_start(argv);
+    if (fleet.broker < 0) {
+        fleet.broker = 0;
+        return false;
+    }
+    for (uint64_t waited_ms = 0; waited_ms < START_MS; waited_ms += LOOK_MS) {
+        if (!fleet_intact()) {
+            fprintf(stderr, "sluice bench: the private broker ended at its start\n");
+            return false;
+        }
+        if (endpoint_probe(fleet.endpoint, 1000, reason, sizeof(reason)) == ENDPOINT_LISTENS) {
+            return true;
+        }
+        sleep_ms(LOOK_MS);
+    }
+    fprintf(stderr, "sluice bench: the private broker does not listen: %s\n", reason);
+    return false;
+}
+
+static bool workers_start(const struct fleet_options *options)
+{
+    char work_ms[24], credit[24];
+    char *argv[] = {"/proc/self/exe",  "bench-worker",           "--broker",  fleet.endpoint,
+                    "--service",       (char *)options->service, "--work",    (char *)options->work,
+                    "--work-ms",       work_ms,                  "--credit",  credit,
+                    NULL};
+
+    snprintf(work_ms, sizeof(work_ms), "%llu", (unsigned long long)options->work_ms);
+    snprintf(credit, sizeof(credit), "%llu", (unsigned long long)options->credit);
+    while (fleet.worker_count < options->workers) {
+        pid_t pid = child_start(argv);
+
+        if (pid < 0) {
+            return false;
+        }
+        fleet.workers[fleet.worker_count++] = pid;
+    }
+    return true;
+}
+
+const char *fleet_start(const struct fleet_options *options)
+{
+    fleet_guard();
+    if (options->broker != NULL) {
+        snprintf(fleet.endpoint, sizeof(fleet.endpoint), "%s", options->broker);
+    } else if (!endpoint_choose(options->transport)) {
+        fprintf(stderr, "sluice bench: no endpoint for a private broker: %s\n", strerror(errno));
+        return NULL;
+    } else if (!broker_start()) {
+        fleet_stop();
+        return NULL;
+    }
+    if (!workers_start(options)) {
+        fleet_stop();
+        return NULL;
+    }
+    return fleet.endpoint;
+}
+
+bool fleet_intact(void)
+{
+    siginfo_t info = {0};
+
+    /* WNOWAIT: who has ended stays to be collected by fleet_stop. */
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0;
+}
+
+double fleet_broker_cpu_s(void)
+{
+    return fleet.broker > 0 ? bench_cpu_s(fleet.broker) : CPU_UNKNOWN;
+}
+
+double fleet_workers_cpu_s(void)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < fleet.worker_count; i++) {
+        sum += bench_cpu_s(fleet.workers[i]);
+    }
+    return sum;
+}

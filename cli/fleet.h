@@ -1,0 +1,38 @@
+/* fleet: the private processes of a benchmark: a broker and workers.
+ *
+ * There is one fleet in a process. Whatever ends this process ends the fleet:
+ * fleet_stop, exit, SIGINT, SIGTERM, SIGHUP, and its being killed. */
+#ifndef SLUICE_CLI_FLEET_H
+#define SLUICE_CLI_FLEET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FLEET_WORKERS_MAX 64
+
+struct fleet_options {
+    const char *broker;    /* endpoint of a broker that runs already; NULL: start one */
+    const char *transport; /* "tcp" or "ipc", of a broker of our own */
+    const char *service;   /* what the workers serve */
+    const char *work;      /* what they do: see bench_worker.c */
+    uint64_t work_ms;
+    uint64_t credit;
+    uint64_t workers;
+};
+
+/* Starts what is asked for and waits until the broker listens (not until the
+ * workers serve). The endpoint to use, good until fleet_stop; NULL: said why
+ * not, and nothing is left running. */
+const char *fleet_start(const struct fleet_options *options);
+
+/* Ends them, politely first, and removes what they left. Harmless twice. */
+void fleet_stop(void);
+
+/* False: one of them has ended by itself. */
+bool fleet_intact(void);
+
+/* CPU seconds used so far. CPU_UNKNOWN (bench_result.h): the broker is not ours. */
+double fleet_broker_cpu_s(void);
+double fleet_workers_cpu_s(void);
+
+#endif

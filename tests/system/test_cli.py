@@ -1,0 +1,414 @@
+#!/usr/bin/python3
+"""The sluice command, run as people and scripts run it: real processes, a real broker."""
+import json
+import os
+import pty
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from sluice_test import (CANCEL_OUT, SLOW, Broker, Deadline, Failure, Peer, case, check, equal,
+                         free_port, main, new_id, program)
+import msgpack
+
+COMMANDS = ("ask", "submit", "status", "cancel", "why", "tree", "services", "peers", "stats",
+            "top", "bench", "version")
+
+
+class Cli:
+    """`sluice ARGUMENT...` under way; standard output and error apart."""
+
+    def __init__(self, broker, *arguments, stdin=None):
+        environment = dict(os.environ)
+        environment.pop("SLUICE_BROKER", None)
+        if broker is not None:
+            environment["SLUICE_BROKER"] = broker if isinstance(broker, str) else broker.endpoint
+        self.stdin = stdin
+        self.child = subprocess.Popen([program("sluice"), *arguments], env=environment,
+                                      stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def end(self, seconds=20):
+        """Waits for the end; self, with status, out and err."""
+        try:
+            out, err = self.child.communicate(self.stdin, seconds * SLOW)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            out, err = self.child.communicate()
+            raise Failure("sluice did not end; it said: %s %s" % (out, err)) from None
+        self.status, self.out, self.err = self.child.returncode, out.decode(), err.decode()
+        return self
+
+    def expect(self, status):
+        self.end()
+        check(self.status == status, "exit status %s, expected %s; standard output: %s; "
+              "standard error: %s" % (self.status, status, self.out, self.err))
+        return self
+
+
+def sluice(broker, *arguments, status=0, stdin=None):
+    return Cli(broker, *arguments, stdin=stdin).expect(status)
+
+
+def contains(text, *words):
+    for word in words:
+        check(word in text, "'%s' is not in: %s" % (word, text))
+
+
+def text_id(raw):
+    h = raw.hex()
+    return "-".join((h[:8], h[8:12], h[12:16], h[16:20], h[20:]))
+
+
+def children_of(pid):
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % entry) as stat:
+                state, parent = stat.read().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if int(parent) == pid and state not in "ZX":
+            found.append(int(entry))
+    return found
+
+
+def wait_gone(pids, seconds=10):
+    deadline = Deadline(seconds)
+    while any(os.path.exists("/proc/%d" % pid) and not zombie(pid) for pid in pids):
+        check(not deadline.passed(), "processes of the benchmark outlived it: %s" % pids)
+        time.sleep(0.01)  # a process that is not our child ends without telling us
+
+
+def zombie(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as stat:
+            return stat.read().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+# ------------------------------------------------------------------- usage
+
+@case("help lists every command, and every command explains itself")
+def _():
+    overview = sluice(None, "help").out
+    contains(overview, *COMMANDS)
+    check("bench-worker" not in overview, "the overview shows what is not for people")
+    for command in COMMANDS:
+        contains(sluice(None, command, "--help").out, "usage: sluice " + command)
+        contains(sluice(None, "help", command).out, "usage: sluice " + command)
+    contains(sluice(None, "bench", "echo", "--help").out, "--payload", "--window")
+
+
+@case("a wrong command line exits 2 and says what is wrong")
+def _():
+    contains(sluice(None, "nope", status=2).err, "nope")
+    sluice(None, status=2)
+    contains(sluice(None, "submit", status=2).err, "missing", "sluice submit --help")
+    contains(sluice(None, "stats", "much", status=2).err, "too many")
+    contains(sluice(None, "stats", "--nope", status=2).err, "--nope")
+    contains(sluice(None, "status", "xyz", status=2).err, "xyz")
+    contains(sluice(None, "submit", "s", "{bad", status=2).err, "JSON", "column")
+    contains(sluice(None, "submit", "s", "--attempts", "101", status=2).err, "1 to 100")
+    contains(sluice("udp://x", "stats", status=2).err, "udp://x", "tcp://HOST:PORT")
+    contains(sluice("tcp://nowhere", "stats", status=2).err, "tcp://nowhere")
+    contains(sluice(None, "bench", "echo", "--payload", "3", status=2).err, "--payload")
+    sluice(None, "bench", "nope", status=2)
+
+
+@case("no broker: says so at once, names the endpoint and how to start one")
+def _():
+    missing = ["tcp://127.0.0.1:%d" % free_port(), "ipc:///nonexistent/sluice"]
+    for endpoint in missing:
+        for command in (["stats"], ["ask", "why?"], ["submit", "s", "{}"], ["top", "--once"]):
+            start = time.monotonic()
+            run = sluice(endpoint, *command, status=3)
+            contains(run.err, endpoint, "sluice-broker", "deploy/cluster.sh up", "--broker")
+            equal(run.out, "", "standard output")
+            check(time.monotonic() - start < 2 * SLOW, "it took its time")
+
+
+@case("something that listens but does not answer is no broker")
+def _():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        endpoint = "tcp://127.0.0.1:%d" % server.getsockname()[1]
+        contains(sluice(endpoint, "stats", status=3).err, endpoint, "does not answer")
+
+
+@case("--broker wins over the environment, before and after the command")
+def _():
+    with Broker() as broker:
+        dead = "tcp://127.0.0.1:%d" % free_port()
+        sluice(dead, "stats", "--broker", broker.endpoint)
+        sluice(dead, "--broker", broker.endpoint, "stats")
+        sluice(dead, "--broker=" + broker.endpoint, "stats")
+        sluice(dead, "stats", status=3)
+
+
+# ------------------------------------------------------------------ submit
+
+@case("submit prints the result as JSON")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker:
+        worker.offer("double", 4)
+        run = Cli(broker, "submit", "double", '{"n": 21, "text": "h\u00e9"}')
+        task = worker.task()
+        asked = msgpack.unpackb(task[4])
+        equal(asked, {"n": 21, "text": "h\u00e9"})
+        worker.done(task, msgpack.packb({"n": 2 * asked["n"], "raw": b"\x00\xff"}))
+        answer = json.loads(run.expect(0).out)
+        equal(answer["n"], 42)
+        equal(answer["raw"], {"$bin": "AP8="})
+
+
+@case("submit reads standard input, passes its options on, and --json tells all")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker:
+        worker.offer("echo", 4)
+        run = Cli(broker, "submit", "echo", "-", "--deadline-ms", "60000", "--lease-ms", "30000",
+                  "--json", stdin=b'{"a": [1, 2.5, null, true]}')
+        task = worker.task()
+        check(0 < task[5]["deadline_ms"] <= 60000, "the deadline is %s" % task[5])
+        equal(task[5]["lease_ms"], 30000)
+        worker.done(task, task[4])
+        line = json.loads(run.expect(0).out)
+        equal(line["id"], text_id(task[1]))
+        equal(line["outcome"], "done")
+        equal(line["result"], {"a": [1, 2.5, None, True]})
+        equal(line["worker"], "worker")
+        equal(line["attempt"], 1)
+
+
+@case("a failure exits 1 and tells code, message and what to do")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker:
+        worker.offer("fails", 4)
+        run = Cli(broker, "submit", "fails", "{}")
+        worker.fail(worker.task(), "no_such_city", "There is no Atlantis.")
+        run.expect(1)
+        contains(run.err, "no_such_city", "There is no Atlantis.", "failed")
+        equal(run.out, "", "standard output")
+        run = Cli(broker, "submit", "fails", "{}", "--json")
+        worker.fail(worker.task(), "no_such_city", "There is no Atlantis.")
+        line = json.loads(run.expect(1).out)
+        equal(line["outcome"], "failed")
+        equal(line["error"]["code"], "no_such_city")
+
+
+@case("an unknown service is refused with advice; --wait waits for it")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker:
+        contains(sluice(broker, "submit", "nobody", "{}", status=1).err,
+                 "unknown_service", "sluice services", "--wait")
+        run = Cli(broker, "submit", "later", "{}", "--wait")
+        worker.offer("later", 1)
+        worker.serve_one()
+        run.expect(0)
+
+
+@case("a deadline that passes is said to have expired")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker:
+        worker.offer("slow", 1)
+        contains(sluice(broker, "submit", "slow", "{}", "--deadline-ms", "50", status=1).err,
+                 "expired", "--deadline-ms")
+
+
+@case("Ctrl-C cancels the task, waits until it has stopped, and says so")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker:
+        worker.offer("slow", 1)
+        run = Cli(broker, "submit", "slow", "{}")
+        task = worker.task()
+        run.child.send_signal(signal.SIGINT)
+        equal(worker.wait(CANCEL_OUT)[1], task[1])
+        worker.fail(task, "cancelled", "stopped")
+        contains(run.expect(1).err, "cancelling", "cancelled")
+
+
+@case("ask shows the steps on standard error and the report on standard output")
+def _():
+    with Broker() as broker, Peer(broker, "research") as worker:
+        worker.offer("research.ask", 1)
+        run = Cli(broker, "ask", "What is a sluice?")
+        task = worker.task()
+        equal(msgpack.unpackb(task[4])["question"], "What is a sluice?")
+        worker.send([10, task[1], task[2], msgpack.packb({"message": "searching"})])
+        worker.done(task, msgpack.packb({"report": "# A gate\n\nfor water [1]"}))
+        run.expect(0)
+        equal(run.out, "# A gate\n\nfor water [1]\n")
+        contains(run.err, "searching")
+        run = Cli(broker, "ask", "What is a sluice?", "--json")
+        worker.serve_one(lambda payload: msgpack.packb({"report": "x", "claims": []}))
+        equal(json.loads(run.expect(0).out), {"report": "x", "claims": []})
+
+
+@case("ask without research agents says what to start")
+def _():
+    with Broker() as broker:
+        contains(sluice(broker, "ask", "why?", status=1).err, "unknown_service", "cluster.sh up")
+
+
+# ------------------------------------------------------------------ inspect
+
+@case("status, why, tree and cancel follow a task from waiting to its end")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker, Peer(broker, "asker") as asker:
+        worker.offer("busy", 1)
+        first, second = asker.submit("busy"), asker.submit("busy")
+        task = worker.task()
+        equal(task[1], first)
+        status = json.loads(sluice(broker, "status", text_id(first), "--json").out)
+        equal((status["state"], status["worker"]), ("leased", "worker"))
+        contains(sluice(broker, "status", text_id(first)).out, "leased", "worker", "busy")
+        contains(sluice(broker, "why", text_id(second)).out, "no_credit")
+        contains(sluice(broker, "tree", text_id(first)).out, "SERVICE", "busy", "leased")
+        tree = json.loads(sluice(broker, "tree", text_id(first), "--json").out)
+        equal(len(tree["tasks"]), 1)
+        contains(sluice(broker, "cancel", text_id(second)).out, "cancelled", "1 task")
+        equal(asker.result(second).outcome, "cancelled")
+        equal(json.loads(sluice(broker, "status", text_id(second), "--json").out)["state"],
+              "cancelled")
+
+
+@case("an unknown task is not found: exit 1")
+def _():
+    with Broker() as broker:
+        for command in ("status", "why", "tree", "cancel"):
+            contains(sluice(broker, command, text_id(new_id()), status=1).err, "not_found")
+
+
+@case("services, peers, stats and top show what is there")
+def _():
+    with Broker() as broker, Peer(broker, "a-worker") as worker:
+        worker.offer("some.service", 7, about="Does something.", version="1.2")
+        table = sluice(broker, "services").out
+        contains(table, "SERVICE", "some.service", "Does something.", "1.2")
+        check("\033" not in table, "colour without a terminal")
+        row = json.loads(sluice(broker, "services", "--json").out)[0]
+        equal((row["service"], row["workers"], row["credit"]), ("some.service", 1, 7))
+        contains(sluice(broker, "peers").out, "a-worker")
+        contains(sluice(broker, "stats").out, "peers", "submitted")
+        equal(json.loads(sluice(broker, "stats", "--json").out)["services"], 1)
+        contains(sluice(broker, "top", "--once").out, "some.service", "a-worker", "submitted")
+        contains(sluice(broker, "top").out, "some.service")
+
+
+@case("lists have every page: 250 services")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker:
+        for i in range(250):
+            worker.send([2, "service.%03d" % i, 1, {}])
+        worker.ping()
+        rows = json.loads(sluice(broker, "services", "--json").out)
+        equal(sorted(r["service"] for r in rows), ["service.%03d" % i for i in range(250)])
+
+
+@case("top on a terminal refreshes until q")
+def _():
+    with Broker() as broker:
+        master, slave = pty.openpty()
+        child = subprocess.Popen([program("sluice"), "top", "--interval-ms", "100", "--broker",
+                                  broker.endpoint], stdin=slave, stdout=slave, stderr=slave)
+        os.close(slave)
+        try:
+            seen, deadline = b"", Deadline(10)
+            while seen.count(b"q leaves") < 3:
+                ready, _, _ = select.select([master], [], [], deadline.left())
+                check(ready, "top showed only: %r" % seen)
+                seen += os.read(master, 65536)
+            os.write(master, b"q")
+            while child.poll() is None:  # a terminal nobody reads blocks its writer
+                ready, _, _ = select.select([master], [], [], 0.05)
+                if ready:
+                    try:
+                        os.read(master, 65536)
+                    except OSError:
+                        break
+                check(not deadline.passed(), "q did not end it")
+            equal(child.wait(10 * SLOW), 0, "exit status")
+        finally:
+            child.kill()
+            child.wait()
+            os.close(master)
+
+
+# -------------------------------------------------------------------- bench
+
+ECHO = ("bench", "echo", "--tasks", "3000", "--window", "100", "--json")
+FIELDS = ("tasks_per_s", "p50_us", "p99_us", "p999_us", "lost", "duplicated", "corrupt",
+          "cpu_s_per_million", "payload", "window", "workers", "tasks", "wall_s")
+
+
+def check_echo(result, payload):
+    for field in FIELDS:
+        check(field in result, "no %s in %s" % (field, result))
+    equal((result["lost"], result["duplicated"], result["corrupt"]), (0, 0, 0))
+    equal((result["tasks"], result["payload"]), (3000, payload))
+    equal(sorted(result["cpu_s_per_million"]), ["broker", "submitter", "workers"])
+
+
+@case("bench echo checks every reply, over tcp and ipc, small and attached payloads")
+def _():
+    for transport in ("tcp", "ipc"):
+        for payload in (64, 20000):
+            run = sluice(None, *ECHO, "--transport", transport, "--payload", str(payload))
+            equal(len(run.out.splitlines()), 1, "lines printed")
+            check_echo(json.loads(run.out), payload)
+
+
+@case("bench uses a broker that is named, and leaves it running")
+def _():
+    with Broker() as broker:
+        result = json.loads(sluice(None, *ECHO, "--broker", broker.endpoint).out)
+        check_echo(result, 64)
+        equal(result["cpu_s_per_million"]["broker"], None)
+
+
+@case("bench gather: tasks that wait do so at the same time")
+def _():
+    result = json.loads(sluice(None, "bench", "gather", "--tasks", "5", "--work-ms", "200",
+                               "--json").out)
+    equal(result["done"], 5)
+    check(result["wall_s"] >= 0.2, "faster than one of them: %s" % result)
+    check(result["wall_s"] < 5 * 0.2 * SLOW, "one after another: %s" % result)
+
+
+@case("the floor prints the same fields")
+def _():
+    run = subprocess.run([program("sluice-bench-proxy"), "--tasks", "3000", "--json"],
+                         stdout=subprocess.PIPE, timeout=30 * SLOW, check=True)
+    check_echo(json.loads(run.stdout), 64)
+
+
+def bench_under_way(directory):
+    """A long benchmark on a unix socket in `directory`, and the processes it has started."""
+    bench = subprocess.Popen([program("sluice"), "bench", "echo", "--tasks", "100000000",
+                              "--transport", "ipc"], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL, env=dict(os.environ, TMPDIR=directory))
+    deadline = Deadline(10)
+    while len(children_of(bench.pid)) < 3:
+        check(not deadline.passed() and bench.poll() is None, "the benchmark did not start")
+        time.sleep(0.01)  # starting processes is no event for us
+    return bench, children_of(bench.pid)
+
+
+@case("whatever ends a benchmark ends its processes")
+def _():
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with tempfile.TemporaryDirectory() as directory:
+            bench, children = bench_under_way(directory)
+            bench.send_signal(number)
+            bench.wait(10 * SLOW)
+            wait_gone(children)
+            if number != signal.SIGKILL:
+                equal(os.listdir(directory), [], "files left")
+
+
+main()

@@ -1,0 +1,637 @@
+/* links: json */
+/* The codec against proto/vectors: every vector means what it says; every right
+ * one, cut anywhere, is broken and nothing worse; and 100,000 mutations of them
+ * do no harm. Run from the root of the repository. */
+#include "common/json.h"
+#include "common/log.h"
+#include "proto/codec.h"
+
+#include <glob.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define VECTORS "proto/vectors/*.json"
+
+/* ---- messages as JSON -------------------------------------------------- */
+
+static void set_text(json_t *to, const char *key, struct span text)
+{
+    if (text.size > 0) {
+        json_object_set_new(to, key, json_stringn((const char *)text.data, text.size));
+    }
+}
+
+static void set_uint(json_t *to, const char *key, uint64_t value)
+{
+    if (value != 0) {
+        json_object_set_new(to, key, json_integer((json_int_t)value));
+    }
+}
+
+static void set_true(json_t *to, const char *key, bool value)
+{
+    if (value) {
+        json_object_set_new(to, key, json_true());
+    }
+}
+
+static json_t *hex(struct span bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *text = malloc(bytes.size * 2 + 1);
+    json_t *json;
+
+    for (size_t i = 0; i < bytes.size; i++) {
+        text[2 * i] = digits[bytes.data[i] >> 4];
+        text[2 * i + 1] = digits[bytes.data[i] & 15];
+    }
+    json = json_stringn(text, bytes.size * 2);
+    free(text);
+    return json;
+}
+
+static void set_hex(json_t *to, const char *key, struct span bytes)
+{
+    json_object_set_new(to, key, hex(bytes));
+}
+
+static void set_id(json_t *to, const char *key, const struct id *id)
+{
+    if (!id_is_nil(id)) {
+        set_hex(to, key, span_of(id->bytes, ID_BYTES));
+    }
+}
+
+/* Required numbers are there even if they are 0. */
+static void set_number(json_t *to, const char *key, uint64_t value)
+{
+    json_object_set_new(to, key, json_integer((json_int_t)value));
+}
+
+/* The map as it came; what the codec took from it must agree with it. Details
+ * may be no JSON (a mutation made an ext of them): the codec does not look. */
+static void set_error(json_t *to, const char *key, const struct error *error)
+{
+    json_t *map = json_unpack_bytes(error->raw);
+    const json_t *message = json_object_get(map, "message");
+
+    assert_true(codec_value_valid(error->raw));
+    if (map == NULL) {
+        json_object_set_new(to, key, json_null());
+        return;
+    }
+    assert_true(span_is(error->code, json_string_value(json_object_get(map, "code"))));
+    assert_true(
+        span_is(error->message, json_is_string(message) ? json_string_value(message) : ""));
+    assert_int_equal(error->retryable, json_is_true(json_object_get(map, "retryable")));
+    assert_int_equal(error->retry_after_ms,
+                     json_integer_value(json_object_get(map, "retry_after_ms")));
+    json_object_set_new(to, key, map);
+}
+
+static void set_record(json_t *to, const struct outcome_record *record, struct span body)
+{
+    set_id(to, "id", &record->id);
+    json_object_set_new(to, "outcome", json_string(outcome_name(record->outcome)));
+    if (record->left_out) {
+        json_object_set_new(to, "body", json_null());
+    } else if (record->outcome == OUTCOME_DONE) {
+        set_hex(to, "body", body);
+    } else {
+        set_error(to, "body", &record->error);
+    }
+    set_uint(to, "attempt", record->attempt);
+    set_uint(to, "waited_ms", record->waited_ms);
+    set_uint(to, "ran_ms", record->ran_ms);
+    set_text(to, "worker", record->worker);
+}
+
+/* A reader cannot tell a join of nothing from no join: only its submitter can,
+ * and here the vector itself (`is_join`). */
+static void set_result(json_t *to, const struct result *result, bool is_join)
+{
+    struct span inputs = result->record.payload.bytes;
+    struct outcome_record record;
+    size_t at = 0, count = 0;
+    json_t *list;
+
+    set_record(to, &result->record, is_join ? span_of(NULL, 0) : inputs);
+    if (!is_join) {
+        return;
+    }
+    list = json_array();
+    while (codec_read_input(inputs, &at, &record)) {
+        json_t *input = json_object();
+
+        set_record(input, &record, record.payload.bytes);
+        json_array_append_new(list, input);
+        count++;
+    }
+    assert_int_equal(at, inputs.size);
+    assert_int_equal(count, result->input_count);
+    json_object_set_new(to, "inputs", list);
+}
+
+static void set_offer(json_t *to, const struct offer_message *offer)
+{
+    set_text(to, "service", offer->service);
+    set_number(to, "credit", offer->credit);
+    set_text(to, "schema", offer->schema);
+    set_text(to, "version", offer->version);
+    set_text(to, "about", offer->about);
+    set_uint(to, "max_tasks", offer->max_tasks);
+    set_uint(to, "max_bytes", offer->max_bytes);
+    set_uint(to, "lease_ms", offer->lease_ms);
+    set_uint(to, "attempts", offer->attempts);
+}
+
+static void set_submit(json_t *to, const struct submit *submit)
+{
+    set_id(to, "id", &submit->id);
+    json_object_set_new(to, "service", json_string(""));
+    set_text(to, "service", submit->service);
+    set_hex(to, "payload", submit->payload.bytes);
+    set_uint(to, "deadline_ms", submit->deadline_ms);
+    set_uint(to, "queue_ttl_ms", submit->queue_ttl_ms);
+    set_uint(to, "lease_ms", submit->lease_ms);
+    set_uint(to, "attempts", submit->attempts);
+    set_id(to, "parent", &submit->parent);
+    set_uint(to, "parent_attempt", submit->parent_attempt);
+    set_true(to, "receipts", submit->receipts);
+    set_true(to, "held", submit->held);
+    if (submit->if_absent == IF_ABSENT_WAIT) {
+        json_object_set_new(to, "if_absent", json_string("wait"));
+    }
+    if (submit->join != JOIN_NONE) {
+        json_t *needs = json_array();
+
+        for (size_t i = 0; i < submit->needs_count; i++) {
+            json_array_append_new(
+                needs, hex(span_of(submit->needs + i * submit->needs_stride, ID_BYTES)));
+        }
+        json_object_set_new(to, "join", json_string(join_policy_name(submit->join)));
+        json_object_set_new(to, "needs", needs);
+    }
+}
+
+static void set_welcome(json_t *to, const struct welcome *welcome)
+{
+    set_number(to, "version", welcome->version);
+    set_true(to, "known", welcome->known);
+    set_id(to, "broker", &welcome->broker);
+    set_uint(to, "shard", welcome->shard);
+    set_uint(to, "ping_ms", welcome->ping_ms);
+    set_uint(to, "silence_ms", welcome->silence_ms);
+    set_uint(to, "resume_ms", welcome->resume_ms);
+    set_uint(to, "window_tasks", welcome->window_tasks);
+    set_uint(to, "window_bytes", welcome->window_bytes);
+    set_uint(to, "payload_bytes", welcome->payload_bytes);
+    set_uint(to, "time_ms", welcome->time_ms);
+}
+
+static void set_task(json_t *to, const struct task_message *task)
+{
+    set_id(to, "id", &task->id);
+    set_number(to, "attempt", task->attempt);
+    set_text(to, "service", task->service);
+    set_hex(to, "payload", task->payload.bytes);
+    set_uint(to, "deadline_ms", task->deadline_ms);
+    set_uint(to, "lease_ms", task->lease_ms);
+    set_text(to, "submitter", task->submitter);
+}
+
+static void set_query(json_t *to, const struct query *query)
+{
+    bool is_cursor = query->what == QUERY_CATALOG || query->what == QUERY_PEERS;
+
+    set_number(to, "request", query->request);
+    json_object_set_new(to, "what", json_string(query_what_name(query->what)));
+    if (is_cursor) {
+        set_text(to, "argument", query->argument);
+    } else if (query->argument.size > 0) {
+        set_hex(to, "argument", query->argument);
+    }
+}
+
+static void set_reply(json_t *to, const struct reply *reply)
+{
+    set_number(to, "request", reply->request);
+    json_object_set_new(to, "ok", json_boolean(reply->ok));
+    if (reply->ok) {
+        json_object_set_new(to, "body", json_unpack_bytes(reply->raw));
+    } else {
+        set_error(to, "body", &reply->error);
+    }
+}
+
+static void set_attempt(json_t *to, const struct id *id, uint64_t attempt)
+{
+    set_id(to, "id", id);
+    set_number(to, "attempt", attempt);
+}
+
+static json_t *meaning_of(const struct message *message, bool is_join)
+{
+    json_t *to = json_object();
+
+    switch (message->command) {
+    case COMMAND_HELLO:
+        set_number(to, "version", message->hello.version);
+        set_id(to, "session", &message->hello.session);
+        set_text(to, "name", message->hello.name);
+        set_text(to, "agent", message->hello.agent);
+        break;
+    case COMMAND_OFFER:
+        set_offer(to, &message->offer);
+        break;
+    case COMMAND_WITHDRAW:
+        set_text(to, "service", message->withdraw.service);
+        break;
+    case COMMAND_CREDIT:
+        set_text(to, "service", message->credit.service);
+        set_number(to, "credit", message->credit.credit);
+        break;
+    case COMMAND_SUBMIT:
+        set_submit(to, &message->submit);
+        break;
+    case COMMAND_CANCEL:
+        set_id(to, "id", &message->cancel.id);
+        set_text(to, "reason", message->cancel.reason);
+        set_uint(to, "request", message->cancel.request);
+        break;
+    case COMMAND_DONE:
+        set_attempt(to, &message->done.id, message->done.attempt);
+        set_hex(to, "payload", message->done.payload.bytes);
+        break;
+    case COMMAND_FAIL:
+        set_attempt(to, &message->fail.id, message->fail.attempt);
+        set_error(to, "error", &message->fail.error);
+        break;
+    case COMMAND_PROGRESS:
+    case COMMAND_PROGRESS_OUT:
+        set_attempt(to, &message->progress.id, message->progress.attempt);
+        if (message->progress.payload.bytes.size > 0) {
+            set_hex(to, "payload", message->progress.payload.bytes);
+        }
+        break;
+    case COMMAND_QUERY:
+        set_query(to, &message->query);
+        break;
+    case COMMAND_PING:
+        set_uint(to, "nonce", message->ping.nonce);
+        break;
+    case COMMAND_BYE:
+        set_text(to, "reason", message->bye.reason);
+        break;
+    case COMMAND_WELCOME:
+        set_welcome(to, &message->welcome);
+        break;
+    case COMMAND_ACCEPTED:
+        set_id(to, "id", &message->accepted.id);
+        break;
+    case COMMAND_STARTED:
+        set_attempt(to, &message->started.id, message->started.attempt);
+        set_text(to, "worker", message->started.worker);
+        break;
+    case COMMAND_TASK:
+        set_task(to, &message->task);
+        break;
+    case COMMAND_RESULT:
+        set_result(to, &message->result, is_join);
+        break;
+    case COMMAND_CANCEL_OUT:
+        set_attempt(to, &message->cancel_out.id, message->cancel_out.attempt);
+        set_text(to, "reason", message->cancel_out.reason);
+        break;
+    case COMMAND_REPLY:
+        set_reply(to, &message->reply);
+        break;
+    case COMMAND_PONG:
+        set_uint(to, "nonce", message->pong.nonce);
+        break;
+    case COMMAND_ERROR:
+        set_error(to, "error", &message->error.error);
+        set_uint(to, "command", message->error.command);
+        set_text(to, "field", message->error.field);
+        set_id(to, "id", &message->error.id);
+        break;
+    default:
+        fail_msg("command %d was read", message->command);
+    }
+    return to;
+}
+
+static json_t *error_of(const struct codec_error *error)
+{
+    json_t *to = json_object();
+
+    json_object_set_new(to, "code", json_string(error_code_name(error->code)));
+    json_object_set_new(to, "field", json_string(error->field));
+    json_object_set_new(to, "command", json_integer(error->command));
+    set_id(to, "id", &error->id);
+    assert_true(strlen(error->message) > 0);
+    return to;
+}
+
+/* ---- vectors ----------------------------------------------------------- */
+
+struct vector {
+    char name[256];
+    json_t *json;
+    enum codec_side side;
+    uint8_t *bytes;
+    size_t size;
+    struct blob *frames[MESSAGE_FRAMES_MAX];
+    size_t frame_count;
+};
+
+static uint8_t *bytes_of(const json_t *text, size_t *size)
+{
+    const char *digits = json_string_value(text);
+    uint8_t *bytes = malloc(json_string_length(text) / 2 + 1);
+
+    assert_non_null(digits);
+    for (*size = 0; digits[2 * *size] != '\0'; (*size)++) {
+        unsigned byte;
+
+        assert_int_equal(sscanf(digits + 2 * *size, "%2x", &byte), 1);
+        bytes[*size] = (uint8_t)byte;
+    }
+    return bytes;
+}
+
+static void vector_init(struct vector *vector, const char *file, json_t *json)
+{
+    const char *to = json_string_value(json_object_get(json, "to"));
+    const json_t *frames = json_object_get(json, "frames");
+
+    *vector = (struct vector){.json = json};
+    snprintf(vector->name, sizeof vector->name, "%s: %s", file,
+             json_string_value(json_object_get(json, "name")));
+    assert_non_null(to);
+    vector->side = strcmp(to, "peer") == 0 ? CODEC_AT_PEER : CODEC_AT_BROKER;
+    vector->bytes = bytes_of(json_object_get(json, "hex"), &vector->size);
+    for (; vector->frame_count < json_array_size(frames); vector->frame_count++) {
+        size_t size;
+        uint8_t *bytes = bytes_of(json_array_get(frames, vector->frame_count), &size);
+
+        vector->frames[vector->frame_count] = blob_new(span_of(bytes, size));
+        free(bytes);
+    }
+}
+
+static void vector_deinit(struct vector *vector)
+{
+    for (size_t i = 0; i < vector->frame_count; i++) {
+        blob_unref(vector->frames[i]);
+    }
+    free(vector->bytes);
+}
+
+/* Calls `visit` with each vector of each file. Returns their number. */
+static size_t for_each_vector(void (*visit)(struct vector *vector))
+{
+    size_t count = 0, i;
+    json_error_t error;
+    glob_t files;
+
+    assert_int_equal(glob(VECTORS, 0, NULL, &files), 0);
+    for (size_t f = 0; f < files.gl_pathc; f++) {
+        json_t *list = json_load_file(files.gl_pathv[f], JSON_REJECT_DUPLICATES, &error);
+        json_t *json;
+
+        if (list == NULL) {
+            fail_msg("%s:%d: %s", files.gl_pathv[f], error.line, error.text);
+        }
+        json_array_foreach(list, i, json) {
+            struct vector vector;
+
+            vector_init(&vector, files.gl_pathv[f], json);
+            visit(&vector);
+            vector_deinit(&vector);
+            count++;
+        }
+        json_decref(list);
+    }
+    globfree(&files);
+    return count;
+}
+
+static void reader_of(struct codec_reader *reader, const struct vector *vector, struct span bytes)
+{
+    codec_reader_init(reader, bytes, vector->frames, vector->frame_count);
+}
+
+static void assert_same(const struct vector *vector, json_t *got, const json_t *wanted)
+{
+    if (!json_equal(got, wanted)) {
+        char *is = json_dumps(got, JSON_SORT_KEYS);
+        char *should_be = json_dumps(wanted, JSON_SORT_KEYS);
+
+        fail_msg("%s\n  is        %s\n  should be %s", vector->name, is, should_be);
+    }
+    json_decref(got);
+}
+
+/* Feeds a result's own inputs back, for writing it again. */
+struct inputs {
+    struct span bytes;
+    size_t at;
+};
+
+static void input_at(void *context, size_t index, struct outcome_record *record)
+{
+    struct inputs *inputs = context;
+
+    assert_true(codec_read_input(inputs->bytes, &inputs->at, record));
+}
+
+static void check_written_again(const struct vector *vector, const struct message *message,
+                                bool is_join)
+{
+    struct message again = *message;
+    struct codec_writer writer;
+    struct inputs inputs = {{0}, 0};
+
+    if (is_join) {
+        inputs.bytes = message->result.record.payload.bytes;
+        again.result.input_at = input_at;
+        again.result.input_context = &inputs;
+        again.result.record.payload = (struct payload){{0}, NULL};
+    }
+    codec_writer_init(&writer);
+    assert_int_equal(codec_write(&writer, &again), CODEC_WRITTEN);
+    if (!span_equal(span_of(writer.data, writer.size), span_of(vector->bytes, vector->size))) {
+        fail_msg("%s: is written as %s", vector->name,
+                 json_string_value(hex(span_of(writer.data, writer.size))));
+    }
+    codec_writer_deinit(&writer);
+}
+
+static void check_one(const struct vector *vector, struct codec_reader *reader, const json_t *entry)
+{
+    const json_t *meaning = json_object_get(entry, "meaning");
+    bool is_join = json_object_get(meaning, "inputs") != NULL;
+    struct codec_error error;
+    struct message message;
+    enum codec_result result = codec_read(reader, vector->side, &message, &error);
+
+    if (meaning == NULL) {
+        const json_t *wanted = json_object_get(entry, "error");
+        const char *field = json_string_value(json_object_get(wanted, "field"));
+
+        if (result == CODEC_OK) {
+            fail_msg("%s: was accepted", vector->name);
+        }
+        assert_int_equal(result, strcmp(field, "batch") == 0 ? CODEC_BROKEN : CODEC_BAD);
+        assert_same(vector, error_of(&error), wanted);
+        return;
+    }
+    if (result != CODEC_OK) {
+        fail_msg("%s: was refused: `%s` %s", vector->name, error.field, error.message);
+    }
+    assert_string_equal(command_name(message.command),
+                        json_string_value(json_object_get(entry, "command")));
+    assert_same(vector, meaning_of(&message, is_join), meaning);
+    if (json_is_true(json_object_get(entry, "canonical"))) {
+        check_written_again(vector, &message, is_join);
+    }
+}
+
+static void check_vector(struct vector *vector)
+{
+    const json_t *each = json_object_get(vector->json, "each");
+    struct codec_reader reader;
+    struct codec_error error;
+    struct message message;
+    json_t *entry;
+    size_t i;
+
+    reader_of(&reader, vector, span_of(vector->bytes, vector->size));
+    if (each == NULL) {
+        check_one(vector, &reader, vector->json);
+    }
+    json_array_foreach(each, i, entry) {
+        check_one(vector, &reader, entry);
+    }
+    assert_int_equal(codec_read(&reader, vector->side, &message, &error), CODEC_END);
+}
+
+static void every_vector_means_what_it_says(void **state)
+{
+    assert_true(for_each_vector(check_vector) > 200);
+}
+
+/* ---- hostile bytes ----------------------------------------------------- */
+
+/* Reads all of `bytes`, which the sanitizer watches to the byte. Whatever it
+ * says must stay inside. Returns the last result before the end. */
+static enum codec_result read_all(const struct vector *vector, const uint8_t *from, size_t size)
+{
+    uint8_t *bytes = malloc(size);
+    enum codec_result result, last = CODEC_END;
+    struct codec_reader reader;
+    struct codec_error error;
+    struct message message;
+
+    memcpy(bytes, from, size);
+    reader_of(&reader, vector, span_of(bytes, size));
+    for (size_t reads = 0;; reads++) {
+        const uint8_t *before = reader.at;
+
+        result = codec_read(&reader, vector->side, &message, &error);
+        if (result == CODEC_END) {
+            break;
+        }
+        last = result;
+        assert_true(reader.at > before || result == CODEC_BROKEN);
+        assert_true(reads <= size);
+        /* touches everything that a message points to */
+        json_decref(result == CODEC_OK ? meaning_of(&message, false) : error_of(&error));
+    }
+    free(bytes);
+    return last;
+}
+
+static void check_cut(struct vector *vector)
+{
+    if (json_object_get(vector->json, "meaning") == NULL) {
+        return;
+    }
+    for (size_t size = 1; size < vector->size; size++) {
+        if (read_all(vector, vector->bytes, size) != CODEC_BROKEN) {
+            fail_msg("%s: cut after %zu bytes", vector->name, size);
+        }
+    }
+}
+
+static void cut_anywhere_is_broken(void **state)
+{
+    for_each_vector(check_cut);
+}
+
+static uint32_t seed = 20;
+
+static uint32_t random_below(uint32_t bound)
+{
+    seed ^= seed << 13; /* Marsaglia's xorshift */
+    seed ^= seed >> 17;
+    seed ^= seed << 5;
+    return seed % bound;
+}
+
+#define MUTATIONS_PER_VECTOR 400
+
+static void mutate(uint8_t *bytes, size_t size)
+{
+    static const uint8_t telling[] = {0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0,
+                                      0xc1, 0xc2, 0xc4, 0xc6, 0xc9, 0xcb, 0xcf, 0xd3, 0xd8,
+                                      0xd9, 0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xe0, 0xff};
+
+    for (uint32_t i = 0; i <= random_below(3); i++) {
+        uint32_t at = random_below((uint32_t)size);
+
+        switch (random_below(3)) {
+        case 0:
+            bytes[at] ^= (uint8_t)(1 << random_below(8));
+            break;
+        case 1:
+            bytes[at] = telling[random_below(sizeof telling)];
+            break;
+        default:
+            bytes[at] = (uint8_t)random_below(256);
+            break;
+        }
+    }
+}
+
+static void check_mutations(struct vector *vector)
+{
+    uint8_t *bytes = malloc(vector->size + 1);
+
+    for (int i = 0; vector->size > 0 && i < MUTATIONS_PER_VECTOR; i++) {
+        memcpy(bytes, vector->bytes, vector->size);
+        mutate(bytes, vector->size);
+        read_all(vector, bytes, vector->size);
+    }
+    free(bytes);
+}
+
+static void mutations_do_no_harm(void **state)
+{
+    assert_true(for_each_vector(check_mutations) * MUTATIONS_PER_VECTOR >= 100000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_vector_means_what_it_says),
+        cmocka_unit_test(cut_anywhere_is_broken),
+        cmocka_unit_test(mutations_do_no_harm),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -337,11 +337,13 @@ wait_broker() {
 }
 
 # list_absent NAME...: those that the broker does not list as serving something.
+# `sluice peers` prints name, state, number of offers.
 list_absent() {
     local name listed
     listed=$(ask peers || true)
     for name; do
-        grep -Eq "^ *$name +" <<<"$listed" || say "$name"
+        awk -v name="$name" '$1 == name && $3 > 0 { found = 1 } END { exit !found }' <<<"$listed" ||
+            say "$name"
     done
 }
 

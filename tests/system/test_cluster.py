@@ -1,0 +1,244 @@
+#!/usr/bin/python3
+"""deploy/cluster.sh: starts, watches, changes and ends a cluster, and leaves nothing behind."""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from sluice_test import BUILD, ROOT, Deadline, Peer, case, check, equal, free_port, main, run
+
+CLUSTER = os.path.join(ROOT, "deploy/cluster.sh")
+ONE_EACH = ["broker", "retriever-1", "tool-1", "analysis-1", "research-1"]
+
+
+class Cluster:
+    """A private run directory and port; whatever runs there is taken down at the end."""
+
+    def __init__(self):
+        self.scratch = tempfile.mkdtemp(prefix="sluice-test-")
+        self.run_dir = os.path.join(self.scratch, "run")
+        self.docs = os.path.join(self.scratch, "docs")
+        os.mkdir(self.docs)
+        with open(os.path.join(self.docs, "note.md"), "w") as file:
+            file.write("# Valves\n\nA sluice is a gate that controls how much water flows.\n")
+        self.endpoint = "tcp://127.0.0.1:%d" % free_port()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for pid, _ in self.processes().values():
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+        self("down")
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def __call__(self, *arguments, seconds=60):
+        """Runs cluster.sh: (status, output)."""
+        return run(["env", "SLUICE_BIN=" + os.path.join(BUILD, "bin"), CLUSTER, *arguments,
+                    "--run", self.run_dir], seconds)
+
+    def good(self, *arguments, seconds=60):
+        status, output = self(*arguments, seconds=seconds)
+        equal(status, 0, "exit status of cluster.sh %s, which said:\n%s\n" % (" ".join(arguments), output))
+        return output
+
+    def up(self, *arguments):
+        return self.good("up", "--broker", self.endpoint, "--docs", self.docs, *arguments)
+
+    def status(self):
+        """{name: (state, pid, restarts)}"""
+        rows = re.findall(r"^(\S+) +(\S+) +(\d+) +(\d+) ", self("status")[1], re.MULTILINE)
+        return {name: (state, int(pid), int(restarts)) for name, state, pid, restarts in rows}
+
+    def pids(self):
+        return {name: pid for name, (_, pid, _) in self.status().items()}
+
+    def processes(self):
+        """{name: (supervisor, child)} as recorded."""
+        found = {}
+        if os.path.isdir(self.run_dir):
+            for file in os.listdir(self.run_dir):
+                if file.endswith(".state"):
+                    with open(os.path.join(self.run_dir, file)) as state:
+                        words = dict(line.split(None, 1) for line in state.read().splitlines())
+                    found[file[:-6]] = (int(words["supervisor"].split()[0]),
+                                        int(words["child"].split()[0]))
+        return found
+
+    def wait_listed(self, name, seconds=20):
+        """Until the broker lists `name` as serving something."""
+        deadline = Deadline(seconds)
+        with Peer(self.endpoint, "watcher") as watcher:
+            while not any(p["name"] == name and p["offers"] for p in watcher.query("peers")["peers"]):
+                check(not deadline.passed(), "%s is not listed: %s" % (name, watcher.query("peers")))
+
+    def wait_status(self, condition, what, seconds=20):
+        deadline = Deadline(seconds)
+        while True:
+            status = self.status()
+            if condition(status):
+                return status
+            check(not deadline.passed(), "%s; status: %s" % (what, status))
+
+
+def runs(pid):
+    """True for a process that is not a zombie."""
+    try:
+        with open("/proc/%d/stat" % pid) as stat:
+            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@case("up starts a broker and every role; down leaves nothing behind")
+def _():
+    with Cluster() as cluster:
+        output = cluster.up("--retriever", "2")
+        check("retriever-2" in output, "up said: " + output)
+        status = cluster.status()
+        equal(sorted(status), sorted(ONE_EACH + ["retriever-2"]), "members")
+        equal({s[0] for s in status.values()}, {"running"}, "states")
+        with Peer(cluster.endpoint, "watcher") as watcher:
+            services = {s["service"]: s["workers"] for s in watcher.query("catalog")["services"]}
+        equal((services["retriever.search"], services["tool.calc"], services["research.ask"]), (2, 1, 1),
+              "workers of retriever.search, tool.calc, research.ask")
+        processes = [pid for pair in cluster.processes().values() for pid in pair]
+        equal(len(processes), 12, "processes")
+        cluster.good("down")
+        equal([pid for pid in processes if runs(pid)], [], "processes that still run")
+        check(not os.path.exists(cluster.run_dir), "the run directory is still there")
+        with socket.socket() as probe:
+            host, port = cluster.endpoint[6:].split(":")
+            check(probe.connect_ex((host, int(port))) != 0, "something still listens")
+        equal(cluster("status")[0], 3, "exit status of status")
+        cluster.good("down")  # again is no error
+
+
+@case("up again changes nothing; up with more adds only what is missing")
+def _():
+    with Cluster() as cluster:
+        cluster.up()
+        before = cluster.pids()
+        cluster.up()
+        equal(cluster.pids(), before, "pids after up again")
+        cluster.up("--tool", "2")
+        after = cluster.pids()
+        equal({n: p for n, p in after.items() if n in before}, before, "pids after up --tool 2")
+        equal(set(after) - set(before), {"tool-2"}, "what was added")
+
+
+@case("a crashed agent is started again, and the count says so")
+def _():
+    with Cluster() as cluster:
+        cluster.up()
+        victim = cluster.pids()["tool-1"]
+        os.kill(victim, signal.SIGKILL)
+        status = cluster.wait_status(lambda s: s["tool-1"][0] == "running" and s["tool-1"][1] != victim,
+                                     "tool-1 was not started again")
+        equal(status["tool-1"][2], 1, "restarts")
+        cluster.wait_listed("tool-1")
+        check("ended with status 137" in cluster.good("logs", "tool-1"), "the log does not say why")
+
+
+@case("a crashed broker is started again, and the agents find it")
+def _():
+    with Cluster() as cluster:
+        cluster.up()
+        before = cluster.pids()
+        os.kill(before["broker"], signal.SIGKILL)
+        after = cluster.wait_status(lambda s: s["broker"][0] == "running" and
+                                    s["broker"][1] != before["broker"], "the broker was not started again")
+        for name in ONE_EACH[1:]:
+            cluster.wait_listed(name)
+            equal(after[name][1], before[name], "pid of " + name)
+
+
+@case("scale adds and removes; restart replaces one")
+def _():
+    with Cluster() as cluster:
+        cluster.up()
+        before = cluster.pids()
+        cluster.good("scale", "tool=3", "research=0")
+        equal(set(cluster.pids()), set(ONE_EACH) - {"research-1"} | {"tool-2", "tool-3"}, "members")
+        cluster.good("scale", "tool=1", "research=1")
+        equal(set(cluster.pids()), set(ONE_EACH), "members")
+        cluster.good("restart", "analysis-1")
+        after = cluster.pids()
+        check(after["analysis-1"] != before["analysis-1"], "analysis-1 has the same pid")
+        equal((after["broker"], after["tool-1"]), (before["broker"], before["tool-1"]), "other pids")
+        status, output = cluster("restart", "nobody")
+        check(status != 0 and "nobody" in output, "restart nobody: %d %s" % (status, output))
+        status, output = cluster("scale", "tool=many")
+        check(status != 0 and "number" in output, "scale tool=many: %d %s" % (status, output))
+
+
+@case("a port in use: says so, shows the log, leaves nothing behind")
+def _():
+    with Cluster() as cluster, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        cluster.endpoint = "tcp://127.0.0.1:%d" % taken.getsockname()[1]
+        status, output = cluster("up", "--broker", cluster.endpoint, "--docs", cluster.docs)
+        equal(status, 1, "exit status")
+        check("broker.log" in output and "in use" in output, "it said: " + output)
+        check(not os.path.exists(cluster.run_dir), "the run directory is still there")
+
+
+@case("a recycled pid is left alone")
+def _():
+    with Cluster() as cluster, subprocess.Popen(["sleep", "600"]) as stranger:
+        try:
+            cluster.up()
+            supervisor, child = cluster.processes()["tool-1"]
+            os.kill(supervisor, signal.SIGKILL)
+            os.kill(child, signal.SIGKILL)
+            # As if the kernel had given both pids to somebody else meanwhile.
+            path = os.path.join(cluster.run_dir, "tool-1.state")
+            with open(path) as file:
+                text = file.read()
+            with open(path, "w") as file:
+                file.write(re.sub(r"^(supervisor|child) \d+", r"\1 %d" % stranger.pid, text, flags=re.M))
+            equal(cluster.status()["tool-1"][0], "gone", "state")
+            cluster.good("down")
+            check(runs(stranger.pid), "somebody else's process was killed")
+        finally:
+            stranger.kill()
+
+
+@case("a killed supervisor: up and down take care of what it left")
+def _():
+    with Cluster() as cluster:
+        cluster.up("--research", "0")
+        supervisor, child = cluster.processes()["tool-1"]
+        os.kill(supervisor, signal.SIGKILL)
+        equal(cluster.status()["tool-1"][0], "gone", "state")
+        cluster.up()
+        check(not runs(child), "the orphan still runs beside its replacement")
+        equal(cluster.status()["tool-1"][0], "running", "state")
+        supervisor, child = cluster.processes()["analysis-1"]
+        os.kill(supervisor, signal.SIGKILL)
+        cluster.good("down")
+        check(not runs(child), "the orphan still runs after down")
+
+
+@case("wrong command lines are refused with a sentence")
+def _():
+    with Cluster() as cluster:
+        for arguments, word in ((["up", "--docs", "/no/such/folder"], "no such folder"),
+                                (["up", "--tool", "x"], "number"), (["up", "--nonsense"], "nonsense"),
+                                (["logs"], "no logs"), (["restart", "x"], "no cluster"),
+                                (["nonsense"], "up")):
+            status, output = cluster(*arguments)
+            check(status != 0 and word in output, "%s: %d %s" % (arguments, status, output))
+
+
+if __name__ == "__main__":
+    main()

@@ -123,6 +123,7 @@ TESTS_UNIT := $(sort $(wildcard tests/unit/test_*.c))
 TESTS_SPEC := $(sort $(wildcard tests/spec/test_*.c))
 TEST_BINS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS_UNIT) $(TESTS_SPEC))
 TEST_LIB   := $(sort $(wildcard tests/lib/*.c))
+SPEC_LIB   := tests/spec/fixture.c
 
 # codec: the core tests do not get it. runtime: the whole agent side.
 LINK_core      := $(LIBS_CORE)
@@ -141,6 +142,7 @@ test_links = $(or $(shell sed -n 's,^/\* links: \(.*\) \*/$$,\1,p' $(1)),core)
 define test_rule
 $(BUILD)/tests/$(1): TEST_LINK = $(foreach n,$(call test_links,tests/$(1).c),$(LINK_$(n)))
 $(BUILD)/tests/$(1): $(call obj,tests/$(1).c $(TEST_LIB)) \
+  $(if $(filter spec/%,$(1)),$(call obj,$(SPEC_LIB))) \
   $(filter %.a,$(foreach n,$(call test_links,tests/$(1).c),$(LINK_$(n))))
 	$(call say,LD,$$@)
 	@mkdir -p $$(@D)

@@ -1,0 +1,204 @@
+/* invariants: broker_check, every fact that must hold between two steps. */
+#include "broker/core/join.h"
+#include "broker/core/state.h"
+
+struct tally {
+    uint64_t states[TASK_STATE_COUNT];
+    uint64_t memory_bytes, retained_bytes, retained_count;
+};
+
+static void check_family(const struct task *task)
+{
+    const struct extra *extra = task->extra;
+    uint64_t live = 0;
+
+    CHECK(extra->task == task);
+    CHECK(list_empty(&extra->wake_link));
+    CHECK(list_empty(&extra->doom_link));
+    list_each(link, &extra->children) {
+        const struct extra *child = list_entry(link, struct extra, sibling);
+
+        CHECK(child->parent == task);
+        live += !task_ended(child->task);
+    }
+    CHECK(live == extra->live_children);
+    CHECK(!task_ended(task) || list_empty(&extra->waits));
+    /* Below an ended task nothing runs on: it ends with it, or is being stopped. */
+    if (task_ended(task)) {
+        list_each(link, &extra->children) {
+            const struct task *child = list_entry(link, struct extra, sibling)->task;
+
+            CHECK(task_ended(child) || child->state == TASK_CANCELLING);
+        }
+    }
+}
+
+static void check_join(const struct task *task)
+{
+    const struct join *join = task->extra->join;
+    struct join_cursor cursor = join_cursor(task);
+    uint64_t left = 0;
+
+    CHECK(join->policy == JOIN_ALL || join->policy == JOIN_SETTLED);
+    for (size_t i = 0; i < join->need_count; i++) {
+        const struct need *need;
+
+        while (i - cursor.first >= NEED_CHUNK) {
+            cursor.chunk = cursor.chunk->next;
+            cursor.first += NEED_CHUNK;
+        }
+        need = &cursor.chunk->needs[i - cursor.first];
+        CHECK(need->join == task);
+        CHECK(*need->at == need);
+        left += !task_ended(need->task);
+    }
+    if (!task_ended(task)) {
+        CHECK(left == join->left);
+        CHECK(left > 0 || task->state == TASK_CANCELLING);
+    }
+}
+
+static void check_task(const struct broker *broker, const struct task *task, struct tally *tally)
+{
+    enum task_state state = task->state;
+
+    CHECK(state != TASK_NEW);
+    tally->states[state]++;
+    tally->memory_bytes += task_bytes(task);
+    CHECK(task->attempt <= task->attempts_max);
+    CHECK((state == TASK_LEASED) ? task->offer != NULL : true);
+    CHECK((state == TASK_READY || state == TASK_DELAYED) ? task->offer == NULL : true);
+    CHECK(task_ended(task) == list_empty(&task->owner_link));
+    if (task_ended(task)) {
+        tally->retained_count++;
+        tally->retained_bytes += task_bytes(task);
+        CHECK(task->offer == NULL);
+        CHECK(!timer_armed(&task->timer));
+        CHECK((task->needed_by == NULL) == !list_empty(&task->link));
+    } else if (task->deadline_ms != WHEEL_NEVER) {
+        CHECK(timer_armed(&task->timer));
+        CHECK(state == TASK_CANCELLING || task->timer.due_ms <= task->deadline_ms);
+        CHECK(task->timer.due_ms >= broker->now_ms);
+    }
+    CHECK(state != TASK_DELAYED || timer_armed(&task->timer));
+    CHECK(state != TASK_CANCELLING || timer_armed(&task->timer) || task->extra != NULL);
+    if (task->extra != NULL) {
+        check_family(task);
+        if (task->extra->join != NULL) {
+            check_join(task);
+        }
+    }
+}
+
+static void check_offer(const struct offer *offer)
+{
+    uint64_t held = 0;
+
+    list_each(link, &offer->leases) {
+        const struct task *task = list_entry(link, struct task, link);
+
+        CHECK(task->offer == offer);
+        CHECK(task->state == TASK_LEASED || task->state == TASK_CANCELLING);
+        held++;
+    }
+    list_each(link, &offer->strays) {
+        held++;
+    }
+    CHECK(held == offer->held);
+    CHECK(list_empty(&offer->load_link) ==
+          (offer_withdrawn(offer) || offer->held >= offer->credit));
+    CHECK(!offer_withdrawn(offer) || offer->held > 0);
+}
+
+static void check_service(const struct service *service)
+{
+    uint64_t ready = 0, offers = 0, credit = 0, held = 0;
+
+    CHECK(list_empty(&service->dirty_link));
+    list_each(link, &service->ready) {
+        const struct task *task = list_entry(link, struct task, link);
+
+        CHECK(task->state == TASK_READY);
+        CHECK(task->service == service);
+        ready++;
+    }
+    CHECK(ready <= service->queued);
+    list_each(link, &service->offers) {
+        const struct offer *offer = list_entry(link, struct offer, service_link);
+
+        CHECK(offer->service == service);
+        offers++;
+        credit += offer->credit;
+        held += offer->held;
+        /* A worker with room and a ready task never coexist. */
+        CHECK(ready == 0 || offer->held >= offer->credit);
+    }
+    CHECK(offers == service->offer_count);
+    CHECK(credit == service->credit);
+    CHECK(held == service->held);
+    CHECK(offers > 0 || service->configured || timer_armed(&service->linger));
+}
+
+static void check_peer(const struct peer *peer)
+{
+    uint64_t offers = 0, held = 0, tasks = 0, bytes = 0;
+
+    CHECK(peer->state != PEER_GONE);
+    CHECK(timer_armed(&peer->timer));
+    list_each(link, &peer->offers) {
+        const struct offer *offer = list_entry(link, struct offer, peer_link);
+
+        CHECK(offer->peer == peer);
+        check_offer(offer);
+        offers++;
+        held += offer->held;
+    }
+    CHECK(offers == peer->offer_count);
+    CHECK(held == peer->held);
+    CHECK(peer->state == PEER_CONNECTED || offers == 0);
+    list_each(link, &peer->submitted) {
+        const struct task *task = list_entry(link, struct task, owner_link);
+
+        CHECK(task->owner == peer);
+        CHECK(!task_ended(task));
+        tasks++;
+        bytes += blob_span(task->body).size;
+    }
+    CHECK(tasks == peer->submitted_count);
+    CHECK(bytes == peer->submitted_bytes);
+    CHECK(peer->tasks >= tasks);
+}
+
+static void check_tasks(const struct broker *broker)
+{
+    struct tally tally = {.memory_bytes = 0};
+
+    for (size_t i = 0; i < broker->tasks.bucket_count; i++) {
+        const struct table_node *node =
+            broker->tasks.segments[i / TABLE_SEGMENT_BUCKETS][i % TABLE_SEGMENT_BUCKETS];
+
+        for (; node != NULL; node = node->next) {
+            check_task(broker, table_entry(node, struct task, node), &tally);
+        }
+    }
+    for (unsigned state = 0; state < TASK_STATE_COUNT; state++) {
+        CHECK(tally.states[state] == broker->state_count[state]);
+    }
+    CHECK(tally.memory_bytes == broker->memory_bytes);
+    CHECK(tally.retained_bytes == broker->retained_bytes);
+    CHECK(tally.retained_count == broker->retained_count);
+}
+
+void broker_check(const struct broker *broker)
+{
+    CHECK(list_empty(&broker->wake));
+    CHECK(list_empty(&broker->doomed));
+    CHECK(list_empty(&broker->dirty));
+    check_tasks(broker);
+    list_each(link, &broker->services) {
+        check_service(list_entry(link, struct service, link));
+    }
+    list_each(link, &broker->peers) {
+        check_peer(list_entry(link, struct peer, link));
+    }
+}

@@ -1,0 +1,76 @@
+/* fixture: the broker's core under a moved clock, and what it says as a trace.
+ *
+ * Peers and tasks have short names: connection and session of "w1", task id of "t1".
+ * Every effect is one line of the trace, "[   0] w1 <- TASK t1 attempt=1 ..."; expect_trace
+ * compares all lines since the last call. Each step is followed by broker_check. */
+#ifndef SLUICE_TESTS_SPEC_FIXTURE_H
+#define SLUICE_TESTS_SPEC_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "broker/core/broker.h"
+
+#define FIXTURE_TRACE_BYTES (256 * 1024)
+
+struct fixture {
+    struct broker *broker;
+    struct broker_options options;
+    uint64_t now_ms;
+    char trace[FIXTURE_TRACE_BYTES];
+    size_t trace_used;
+    bool transitions;  /* also trace state changes */
+    bool quiet;        /* trace and check nothing: for floods */
+    uint64_t sent[64]; /* messages sent, by command code */
+    uint64_t refused;
+    uint64_t retry_after_ms; /* of the last refusal */
+};
+
+/* cmocka's setup and teardown for a broker with default options. */
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
+/* Starts over with f->options as they are now. */
+void fixture_restart(struct fixture *f);
+
+struct id id_of(const char *name);
+connection_id connection_of(const char *name);
+
+/* What a peer says. */
+void hello(struct fixture *f, const char *peer);
+void hello_from(struct fixture *f, const char *peer, connection_id connection);
+void offer(struct fixture *f, const char *peer, const char *service, uint64_t credit);
+void submit(struct fixture *f, const char *peer, const char *task, const char *service);
+/* `options` may be NULL; its id, service and payload are overwritten. */
+void submit_with(struct fixture *f, const char *peer, const char *task, const char *service,
+                 const char *payload, const struct submit *options);
+/* A join over a NULL-terminated list of at most 64 task names. */
+void submit_join(struct fixture *f, const char *peer, const char *task, enum join_policy policy,
+                 uint64_t deadline_ms, const char *const *needs);
+void done(struct fixture *f, const char *peer, const char *task, uint64_t attempt,
+          const char *payload);
+void fail_task(struct fixture *f, const char *peer, const char *task, uint64_t attempt,
+               const char *code, bool retryable);
+void cancel(struct fixture *f, const char *peer, const char *task, uint64_t request);
+void bye(struct fixture *f, const char *peer);
+void lose(struct fixture *f, const char *peer);
+void ping(struct fixture *f, const char *peer);
+void query_task(struct fixture *f, const char *peer, enum query_what what, const char *task);
+void say(struct fixture *f, const char *peer, const struct message *message);
+void event(struct fixture *f, struct event *event);
+
+/* Moves the clock in the steps that the core asks for. */
+void advance_ms(struct fixture *f, uint64_t ms);
+
+/* All lines since the last call equal `expected`; on a difference both are printed. */
+void expect_trace_at(struct fixture *f, const char *expected, const char *file, int line);
+#define expect_trace(f, expected) expect_trace_at((f), (expected), __FILE__, __LINE__)
+void drop_trace(struct fixture *f);
+/* Some line since the last expect_trace contains `text`. Does not clear. */
+bool trace_has(const struct fixture *f, const char *text);
+struct broker_stats stats_of(const struct fixture *f);
+
+#endif

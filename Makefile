@@ -173,7 +173,9 @@ check-system: ## the system tests with every program under the sanitizers
 tidy: $(LIBS_CORE) ## check the layers, the headers and the forbidden calls
 	$(Q)BUILD=$(BUILD) tests/tidy/tidy
 
-bench: all ## echo, gather and the zmq_proxy floor in one run, with ratios
+bench: ## echo, gather and the zmq_proxy floor in one run, with ratios
+	@deploy/deps.sh --check bench || deploy/deps.sh bench
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)BUILD=$(BUILD) tests/bench/run
 
 demo: ## install what is missing, build, and let a cluster answer three questions

@@ -42,7 +42,8 @@ py:msgpack              python3-msgpack
 # needs SET: its lines. `dev` is `test` and what checks this project's scripts.
 needs() {
     case $1 in
-        build | bench) printf '%s' "$needs_build" ;;
+        build) printf '%s' "$needs_build" ;;
+        bench) printf '%s' "${needs_build}file:/usr/bin/python3 python3" ;;
         test) printf '%s' "$needs_test" ;;
         dev) printf '%s' "${needs_test}cmd:shellcheck shellcheck" ;;
     esac

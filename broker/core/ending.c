@@ -237,6 +237,18 @@ static void task_begin_cancel(struct broker *broker, struct task *task)
     }
 }
 
+static void task_expire(struct broker *broker, struct task *task)
+{
+    if (task->state == TASK_WAITING && join_expire(broker, task)) {
+        return;
+    }
+    if (task->state == TASK_LEASED) {
+        send_cancel(broker, task, ERROR_EXPIRED);
+        lease_stray(broker, task);
+    }
+    task_end(broker, task, TASK_EXPIRED, ERROR_EXPIRED, NULL);
+}
+
 void task_doom(struct broker *broker, struct task *task)
 {
     bool has_below = task->extra != NULL &&
@@ -251,7 +263,10 @@ void task_doom(struct broker *broker, struct task *task)
         }
         return;
     }
-    if (task->state == TASK_LEASED) {
+    if (task->deadline_ms <= broker->now_ms) {
+        /* Its own time is up too, by the deadline it inherited: that is the cause. */
+        task_expire(broker, task);
+    } else if (task->state == TASK_LEASED) {
         task_begin_cancel(broker, task);
     } else {
         task_end(broker, task, TASK_CANCELLED, ERROR_CANCELLED, NULL);
@@ -262,6 +277,10 @@ void task_doom(struct broker *broker, struct task *task)
 static void task_cancel_tree(struct broker *broker, struct task *task)
 {
     if (task_ended(task) || task->state == TASK_CANCELLING) {
+        return;
+    }
+    if (task->deadline_ms <= broker->now_ms) {
+        task_expire(broker, task);
         return;
     }
     task_begin_cancel(broker, task);
@@ -302,18 +321,6 @@ void broker_settle(struct broker *broker)
 }
 
 /* ---- timers ------------------------------------------------------------------ */
-
-static void task_expire(struct broker *broker, struct task *task)
-{
-    if (task->state == TASK_WAITING && join_expire(broker, task)) {
-        return;
-    }
-    if (task->state == TASK_LEASED) {
-        send_cancel(broker, task, ERROR_EXPIRED);
-        lease_stray(broker, task);
-    }
-    task_end(broker, task, TASK_EXPIRED, ERROR_EXPIRED, NULL);
-}
 
 /* TIMERS cancel grace: what has not answered by now is left behind. */
 static void task_give_up(struct broker *broker, struct task *task)

@@ -21,7 +21,11 @@
 #define PIPE_MESSAGES_MAX 64
 
 #define LISTEN_BACKLOG 1024
-#define LINGER_MS 500          /* for the last answers and BYE */
+#define LINGER_MS 500 /* for what libzmq still holds when the socket is closed */
+/* A peer's libzmq (ZMQ_IMMEDIATE) forgets what it has received and not yet handed
+ * out when the connection closes: between the last answer and the close, peers
+ * get this long to read it. */
+#define FAREWELL_MS 100
 #define CONNECTIONS_SPARE 4096 /* connected, but without a session yet or any more */
 #define POLL_MS_MAX 60000
 #define LOST_ROUNDS_MAX 8
@@ -308,6 +312,21 @@ static void set_option(void *router, int option, int value)
     CHECK(rc == 0);
 }
 
+/* libzmq numbers connections from rand(), which it does not seed. Were the numbers
+ * predictable, a peer could take the next one as its own routing id, and libzmq
+ * would abort when it gives that number to somebody else. */
+static bool seed_connection_numbers(struct problem *problem)
+{
+    unsigned seed;
+
+    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+        problem_set(problem, "the system gives no random bytes");
+        return false;
+    }
+    srand(seed);
+    return true;
+}
+
 static bool open_router(struct server *server, struct problem *problem)
 {
     const struct broker_options *options = &server->config->broker;
@@ -405,8 +424,8 @@ struct server *server_new(const struct config *config, struct journal *journal, 
     server->started_us = clock_us(CLOCK_MONOTONIC);
     server->watchdog_ms = process_watchdog_ms();
     inbox_init(&server->inbox);
-    if (open_router(server, problem) && open_broker(server, problem) &&
-        bind_endpoints(server, problem)) {
+    if (seed_connection_numbers(problem) && open_router(server, problem) &&
+        open_broker(server, problem) && bind_endpoints(server, problem)) {
         struct post_options options = {
             .router = server->router,
             .connections_max = config->broker.peers_max + CONNECTIONS_SPARE,
@@ -442,9 +461,14 @@ static void log_end(struct server *server)
 static void say_bye(struct server *server)
 {
     struct message bye = {.command = COMMAND_BYE, .bye = {.reason = span_from_text("stopping")}};
+    zmq_pollitem_t signals = {.fd = server->signals, .events = ZMQ_POLLIN};
 
+    if (post_count(server->post) == 0) {
+        return;
+    }
     post_write_all(server->post, &bye);
     post_flush(server->post, server_now_ms(server));
+    zmq_poll(&signals, 1, FAREWELL_MS); /* one more signal, and we go at once */
 }
 
 void server_free(struct server *server)

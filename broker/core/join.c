@@ -5,8 +5,8 @@
 /* Walks all needs in order without counting through the chunks each time. */
 #define join_each_need(need, join)                                                                 \
     for (size_t index_ = 0, in_ = 0, once_ = 1; once_; once_ = 0)                                  \
-        for (struct need_chunk *chunk_ = (join)->chunks; chunk_ != NULL && index_ < (join)->need_count; \
-             chunk_ = chunk_->next, in_ = 0)                                                       \
+        for (struct need_chunk *chunk_ = (join)->chunks;                                           \
+             chunk_ != NULL && index_ < (join)->need_count; chunk_ = chunk_->next, in_ = 0)        \
             for (struct need *need = &chunk_->needs[0];                                            \
                  in_ < NEED_CHUNK && index_ < (join)->need_count; in_++, index_++, need++)
 

@@ -103,7 +103,8 @@ static inline bool offer_withdrawn(const struct offer *offer)
     return list_empty(&offer->service_link);
 }
 
-/* Takes the task out of its worker's hands: the worker has answered, or is gone. May free the offer. */
+/* Takes the task out of its worker's hands: the worker has answered, or is gone.
+ * May free the offer. */
 void lease_release(struct broker *broker, struct task *task);
 /* The task moves on, the worker has yet to answer. */
 void lease_stray(struct broker *broker, struct task *task);

@@ -443,3 +443,35 @@ struct broker_stats stats_of(const struct fixture *f)
     broker_stats(f->broker, &stats);
     return stats;
 }
+
+void given_echo(struct fixture *f, uint64_t credit)
+{
+    hello(f, "w1");
+    hello(f, "s1");
+    offer(f, "w1", "echo", credit);
+    drop_trace(f);
+}
+
+void given_parent(struct fixture *f)
+{
+    given_echo(f, 1);
+    submit(f, "s1", "p1", "echo");
+    hello(f, "w2");
+    offer(f, "w2", "leaf", 1);
+    drop_trace(f);
+}
+
+void submit_child(struct fixture *f, const char *peer, const char *task, const char *service,
+                  const char *parent, uint64_t attempt)
+{
+    struct submit options = {.parent = id_of(parent), .parent_attempt = attempt};
+
+    submit_with(f, peer, task, service, "", &options);
+}
+
+void submit_held(struct fixture *f, const char *task)
+{
+    struct submit held = {.held = true};
+
+    submit_with(f, "s1", task, "echo", "", &held);
+}

@@ -62,6 +62,16 @@ void query_task(struct fixture *f, const char *peer, enum query_what what, const
 void say(struct fixture *f, const char *peer, const struct message *message);
 void event(struct fixture *f, struct event *event);
 
+/* A worker w1 of `echo`, and a submitter s1. */
+void given_echo(struct fixture *f, uint64_t credit);
+/* And a task p1, held by w1, whose handler submits children to `leaf`, which w2 serves. */
+void given_parent(struct fixture *f);
+void submit_child(struct fixture *f, const char *peer, const char *task, const char *service,
+                  const char *parent, uint64_t attempt);
+
+/* A task of s1 to `echo` whose result is for a join. */
+void submit_held(struct fixture *f, const char *task);
+
 /* Moves the clock in the steps that the core asks for. */
 void advance_ms(struct fixture *f, uint64_t ms);
 
@@ -72,5 +82,7 @@ void drop_trace(struct fixture *f);
 /* Some line since the last expect_trace contains `text`. Does not clear. */
 bool trace_has(const struct fixture *f, const char *text);
 struct broker_stats stats_of(const struct fixture *f);
+
+#define SPEC(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 #endif

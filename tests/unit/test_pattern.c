@@ -123,7 +123,8 @@ static void what_is_not_supported_does_not_compile(void **state)
     expect_refused("[\\d-z]", "pattern at offset 4: a class cannot begin a range");
     expect_refused("a{2,1}", "pattern at offset 5: a repetition is {m}, {m,} or {m,n}");
     expect_refused("a{x}", "pattern at offset 2: a repetition is {m}, {m,} or {m,n}");
-    expect_refused("a}", "pattern at offset 1: brackets that stand for themselves need a backslash");
+    expect_refused("a}",
+                   "pattern at offset 1: brackets that stand for themselves need a backslash");
 }
 
 static void a_pattern_has_bounds(void **state)

@@ -84,7 +84,8 @@ static void members_are_named_by_pointer(void **state)
     expect(schema, "{\"a\":{\"d\":1},\"e\":1}", "/e: is not allowed here (known: a)");
     expect("{\"additionalProperties\":{\"type\":\"null\"}}", "{\"x\":null,\"y\":1}",
            "/y: must be null, is integer");
-    expect("{\"additionalProperties\":false}", "{\"x\":1}", "/x: is not allowed here (known: none)");
+    expect("{\"additionalProperties\":false}", "{\"x\":1}",
+           "/x: is not allowed here (known: none)");
     expect("{\"minProperties\":1}", "{}", "(value): must have at least 1 members");
     expect("{\"maxProperties\":1}", "{\"a\":1,\"b\":2}", "(value): must have at most 1 members");
     expect("{\"required\":[\"a\"],\"minProperties\":3}", "\"no object\"", NULL);

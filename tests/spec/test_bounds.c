@@ -1,0 +1,163 @@
+/* The promise: everything is bounded. */
+#include "tests/spec/fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void a_full_queue_refuses_with_retry_after(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.service.max_tasks = 2;
+    fixture_restart(f);
+    given_echo(f, 0);
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t2", "echo");
+    submit(f, "s1", "t3", "echo");
+    expect_trace(f, "[   0] s1 <- RESULT t3 refused code=queue_full retry_after_ms=1000\n");
+    /* A refusal leaves no trace: the same id is welcome when there is room. */
+    offer(f, "w1", "echo", 1);
+    expect_trace(f, "[   0] w1 <- TASK t1 attempt=1\n");
+    submit(f, "s1", "t3", "echo");
+    expect_trace(f, "");
+    assert_int_equal(stats_of(f).ready, 2);
+}
+
+static void a_queue_is_bounded_by_bytes_too(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.service.max_bytes = 10;
+    fixture_restart(f);
+    given_echo(f, 0);
+    submit_with(f, "s1", "t1", "echo", "12345678", NULL);
+    submit_with(f, "s1", "t2", "echo", "12", NULL);
+    expect_trace(f, "");
+    submit_with(f, "s1", "t3", "echo", "1", NULL);
+    expect_trace(f, "[   0] s1 <- RESULT t3 refused code=queue_full retry_after_ms=1000\n");
+}
+
+static void an_idle_queue_takes_one_task_above_its_bytes(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.service.max_bytes = 4;
+    fixture_restart(f);
+    given_echo(f, 1);
+    submit_with(f, "s1", "t1", "echo", "12345678", NULL);
+    expect_trace(f, "[   0] w1 <- TASK t1 attempt=1 payload=12345678\n");
+}
+
+static void a_submitter_is_bounded_by_its_window(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.window_tasks = 1;
+    fixture_restart(f);
+    given_echo(f, 5);
+    hello(f, "s2");
+    drop_trace(f);
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t2", "echo");
+    submit(f, "s2", "t3", "echo");
+    expect_trace(f, "[   0] w1 <- TASK t1 attempt=1\n"
+                    "[   0] s1 <- RESULT t2 refused code=window_exceeded retry_after_ms=100\n"
+                    "[   0] w1 <- TASK t3 attempt=1\n");
+    done(f, "w1", "t1", 1, "");
+    submit(f, "s1", "t2", "echo");
+    expect_trace(f, "[   0] s1 <- RESULT t1 done attempt=1\n"
+                    "[   0] w1 <- TASK t2 attempt=1\n");
+}
+
+static void a_window_is_bounded_by_bytes_too(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.window_bytes = 5;
+    fixture_restart(f);
+    given_echo(f, 0);
+    submit_with(f, "s1", "t1", "echo", "1234", NULL);
+    submit_with(f, "s1", "t2", "echo", "12", NULL);
+    expect_trace(f, "[   0] s1 <- RESULT t2 refused code=window_exceeded retry_after_ms=100\n");
+}
+
+static void memory_is_bounded_and_ended_tasks_make_room(void **state)
+{
+    struct fixture *f = *state;
+    char name[16];
+
+    f->options.memory_max = 16 * 1024;
+    fixture_restart(f);
+    given_echo(f, 1);
+    for (int i = 0; i < 200; i++) {
+        snprintf(name, sizeof name, "e%d", i);
+        submit_with(f, "s1", name, "echo", "some payload", NULL);
+        done(f, "w1", name, 1, "some result");
+        assert_true(stats_of(f).memory_bytes <= f->options.memory_max);
+    }
+    assert_int_equal(f->refused, 0);
+    drop_trace(f);
+    f->quiet = true;
+    for (int i = 0; i < 200; i++) {
+        snprintf(name, sizeof name, "q%d", i);
+        submit_with(f, "s1", name, "echo", "some payload", NULL);
+        assert_true(stats_of(f).memory_bytes <= f->options.memory_max);
+    }
+    assert_in_range(f->refused, 100, 199);
+    assert_int_equal(f->retry_after_ms, 100);
+}
+
+static void peers_services_and_offers_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.peers_max = 1;
+    f->options.services_max = 1;
+    fixture_restart(f);
+    hello(f, "w1");
+    hello(f, "w2");
+    expect_trace(f, "[   0] w1 <- WELCOME\n"
+                    "[   0] w2 <- ERROR code=limit_exceeded field=session\n");
+    offer(f, "w1", "a", 1);
+    offer(f, "w1", "b", 1);
+    expect_trace(f, "[   0] w1 <- ERROR code=limit_exceeded field=service\n");
+}
+
+static void retained_results_are_bounded_by_count_and_time(void **state)
+{
+    struct fixture *f = *state;
+    char name[16];
+
+    f->options.retain_tasks = 10;
+    f->options.retain_ms = 1000;
+    fixture_restart(f);
+    given_echo(f, 1);
+    for (int i = 0; i < 50; i++) {
+        snprintf(name, sizeof name, "e%d", i);
+        submit(f, "s1", name, "echo");
+        done(f, "w1", name, 1, "result");
+        assert_true(stats_of(f).retained <= 10);
+    }
+    assert_int_equal(stats_of(f).retained, 10);
+    advance_ms(f, 999);
+    assert_int_equal(stats_of(f).retained, 10);
+    advance_ms(f, 1);
+    assert_int_equal(stats_of(f).retained, 0);
+    assert_int_equal(stats_of(f).memory_bytes, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SPEC(a_full_queue_refuses_with_retry_after),
+        SPEC(a_queue_is_bounded_by_bytes_too),
+        SPEC(an_idle_queue_takes_one_task_above_its_bytes),
+        SPEC(a_submitter_is_bounded_by_its_window),
+        SPEC(a_window_is_bounded_by_bytes_too),
+        SPEC(memory_is_bounded_and_ended_tasks_make_room),
+        SPEC(peers_services_and_offers_are_bounded),
+        SPEC(retained_results_are_bounded_by_count_and_time),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

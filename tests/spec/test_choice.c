@@ -1,0 +1,124 @@
+/* The promise: who gets a task, with what credit, and how a broker drains. */
+#include "tests/spec/fixture.h"
+
+static void the_least_loaded_worker_is_chosen(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 10);
+    hello(f, "w2");
+    offer(f, "w2", "echo", 10);
+    drop_trace(f);
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t2", "echo");
+    submit(f, "s1", "t3", "echo");
+    done(f, "w2", "t2", 1, "");
+    submit(f, "s1", "t4", "echo");
+    expect_trace(f, "[   0] w1 <- TASK t1 attempt=1\n"
+                    "[   0] w2 <- TASK t2 attempt=1\n"
+                    "[   0] w1 <- TASK t3 attempt=1\n"
+                    "[   0] s1 <- RESULT t2 done attempt=1\n"
+                    "[   0] w2 <- TASK t4 attempt=1\n");
+}
+
+static void credit_is_a_level_of_tasks_held(void **state)
+{
+    struct fixture *f = *state;
+    struct message more = {.command = COMMAND_CREDIT};
+
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t2", "echo");
+    submit(f, "s1", "t3", "echo");
+    drop_trace(f);
+    more.credit.service = span_from_text("echo");
+    more.credit.credit = 2;
+    say(f, "w1", &more);
+    expect_trace(f, "[   0] w1 <- TASK t2 attempt=1\n");
+    more.credit.credit = 1;
+    say(f, "w1", &more);
+    done(f, "w1", "t2", 1, "");
+    expect_trace(f, "[   0] s1 <- RESULT t2 done attempt=1\n");
+    done(f, "w1", "t1", 1, "");
+    expect_trace(f, "[   0] s1 <- RESULT t1 done attempt=1\n"
+                    "[   0] w1 <- TASK t3 attempt=1\n");
+}
+
+static void a_withdrawn_offer_finishes_what_it_holds(void **state)
+{
+    struct fixture *f = *state;
+    struct message withdraw = {.command = COMMAND_WITHDRAW};
+
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t2", "echo");
+    drop_trace(f);
+    withdraw.withdraw.service = span_from_text("echo");
+    say(f, "w1", &withdraw);
+    done(f, "w1", "t1", 1, "last");
+    expect_trace(f, "[   0] s1 <- RESULT t1 done attempt=1 payload=last\n");
+    assert_int_equal(stats_of(f).offers, 0);
+    say(f, "w1", &withdraw);
+    expect_trace(f, "[   0] w1 <- ERROR code=not_found field=service\n");
+}
+
+static void a_draining_broker_finishes_what_it_has(void **state)
+{
+    struct fixture *f = *state;
+    struct event drain = {.kind = EVENT_DRAIN};
+
+    given_parent(f);
+    event(f, &drain);
+    submit(f, "s1", "t2", "echo");
+    expect_trace(f, "[   0] s1 <- RESULT t2 refused code=draining retry_after_ms=100\n");
+    submit_child(f, "w1", "c1", "leaf", "p1", 1);
+    expect_trace(f, "[   0] w2 <- TASK c1 attempt=1\n");
+    assert_false(broker_drained(f->broker));
+    done(f, "w2", "c1", 1, "");
+    done(f, "w1", "p1", 1, "");
+    assert_true(broker_drained(f->broker));
+}
+
+static void a_service_is_forgotten_when_nobody_needs_it(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    bye(f, "w1");
+    advance_ms(f, 59999);
+    assert_int_equal(stats_of(f).services, 1);
+    advance_ms(f, 1);
+    assert_int_equal(stats_of(f).services, 0);
+}
+
+static void the_operators_limits_stand_against_offers(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_OFFER};
+    struct service_limits limits = {.max_tasks = 1};
+
+    assert_true(broker_configure_service(f->broker, span_from_text("echo"), &limits));
+    hello(f, "w1");
+    hello(f, "s1");
+    message.offer.service = span_from_text("echo");
+    message.offer.max_tasks = 100;
+    say(f, "w1", &message);
+    drop_trace(f);
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t2", "echo");
+    expect_trace(f, "[   0] s1 <- RESULT t2 refused code=queue_full retry_after_ms=1000\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SPEC(the_least_loaded_worker_is_chosen),
+        SPEC(credit_is_a_level_of_tasks_held),
+        SPEC(a_withdrawn_offer_finishes_what_it_holds),
+        SPEC(a_draining_broker_finishes_what_it_has),
+        SPEC(a_service_is_forgotten_when_nobody_needs_it),
+        SPEC(the_operators_limits_stand_against_offers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,68 @@
+/* The promise: no input stops the broker. */
+#include "tests/spec/fixture.h"
+
+static void nothing_counts_before_hello(void **state)
+{
+    struct fixture *f = *state;
+
+    offer(f, "x1", "echo", 1);
+    submit(f, "x1", "t1", "echo");
+    done(f, "x1", "t1", 1, "");
+    bye(f, "x1");
+    expect_trace(f, "[   0] x1 <- ERROR code=hello_required\n"
+                    "[   0] x1 <- ERROR code=hello_required\n"
+                    "[   0] x1 <- ERROR code=hello_required\n"
+                    "[   0] x1 <- ERROR code=hello_required\n");
+    assert_int_equal(stats_of(f).services, 0);
+}
+
+static void a_probe_asks_for_hello(void **state)
+{
+    struct fixture *f = *state;
+    struct event probe = {.kind = EVENT_PROBE, .from = connection_of("x1")};
+
+    event(f, &probe);
+    expect_trace(f, "[   0] x1 <- ERROR code=hello_required\n");
+    hello(f, "x1");
+    drop_trace(f);
+    event(f, &probe);
+    expect_trace(f, "");
+}
+
+static void a_malformed_message_is_answered_by_field(void **state)
+{
+    struct fixture *f = *state;
+    struct malformed malformed = {.code = ERROR_BAD_MESSAGE,
+                                  .command = COMMAND_SUBMIT,
+                                  .field = "needs",
+                                  .message = "not an array"};
+    struct event bad = {
+        .kind = EVENT_MALFORMED, .from = connection_of("s1"), .malformed = &malformed};
+
+    given_echo(f, 1);
+    event(f, &bad);
+    expect_trace(f, "[   0] s1 <- ERROR code=bad_message field=needs\n");
+    assert_int_equal(stats_of(f).bad_messages, 1);
+}
+
+static void a_connection_keeps_its_session(void **state)
+{
+    struct fixture *f = *state;
+
+    hello(f, "s1");
+    drop_trace(f);
+    hello_from(f, "s2", connection_of("s1"));
+    expect_trace(f, "[   0] s1 <- ERROR code=conflict field=session\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SPEC(nothing_counts_before_hello),
+        SPEC(a_probe_asks_for_hello),
+        SPEC(a_malformed_message_is_answered_by_field),
+        SPEC(a_connection_keeps_its_session),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

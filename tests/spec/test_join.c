@@ -1,0 +1,152 @@
+/* The promise: joins always end. */
+#include "tests/spec/fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void a_join_of_all_brings_every_result_in_order(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 3);
+    submit_held(f, "a1");
+    submit_held(f, "a2");
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", "a2", NULL});
+    drop_trace(f);
+    done(f, "w1", "a2", 1, "two");
+    expect_trace(f, "");
+    done(f, "w1", "a1", 1, "one");
+    expect_trace(f, "[   0] s1 <- RESULT j1 done | a1 done attempt=1 payload=one"
+                    " | a2 done attempt=1 payload=two\n");
+}
+
+static void a_join_of_all_fails_fast_and_keeps_what_is_finished(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 2);
+    submit_held(f, "a1");
+    submit_held(f, "a2");
+    submit_held(f, "a3");
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", "a2", "a3", NULL});
+    done(f, "w1", "a1", 1, "one");
+    drop_trace(f);
+    fail_task(f, "w1", "a2", 1, "broken", false);
+    expect_trace(f, "[   0] s1 <- RESULT j1 failed code=dependency_failed id=a2 outcome=1"
+                    " | a1 done attempt=1 payload=one | a2 failed attempt=1 code=broken"
+                    " | a3 cancelled attempt=1 code=cancelled\n"
+                    "[   0] w1 <- CANCEL a3 attempt=1 reason=cancelled\n");
+}
+
+static void a_settled_join_waits_for_every_end(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 2);
+    submit_held(f, "a1");
+    submit_held(f, "a2");
+    submit_join(f, "s1", "j1", JOIN_SETTLED, 0, (const char *const[]){"a1", "a2", NULL});
+    drop_trace(f);
+    fail_task(f, "w1", "a1", 1, "broken", false);
+    expect_trace(f, "");
+    done(f, "w1", "a2", 1, "two");
+    expect_trace(f, "[   0] s1 <- RESULT j1 done | a1 failed attempt=1 code=broken"
+                    " | a2 done attempt=1 payload=two\n");
+}
+
+static void a_settled_join_ends_at_its_deadline_with_what_it_has(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 2);
+    submit_held(f, "a1");
+    submit_held(f, "a2");
+    submit_join(f, "s1", "j1", JOIN_SETTLED, 300, (const char *const[]){"a1", "a2", NULL});
+    done(f, "w1", "a1", 1, "one");
+    drop_trace(f);
+    advance_ms(f, 299);
+    expect_trace(f, "");
+    advance_ms(f, 1);
+    expect_trace(f, "[ 300] s1 <- RESULT j1 done | a1 done attempt=1 payload=one"
+                    " | a2 expired attempt=1 code=expired\n"
+                    "[ 300] w1 <- CANCEL a2 attempt=1 reason=cancelled\n");
+}
+
+static void a_join_of_nothing_or_of_ended_tasks_ends_at_once(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){NULL});
+    expect_trace(f, "[   0] s1 <- RESULT j1 done\n");
+    submit_held(f, "a1");
+    done(f, "w1", "a1", 1, "one");
+    drop_trace(f);
+    submit_join(f, "s1", "j2", JOIN_ALL, 0, (const char *const[]){"a1", "a1", NULL});
+    expect_trace(f, "[   0] s1 <- RESULT j2 done | a1 done attempt=1 payload=one"
+                    " | a1 done attempt=1 payload=one\n");
+}
+
+static void a_join_of_an_unknown_task_is_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", NULL});
+    expect_trace(f, "[   0] s1 <- RESULT j1 refused code=not_found\n");
+}
+
+static void joins_of_joins_end_without_recursion(void **state)
+{
+    struct fixture *f = *state;
+    char name[16] = "j0", next[16];
+
+    given_echo(f, 1);
+    f->quiet = true;
+    submit_held(f, "a1");
+    submit_join(f, "s1", "j0", JOIN_ALL, 0, (const char *const[]){"a1", NULL});
+    for (int i = 1; i < 20000; i++) {
+        snprintf(next, sizeof next, "j%d", i);
+        submit_join(f, "s1", next, JOIN_ALL, 0, (const char *const[]){name, NULL});
+        strcpy(name, next);
+    }
+    done(f, "w1", "a1", 1, "");
+    assert_int_equal(stats_of(f).done, 20001);
+    assert_int_equal(stats_of(f).tasks, 0);
+}
+
+static void a_finished_need_is_kept_until_its_join_has_ended(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.retain_tasks = 0;
+    fixture_restart(f);
+    given_echo(f, 2);
+    submit_held(f, "a1");
+    submit_held(f, "a2");
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", "a2", NULL});
+    done(f, "w1", "a1", 1, "one");
+    advance_ms(f, 1000);
+    ping(f, "w1");
+    drop_trace(f);
+    done(f, "w1", "a2", 1, "two");
+    expect_trace(f, "[1000] s1 <- RESULT j1 done | a1 done attempt=1 payload=one"
+                    " | a2 done attempt=1 payload=two\n");
+    assert_int_equal(stats_of(f).memory_bytes, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SPEC(a_join_of_all_brings_every_result_in_order),
+        SPEC(a_join_of_all_fails_fast_and_keeps_what_is_finished),
+        SPEC(a_settled_join_waits_for_every_end),
+        SPEC(a_settled_join_ends_at_its_deadline_with_what_it_has),
+        SPEC(a_join_of_nothing_or_of_ended_tasks_ends_at_once),
+        SPEC(a_join_of_an_unknown_task_is_refused),
+        SPEC(joins_of_joins_end_without_recursion),
+        SPEC(a_finished_need_is_kept_until_its_join_has_ended),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

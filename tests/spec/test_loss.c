@@ -1,0 +1,194 @@
+/* The promise: a lost worker, connection or broker loses no task. */
+#include "tests/spec/fixture.h"
+
+static void a_lost_workers_tasks_go_to_another_in_order(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 2);
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t2", "echo");
+    submit(f, "s1", "t3", "echo");
+    hello(f, "w2");
+    drop_trace(f);
+    lose(f, "w1");
+    expect_trace(f, "");
+    offer(f, "w2", "echo", 3);
+    expect_trace(f, "[   0] w2 <- TASK t1 attempt=2\n"
+                    "[   0] w2 <- TASK t2 attempt=2\n"
+                    "[   0] w2 <- TASK t3 attempt=1\n");
+}
+
+static void a_task_whose_workers_all_die_fails_with_the_cause(void **state)
+{
+    struct fixture *f = *state;
+    struct submit once = {.attempts = 1};
+
+    given_echo(f, 1);
+    submit_with(f, "s1", "t1", "echo", "", &once);
+    drop_trace(f);
+    lose(f, "w1");
+    expect_trace(f, "[   0] s1 <- RESULT t1 failed attempt=1 code=worker_lost\n");
+}
+
+static void a_silent_worker_is_lost(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    advance_ms(f, 14000);
+    ping(f, "s1");
+    assert_int_equal(stats_of(f).leased, 1);
+    advance_ms(f, 1000);
+    assert_int_equal(stats_of(f).leased, 0);
+    assert_int_equal(stats_of(f).peers_lost, 1);
+}
+
+static void a_worker_with_leases_is_probed_and_an_idle_one_is_not(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    advance_ms(f, 2000);
+    ping(f, "w1");
+    drop_trace(f);
+    submit(f, "s1", "t1", "echo");
+    drop_trace(f);
+    advance_ms(f, 1100);
+    expect_trace(f, "[2500] w1 <- PONG\n"
+                    "[3000] w1 <- PONG\n");
+}
+
+static void a_submitter_that_comes_back_finds_its_tasks(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    drop_trace(f);
+    lose(f, "s1");
+    done(f, "w1", "t1", 1, "kept");
+    expect_trace(f, "");
+    advance_ms(f, 9000);
+    ping(f, "w1");
+    drop_trace(f);
+    hello_from(f, "s1", connection_of("s9"));
+    submit(f, "s9", "t1", "echo");
+    expect_trace(f, "[9000] s9 <- WELCOME known\n"
+                    "[9000] s9 <- RESULT t1 done attempt=1 payload=kept\n");
+}
+
+static void a_submitter_that_stays_away_has_its_tree_cancelled(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t2", "echo");
+    drop_trace(f);
+    lose(f, "s1");
+    advance_ms(f, 9000);
+    ping(f, "w1");
+    drop_trace(f);
+    advance_ms(f, 1000);
+    expect_trace(f, "[9500] w1 <- PONG\n"
+                    "[10000] w1 <- CANCEL t1 attempt=1 reason=cancelled\n");
+    fail_task(f, "w1", "t1", 1, "cancelled", false);
+    assert_int_equal(stats_of(f).cancelled, 2);
+    assert_int_equal(stats_of(f).tasks, 0);
+}
+
+static void a_submitter_back_after_all_submits_afresh(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 0);
+    submit(f, "s1", "t1", "echo");
+    lose(f, "s1");
+    advance_ms(f, 10000);
+    assert_int_equal(stats_of(f).cancelled, 1);
+    hello_from(f, "s1", connection_of("s9"));
+    drop_trace(f);
+    submit(f, "s9", "t1", "echo");
+    expect_trace(f, "");
+    assert_int_equal(stats_of(f).ready, 1);
+}
+
+static void a_session_on_a_new_connection_gives_its_work_back(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    drop_trace(f);
+    hello_from(f, "w1", connection_of("w9"));
+    done(f, "w1", "t1", 1, "from the old connection");
+    offer(f, "w9", "echo", 1);
+    expect_trace(f, "[   0] w9 <- WELCOME known\n"
+                    "[   0] w1 <- ERROR code=hello_required\n"
+                    "[   0] w9 <- TASK t1 attempt=2\n");
+}
+
+static void a_lease_that_runs_out_moves_the_task_and_keeps_the_credit(void **state)
+{
+    struct fixture *f = *state;
+    struct submit lease = {.lease_ms = 1000};
+
+    given_echo(f, 1);
+    hello(f, "w2");
+    submit_with(f, "s1", "t1", "echo", "", &lease);
+    submit(f, "s1", "t2", "echo");
+    drop_trace(f);
+    advance_ms(f, 499);
+    expect_trace(f, "");
+    advance_ms(f, 501);
+    expect_trace(f, "[ 500] w1 <- PONG\n"
+                    "[1000] w1 <- CANCEL t1 attempt=1 reason=lease_expired\n");
+    /* w1 has not answered: it gets nothing new. w2 takes over, the old first. */
+    offer(f, "w2", "echo", 1);
+    expect_trace(f, "[1000] w2 <- TASK t1 attempt=2\n");
+    done(f, "w1", "t1", 1, "late");
+    expect_trace(f, "[1000] w1 <- TASK t2 attempt=1\n");
+    done(f, "w2", "t1", 2, "in time");
+    expect_trace(f, "[1000] s1 <- RESULT t1 done attempt=2 payload=in time\n");
+}
+
+static void progress_renews_a_lease(void **state)
+{
+    struct fixture *f = *state;
+    struct submit lease = {.lease_ms = 400};
+    struct message message = {.command = COMMAND_PROGRESS};
+
+    given_echo(f, 1);
+    submit_with(f, "s1", "t1", "echo", "", &lease);
+    advance_ms(f, 399);
+    drop_trace(f);
+    message.progress.id = id_of("t1");
+    message.progress.attempt = 1;
+    message.progress.payload.bytes = span_from_text("half");
+    say(f, "w1", &message);
+    expect_trace(f, "[ 399] s1 <- PROGRESS t1 attempt=1 payload=half\n");
+    advance_ms(f, 399);
+    assert_int_equal(stats_of(f).leased, 1);
+    advance_ms(f, 1);
+    assert_true(trace_has(f, "[ 799] w1 <- CANCEL t1 attempt=1 reason=lease_expired\n"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SPEC(a_lost_workers_tasks_go_to_another_in_order),
+        SPEC(a_task_whose_workers_all_die_fails_with_the_cause),
+        SPEC(a_silent_worker_is_lost),
+        SPEC(a_worker_with_leases_is_probed_and_an_idle_one_is_not),
+        SPEC(a_submitter_that_comes_back_finds_its_tasks),
+        SPEC(a_submitter_that_stays_away_has_its_tree_cancelled),
+        SPEC(a_submitter_back_after_all_submits_afresh),
+        SPEC(a_session_on_a_new_connection_gives_its_work_back),
+        SPEC(a_lease_that_runs_out_moves_the_task_and_keeps_the_credit),
+        SPEC(progress_renews_a_lease),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

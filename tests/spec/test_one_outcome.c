@@ -1,0 +1,130 @@
+/* The promise: every accepted task ends exactly once, and receipts mean what they say. */
+#include "tests/spec/fixture.h"
+
+static void an_unknown_service_is_refused_or_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    struct submit wait = {.if_absent = IF_ABSENT_WAIT};
+
+    hello(f, "w1");
+    hello(f, "s1");
+    drop_trace(f);
+    submit(f, "s1", "t1", "nobody");
+    expect_trace(f, "[   0] s1 <- RESULT t1 refused code=unknown_service retry_after_ms=100\n");
+    submit_with(f, "s1", "t1", "nobody", "", &wait);
+    expect_trace(f, "");
+    offer(f, "w1", "nobody", 1);
+    expect_trace(f, "[   0] w1 <- TASK t1 attempt=1\n");
+}
+
+static void resubmitting_changes_nothing_and_repeats_the_result(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 2);
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t1", "echo");
+    expect_trace(f, "[   0] w1 <- TASK t1 attempt=1\n");
+    done(f, "w1", "t1", 1, "r");
+    submit(f, "s1", "t1", "echo");
+    expect_trace(f, "[   0] s1 <- RESULT t1 done attempt=1 payload=r\n"
+                    "[   0] s1 <- RESULT t1 done attempt=1 payload=r\n");
+    assert_int_equal(stats_of(f).done, 1);
+}
+
+static void an_id_belongs_to_its_session(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 0);
+    hello(f, "s2");
+    submit(f, "s1", "t1", "echo");
+    drop_trace(f);
+    submit(f, "s2", "t1", "echo");
+    expect_trace(f, "[   0] s2 <- RESULT t1 refused code=conflict\n");
+}
+
+static void stale_answers_are_ignored(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    hello(f, "w2");
+    offer(f, "w2", "echo", 1);
+    submit(f, "s1", "t1", "echo");
+    drop_trace(f);
+    done(f, "w2", "t1", 1, "not mine");
+    done(f, "w1", "t1", 2, "not yet");
+    done(f, "s1", "t1", 1, "not a worker");
+    expect_trace(f, "");
+    assert_int_equal(stats_of(f).stale, 3);
+    done(f, "w1", "t1", 1, "right");
+    done(f, "w1", "t1", 1, "again");
+    expect_trace(f, "[   0] s1 <- RESULT t1 done attempt=1 payload=right\n");
+}
+
+static void a_final_failure_is_final_at_once(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    fail_task(f, "w1", "t1", 1, "no_such_file", false);
+    expect_trace(f, "[   0] w1 <- TASK t1 attempt=1\n"
+                    "[   0] s1 <- RESULT t1 failed attempt=1 code=no_such_file\n");
+}
+
+static void a_retryable_failure_is_retried_after_backoff(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    f->transitions = true;
+    submit(f, "s1", "t1", "echo");
+    drop_trace(f);
+    fail_task(f, "w1", "t1", 1, "busy", true);
+    advance_ms(f, 99);
+    expect_trace(f, "[   0] t1 leased -> delayed\n");
+    advance_ms(f, 1);
+    expect_trace(f, "[ 100] t1 delayed -> ready\n"
+                    "[ 100] t1 ready -> leased\n"
+                    "[ 100] w1 <- TASK t1 attempt=2\n");
+    fail_task(f, "w1", "t1", 2, "busy", true);
+    advance_ms(f, 200);
+    fail_task(f, "w1", "t1", 3, "busy", true);
+    expect_trace(f, "[ 100] t1 leased -> delayed\n"
+                    "[ 300] t1 delayed -> ready\n"
+                    "[ 300] t1 ready -> leased\n"
+                    "[ 300] w1 <- TASK t1 attempt=3\n"
+                    "[ 300] t1 leased -> failed\n"
+                    "[ 300] s1 <- RESULT t1 failed attempt=3 code=busy\n");
+}
+
+
+static void receipts_come_in_order_and_only_if_asked_for(void **state)
+{
+    struct fixture *f = *state;
+    struct submit receipts = {.receipts = true};
+
+    given_echo(f, 0);
+    submit_with(f, "s1", "t1", "echo", "", &receipts);
+    expect_trace(f, "[   0] s1 <- ACCEPTED t1\n");
+    offer(f, "w1", "echo", 1);
+    expect_trace(f, "[   0] w1 <- TASK t1 attempt=1\n"
+                    "[   0] s1 <- STARTED t1 attempt=1 worker=w1\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SPEC(an_unknown_service_is_refused_or_waited_for),
+        SPEC(resubmitting_changes_nothing_and_repeats_the_result),
+        SPEC(an_id_belongs_to_its_session),
+        SPEC(stale_answers_are_ignored),
+        SPEC(a_final_failure_is_final_at_once),
+        SPEC(a_retryable_failure_is_retried_after_backoff),
+        SPEC(receipts_come_in_order_and_only_if_asked_for),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -67,7 +67,8 @@ static bool parse_tcp(struct endpoint *endpoint, const char *rest)
     } else if (memchr(rest, ':', host_size) != NULL) {
         return false; /* an IPv6 address needs its brackets */
     }
-    if (host_size == 0) {
+    if (host_size == 0 || memchr(rest, '[', host_size) != NULL ||
+        memchr(rest, ']', host_size) != NULL) {
         return false;
     }
     snprintf(endpoint->host, sizeof endpoint->host, "%.*s", (int)host_size, rest);

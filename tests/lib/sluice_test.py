@@ -202,9 +202,11 @@ class Broker(Process):
     `options` go on its command line. Leaving the block asserts that it is still alive and
     lets it go in order: a broker that crashed fails the case, and so does a sanitizer report."""
 
-    def __init__(self, *options, endpoint="tcp://127.0.0.1:*", config=None, expect_exit=False):
+    def __init__(self, *options, endpoint="tcp://127.0.0.1:*", config=None, expect_exit=False,
+                 environment=None):
         self.directory = tempfile.mkdtemp(prefix="sluice-test-")
         self.options, self.expect_exit = list(options), expect_exit
+        self.environment = environment
         if config is not None:
             path = os.path.join(self.directory, "sluice.conf")
             with open(path, "w") as file:
@@ -220,7 +222,7 @@ class Broker(Process):
         command = [program("sluice-broker")]
         for endpoint in endpoints:
             command += ["--endpoint", endpoint.replace("{dir}", self.directory)]
-        Process.__init__(self, command + self.options)
+        Process.__init__(self, command + self.options, self.environment)
         try:
             line = self.wait_line("broker_started")
         except BaseException:

@@ -1,0 +1,172 @@
+/* peer: one side of the protocol, as a pure state machine.
+ *
+ * What a peer knows of its session: the services it offers, the tasks it holds
+ * (leases), the tasks it has submitted (submissions) and the questions it has
+ * asked (requests). Messages, time and the application's calls come in;
+ * messages and upcalls go out through `struct peer_sink`. No I/O, no clock, no
+ * threads: the runtime drives it over ZeroMQ, the simulator over nothing.
+ *
+ * What it promises:
+ * - Every submission ends in exactly one `result` upcall (unless dropped with
+ *   peer_abandon), whatever happens to connections and brokers. It is sent
+ *   again, in order, to a broker that has forgotten it.
+ * - Refusals that may pass (queue_full, window_exceeded, memory_full, draining)
+ *   are tried again, with growing pauses, until the deadline.
+ * - A deadline is kept even when there is no broker to keep it.
+ * - Every list is bounded: PEER_*_MAX and the options.
+ *
+ * Time: peer_advance tells it; every call uses the last time told.
+ *
+ * Reentrancy: upcalls may call everything but peer_receive, peer_advance and
+ * peer_free. Ownership: struct peer owns all handles; when each dies is said
+ * where it is made. One thread. */
+#ifndef SLUICE_RUNTIME_PEER_H
+#define SLUICE_RUNTIME_PEER_H
+
+#include "common/log.h"
+#include "proto/message.h"
+
+#include "agents/runtime/timers.h"
+
+struct peer;
+struct offering;   /* a service that we offer; lives as long as the peer */
+struct submission; /* a task that we submitted; dies when `result` returns, or by peer_abandon */
+struct lease;      /* a task in our hands; dies by peer_done or peer_fail */
+struct request;    /* a question; dies when `reply` returns, or by peer_request_drop */
+
+#define PEER_OFFERINGS_MAX 256         /* the broker's own bound per peer */
+#define PEER_REQUESTS_MAX 16384        /* questions that wait for an answer */
+#define PEER_LEASES_MAX (1024 * 1024)  /* far beyond any credit: a broker gone mad */
+
+struct peer_options {
+    struct id session;              /* random; the key to the session */
+    const char *name;               /* copied */
+    const char *agent;              /* copied */
+    uint64_t seed;                  /* of the hash tables and of jitter; random */
+    uint64_t submissions_max;       /* tasks that have not ended; 0: 1,048,576 */
+    uint64_t submissions_bytes_max; /* of their payloads; 0: 1 GiB */
+};
+
+/* Where decisions go. Upcalls borrow their arguments for the length of the call.
+ * `send` cannot fail here: a connection that does not take messages is reported
+ * with peer_restart. */
+struct peer_sink {
+    void *context;
+    void (*send)(void *context, const struct message *message);
+    /* The session is open; everything has been offered and submitted again. */
+    void (*connected)(void *context, const struct welcome *welcome);
+    /* The session is not open any more. `silent`: the broker does not answer; close the
+     * socket, connect anew. What was about to be sent need not be. */
+    void (*disconnected)(void *context, bool silent);
+    void (*task)(void *context, struct lease *lease, const struct task_message *task);
+    /* Stop working on it. peer_lease_lost(lease): the answer interests nobody any more,
+     * but the lease must still be ended. */
+    void (*cancel)(void *context, struct lease *lease, struct span reason);
+    void (*result)(void *context, struct submission *submission, const struct result *result);
+    void (*started)(void *context, struct submission *submission, const struct started *started);
+    void (*progress)(void *context, struct submission *submission, struct span payload);
+    /* NULL reply: none came in time. */
+    void (*reply)(void *context, struct request *request, const struct reply *reply);
+    /* peer_room() is above 0 again after peer_want_room(). */
+    void (*room)(void *context);
+    void (*log)(void *context, const struct log_record *record);
+    enum log_level log_level;
+};
+
+/* NULL: no memory. The sink is copied; its context must outlive the peer. */
+struct peer *peer_new(const struct peer_options *options, const struct peer_sink *sink,
+                      uint64_t now_ms);
+/* Frees everything, without upcalls. Accepts NULL. */
+void peer_free(struct peer *peer);
+
+/* ---- events ---- */
+
+/* Time has passed: fires what is due. `now_ms` never goes back. */
+void peer_advance(struct peer *peer, uint64_t now_ms);
+/* When peer_advance has something to do if nothing else happens; TIMERS_NEVER: nothing. */
+uint64_t peer_deadline(const struct peer *peer);
+/* `message` came from the broker. */
+void peer_receive(struct peer *peer, const struct message *message);
+/* The connection is gone, or has been replaced by a new one. */
+void peer_restart(struct peer *peer);
+/* Sends what was put off to be sent together (credit). Call before sending a batch. */
+void peer_flush(struct peer *peer);
+
+bool peer_connected(const struct peer *peer);
+uint64_t peer_now_ms(const struct peer *peer);
+/* The limits and timers of the last WELCOME, or what stands in for them. */
+const struct welcome *peer_welcome(const struct peer *peer);
+
+/* ---- serving ---- */
+
+/* Offers a service, or replaces the offer of the same name. Strings are copied. The handle
+ * stays the same. NULL: too many, or no memory. */
+struct offering *peer_offer(struct peer *peer, const struct offer *offer, void *user);
+/* No more of it, please. Tasks that are under way still arrive. */
+void peer_withdraw(struct peer *peer, struct offering *offering);
+/* A handler of it begins (+1) or ends (-1) to wait for its children: the credit that
+ * it would block is given back meanwhile. Goes out with peer_flush. */
+void peer_credit_give(struct peer *peer, struct offering *offering, int delta);
+bool peer_offered(const struct offering *offering); /* not withdrawn */
+void *peer_offering_user(const struct offering *offering);
+
+const struct id *peer_lease_id(const struct lease *lease);
+uint64_t peer_lease_attempt(const struct lease *lease);
+struct offering *peer_lease_offering(const struct lease *lease);
+bool peer_lease_lost(const struct lease *lease);
+void peer_lease_set_user(struct lease *lease, void *user);
+void *peer_lease_user(const struct lease *lease);
+size_t peer_lease_count(const struct peer *peer); /* lost ones are not counted */
+
+void peer_progress(struct peer *peer, struct lease *lease, struct span payload);
+/* Both end the lease; `lease` is dead when they return. */
+void peer_done(struct peer *peer, struct lease *lease, struct payload payload);
+void peer_fail(struct peer *peer, struct lease *lease, const struct error *error);
+
+/* ---- submitting ---- */
+
+struct submission_options {
+    void *user;
+    const struct lease *parent; /* NULL: none */
+    bool no_wait;               /* a refusal is final */
+};
+
+/* Submits a task. Everything in `submit` is copied but payload.blob, which is ref'd; its
+ * parent fields are ignored. The `result` upcall may come before this returns (no room for
+ * a task that may not wait, too large, deadline 0), and NULL is returned then. */
+struct submission *peer_submit(struct peer *peer, const struct submit *submit,
+                               const struct submission_options *options);
+/* Asks to stop it. The `result` upcall follows, perhaps before this returns. */
+void peer_cancel(struct peer *peer, struct submission *submission, struct span reason);
+/* Cancels it; no `result` will come, the handle is dead. */
+void peer_abandon(struct peer *peer, struct submission *submission);
+/* A join's RESULT carried `record` of a held submission: ends it. False: no such task. */
+bool peer_settle(struct peer *peer, const struct outcome_record *record);
+
+const struct id *peer_submission_id(const struct submission *submission);
+void *peer_submission_user(const struct submission *submission);
+
+/* How many more tasks can be submitted without waiting in the peer. */
+size_t peer_room(const struct peer *peer);
+void peer_want_room(struct peer *peer);
+
+/* ---- asking ---- */
+
+/* Sends QUERY (or CANCEL by id, below) when connected, again after a reconnect, and gives up
+ * after `timeout_ms` (never 0). NULL: too many, or no memory. */
+struct request *peer_query(struct peer *peer, enum query_what what, struct span argument,
+                           uint64_t timeout_ms, void *user);
+struct request *peer_cancel_id(struct peer *peer, const struct id *id, struct span reason,
+                               uint64_t timeout_ms, void *user);
+void *peer_request_user(const struct request *request);
+void peer_request_drop(struct peer *peer, struct request *request);
+
+/* ---- leaving ---- */
+
+/* Says BYE if connected. Nothing more is sent; what was submitted is cancelled by the broker. */
+void peer_bye(struct peer *peer, struct span reason);
+
+/* CHECKs every invariant; slow, for tests. */
+void peer_check(const struct peer *peer);
+
+#endif

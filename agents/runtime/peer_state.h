@@ -1,0 +1,219 @@
+/* peer_state: the inside of struct peer, shared by the files that make it up:
+ * peer.c (session), offering.c, lease.c, submission.c, request.c. */
+#ifndef SLUICE_RUNTIME_PEER_STATE_H
+#define SLUICE_RUNTIME_PEER_STATE_H
+
+#include "agents/runtime/id_map.h"
+#include "agents/runtime/peer.h"
+
+/*  joining -> open       WELCOME
+ *  open    -> joining    ERROR hello_required, BYE, silence, the shell's peer_restart
+ *  any     -> closed     peer_bye */
+enum session_state {
+    SESSION_JOINING, /* HELLO is said again and again until WELCOME */
+    SESSION_OPEN,
+    SESSION_CLOSED,
+};
+
+/* A doubly linked list: `next` of the head is the first. Embedded in what it links. */
+struct link {
+    struct link *next, *prev;
+};
+
+static inline void link_init(struct link *head)
+{
+    head->next = head->prev = head;
+}
+
+static inline bool link_empty(const struct link *head)
+{
+    return head->next == head;
+}
+
+static inline void link_push(struct link *head, struct link *link)
+{
+    link->prev = head->prev;
+    link->next = head;
+    head->prev->next = link;
+    head->prev = link;
+}
+
+/* Harmless for a link that is in no list (initialised to itself). */
+static inline void link_remove(struct link *link)
+{
+    link->prev->next = link->next;
+    link->next->prev = link->prev;
+    link_init(link);
+}
+
+#define LINK_OF(link, type, member) ((type *)((char *)(link) - offsetof(type, member)))
+
+struct offering {
+    char *text;           /* one allocation: service, schema, version, about */
+    struct offer offer;   /* spans point into text */
+    uint64_t given;       /* credit given back by handlers that wait */
+    uint64_t told_credit; /* the level the broker knows */
+    bool withdrawn;
+    bool dirty;           /* the level has changed since */
+    void *user;
+};
+
+struct lease {
+    struct id id;
+    uint64_t attempt;
+    struct offering *offering;
+    void *user;
+    bool lost;
+    struct link link; /* peer.leases, or peer.lost_leases */
+};
+
+/*  waiting -> sent      there is room in the window, and a session
+ *  sent    -> pausing   a refusal that may pass
+ *  pausing -> waiting   its pause is over
+ *  sent    -> waiting   the session was opened again: to be sent again
+ *  any     -> (gone)    result, refusal, cancel, deadline */
+enum submission_state { SUBMISSION_WAITING, SUBMISSION_SENT, SUBMISSION_PAUSING };
+
+struct submission {
+    struct id id;
+    void *user;
+    enum submission_state state;
+    bool no_wait;
+    bool has_parent;
+    bool was_sent;   /* in this or an earlier session */
+    bool cancelling; /* CANCEL is under way */
+    bool abandoned;  /* nobody waits for its result */
+    bool overdue;    /* its deadline has passed, the broker will say so */
+    unsigned refusals;
+    uint64_t deadline_ms; /* absolute; TIMERS_NEVER: none */
+    uint64_t ttl_ms;      /* absolute; of the first sending; TIMERS_NEVER: none */
+    uint64_t retry_ms;    /* absolute; when pausing */
+    uint64_t cost_bytes;  /* payload, as the window counts it */
+    uint64_t cancel_request; /* of its CANCEL; 0: none wanted */
+    struct submit submit; /* spans point behind the struct; payload.blob is ours */
+    struct timer timer;
+    struct link all;     /* peer.submissions: in the order of first submission */
+    struct link waiting; /* peer.waiting */
+};
+
+enum request_kind { REQUEST_QUERY, REQUEST_CANCEL_ID };
+
+struct request {
+    uint64_t number;
+    enum request_kind kind;
+    enum query_what what;
+    uint8_t argument[QUERY_ARGUMENT_MAX];
+    size_t argument_size;
+    struct id id; /* CANCEL_ID; argument is the reason */
+    void *user;
+    struct timer timer;
+    struct link link; /* peer.requests */
+};
+
+/* Which of a peer's things a timer belongs to is told by which heap it is in. */
+struct peer {
+    struct peer_sink sink;
+    struct peer_options options;
+    char name[PEER_NAME_MAX + 1];
+    char agent[PEER_NAME_MAX + 1];
+    uint64_t now_ms;
+    uint64_t random;
+
+    enum session_state state;
+    struct welcome welcome; /* defaults until the first one */
+    bool welcomed;          /* once, ever */
+    bool hello_pending;     /* a HELLO of ours has not been answered */
+    uint64_t hello_ms;      /* when it was said */
+    unsigned hello_count;   /* since the session was open */
+    uint64_t sent_ms;       /* when anything was sent */
+    uint64_t heard_ms;      /* when anything was received */
+    uint64_t pinged_ms;     /* first PING since then; TIMERS_NEVER: none */
+    uint64_t ping_last_ms;
+    uint64_t ping_nonce;
+
+    struct offering *offerings[PEER_OFFERINGS_MAX];
+    size_t offering_count;
+    bool credit_dirty;
+
+    struct id_map leases_by_id;
+    struct link leases;
+    struct link lost_leases;
+    size_t lease_count;
+    struct lease *spare_leases; /* chained by user */
+
+    struct id_map submissions_by_id;
+    struct link submissions;
+    struct link waiting;
+    struct timers submission_timers;
+    size_t submission_count;     /* all */
+    uint64_t ended_count;        /* since the start */
+    uint64_t submission_bytes;   /* all */
+    size_t window_used;          /* sent, not held */
+    uint64_t window_used_bytes;  /* sent, not held */
+    size_t open_count;           /* all but held ones */
+    uint64_t open_bytes;         /* all but held ones */
+    bool pumping;
+    bool room_wanted;
+
+    struct id_map requests_by_number;
+    struct id_map cancels_by_number; /* submissions whose CANCEL wants a REPLY */
+    struct link requests;
+    struct timers request_timers;
+    size_t request_count;
+    uint64_t request_last;
+};
+
+/* peer.c */
+void peer_send(struct peer *peer, const struct message *message);
+void peer_log(struct peer *peer, enum log_level level, const char *event,
+              const struct log_field *fields, size_t field_count);
+uint64_t peer_random(struct peer *peer);
+/* The key of `number` in requests_by_number and cancels_by_number. */
+struct id request_key(uint64_t number);
+
+/* offering.c */
+void offerings_send(struct peer *peer); /* all, after WELCOME */
+void offerings_flush(struct peer *peer);
+struct offering *offering_find(struct peer *peer, struct span service);
+void offerings_free(struct peer *peer);
+
+/* lease.c */
+void lease_receive(struct peer *peer, const struct task_message *task);
+void lease_receive_cancel(struct peer *peer, const struct cancel_out *cancel);
+void leases_forget(struct peer *peer); /* the broker has taken them all back */
+void leases_free(struct peer *peer);
+
+/* submission.c: the life of one. Those that end it free it. */
+void submission_finish(struct peer *peer, struct submission *submission,
+                       const struct result *result);
+void submission_end(struct peer *peer, struct submission *submission, enum outcome outcome,
+                    enum error_code code, const char *message);
+void submission_expire(struct peer *peer, struct submission *submission);
+void submission_enqueue(struct peer *peer, struct submission *submission);
+void submission_pause(struct peer *peer, struct submission *submission, uint64_t pause_ms);
+void submission_set_timer(struct peer *peer, struct submission *submission);
+/* `confirm`: a REPLY is wanted, and ends it. */
+void submission_send_cancel(struct peer *peer, struct submission *submission, struct span reason,
+                            bool confirm);
+void submissions_pump(struct peer *peer);
+void submissions_offer_room(struct peer *peer);
+
+/* submission_receive.c: what happens to them. */
+void submission_receive(struct peer *peer, const struct result *result);
+void submission_receive_started(struct peer *peer, const struct started *started);
+void submission_receive_progress(struct peer *peer, const struct progress *progress);
+/* An ERROR about a submission: it will get no RESULT. */
+void submission_receive_error(struct peer *peer, const struct error_message *error);
+/* The REPLY to the CANCEL of a submission. */
+void submission_cancelled(struct peer *peer, struct submission *submission);
+void submissions_resume(struct peer *peer, bool known); /* after WELCOME */
+void submissions_advance(struct peer *peer);
+void submissions_free(struct peer *peer);
+
+/* request.c */
+void request_receive(struct peer *peer, const struct reply *reply);
+void requests_resume(struct peer *peer);
+void requests_advance(struct peer *peer);
+void requests_free(struct peer *peer);
+
+#endif

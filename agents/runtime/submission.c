@@ -1,0 +1,478 @@
+/* submission: a task of ours, from peer_submit to its one result. */
+#include "agents/runtime/peer_state.h"
+
+#include "common/check.h"
+
+#include <stdlib.h>
+
+/* The broker says when a task has expired; we say it ourselves so much later
+ * if it does not (a RESULT may be under way when the deadline passes). */
+#define OVERDUE_GRACE_MS 1000
+/* Until the needs of a join have been sent. */
+#define NEEDS_PAUSE_MS 10
+
+/* ---- window ---- */
+
+static void set_state(struct peer *peer, struct submission *submission, enum submission_state next)
+{
+    bool counted = !submission->submit.held;
+
+    if (counted && submission->state == SUBMISSION_SENT && next != SUBMISSION_SENT) {
+        CHECK(peer->window_used > 0);
+        peer->window_used--;
+        peer->window_used_bytes -= submission->cost_bytes;
+    } else if (counted && submission->state != SUBMISSION_SENT && next == SUBMISSION_SENT) {
+        peer->window_used++;
+        peer->window_used_bytes += submission->cost_bytes;
+    }
+    submission->state = next;
+}
+
+/* A peer that also works may submit to itself: were its window full of parents, their
+ * children could never be sent. So half of the window is the children's. */
+static uint64_t window_of(const struct peer *peer, bool has_parent)
+{
+    uint64_t window = peer->welcome.window_tasks;
+
+    return peer->offering_count > 0 && !has_parent ? (window + 1) / 2 : window;
+}
+
+/* Held tasks end without our hearing of it before their join does, so only the broker
+ * can count them: it refuses what is too much, and we try again. */
+static bool fits_window(const struct peer *peer, const struct submission *submission)
+{
+    if (submission->submit.held) {
+        return true;
+    }
+    if (peer->window_used >= window_of(peer, submission->has_parent)) {
+        return false;
+    }
+    return peer->window_used == 0 ||
+           peer->window_used_bytes + submission->cost_bytes <= peer->welcome.window_bytes;
+}
+
+size_t peer_room(const struct peer *peer)
+{
+    uint64_t window = window_of(peer, false);
+
+    if (peer->open_count >= window || peer->open_bytes >= peer->welcome.window_bytes) {
+        return 0;
+    }
+    return (size_t)(window - peer->open_count);
+}
+
+void peer_want_room(struct peer *peer)
+{
+    peer->room_wanted = true;
+}
+
+void submissions_offer_room(struct peer *peer)
+{
+    if (peer->room_wanted && peer_room(peer) > 0) {
+        peer->room_wanted = false;
+        peer->sink.room(peer->sink.context);
+    }
+}
+
+/* ---- time ---- */
+
+static uint64_t absolute(const struct peer *peer, uint64_t duration_ms)
+{
+    return duration_ms == 0 ? TIMERS_NEVER : peer->now_ms + duration_ms;
+}
+
+/* Every submission has its place in the heap from the start, so this cannot fail. */
+void submission_set_timer(struct peer *peer, struct submission *submission)
+{
+    uint64_t at_ms = submission->deadline_ms;
+
+    if (submission->overdue) {
+        at_ms = peer->now_ms + OVERDUE_GRACE_MS;
+    }
+    if (!submission->was_sent && submission->ttl_ms < at_ms) {
+        at_ms = submission->ttl_ms;
+    }
+    if (submission->state == SUBMISSION_PAUSING && submission->retry_ms < at_ms) {
+        at_ms = submission->retry_ms;
+    }
+    CHECK(timers_set(&peer->submission_timers, &submission->timer, at_ms));
+}
+
+/* ---- ending ---- */
+
+static void detach(struct peer *peer, struct submission *submission)
+{
+    set_state(peer, submission, SUBMISSION_WAITING);
+    id_map_remove(&peer->submissions_by_id, &submission->id);
+    timers_clear(&peer->submission_timers, &submission->timer);
+    link_remove(&submission->all);
+    link_remove(&submission->waiting);
+    peer->submission_count--;
+    peer->ended_count++;
+    peer->submission_bytes -= submission->cost_bytes;
+    if (!submission->submit.held) {
+        peer->open_count--;
+        peer->open_bytes -= submission->cost_bytes;
+    }
+    if (submission->cancel_request != 0) {
+        struct id key = request_key(submission->cancel_request);
+
+        id_map_remove(&peer->cancels_by_number, &key);
+        submission->cancel_request = 0;
+    }
+}
+
+static void submission_free(struct submission *submission)
+{
+    blob_unref(submission->submit.payload.blob);
+    free(submission);
+}
+
+void submission_finish(struct peer *peer, struct submission *submission, const struct result *result)
+{
+    detach(peer, submission);
+    if (!submission->abandoned) {
+        peer->sink.result(peer->sink.context, submission, result);
+    }
+    submission_free(submission);
+}
+
+static struct result result_of(const struct id *id, enum outcome outcome, enum error_code code,
+                               const char *message)
+{
+    return (struct result){
+        .record = {
+            .id = *id,
+            .outcome = outcome,
+            .error = {
+                .code = span_from_text(error_code_name(code)),
+                .message = span_from_text(message),
+                .retryable = error_code_retryable(code),
+            },
+        },
+    };
+}
+
+void submission_end(struct peer *peer, struct submission *submission, enum outcome outcome,
+                        enum error_code code, const char *message)
+{
+    struct result result = result_of(&submission->id, outcome, code, message);
+
+    submission_finish(peer, submission, &result);
+}
+
+void submission_expire(struct peer *peer, struct submission *submission)
+{
+    const char *why = submission->state == SUBMISSION_SENT
+                          ? "its deadline passed and the broker has not answered"
+                      : submission->state == SUBMISSION_PAUSING
+                          ? "its deadline passed while the broker refused it"
+                      : peer->state == SESSION_OPEN ? "its time passed while it waited for room"
+                                                    : "its time passed without a broker";
+
+    submission_end(peer, submission, OUTCOME_EXPIRED, ERROR_EXPIRED, why);
+}
+
+/* ---- sending ---- */
+
+/* With what is left of its deadline now. */
+static void send_submit(struct peer *peer, struct submission *submission)
+{
+    struct message message = {.command = COMMAND_SUBMIT, .submit = submission->submit};
+
+    if (submission->deadline_ms != TIMERS_NEVER) {
+        message.submit.deadline_ms = submission->deadline_ms - peer->now_ms;
+    }
+    if (!submission->was_sent && submission->ttl_ms != TIMERS_NEVER) {
+        message.submit.queue_ttl_ms = submission->ttl_ms - peer->now_ms;
+    }
+    set_state(peer, submission, SUBMISSION_SENT);
+    submission->was_sent = true;
+    peer_send(peer, &message);
+}
+
+void submission_pause(struct peer *peer, struct submission *submission, uint64_t pause_ms)
+{
+    link_remove(&submission->waiting);
+    set_state(peer, submission, SUBMISSION_PAUSING);
+    submission->retry_ms = peer->now_ms + pause_ms;
+    submission_set_timer(peer, submission);
+}
+
+/* A join of tasks that are not at the broker yet would be refused. */
+static bool needs_are_sent(struct peer *peer, const struct submission *submission)
+{
+    const struct submit *submit = &submission->submit;
+
+    for (size_t i = 0; i < submit->needs_count; i++) {
+        struct id id;
+        const struct submission *need;
+
+        memcpy(id.bytes, submit->needs + i * submit->needs_stride, sizeof id.bytes);
+        need = id_map_find(&peer->submissions_by_id, &id);
+        if (need != NULL && need->state != SUBMISSION_SENT) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void pump_one(struct peer *peer, struct submission *submission)
+{
+    link_remove(&submission->waiting);
+    if (peer->now_ms >= submission->deadline_ms ||
+        (!submission->was_sent && peer->now_ms >= submission->ttl_ms)) {
+        submission_expire(peer, submission);
+    } else if (submission->submit.payload.bytes.size > peer->welcome.payload_bytes) {
+        submission_end(peer, submission, OUTCOME_REFUSED, ERROR_TOO_LARGE,
+                    "the payload is larger than the broker takes: pass it by reference");
+    } else if (submission->submit.join != JOIN_NONE && !needs_are_sent(peer, submission)) {
+        submission_pause(peer, submission, NEEDS_PAUSE_MS);
+    } else {
+        send_submit(peer, submission);
+    }
+}
+
+/* Upcalls may submit more, which comes here again: the outer loop takes it. */
+void submissions_pump(struct peer *peer)
+{
+    if (peer->pumping) {
+        return;
+    }
+    peer->pumping = true;
+    while (peer->state == SESSION_OPEN && !link_empty(&peer->waiting)) {
+        struct submission *first = LINK_OF(peer->waiting.next, struct submission, waiting);
+
+        if (!fits_window(peer, first)) {
+            break;
+        }
+        pump_one(peer, first);
+    }
+    peer->pumping = false;
+}
+
+void submission_enqueue(struct peer *peer, struct submission *submission)
+{
+    set_state(peer, submission, SUBMISSION_WAITING);
+    link_push(&peer->waiting, &submission->waiting);
+}
+
+/* ---- the application's calls ---- */
+
+/* One allocation: the struct, the needs, the service's name and a small payload. */
+static struct submission *submission_new(const struct submit *submit)
+{
+    bool small = submit->payload.blob == NULL && submit->payload.bytes.size <= PAYLOAD_INLINE_MAX;
+    size_t needs_bytes = submit->needs_count * ID_BYTES;
+    size_t payload_bytes = small ? submit->payload.bytes.size : 0;
+    struct submission *submission =
+        malloc(sizeof *submission + needs_bytes + submit->service.size + payload_bytes);
+    uint8_t *to = (uint8_t *)(submission + 1);
+
+    if (submission == NULL) {
+        return NULL;
+    }
+    memset(submission, 0, sizeof *submission);
+    submission->submit = *submit;
+    submission->submit.needs = to;
+    submission->submit.needs_stride = ID_BYTES;
+    for (size_t i = 0; i < submit->needs_count; i++, to += ID_BYTES) {
+        memcpy(to, submit->needs + i * submit->needs_stride, ID_BYTES);
+    }
+    submission->submit.service = span_of(to, submit->service.size);
+    if (submit->service.size > 0) {
+        memcpy(to, submit->service.data, submit->service.size);
+        to += submit->service.size;
+    }
+    if (payload_bytes > 0) {
+        memcpy(to, submit->payload.bytes.data, payload_bytes);
+    }
+    if (small) {
+        submission->submit.payload.bytes = span_of(to, payload_bytes);
+        return submission;
+    }
+    submission->submit.payload.blob = submit->payload.blob != NULL
+                                          ? blob_ref(submit->payload.blob)
+                                          : blob_new(submit->payload.bytes);
+    if (submission->submit.payload.blob == NULL) {
+        free(submission);
+        return NULL;
+    }
+    submission->submit.payload.bytes = blob_span(submission->submit.payload.blob);
+    return submission;
+}
+
+static void set_terms(const struct peer *peer, struct submission *submission,
+                      const struct submission_options *options)
+{
+    struct submit *submit = &submission->submit;
+
+    submission->id = submit->id;
+    submission->user = options->user;
+    submission->no_wait = options->no_wait;
+    submission->cost_bytes = submit->payload.bytes.size;
+    submission->deadline_ms = absolute(peer, submit->deadline_ms);
+    submission->ttl_ms = absolute(peer, submit->queue_ttl_ms);
+    submit->parent = (struct id){{0}};
+    submit->parent_attempt = 0;
+    if (options->parent != NULL) {
+        submission->has_parent = true;
+        submit->parent = options->parent->id;
+        submit->parent_attempt = options->parent->attempt;
+    }
+    link_init(&submission->all);
+    link_init(&submission->waiting);
+}
+
+/* False: no memory. */
+static bool attach(struct peer *peer, struct submission *submission)
+{
+    if (!id_map_insert(&peer->submissions_by_id, &submission->id, submission)) {
+        return false;
+    }
+    if (!timers_set(&peer->submission_timers, &submission->timer, TIMERS_NEVER)) {
+        id_map_remove(&peer->submissions_by_id, &submission->id);
+        return false;
+    }
+    link_push(&peer->submissions, &submission->all);
+    peer->submission_count++;
+    peer->submission_bytes += submission->cost_bytes;
+    if (!submission->submit.held) {
+        peer->open_count++;
+        peer->open_bytes += submission->cost_bytes;
+    }
+    return true;
+}
+
+/* Why it cannot even wait here; ERROR_NONE: it can. */
+static enum error_code bar(struct peer *peer, const struct submission *submission,
+                           const struct submission_options *options)
+{
+    if (id_map_find(&peer->submissions_by_id, &submission->id) != NULL) {
+        return ERROR_CONFLICT;
+    }
+    if (submission->cost_bytes > PAYLOAD_BYTES_MAX ||
+        (peer->state == SESSION_OPEN && submission->cost_bytes > peer->welcome.payload_bytes)) {
+        return ERROR_TOO_LARGE;
+    }
+    if (peer->submission_count >= peer->options.submissions_max ||
+        peer->submission_bytes + submission->cost_bytes > peer->options.submissions_bytes_max) {
+        return ERROR_WINDOW_EXCEEDED;
+    }
+    if (options->no_wait && peer->state == SESSION_OPEN &&
+        (!link_empty(&peer->waiting) || !fits_window(peer, submission))) {
+        return ERROR_WINDOW_EXCEEDED;
+    }
+    if (options->parent != NULL && options->parent->lost) {
+        return ERROR_CANCELLED;
+    }
+    return ERROR_NONE;
+}
+
+struct submission *peer_submit(struct peer *peer, const struct submit *submit,
+                               const struct submission_options *options)
+{
+    struct submission *submission;
+    enum error_code code;
+    uint64_t ended;
+
+    CHECK(submit->needs_count <= NEEDS_MAX);
+    CHECK(submit->join != JOIN_NONE || service_name_valid(submit->service));
+    submission = submission_new(submit);
+    if (submission == NULL) {
+        return NULL;
+    }
+    set_terms(peer, submission, options);
+    code = bar(peer, submission, options);
+    if (code != ERROR_NONE) {
+        struct result result = result_of(&submission->id,
+                                         code == ERROR_CANCELLED ? OUTCOME_CANCELLED
+                                                                 : OUTCOME_REFUSED,
+                                         code, "refused before it was sent");
+
+        peer->sink.result(peer->sink.context, submission, &result);
+        submission_free(submission);
+        return NULL;
+    }
+    if (!attach(peer, submission)) {
+        submission_free(submission);
+        return NULL;
+    }
+    if (submission->deadline_ms != TIMERS_NEVER || submission->ttl_ms != TIMERS_NEVER) {
+        submission_set_timer(peer, submission);
+    }
+    submission_enqueue(peer, submission);
+    ended = peer->ended_count;
+    submissions_pump(peer);
+    if (ended != peer->ended_count &&
+        id_map_find(&peer->submissions_by_id, &submit->id) != submission) {
+        return NULL;
+    }
+    return submission;
+}
+
+void submission_send_cancel(struct peer *peer, struct submission *submission, struct span reason,
+                        bool confirm)
+{
+    struct message message = {.command = COMMAND_CANCEL,
+                              .cancel = {.id = submission->id, .reason = reason}};
+
+    if (confirm && submission->cancel_request == 0) {
+        uint64_t number = ++peer->request_last;
+        struct id key = request_key(number);
+
+        /* Without memory for it there is no confirmation, but the cancel holds. */
+        if (id_map_insert(&peer->cancels_by_number, &key, submission)) {
+            submission->cancel_request = number;
+        }
+    }
+    message.cancel.request = submission->cancel_request;
+    if (peer->state == SESSION_OPEN) {
+        peer_send(peer, &message);
+    }
+}
+
+void peer_cancel(struct peer *peer, struct submission *submission, struct span reason)
+{
+    if (submission->cancelling) {
+        return;
+    }
+    submission->cancelling = true;
+    if (submission->state == SUBMISSION_SENT) {
+        submission_send_cancel(peer, submission, reason, submission->submit.held);
+        return;
+    }
+    if (submission->was_sent && submission->state == SUBMISSION_WAITING) {
+        submission_send_cancel(peer, submission, reason, false); /* the broker may know it from before */
+    }
+    submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED, "cancelled by its submitter");
+}
+
+void peer_abandon(struct peer *peer, struct submission *submission)
+{
+    submission->abandoned = true;
+    submission->user = NULL;
+    peer_cancel(peer, submission, span_from_text("abandoned"));
+}
+
+bool peer_settle(struct peer *peer, const struct outcome_record *record)
+{
+    struct submission *submission = id_map_find(&peer->submissions_by_id, &record->id);
+    struct result result = {.record = *record};
+
+    if (submission == NULL || !submission->submit.held) {
+        return false;
+    }
+    submission_finish(peer, submission, &result);
+    return true;
+}
+
+const struct id *peer_submission_id(const struct submission *submission)
+{
+    return &submission->id;
+}
+
+void *peer_submission_user(const struct submission *submission)
+{
+    return submission->user;
+}

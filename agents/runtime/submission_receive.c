@@ -1,0 +1,234 @@
+/* submission_receive: what the broker and the clock do to submissions. */
+#include "agents/runtime/peer_state.h"
+
+#include "common/check.h"
+
+#include <stdlib.h>
+
+/* Pauses after refusals: doubled with each, from what the broker asked for. */
+#define PAUSE_MS_MIN 10
+#define PAUSE_MS_MAX 2000
+#define PAUSE_DOUBLINGS_MAX 6
+
+static bool code_is(const struct error *error, enum error_code code)
+{
+    return span_is(error->code, error_code_name(code));
+}
+
+/* A join may have overtaken a need that was refused for now. */
+static bool needs_are_under_way(struct peer *peer, const struct submit *submit)
+{
+    for (size_t i = 0; i < submit->needs_count; i++) {
+        struct id id;
+        const struct submission *need;
+
+        memcpy(id.bytes, submit->needs + i * submit->needs_stride, sizeof id.bytes);
+        need = id_map_find(&peer->submissions_by_id, &id);
+        if (need != NULL && need->state != SUBMISSION_SENT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool may_pass(struct peer *peer, const struct submission *submission,
+                     const struct error *error)
+{
+    if (submission->no_wait || submission->cancelling) {
+        return false;
+    }
+    if (code_is(error, ERROR_UNKNOWN_SERVICE)) {
+        return submission->submit.if_absent == IF_ABSENT_WAIT;
+    }
+    if (code_is(error, ERROR_NOT_FOUND)) {
+        return submission->submit.join != JOIN_NONE &&
+               needs_are_under_way(peer, &submission->submit);
+    }
+    return code_is(error, ERROR_QUEUE_FULL) || code_is(error, ERROR_WINDOW_EXCEEDED) ||
+           code_is(error, ERROR_MEMORY_FULL) || code_is(error, ERROR_DRAINING);
+}
+
+/* Never before the broker said; later each time; not all at the same moment. */
+static uint64_t pause_ms(struct peer *peer, struct submission *submission,
+                         uint64_t retry_after_ms)
+{
+    uint64_t pause = retry_after_ms < PAUSE_MS_MIN ? PAUSE_MS_MIN : retry_after_ms;
+    uint64_t most = pause > PAUSE_MS_MAX ? pause : PAUSE_MS_MAX;
+
+    if (most > DURATION_MS_MAX) {
+        pause = most = DURATION_MS_MAX;
+    }
+    pause <<= submission->refusals;
+    if (pause > most) {
+        pause = most;
+    }
+    if (submission->refusals < PAUSE_DOUBLINGS_MAX) {
+        submission->refusals++;
+    }
+    return pause + peer_random(peer) % (pause / 4 + 1);
+}
+
+void submission_receive(struct peer *peer, const struct result *result)
+{
+    const struct outcome_record *record = &result->record;
+    struct submission *submission = id_map_find(&peer->submissions_by_id, &record->id);
+
+    if (submission == NULL) {
+        return; /* ended here already: cancelled, expired, or told twice */
+    }
+    if (record->outcome == OUTCOME_REFUSED) {
+        if (submission->state != SUBMISSION_SENT) {
+            return; /* of an earlier sending */
+        }
+        if (may_pass(peer, submission, &record->error)) {
+            submission_pause(peer, submission,
+                             pause_ms(peer, submission, record->error.retry_after_ms));
+            return;
+        }
+        if (submission->cancelling) {
+            submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED,
+                           "cancelled by its submitter");
+            return;
+        }
+    }
+    submission_finish(peer, submission, result);
+}
+
+void submission_receive_started(struct peer *peer, const struct started *started)
+{
+    struct submission *submission = id_map_find(&peer->submissions_by_id, &started->id);
+
+    if (submission != NULL && !submission->abandoned) {
+        peer->sink.started(peer->sink.context, submission, started);
+    }
+}
+
+void submission_receive_progress(struct peer *peer, const struct progress *progress)
+{
+    struct submission *submission = id_map_find(&peer->submissions_by_id, &progress->id);
+
+    if (submission != NULL && !submission->abandoned) {
+        peer->sink.progress(peer->sink.context, submission, progress->payload.bytes);
+    }
+}
+
+void submission_receive_error(struct peer *peer, const struct error_message *error)
+{
+    struct submission *submission = id_map_find(&peer->submissions_by_id, &error->id);
+    struct result result;
+
+    if (submission == NULL) {
+        return;
+    }
+    if (error->command == COMMAND_CANCEL && submission->cancelling) {
+        submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED,
+                       "cancelled by its submitter");
+    } else if (error->command == COMMAND_SUBMIT && submission->state == SUBMISSION_SENT) {
+        result = (struct result){
+            .record = {.id = error->id, .outcome = OUTCOME_REFUSED, .error = error->error}};
+        submission_finish(peer, submission, &result);
+    }
+}
+
+/* PROTOCOL.md, CANCEL: the outcome is `cancelled` from then on. Whether all has
+ * stopped or the broker knows of no such task: it is over. */
+void submission_cancelled(struct peer *peer, struct submission *submission)
+{
+    submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED,
+                   "cancelled by its submitter");
+}
+
+/* ---- a new session ---- */
+
+/* What it needs from us before it can go on; true: nothing, it is over. A task
+ * whose parent was taken back is cancelled by a broker that still knows it, and
+ * must not be brought to life again in one that does not. */
+static bool resume(struct peer *peer, struct submission *submission, bool known)
+{
+    link_remove(&submission->waiting);
+    if (submission->has_parent) {
+        return true;
+    }
+    if (submission->cancelling) {
+        if (known) {
+            submission_send_cancel(peer, submission, span_from_text("cancelled again"), true);
+        }
+        return !known;
+    }
+    if (submission->was_sent) {
+        /* Its workers may need a moment longer than we do to come back. */
+        submission->submit.if_absent = IF_ABSENT_WAIT;
+    }
+    if (submission->state != SUBMISSION_PAUSING) {
+        submission_enqueue(peer, submission);
+    }
+    return false;
+}
+
+/* First all lists are put in order, then upcalls are made, which may do anything. */
+void submissions_resume(struct peer *peer, bool known)
+{
+    struct link over;
+    struct link *next;
+
+    link_init(&over);
+    for (struct link *at = peer->submissions.next; at != &peer->submissions; at = next) {
+        struct submission *submission = LINK_OF(at, struct submission, all);
+
+        next = at->next;
+        if (resume(peer, submission, known)) {
+            link_push(&over, &submission->waiting);
+        }
+    }
+    while (!link_empty(&over)) {
+        struct submission *submission = LINK_OF(over.next, struct submission, waiting);
+
+        submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED,
+                       submission->has_parent ? "its parent's lease was lost with the connection"
+                                              : "cancelled by its submitter");
+    }
+    submissions_pump(peer);
+}
+
+/* ---- time ---- */
+
+static void fire(struct peer *peer, struct submission *submission)
+{
+    bool at_broker = submission->state == SUBMISSION_SENT && peer->state == SESSION_OPEN;
+
+    if (peer->now_ms >= submission->deadline_ms) {
+        /* The broker tells of it. But of a held one it tells with its join. */
+        if (!at_broker || (submission->overdue && !submission->submit.held)) {
+            submission_expire(peer, submission);
+            return;
+        }
+        submission->overdue = true;
+    } else if (!submission->was_sent && peer->now_ms >= submission->ttl_ms) {
+        submission_expire(peer, submission);
+        return;
+    } else if (submission->state == SUBMISSION_PAUSING && peer->now_ms >= submission->retry_ms) {
+        submission_enqueue(peer, submission);
+    }
+    submission_set_timer(peer, submission);
+}
+
+void submissions_advance(struct peer *peer)
+{
+    struct timer *first;
+
+    while ((first = timers_first(&peer->submission_timers)) != NULL &&
+           first->at_ms <= peer->now_ms) {
+        fire(peer, LINK_OF(first, struct submission, timer));
+    }
+}
+
+void submissions_free(struct peer *peer)
+{
+    while (!link_empty(&peer->submissions)) {
+        struct submission *submission =
+            LINK_OF(peer->submissions.next, struct submission, all);
+
+        submission->abandoned = true;
+        submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED, "");
+    }
+}

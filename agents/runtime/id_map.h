@@ -1,34 +1,31 @@
-/* id_map: what is known by a 16-byte id. Open addressing, linear probing.
+/* id_map: what is known by a 16-byte id: common/table with ids as keys.
  *
  * Ids come from other peers, so the hash is seeded: nobody who does not know
- * the seed can make them collide. Values are borrowed. One thread. */
+ * the seed can make them collide. Nodes live inside what they stand for. */
 #ifndef SLUICE_RUNTIME_ID_MAP_H
 #define SLUICE_RUNTIME_ID_MAP_H
 
 #include "common/span.h"
+#include "common/table.h"
 
-struct id_map_slot {
+struct id_node {
+    struct table_node node;
     struct id id;
-    void *value; /* NULL: free */
 };
 
 struct id_map {
-    struct id_map_slot *slots;
-    size_t capacity; /* a power of two, or 0 */
-    size_t count;
+    struct table table;
     uint64_t seed;
 };
 
-void id_map_init(struct id_map *map, uint64_t seed);
-void id_map_deinit(struct id_map *map); /* values are not touched */
+bool id_map_init(struct id_map *map, uint64_t seed); /* false: no memory */
+void id_map_deinit(struct id_map *map);              /* CHECKs that it is empty */
 
-/* NULL: not there. */
-void *id_map_find(const struct id_map *map, const struct id *id);
+struct id_node *id_map_find(const struct id_map *map, const struct id *id); /* NULL: not there */
+void id_map_insert(struct id_map *map, struct id_node *node); /* its id is set, and not there */
+void id_map_remove(struct id_map *map, struct id_node *node); /* is there */
 
-/* Needs: `id` is not there, value not NULL. False: no memory, nothing changed. */
-bool id_map_insert(struct id_map *map, const struct id *id, void *value);
-
-/* Needs: `id` is there. */
-void id_map_remove(struct id_map *map, const struct id *id);
+/* Numbers as ids. */
+struct id id_of_number(uint64_t number);
 
 #endif

@@ -5,6 +5,13 @@
 
 #include <stdlib.h>
 
+struct lease *lease_find(const struct peer *peer, const struct id *id)
+{
+    struct id_node *node = id_map_find(&peer->leases_by_id, id);
+
+    return node != NULL ? list_entry(node, struct lease, by_id) : NULL;
+}
+
 static struct lease *lease_new(struct peer *peer)
 {
     struct lease *lease = peer->spare_leases;
@@ -50,17 +57,17 @@ static void turn_down(struct peer *peer, const struct task_message *task, enum e
 static void lose(struct peer *peer, struct lease *lease, const char *reason)
 {
     CHECK(!lease->lost);
-    id_map_remove(&peer->leases_by_id, &lease->id);
-    link_remove(&lease->link);
+    id_map_remove(&peer->leases_by_id, &lease->by_id);
+    list_unlink(&lease->link);
     peer->lease_count--;
-    link_push(&peer->lost_leases, &lease->link);
+    list_push_back(&peer->lost_leases, &lease->link);
     lease->lost = true;
     peer->sink.cancel(peer->sink.context, lease, span_from_text(reason));
 }
 
 void lease_receive(struct peer *peer, const struct task_message *task)
 {
-    struct lease *lease = id_map_find(&peer->leases_by_id, &task->id);
+    struct lease *lease = lease_find(peer, &task->id);
     struct offering *offering = offering_find(peer, task->service);
 
     if (lease != NULL) {
@@ -74,20 +81,22 @@ void lease_receive(struct peer *peer, const struct task_message *task)
         return;
     }
     lease = peer->lease_count < PEER_LEASES_MAX ? lease_new(peer) : NULL;
-    if (lease == NULL || !id_map_insert(&peer->leases_by_id, &task->id, lease)) {
-        free(lease);
+    if (lease == NULL) {
         turn_down(peer, task, ERROR_LIMIT_EXCEEDED, "this worker holds too many tasks");
         return;
     }
-    *lease = (struct lease){.id = task->id, .attempt = task->attempt, .offering = offering};
-    link_push(&peer->leases, &lease->link);
+    *lease = (struct lease){
+        .by_id = {.id = task->id}, .attempt = task->attempt, .offering = offering};
+    id_map_insert(&peer->leases_by_id, &lease->by_id);
+    list_init(&lease->link);
+    list_push_back(&peer->leases, &lease->link);
     peer->lease_count++;
     peer->sink.task(peer->sink.context, lease, task);
 }
 
 void lease_receive_cancel(struct peer *peer, const struct cancel_out *cancel)
 {
-    struct lease *lease = id_map_find(&peer->leases_by_id, &cancel->id);
+    struct lease *lease = lease_find(peer, &cancel->id);
 
     if (lease == NULL || lease->attempt != cancel->attempt) {
         return; /* it has ended here: DONE or FAIL is under way */
@@ -97,15 +106,15 @@ void lease_receive_cancel(struct peer *peer, const struct cancel_out *cancel)
 
 void leases_forget(struct peer *peer)
 {
-    while (!link_empty(&peer->leases)) {
-        lose(peer, LINK_OF(peer->leases.next, struct lease, link), "worker_lost");
+    while (!list_empty(&peer->leases)) {
+        lose(peer, list_entry(peer->leases.next, struct lease, link), "worker_lost");
     }
     CHECK(peer->lease_count == 0);
 }
 
 const struct id *peer_lease_id(const struct lease *lease)
 {
-    return &lease->id;
+    return &lease->by_id.id;
 }
 
 uint64_t peer_lease_attempt(const struct lease *lease)
@@ -142,7 +151,7 @@ void peer_progress(struct peer *peer, struct lease *lease, struct span payload)
 {
     struct message message = {
         .command = COMMAND_PROGRESS,
-        .progress = {.id = lease->id, .attempt = lease->attempt, .payload = {.bytes = payload}},
+        .progress = {.id = lease->by_id.id, .attempt = lease->attempt, .payload = {.bytes = payload}},
     };
 
     CHECK(payload.size <= PAYLOAD_INLINE_MAX);
@@ -155,10 +164,10 @@ void peer_progress(struct peer *peer, struct lease *lease, struct span payload)
 static void end(struct peer *peer, struct lease *lease)
 {
     if (!lease->lost) {
-        id_map_remove(&peer->leases_by_id, &lease->id);
+        id_map_remove(&peer->leases_by_id, &lease->by_id);
         peer->lease_count--;
     }
-    link_remove(&lease->link);
+    list_unlink(&lease->link);
     lease_free(peer, lease);
 }
 
@@ -166,7 +175,7 @@ void peer_done(struct peer *peer, struct lease *lease, struct payload payload)
 {
     struct message message = {
         .command = COMMAND_DONE,
-        .done = {.id = lease->id, .attempt = lease->attempt, .payload = payload},
+        .done = {.id = lease->by_id.id, .attempt = lease->attempt, .payload = payload},
     };
 
     CHECK(payload.bytes.size <= PAYLOAD_BYTES_MAX);
@@ -179,18 +188,18 @@ void peer_done(struct peer *peer, struct lease *lease, struct payload payload)
 void peer_fail(struct peer *peer, struct lease *lease, const struct error *error)
 {
     if (!lease->lost) {
-        send_fail(peer, &lease->id, lease->attempt, error);
+        send_fail(peer, &lease->by_id.id, lease->attempt, error);
     }
     end(peer, lease);
 }
 
 void leases_free(struct peer *peer)
 {
-    while (!link_empty(&peer->leases)) {
-        end(peer, LINK_OF(peer->leases.next, struct lease, link));
+    while (!list_empty(&peer->leases)) {
+        end(peer, list_entry(peer->leases.next, struct lease, link));
     }
-    while (!link_empty(&peer->lost_leases)) {
-        end(peer, LINK_OF(peer->lost_leases.next, struct lease, link));
+    while (!list_empty(&peer->lost_leases)) {
+        end(peer, list_entry(peer->lost_leases.next, struct lease, link));
     }
     while (peer->spare_leases != NULL) {
         struct lease *lease = peer->spare_leases;

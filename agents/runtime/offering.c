@@ -31,7 +31,7 @@ static void take(struct span *field, struct span from, char **to)
 }
 
 /* Copies `offer` with its texts. False: no memory, nothing changed. */
-static bool keep_offer(struct offering *offering, const struct offer *offer)
+static bool keep_offer(struct offering *offering, const struct offer_message *offer)
 {
     size_t size = offer->service.size + offer->schema.size + offer->version.size +
                   offer->about.size;
@@ -61,7 +61,7 @@ struct offering *offering_find(struct peer *peer, struct span service)
     return NULL;
 }
 
-struct offering *peer_offer(struct peer *peer, const struct offer *offer, void *user)
+struct offering *peer_offer(struct peer *peer, const struct offer_message *offer, void *user)
 {
     struct offering *offering = offering_find(peer, offer->service);
 

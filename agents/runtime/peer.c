@@ -29,12 +29,34 @@ static void limits_default(struct welcome *welcome)
     };
 }
 
+static bool maps_init(struct peer *peer)
+{
+    return id_map_init(&peer->leases_by_id, peer_random(peer)) &&
+           id_map_init(&peer->submissions_by_id, peer_random(peer)) &&
+           id_map_init(&peer->requests_by_number, peer_random(peer)) &&
+           id_map_init(&peer->cancels, peer_random(peer));
+}
+
+static void maps_deinit(struct peer *peer)
+{
+    id_map_deinit(&peer->leases_by_id);
+    id_map_deinit(&peer->submissions_by_id);
+    id_map_deinit(&peer->requests_by_number);
+    id_map_deinit(&peer->cancels);
+}
+
 struct peer *peer_new(const struct peer_options *options, const struct peer_sink *sink,
                       uint64_t now_ms)
 {
     struct peer *peer = calloc(1, sizeof *peer);
 
     if (peer == NULL) {
+        return NULL;
+    }
+    peer->random = options->seed;
+    if (!maps_init(peer)) {
+        maps_deinit(peer);
+        free(peer);
         return NULL;
     }
     peer->sink = *sink;
@@ -48,21 +70,16 @@ struct peer *peer_new(const struct peer_options *options, const struct peer_sink
     snprintf(peer->name, sizeof peer->name, "%s", options->name);
     snprintf(peer->agent, sizeof peer->agent, "%s", options->agent);
     peer->now_ms = now_ms;
-    peer->random = options->seed;
     limits_default(&peer->welcome);
     peer->hello_ms = peer->sent_ms = peer->heard_ms = now_ms;
     peer->pinged_ms = TIMERS_NEVER;
-    id_map_init(&peer->leases_by_id, peer_random(peer));
-    id_map_init(&peer->submissions_by_id, peer_random(peer));
-    id_map_init(&peer->requests_by_number, peer_random(peer));
-    id_map_init(&peer->cancels_by_number, peer_random(peer));
     timers_init(&peer->submission_timers);
     timers_init(&peer->request_timers);
-    link_init(&peer->leases);
-    link_init(&peer->lost_leases);
-    link_init(&peer->submissions);
-    link_init(&peer->waiting);
-    link_init(&peer->requests);
+    list_init(&peer->leases);
+    list_init(&peer->lost_leases);
+    list_init(&peer->submissions);
+    list_init(&peer->waiting);
+    list_init(&peer->requests);
     return peer;
 }
 
@@ -77,10 +94,7 @@ void peer_free(struct peer *peer)
     offerings_free(peer);
     timers_deinit(&peer->submission_timers);
     timers_deinit(&peer->request_timers);
-    id_map_deinit(&peer->leases_by_id);
-    id_map_deinit(&peer->submissions_by_id);
-    id_map_deinit(&peer->requests_by_number);
-    id_map_deinit(&peer->cancels_by_number);
+    maps_deinit(peer);
     free(peer);
 }
 
@@ -92,14 +106,6 @@ uint64_t peer_random(struct peer *peer)
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
     return z ^ (z >> 31);
-}
-
-struct id request_key(uint64_t number)
-{
-    struct id key = {{0}};
-
-    memcpy(key.bytes, &number, sizeof number);
-    return key;
 }
 
 void peer_send(struct peer *peer, const struct message *message)
@@ -424,23 +430,23 @@ void peer_check(const struct peer *peer)
     size_t sent = 0, open = 0, all = 0;
     uint64_t sent_bytes = 0;
 
-    for (struct link *at = peer->submissions.next; at != &peer->submissions; at = at->next) {
-        const struct submission *submission = LINK_OF(at, struct submission, all);
+    for (struct list *at = peer->submissions.next; at != &peer->submissions; at = at->next) {
+        const struct submission *submission = list_entry(at, struct submission, all);
         bool counted = !submission->submit.held;
 
-        CHECK(id_map_find(&peer->submissions_by_id, &submission->id) == submission);
-        CHECK(link_empty(&submission->waiting) == (submission->state != SUBMISSION_WAITING));
+        CHECK(submission_find(peer, &submission->by_id.id) == submission);
+        CHECK(list_empty(&submission->waiting) == (submission->state != SUBMISSION_WAITING));
         CHECK(submission->timer.place > 0);
         sent += counted && submission->state == SUBMISSION_SENT;
         sent_bytes += counted && submission->state == SUBMISSION_SENT ? submission->cost_bytes : 0;
         open += counted;
         all++;
     }
-    CHECK(all == peer->submission_count && all == peer->submissions_by_id.count);
+    CHECK(all == peer->submission_count && all == peer->submissions_by_id.table.count);
     CHECK(all == peer->submission_timers.count);
     CHECK(sent == peer->window_used && sent_bytes == peer->window_used_bytes);
     CHECK(open == peer->open_count);
-    CHECK(peer->request_count == peer->requests_by_number.count);
+    CHECK(peer->request_count == peer->requests_by_number.table.count);
     CHECK(peer->request_count == peer->request_timers.count);
-    CHECK(peer->lease_count == peer->leases_by_id.count);
+    CHECK(peer->lease_count == peer->leases_by_id.table.count);
 }

@@ -101,7 +101,7 @@ const struct welcome *peer_welcome(const struct peer *peer);
 
 /* Offers a service, or replaces the offer of the same name. Strings are copied. The handle
  * stays the same. NULL: too many, or no memory. */
-struct offering *peer_offer(struct peer *peer, const struct offer *offer, void *user);
+struct offering *peer_offer(struct peer *peer, const struct offer_message *offer, void *user);
 /* No more of it, please. Tasks that are under way still arrive. */
 void peer_withdraw(struct peer *peer, struct offering *offering);
 /* A handler of it begins (+1) or ends (-1) to wait for its children: the credit that

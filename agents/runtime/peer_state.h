@@ -6,6 +6,9 @@
 #include "agents/runtime/id_map.h"
 #include "agents/runtime/peer.h"
 
+#include "common/check.h"
+#include "common/list.h"
+
 /*  joining -> open       WELCOME
  *  open    -> joining    ERROR hello_required, BYE, silence, the shell's peer_restart
  *  any     -> closed     peer_bye */
@@ -15,42 +18,9 @@ enum session_state {
     SESSION_CLOSED,
 };
 
-/* A doubly linked list: `next` of the head is the first. Embedded in what it links. */
-struct link {
-    struct link *next, *prev;
-};
-
-static inline void link_init(struct link *head)
-{
-    head->next = head->prev = head;
-}
-
-static inline bool link_empty(const struct link *head)
-{
-    return head->next == head;
-}
-
-static inline void link_push(struct link *head, struct link *link)
-{
-    link->prev = head->prev;
-    link->next = head;
-    head->prev->next = link;
-    head->prev = link;
-}
-
-/* Harmless for a link that is in no list (initialised to itself). */
-static inline void link_remove(struct link *link)
-{
-    link->prev->next = link->next;
-    link->next->prev = link->prev;
-    link_init(link);
-}
-
-#define LINK_OF(link, type, member) ((type *)((char *)(link) - offsetof(type, member)))
-
 struct offering {
     char *text;           /* one allocation: service, schema, version, about */
-    struct offer offer;   /* spans point into text */
+    struct offer_message offer;   /* spans point into text */
     uint64_t given;       /* credit given back by handlers that wait */
     uint64_t told_credit; /* the level the broker knows */
     bool withdrawn;
@@ -59,12 +29,12 @@ struct offering {
 };
 
 struct lease {
-    struct id id;
+    struct id_node by_id;
     uint64_t attempt;
     struct offering *offering;
     void *user;
     bool lost;
-    struct link link; /* peer.leases, or peer.lost_leases */
+    struct list link; /* peer.leases, or peer.lost_leases */
 };
 
 /*  waiting -> sent      there is room in the window, and a session
@@ -75,7 +45,8 @@ struct lease {
 enum submission_state { SUBMISSION_WAITING, SUBMISSION_SENT, SUBMISSION_PAUSING };
 
 struct submission {
-    struct id id;
+    struct id_node by_id;
+    struct id_node by_cancel; /* in peer.cancels while cancel_request is not 0 */
     void *user;
     enum submission_state state;
     bool no_wait;
@@ -85,20 +56,22 @@ struct submission {
     bool abandoned;  /* nobody waits for its result */
     bool overdue;    /* its deadline has passed, the broker will say so */
     unsigned refusals;
+    unsigned join_count; /* joins of ours that wait for it */
     uint64_t deadline_ms; /* absolute; TIMERS_NEVER: none */
     uint64_t ttl_ms;      /* absolute; of the first sending; TIMERS_NEVER: none */
     uint64_t retry_ms;    /* absolute; when pausing */
     uint64_t cost_bytes;  /* payload, as the window counts it */
-    uint64_t cancel_request; /* of its CANCEL; 0: none wanted */
+    uint64_t cancel_request; /* number of its CANCEL; 0: no REPLY wanted */
     struct submit submit; /* spans point behind the struct; payload.blob is ours */
     struct timer timer;
-    struct link all;     /* peer.submissions: in the order of first submission */
-    struct link waiting; /* peer.waiting */
+    struct list all;     /* peer.submissions: in the order of first submission */
+    struct list waiting; /* peer.waiting */
 };
 
 enum request_kind { REQUEST_QUERY, REQUEST_CANCEL_ID };
 
 struct request {
+    struct id_node by_number;
     uint64_t number;
     enum request_kind kind;
     enum query_what what;
@@ -107,7 +80,7 @@ struct request {
     struct id id; /* CANCEL_ID; argument is the reason */
     void *user;
     struct timer timer;
-    struct link link; /* peer.requests */
+    struct list link; /* peer.requests */
 };
 
 /* Which of a peer's things a timer belongs to is told by which heap it is in. */
@@ -136,14 +109,14 @@ struct peer {
     bool credit_dirty;
 
     struct id_map leases_by_id;
-    struct link leases;
-    struct link lost_leases;
+    struct list leases;
+    struct list lost_leases;
     size_t lease_count;
     struct lease *spare_leases; /* chained by user */
 
     struct id_map submissions_by_id;
-    struct link submissions;
-    struct link waiting;
+    struct list submissions;
+    struct list waiting;
     struct timers submission_timers;
     size_t submission_count;     /* all */
     uint64_t ended_count;        /* since the start */
@@ -156,8 +129,8 @@ struct peer {
     bool room_wanted;
 
     struct id_map requests_by_number;
-    struct id_map cancels_by_number; /* submissions whose CANCEL wants a REPLY */
-    struct link requests;
+    struct id_map cancels; /* submissions, by the number of their CANCEL */
+    struct list requests;
     struct timers request_timers;
     size_t request_count;
     uint64_t request_last;
@@ -168,8 +141,6 @@ void peer_send(struct peer *peer, const struct message *message);
 void peer_log(struct peer *peer, enum log_level level, const char *event,
               const struct log_field *fields, size_t field_count);
 uint64_t peer_random(struct peer *peer);
-/* The key of `number` in requests_by_number and cancels_by_number. */
-struct id request_key(uint64_t number);
 
 /* offering.c */
 void offerings_send(struct peer *peer); /* all, after WELCOME */
@@ -178,12 +149,14 @@ struct offering *offering_find(struct peer *peer, struct span service);
 void offerings_free(struct peer *peer);
 
 /* lease.c */
+struct lease *lease_find(const struct peer *peer, const struct id *id);
 void lease_receive(struct peer *peer, const struct task_message *task);
 void lease_receive_cancel(struct peer *peer, const struct cancel_out *cancel);
 void leases_forget(struct peer *peer); /* the broker has taken them all back */
 void leases_free(struct peer *peer);
 
 /* submission.c: the life of one. Those that end it free it. */
+struct submission *submission_find(const struct peer *peer, const struct id *id);
 void submission_finish(struct peer *peer, struct submission *submission,
                        const struct result *result);
 void submission_end(struct peer *peer, struct submission *submission, enum outcome outcome,
@@ -195,6 +168,8 @@ void submission_set_timer(struct peer *peer, struct submission *submission);
 /* `confirm`: a REPLY is wanted, and ends it. */
 void submission_send_cancel(struct peer *peer, struct submission *submission, struct span reason,
                             bool confirm);
+/* No need of the join still waits here: the broker would refuse a join of it. */
+bool submission_needs_sent(const struct peer *peer, const struct submission *submission);
 void submissions_pump(struct peer *peer);
 void submissions_offer_room(struct peer *peer);
 

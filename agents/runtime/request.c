@@ -29,11 +29,9 @@ static void send_request(struct peer *peer, const struct request *request)
 
 static void detach(struct peer *peer, struct request *request)
 {
-    struct id key = request_key(request->number);
-
-    id_map_remove(&peer->requests_by_number, &key);
+    id_map_remove(&peer->requests_by_number, &request->by_number);
     timers_clear(&peer->request_timers, &request->timer);
-    link_remove(&request->link);
+    list_unlink(&request->link);
     peer->request_count--;
 }
 
@@ -48,7 +46,6 @@ static struct request *request_add(struct peer *peer, const struct request *from
                                    uint64_t timeout_ms)
 {
     struct request *request;
-    struct id key;
 
     CHECK(timeout_ms > 0);
     if (peer->request_count >= PEER_REQUESTS_MAX || peer->state == SESSION_CLOSED) {
@@ -60,17 +57,14 @@ static struct request *request_add(struct peer *peer, const struct request *from
     }
     *request = *from;
     request->number = ++peer->request_last;
-    key = request_key(request->number);
-    if (!id_map_insert(&peer->requests_by_number, &key, request)) {
-        free(request);
-        return NULL;
-    }
     if (!timers_set(&peer->request_timers, &request->timer, peer->now_ms + timeout_ms)) {
-        id_map_remove(&peer->requests_by_number, &key);
         free(request);
         return NULL;
     }
-    link_push(&peer->requests, &request->link);
+    request->by_number.id = id_of_number(request->number);
+    id_map_insert(&peer->requests_by_number, &request->by_number);
+    list_init(&request->link);
+    list_push_back(&peer->requests, &request->link);
     peer->request_count++;
     if (peer->state == SESSION_OPEN) {
         send_request(peer, request);
@@ -122,24 +116,23 @@ void peer_request_drop(struct peer *peer, struct request *request)
 /* CANCELs of submissions are numbered from the same sequence. */
 void request_receive(struct peer *peer, const struct reply *reply)
 {
-    struct id key = request_key(reply->request);
-    struct request *request = id_map_find(&peer->requests_by_number, &key);
-    struct submission *submission;
+    struct id key = id_of_number(reply->request);
+    struct id_node *node = id_map_find(&peer->requests_by_number, &key);
 
-    if (request != NULL) {
-        finish(peer, request, reply);
+    if (node != NULL) {
+        finish(peer, list_entry(node, struct request, by_number), reply);
         return;
     }
-    submission = id_map_find(&peer->cancels_by_number, &key);
-    if (submission != NULL) {
-        submission_cancelled(peer, submission);
+    node = id_map_find(&peer->cancels, &key);
+    if (node != NULL) {
+        submission_cancelled(peer, list_entry(node, struct submission, by_cancel));
     }
 }
 
 void requests_resume(struct peer *peer)
 {
-    for (struct link *at = peer->requests.next; at != &peer->requests; at = at->next) {
-        send_request(peer, LINK_OF(at, struct request, link));
+    for (struct list *at = peer->requests.next; at != &peer->requests; at = at->next) {
+        send_request(peer, list_entry(at, struct request, link));
     }
 }
 
@@ -148,14 +141,14 @@ void requests_advance(struct peer *peer)
     struct timer *first;
 
     while ((first = timers_first(&peer->request_timers)) != NULL && first->at_ms <= peer->now_ms) {
-        finish(peer, LINK_OF(first, struct request, timer), NULL);
+        finish(peer, list_entry(first, struct request, timer), NULL);
     }
 }
 
 void requests_free(struct peer *peer)
 {
-    while (!link_empty(&peer->requests)) {
-        struct request *request = LINK_OF(peer->requests.next, struct request, link);
+    while (!list_empty(&peer->requests)) {
+        struct request *request = list_entry(peer->requests.next, struct request, link);
 
         detach(peer, request);
         free(request);

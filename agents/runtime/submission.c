@@ -11,6 +11,13 @@
 /* Until the needs of a join have been sent. */
 #define NEEDS_PAUSE_MS 10
 
+struct submission *submission_find(const struct peer *peer, const struct id *id)
+{
+    struct id_node *node = id_map_find(&peer->submissions_by_id, id);
+
+    return node != NULL ? list_entry(node, struct submission, by_id) : NULL;
+}
+
 /* ---- window ---- */
 
 static void set_state(struct peer *peer, struct submission *submission, enum submission_state next)
@@ -103,10 +110,10 @@ void submission_set_timer(struct peer *peer, struct submission *submission)
 static void detach(struct peer *peer, struct submission *submission)
 {
     set_state(peer, submission, SUBMISSION_WAITING);
-    id_map_remove(&peer->submissions_by_id, &submission->id);
+    id_map_remove(&peer->submissions_by_id, &submission->by_id);
     timers_clear(&peer->submission_timers, &submission->timer);
-    link_remove(&submission->all);
-    link_remove(&submission->waiting);
+    list_unlink(&submission->all);
+    list_unlink(&submission->waiting);
     peer->submission_count--;
     peer->ended_count++;
     peer->submission_bytes -= submission->cost_bytes;
@@ -115,9 +122,7 @@ static void detach(struct peer *peer, struct submission *submission)
         peer->open_bytes -= submission->cost_bytes;
     }
     if (submission->cancel_request != 0) {
-        struct id key = request_key(submission->cancel_request);
-
-        id_map_remove(&peer->cancels_by_number, &key);
+        id_map_remove(&peer->cancels, &submission->by_cancel);
         submission->cancel_request = 0;
     }
 }
@@ -128,12 +133,50 @@ static void submission_free(struct submission *submission)
     free(submission);
 }
 
-void submission_finish(struct peer *peer, struct submission *submission, const struct result *result)
+static struct submission *need_at(const struct peer *peer, const struct submit *submit,
+                                  size_t index)
+{
+    struct id id;
+
+    memcpy(id.bytes, submit->needs + index * submit->needs_stride, sizeof id.bytes);
+    return submission_find(peer, &id);
+}
+
+static void count_join(struct peer *peer, const struct submission *join, bool begin)
+{
+    for (size_t i = 0; i < join->submit.needs_count; i++) {
+        struct submission *need = need_at(peer, &join->submit, i);
+
+        if (need != NULL && begin) {
+            need->join_count++;
+        } else if (need != NULL && need->join_count > 0) {
+            need->join_count--;
+        }
+    }
+}
+
+/* A held task whose join has ended without telling of it was cancelled with the
+ * join; no RESULT will come. The CANCEL asks for the word that it has stopped. */
+static void cancel_left_behind(struct peer *peer, const struct submission *join)
+{
+    for (size_t i = 0; i < join->submit.needs_count; i++) {
+        struct submission *need = need_at(peer, &join->submit, i);
+
+        if (need != NULL && need->submit.held && need->join_count == 0) {
+            peer_cancel(peer, need, span_from_text("its join has ended"));
+        }
+    }
+}
+
+void submission_finish(struct peer *peer, struct submission *submission,
+                       const struct result *result)
 {
     detach(peer, submission);
+    count_join(peer, submission, false);
     if (!submission->abandoned) {
         peer->sink.result(peer->sink.context, submission, result);
     }
+    cancel_left_behind(peer, submission);
     submission_free(submission);
 }
 
@@ -156,7 +199,7 @@ static struct result result_of(const struct id *id, enum outcome outcome, enum e
 void submission_end(struct peer *peer, struct submission *submission, enum outcome outcome,
                         enum error_code code, const char *message)
 {
-    struct result result = result_of(&submission->id, outcome, code, message);
+    struct result result = result_of(&submission->by_id.id, outcome, code, message);
 
     submission_finish(peer, submission, &result);
 }
@@ -193,23 +236,19 @@ static void send_submit(struct peer *peer, struct submission *submission)
 
 void submission_pause(struct peer *peer, struct submission *submission, uint64_t pause_ms)
 {
-    link_remove(&submission->waiting);
+    list_unlink(&submission->waiting);
     set_state(peer, submission, SUBMISSION_PAUSING);
     submission->retry_ms = peer->now_ms + pause_ms;
     submission_set_timer(peer, submission);
 }
 
-/* A join of tasks that are not at the broker yet would be refused. */
-static bool needs_are_sent(struct peer *peer, const struct submission *submission)
+bool submission_needs_sent(const struct peer *peer, const struct submission *submission)
 {
     const struct submit *submit = &submission->submit;
 
     for (size_t i = 0; i < submit->needs_count; i++) {
-        struct id id;
-        const struct submission *need;
+        const struct submission *need = need_at(peer, submit, i);
 
-        memcpy(id.bytes, submit->needs + i * submit->needs_stride, sizeof id.bytes);
-        need = id_map_find(&peer->submissions_by_id, &id);
         if (need != NULL && need->state != SUBMISSION_SENT) {
             return false;
         }
@@ -219,14 +258,14 @@ static bool needs_are_sent(struct peer *peer, const struct submission *submissio
 
 static void pump_one(struct peer *peer, struct submission *submission)
 {
-    link_remove(&submission->waiting);
+    list_unlink(&submission->waiting);
     if (peer->now_ms >= submission->deadline_ms ||
         (!submission->was_sent && peer->now_ms >= submission->ttl_ms)) {
         submission_expire(peer, submission);
     } else if (submission->submit.payload.bytes.size > peer->welcome.payload_bytes) {
         submission_end(peer, submission, OUTCOME_REFUSED, ERROR_TOO_LARGE,
                     "the payload is larger than the broker takes: pass it by reference");
-    } else if (submission->submit.join != JOIN_NONE && !needs_are_sent(peer, submission)) {
+    } else if (submission->submit.join != JOIN_NONE && !submission_needs_sent(peer, submission)) {
         submission_pause(peer, submission, NEEDS_PAUSE_MS);
     } else {
         send_submit(peer, submission);
@@ -240,8 +279,8 @@ void submissions_pump(struct peer *peer)
         return;
     }
     peer->pumping = true;
-    while (peer->state == SESSION_OPEN && !link_empty(&peer->waiting)) {
-        struct submission *first = LINK_OF(peer->waiting.next, struct submission, waiting);
+    while (peer->state == SESSION_OPEN && !list_empty(&peer->waiting)) {
+        struct submission *first = list_entry(peer->waiting.next, struct submission, waiting);
 
         if (!fits_window(peer, first)) {
             break;
@@ -254,7 +293,7 @@ void submissions_pump(struct peer *peer)
 void submission_enqueue(struct peer *peer, struct submission *submission)
 {
     set_state(peer, submission, SUBMISSION_WAITING);
-    link_push(&peer->waiting, &submission->waiting);
+    list_push_back(&peer->waiting, &submission->waiting);
 }
 
 /* ---- the application's calls ---- */
@@ -307,7 +346,7 @@ static void set_terms(const struct peer *peer, struct submission *submission,
 {
     struct submit *submit = &submission->submit;
 
-    submission->id = submit->id;
+    submission->by_id.id = submit->id;
     submission->user = options->user;
     submission->no_wait = options->no_wait;
     submission->cost_bytes = submit->payload.bytes.size;
@@ -317,30 +356,28 @@ static void set_terms(const struct peer *peer, struct submission *submission,
     submit->parent_attempt = 0;
     if (options->parent != NULL) {
         submission->has_parent = true;
-        submit->parent = options->parent->id;
+        submit->parent = options->parent->by_id.id;
         submit->parent_attempt = options->parent->attempt;
     }
-    link_init(&submission->all);
-    link_init(&submission->waiting);
+    list_init(&submission->all);
+    list_init(&submission->waiting);
 }
 
 /* False: no memory. */
 static bool attach(struct peer *peer, struct submission *submission)
 {
-    if (!id_map_insert(&peer->submissions_by_id, &submission->id, submission)) {
-        return false;
-    }
     if (!timers_set(&peer->submission_timers, &submission->timer, TIMERS_NEVER)) {
-        id_map_remove(&peer->submissions_by_id, &submission->id);
         return false;
     }
-    link_push(&peer->submissions, &submission->all);
+    id_map_insert(&peer->submissions_by_id, &submission->by_id);
+    list_push_back(&peer->submissions, &submission->all);
     peer->submission_count++;
     peer->submission_bytes += submission->cost_bytes;
     if (!submission->submit.held) {
         peer->open_count++;
         peer->open_bytes += submission->cost_bytes;
     }
+    count_join(peer, submission, true);
     return true;
 }
 
@@ -348,7 +385,7 @@ static bool attach(struct peer *peer, struct submission *submission)
 static enum error_code bar(struct peer *peer, const struct submission *submission,
                            const struct submission_options *options)
 {
-    if (id_map_find(&peer->submissions_by_id, &submission->id) != NULL) {
+    if (submission_find(peer, &submission->by_id.id) != NULL) {
         return ERROR_CONFLICT;
     }
     if (submission->cost_bytes > PAYLOAD_BYTES_MAX ||
@@ -360,7 +397,7 @@ static enum error_code bar(struct peer *peer, const struct submission *submissio
         return ERROR_WINDOW_EXCEEDED;
     }
     if (options->no_wait && peer->state == SESSION_OPEN &&
-        (!link_empty(&peer->waiting) || !fits_window(peer, submission))) {
+        (!list_empty(&peer->waiting) || !fits_window(peer, submission))) {
         return ERROR_WINDOW_EXCEEDED;
     }
     if (options->parent != NULL && options->parent->lost) {
@@ -373,6 +410,7 @@ struct submission *peer_submit(struct peer *peer, const struct submit *submit,
                                const struct submission_options *options)
 {
     struct submission *submission;
+    struct id id = submit->id;
     enum error_code code;
     uint64_t ended;
 
@@ -385,7 +423,7 @@ struct submission *peer_submit(struct peer *peer, const struct submit *submit,
     set_terms(peer, submission, options);
     code = bar(peer, submission, options);
     if (code != ERROR_NONE) {
-        struct result result = result_of(&submission->id,
+        struct result result = result_of(&submission->by_id.id,
                                          code == ERROR_CANCELLED ? OUTCOME_CANCELLED
                                                                  : OUTCOME_REFUSED,
                                          code, "refused before it was sent");
@@ -404,27 +442,20 @@ struct submission *peer_submit(struct peer *peer, const struct submit *submit,
     submission_enqueue(peer, submission);
     ended = peer->ended_count;
     submissions_pump(peer);
-    if (ended != peer->ended_count &&
-        id_map_find(&peer->submissions_by_id, &submit->id) != submission) {
-        return NULL;
-    }
-    return submission;
+    /* If anything has ended meanwhile, it may have been this one. */
+    return ended == peer->ended_count ? submission : submission_find(peer, &id);
 }
 
 void submission_send_cancel(struct peer *peer, struct submission *submission, struct span reason,
                         bool confirm)
 {
     struct message message = {.command = COMMAND_CANCEL,
-                              .cancel = {.id = submission->id, .reason = reason}};
+                              .cancel = {.id = submission->by_id.id, .reason = reason}};
 
     if (confirm && submission->cancel_request == 0) {
-        uint64_t number = ++peer->request_last;
-        struct id key = request_key(number);
-
-        /* Without memory for it there is no confirmation, but the cancel holds. */
-        if (id_map_insert(&peer->cancels_by_number, &key, submission)) {
-            submission->cancel_request = number;
-        }
+        submission->cancel_request = ++peer->request_last;
+        submission->by_cancel.id = id_of_number(submission->cancel_request);
+        id_map_insert(&peer->cancels, &submission->by_cancel);
     }
     message.cancel.request = submission->cancel_request;
     if (peer->state == SESSION_OPEN) {
@@ -457,7 +488,7 @@ void peer_abandon(struct peer *peer, struct submission *submission)
 
 bool peer_settle(struct peer *peer, const struct outcome_record *record)
 {
-    struct submission *submission = id_map_find(&peer->submissions_by_id, &record->id);
+    struct submission *submission = submission_find(peer, &record->id);
     struct result result = {.record = *record};
 
     if (submission == NULL || !submission->submit.held) {
@@ -469,7 +500,7 @@ bool peer_settle(struct peer *peer, const struct outcome_record *record)
 
 const struct id *peer_submission_id(const struct submission *submission)
 {
-    return &submission->id;
+    return &submission->by_id.id;
 }
 
 void *peer_submission_user(const struct submission *submission)

@@ -15,22 +15,6 @@ static bool code_is(const struct error *error, enum error_code code)
     return span_is(error->code, error_code_name(code));
 }
 
-/* A join may have overtaken a need that was refused for now. */
-static bool needs_are_under_way(struct peer *peer, const struct submit *submit)
-{
-    for (size_t i = 0; i < submit->needs_count; i++) {
-        struct id id;
-        const struct submission *need;
-
-        memcpy(id.bytes, submit->needs + i * submit->needs_stride, sizeof id.bytes);
-        need = id_map_find(&peer->submissions_by_id, &id);
-        if (need != NULL && need->state != SUBMISSION_SENT) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool may_pass(struct peer *peer, const struct submission *submission,
                      const struct error *error)
 {
@@ -41,8 +25,8 @@ static bool may_pass(struct peer *peer, const struct submission *submission,
         return submission->submit.if_absent == IF_ABSENT_WAIT;
     }
     if (code_is(error, ERROR_NOT_FOUND)) {
-        return submission->submit.join != JOIN_NONE &&
-               needs_are_under_way(peer, &submission->submit);
+        /* A join may have overtaken a need that was refused for now. */
+        return submission->submit.join != JOIN_NONE && !submission_needs_sent(peer, submission);
     }
     return code_is(error, ERROR_QUEUE_FULL) || code_is(error, ERROR_WINDOW_EXCEEDED) ||
            code_is(error, ERROR_MEMORY_FULL) || code_is(error, ERROR_DRAINING);
@@ -71,7 +55,7 @@ static uint64_t pause_ms(struct peer *peer, struct submission *submission,
 void submission_receive(struct peer *peer, const struct result *result)
 {
     const struct outcome_record *record = &result->record;
-    struct submission *submission = id_map_find(&peer->submissions_by_id, &record->id);
+    struct submission *submission = submission_find(peer, &record->id);
 
     if (submission == NULL) {
         return; /* ended here already: cancelled, expired, or told twice */
@@ -96,7 +80,7 @@ void submission_receive(struct peer *peer, const struct result *result)
 
 void submission_receive_started(struct peer *peer, const struct started *started)
 {
-    struct submission *submission = id_map_find(&peer->submissions_by_id, &started->id);
+    struct submission *submission = submission_find(peer, &started->id);
 
     if (submission != NULL && !submission->abandoned) {
         peer->sink.started(peer->sink.context, submission, started);
@@ -105,7 +89,7 @@ void submission_receive_started(struct peer *peer, const struct started *started
 
 void submission_receive_progress(struct peer *peer, const struct progress *progress)
 {
-    struct submission *submission = id_map_find(&peer->submissions_by_id, &progress->id);
+    struct submission *submission = submission_find(peer, &progress->id);
 
     if (submission != NULL && !submission->abandoned) {
         peer->sink.progress(peer->sink.context, submission, progress->payload.bytes);
@@ -114,7 +98,7 @@ void submission_receive_progress(struct peer *peer, const struct progress *progr
 
 void submission_receive_error(struct peer *peer, const struct error_message *error)
 {
-    struct submission *submission = id_map_find(&peer->submissions_by_id, &error->id);
+    struct submission *submission = submission_find(peer, &error->id);
     struct result result;
 
     if (submission == NULL) {
@@ -145,7 +129,7 @@ void submission_cancelled(struct peer *peer, struct submission *submission)
  * must not be brought to life again in one that does not. */
 static bool resume(struct peer *peer, struct submission *submission, bool known)
 {
-    link_remove(&submission->waiting);
+    list_unlink(&submission->waiting);
     if (submission->has_parent) {
         return true;
     }
@@ -168,20 +152,20 @@ static bool resume(struct peer *peer, struct submission *submission, bool known)
 /* First all lists are put in order, then upcalls are made, which may do anything. */
 void submissions_resume(struct peer *peer, bool known)
 {
-    struct link over;
-    struct link *next;
+    struct list over;
+    struct list *next;
 
-    link_init(&over);
-    for (struct link *at = peer->submissions.next; at != &peer->submissions; at = next) {
-        struct submission *submission = LINK_OF(at, struct submission, all);
+    list_init(&over);
+    for (struct list *at = peer->submissions.next; at != &peer->submissions; at = next) {
+        struct submission *submission = list_entry(at, struct submission, all);
 
         next = at->next;
         if (resume(peer, submission, known)) {
-            link_push(&over, &submission->waiting);
+            list_push_back(&over, &submission->waiting);
         }
     }
-    while (!link_empty(&over)) {
-        struct submission *submission = LINK_OF(over.next, struct submission, waiting);
+    while (!list_empty(&over)) {
+        struct submission *submission = list_entry(over.next, struct submission, waiting);
 
         submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED,
                        submission->has_parent ? "its parent's lease was lost with the connection"
@@ -218,15 +202,15 @@ void submissions_advance(struct peer *peer)
 
     while ((first = timers_first(&peer->submission_timers)) != NULL &&
            first->at_ms <= peer->now_ms) {
-        fire(peer, LINK_OF(first, struct submission, timer));
+        fire(peer, list_entry(first, struct submission, timer));
     }
 }
 
 void submissions_free(struct peer *peer)
 {
-    while (!link_empty(&peer->submissions)) {
+    while (!list_empty(&peer->submissions)) {
         struct submission *submission =
-            LINK_OF(peer->submissions.next, struct submission, all);
+            list_entry(peer->submissions.next, struct submission, all);
 
         submission->abandoned = true;
         submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED, "");

@@ -1,0 +1,436 @@
+#include "agents/runtime/connection.h"
+
+#include "common/check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <zmq.h>
+
+/* A message of the broker: frame 0 is at most 1 MiB, a payload at most 16 MiB. */
+#define FRAME_BYTES_MAX (PAYLOAD_BYTES_MAX + BATCH_BYTES_MAX)
+#define RECONNECT_MS 50
+#define RECONNECT_MS_MAX 1000
+/* Dead routes are found by PING; keepalive only keeps middleboxes from forgetting us. */
+#define KEEPALIVE_IDLE_S 60
+/* From here on a message is sent without waiting for the end of the turn, so that the
+ * broker works while we do. */
+#define EARLY_BYTES (128 * 1024)
+
+/* A finished message that the socket has not taken. */
+struct batch {
+    struct batch *next;
+    struct codec_writer writer;
+};
+
+static void wake_loop(uv_poll_t *poll, int status, int events)
+{
+    /* That the loop woke up is enough: the turn in its check phase does the rest. */
+    (void)poll;
+    (void)status;
+    (void)events;
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static int set_options(void *socket)
+{
+    const struct {
+        int name, value;
+    } options[] = {
+        {ZMQ_IMMEDIATE, 1},       /* nothing is queued for a broker that is not there */
+        {ZMQ_PROBE_ROUTER, 1},    /* the broker's answer tells of every new connection */
+        {ZMQ_RCVHWM, 0},          /* bounded by credit and window instead */
+        {ZMQ_LINGER, 0},
+        {ZMQ_HEARTBEAT_IVL, 0},
+        {ZMQ_TCP_KEEPALIVE, 1},
+        {ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S},
+        {ZMQ_RECONNECT_IVL, RECONNECT_MS},
+        {ZMQ_RECONNECT_IVL_MAX, RECONNECT_MS_MAX},
+        {ZMQ_IPV6, 1},
+    };
+    int64_t frame_bytes_max = FRAME_BYTES_MAX;
+
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        if (zmq_setsockopt(socket, options[i].name, &options[i].value, sizeof(int)) != 0) {
+            return -errno;
+        }
+    }
+    return zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof frame_bytes_max) != 0
+               ? -errno
+               : 0;
+}
+
+static int watch(struct connection *connection)
+{
+    int fd;
+    size_t fd_size = sizeof fd;
+    int rc;
+
+    if (zmq_getsockopt(connection->socket, ZMQ_FD, &fd, &fd_size) != 0) {
+        return -errno;
+    }
+    connection->poll = malloc(sizeof *connection->poll);
+    if (connection->poll == NULL) {
+        return -ENOMEM;
+    }
+    rc = uv_poll_init(connection->loop, connection->poll, fd);
+    if (rc != 0) {
+        free(connection->poll);
+        connection->poll = NULL;
+        return rc;
+    }
+    return uv_poll_start(connection->poll, UV_READABLE, wake_loop);
+}
+
+static void shut_socket(struct connection *connection, int linger_ms)
+{
+    if (connection->poll != NULL) {
+        uv_close((uv_handle_t *)connection->poll, free_handle);
+        connection->poll = NULL;
+    }
+    if (connection->socket != NULL) {
+        zmq_setsockopt(connection->socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
+        zmq_close(connection->socket);
+        connection->socket = NULL;
+    }
+}
+
+static int open_socket(struct connection *connection)
+{
+    int rc;
+
+    connection->socket = zmq_socket(connection->zmq_context, ZMQ_DEALER);
+    if (connection->socket == NULL) {
+        return -errno;
+    }
+    rc = set_options(connection->socket);
+    if (rc == 0 && zmq_connect(connection->socket, connection->endpoint) != 0) {
+        rc = errno == ENOMEM || errno == EMFILE ? -errno : -EINVAL;
+    }
+    if (rc == 0) {
+        rc = watch(connection);
+    }
+    if (rc != 0) {
+        shut_socket(connection, 0);
+    }
+    return rc;
+}
+
+int connection_open(struct connection *connection, uv_loop_t *loop, const char *endpoint)
+{
+    int rc;
+
+    connection->loop = loop;
+    codec_writer_init(&connection->writer);
+    connection->endpoint = strdup(endpoint);
+    connection->zmq_context = zmq_ctx_new();
+    if (connection->endpoint == NULL || connection->zmq_context == NULL) {
+        connection_close(connection, 0);
+        return -ENOMEM;
+    }
+    rc = open_socket(connection);
+    if (rc != 0) {
+        connection_close(connection, 0);
+    }
+    return rc;
+}
+
+void connection_close(struct connection *connection, int linger_ms)
+{
+    if (connection->loop == NULL) {
+        return;
+    }
+    shut_socket(connection, linger_ms);
+    if (connection->zmq_context != NULL) {
+        zmq_ctx_term(connection->zmq_context);
+        connection->zmq_context = NULL;
+    }
+    connection_discard(connection);
+    codec_writer_deinit(&connection->writer);
+    free(connection->endpoint);
+    connection->endpoint = NULL;
+    connection->loop = NULL;
+}
+
+int connection_reopen(struct connection *connection)
+{
+    shut_socket(connection, 0);
+    connection_discard(connection);
+    return open_socket(connection);
+}
+
+/* ---- out ---- */
+
+void connection_discard(struct connection *connection)
+{
+    codec_writer_clear(&connection->writer);
+    while (connection->first != NULL) {
+        struct batch *batch = connection->first;
+
+        connection->first = batch->next;
+        codec_writer_deinit(&batch->writer);
+        free(batch);
+    }
+    connection->last = NULL;
+    connection->pending_bytes = 0;
+    connection->clogged = false;
+}
+
+/* Puts the message in the making behind those that wait. False: no memory. */
+static bool set_aside(struct connection *connection)
+{
+    struct batch *batch = malloc(sizeof *batch);
+
+    if (batch == NULL) {
+        return false;
+    }
+    batch->next = NULL;
+    batch->writer = connection->writer;
+    codec_writer_init(&connection->writer);
+    if (connection->last != NULL) {
+        connection->last->next = batch;
+    } else {
+        connection->first = batch;
+    }
+    connection->last = batch;
+    connection->pending_bytes += batch->writer.size + batch->writer.frame_bytes;
+    return true;
+}
+
+static int socket_events(struct connection *connection)
+{
+    int events = 0;
+    size_t size = sizeof events;
+
+    if (connection->socket == NULL ||
+        zmq_getsockopt(connection->socket, ZMQ_EVENTS, &events, &size) != 0) {
+        return 0;
+    }
+    return events;
+}
+
+static void release_frame(void *data, void *hint)
+{
+    (void)data;
+    blob_unref(hint);
+}
+
+static int send_frame(void *socket, struct blob *blob, int flags)
+{
+    struct span bytes = blob_span(blob);
+    zmq_msg_t frame;
+
+    if (zmq_msg_init_data(&frame, (void *)bytes.data, bytes.size, release_frame, blob_ref(blob)) !=
+        0) {
+        blob_unref(blob);
+        return -1;
+    }
+    if (zmq_msg_send(&frame, socket, flags) < 0) {
+        zmq_msg_close(&frame);
+        return -1;
+    }
+    return 0;
+}
+
+/* False: the socket did not take it. Only the first frame can be refused for lack of room; if
+ * a later one fails the connection has gone with the frames before, and the message
+ * with it: the session will be opened again, and all that matters sent again. */
+static bool send_message(struct connection *connection, struct codec_writer *writer)
+{
+    int more = writer->frame_count > 0 ? ZMQ_SNDMORE : 0;
+
+    if (zmq_send(connection->socket, writer->data, writer->size, ZMQ_DONTWAIT | more) < 0) {
+        return false;
+    }
+    for (size_t i = 0; i < writer->frame_count; i++) {
+        more = i + 1 < writer->frame_count ? ZMQ_SNDMORE : 0;
+        if (send_frame(connection->socket, writer->frames[i], ZMQ_DONTWAIT | more) != 0) {
+            break;
+        }
+    }
+    codec_writer_clear(writer);
+    return true;
+}
+
+bool connection_flush(struct connection *connection)
+{
+    if (connection->socket == NULL) {
+        return connection->first == NULL && connection->writer.size == 0;
+    }
+    while (connection->first != NULL) {
+        struct batch *batch = connection->first;
+        uint64_t bytes = batch->writer.size + batch->writer.frame_bytes;
+
+        if ((socket_events(connection) & ZMQ_POLLOUT) == 0 ||
+            !send_message(connection, &batch->writer)) {
+            return false;
+        }
+        connection->first = batch->next;
+        connection->last = batch->next != NULL ? connection->last : NULL;
+        connection->pending_bytes -= bytes;
+        codec_writer_deinit(&batch->writer);
+        free(batch);
+    }
+    return connection->writer.size == 0 || send_message(connection, &connection->writer);
+}
+
+/* Out of memory, or a broker that has stopped reading: the connection is given up; what
+ * it would have carried is resubmitted, or is the next attempt's. */
+void connection_write(struct connection *connection, const struct message *message)
+{
+    enum codec_write_result result;
+
+    if (connection->clogged || connection->socket == NULL) {
+        return;
+    }
+    result = codec_write(&connection->writer, message);
+    if (result == CODEC_FULL) {
+        if (!connection_flush(connection) && !set_aside(connection)) {
+            connection->clogged = true;
+            return;
+        }
+        result = codec_write(&connection->writer, message);
+        CHECK(result != CODEC_FULL);
+    }
+    if (result == CODEC_NOMEM || connection->pending_bytes > CONNECTION_PENDING_BYTES_MAX) {
+        connection->clogged = true;
+    } else if (connection->writer.size >= EARLY_BYTES && connection->first == NULL) {
+        connection_flush(connection);
+    }
+}
+
+/* ---- in ---- */
+
+struct frame {
+    zmq_msg_t message;
+};
+
+static void frame_release(void *owner)
+{
+    struct frame *frame = owner;
+
+    zmq_msg_close(&frame->message);
+    free(frame);
+}
+
+/* Takes over `message` in any case. NULL: no memory. */
+static struct blob *frame_keep(zmq_msg_t *message)
+{
+    struct frame *frame = malloc(sizeof *frame);
+    struct blob *blob;
+
+    if (frame == NULL) {
+        zmq_msg_close(message);
+        return NULL;
+    }
+    zmq_msg_init(&frame->message);
+    zmq_msg_move(&frame->message, message);
+    zmq_msg_close(message);
+    blob = blob_new_foreign(span_of(zmq_msg_data(&frame->message), zmq_msg_size(&frame->message)),
+                            frame_release, frame);
+    if (blob == NULL) {
+        frame_release(frame);
+    }
+    return blob;
+}
+
+struct frames {
+    struct blob *blobs[MESSAGE_FRAMES_MAX - 1];
+    size_t count;
+};
+
+/* Reads the frames after frame 0. False: too many, or no memory; then all of them have been
+ * read and dropped. */
+static bool receive_frames(void *socket, struct frames *frames)
+{
+    bool good = true;
+    bool more = true;
+
+    while (more) {
+        zmq_msg_t message;
+        struct blob *blob;
+
+        zmq_msg_init(&message);
+        while (zmq_msg_recv(&message, socket, ZMQ_DONTWAIT) < 0) {
+            if (errno != EINTR) {
+                zmq_msg_close(&message);
+                return false;
+            }
+        }
+        more = zmq_msg_more(&message);
+        if (!good || frames->count == MESSAGE_FRAMES_MAX - 1) {
+            zmq_msg_close(&message);
+            good = false;
+            continue;
+        }
+        blob = frame_keep(&message);
+        good = blob != NULL;
+        if (good) {
+            frames->blobs[frames->count++] = blob;
+        }
+    }
+    return good;
+}
+
+static void read_commands(struct connection *connection, struct span batch,
+                          const struct frames *frames)
+{
+    struct codec_reader reader;
+    struct codec_error error;
+    struct message message;
+    enum codec_result result;
+
+    codec_reader_init(&reader, batch, frames->blobs, frames->count);
+    while ((result = codec_read(&reader, CODEC_AT_PEER, &message, &error)) != CODEC_END) {
+        if (result == CODEC_OK) {
+            connection->on_message(connection->context, &message);
+            continue;
+        }
+        connection->on_bad(connection->context, &error);
+        if (result == CODEC_BROKEN) {
+            return;
+        }
+    }
+}
+
+/* False: there is nothing more to read. */
+static bool receive_one(struct connection *connection)
+{
+    struct frames frames = {.count = 0};
+    zmq_msg_t first;
+    bool good = true;
+
+    zmq_msg_init(&first);
+    if (connection->socket == NULL || zmq_msg_recv(&first, connection->socket, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(&first);
+        return false;
+    }
+    if (zmq_msg_more(&first)) {
+        good = receive_frames(connection->socket, &frames);
+    }
+    if (good && zmq_msg_size(&first) > 0) {
+        read_commands(connection, span_of(zmq_msg_data(&first), zmq_msg_size(&first)), &frames);
+    }
+    for (size_t i = 0; i < frames.count; i++) {
+        blob_unref(frames.blobs[i]);
+    }
+    zmq_msg_close(&first);
+    return true;
+}
+
+void connection_receive(struct connection *connection, size_t max)
+{
+    while (max-- > 0 && receive_one(connection)) {
+    }
+}
+
+bool connection_more(struct connection *connection)
+{
+    int events = socket_events(connection);
+    bool pending = connection->first != NULL || connection->writer.size > 0;
+
+    return (events & ZMQ_POLLIN) != 0 || (pending && (events & ZMQ_POLLOUT) != 0);
+}

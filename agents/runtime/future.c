@@ -1,0 +1,497 @@
+#include "agents/runtime/future.h"
+
+#include "common/check.h"
+#include "common/json.h"
+
+#include <stdlib.h>
+
+static_assert(sizeof(struct sluice_id) == sizeof(struct id), "one is handed out as the other");
+
+/* ---- submitting ---- */
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When a task submitted here and now must have ended: what it asks for, what its scope
+ * allows, what its parent has left. Absolute; TIMERS_NEVER: none. */
+static uint64_t deadline_of(struct sluice *sluice, const struct sluice_submit_options *options,
+                            const struct sluice_task *parent)
+{
+    struct strand *strand = strand_current();
+    uint64_t now_ms = sluice_now_ms(sluice);
+    uint64_t at_ms = TIMERS_NEVER;
+
+    if (options->deadline_ms > 0) {
+        at_ms = now_ms + earlier(options->deadline_ms, DURATION_MS_MAX);
+    }
+    if (strand != NULL && strand->scope != NULL) {
+        at_ms = earlier(at_ms, scope_deadline_ms(strand->scope));
+    }
+    if (parent != NULL && sluice_task_left_ms(parent) != UINT64_MAX) {
+        at_ms = earlier(at_ms, now_ms + sluice_task_left_ms(parent));
+    }
+    return at_ms;
+}
+
+/* Waits for room in the window, if the caller can wait. In line: whoever came first. */
+static void wait_for_room(struct sluice *sluice, uint64_t deadline_ms)
+{
+    struct strand *strand = strand_current();
+    bool giving;
+
+    if (strand == NULL || strand->sluice != sluice || strand->cancelled ||
+        (peer_room(sluice->peer) > 0 && list_empty(&sluice->room))) {
+        return;
+    }
+    giving = task_wait_begin(strand);
+    do {
+        list_push_back(&sluice->room, &strand->ready);
+        peer_want_room(sluice->peer);
+        if (strand_park(strand, deadline_ms) != WAKE_EVENT) {
+            break;
+        }
+    } while (peer_room(sluice->peer) == 0);
+    list_unlink(&strand->ready);
+    if (giving) {
+        task_wait_end(strand);
+    }
+}
+
+static struct sluice_future *future_new(struct sluice *sluice, const char *service,
+                                        const struct sluice_submit_options *options)
+{
+    size_t size = strlen(service) + 1;
+    struct sluice_future *future = calloc(1, sizeof *future + size);
+    struct strand *strand = strand_current();
+
+    if (future == NULL) {
+        return NULL;
+    }
+    memcpy(future->service, service, size);
+    future->sluice = sluice;
+    future->outcome = SLUICE_PENDING;
+    future->timing.submitted_ms = sluice_now_ms(sluice);
+    future->timing.worker = future->worker;
+    future->on_progress = options->on_progress;
+    future->on_started = options->on_started;
+    future->arg = options->arg;
+    if (options->id != NULL) {
+        memcpy(future->id.bytes, options->id->bytes, sizeof future->id.bytes);
+    } else {
+        struct sluice_id id = sluice_id_new();
+
+        /* rand_a of a UUIDv7 carries the broker's shard. */
+        id.bytes[6] = (uint8_t)(0x70 | ((sluice->shard >> 8) & 0x0f));
+        id.bytes[7] = (uint8_t)sluice->shard;
+        memcpy(future->id.bytes, id.bytes, sizeof id.bytes);
+    }
+    list_init(&future->waiters);
+    list_init(&future->scope);
+    list_init(&future->completion_link);
+    list_init(&future->all);
+    list_push_back(&sluice->futures, &future->all);
+    if (strand != NULL && strand->sluice == sluice && strand->scope != NULL) {
+        scope_add(strand->scope, &future->scope);
+    }
+    return future;
+}
+
+static void future_delete(struct sluice_future *future)
+{
+    list_unlink(&future->all);
+    list_unlink(&future->scope);
+    blob_unref(future->payload);
+    json_decref(future->json);
+    free(future->error_text);
+    free(future);
+}
+
+/* `submit` has the payload and what a join has; the rest comes from `options`. */
+static struct sluice_future *submit_task(struct sluice *sluice, const char *service,
+                                         struct submit *submit,
+                                         const struct sluice_submit_options *options)
+{
+    static const struct sluice_submit_options defaults;
+    struct submission_options terms = {0};
+    struct sluice_future *future;
+    struct sluice_task *task;
+    uint64_t deadline_ms, now_ms;
+
+    options = options != NULL ? options : &defaults;
+    task = options->no_parent ? NULL : runtime_task(sluice);
+    if (task != NULL && sluice_task_ended(task)) {
+        task = NULL;
+    }
+    deadline_ms = deadline_of(sluice, options, task);
+    if (!options->held && !options->no_wait) {
+        wait_for_room(sluice, deadline_ms);
+    }
+    future = future_new(sluice, service, options);
+    if (future == NULL) {
+        return NULL;
+    }
+    now_ms = sluice_now_ms(sluice);
+    if (submit->join == JOIN_NONE && !service_name_valid(span_from_text(service))) {
+        future_end_here(future, SLUICE_REFUSED, ERROR_BAD_MESSAGE,
+                        "a service's name has 1 to 128 of A-Z a-z 0-9 _ . -");
+        return future;
+    }
+    if (deadline_ms <= now_ms) {
+        future_end_here(future, SLUICE_EXPIRED, ERROR_EXPIRED,
+                        "its time passed before it was submitted");
+        return future;
+    }
+    submit->id = future->id;
+    submit->service = span_from_text(service);
+    submit->deadline_ms = deadline_ms == TIMERS_NEVER ? 0 : deadline_ms - now_ms;
+    submit->queue_ttl_ms = earlier(options->queue_ttl_ms, DURATION_MS_MAX);
+    submit->lease_ms = earlier(options->lease_ms, DURATION_MS_MAX);
+    submit->attempts = earlier(options->attempts, ATTEMPTS_MAX);
+    submit->receipts = options->on_started != NULL;
+    submit->held = options->held;
+    submit->if_absent = options->wait_absent ? IF_ABSENT_WAIT : IF_ABSENT_REFUSE;
+    terms.user = future;
+    terms.no_wait = options->no_wait;
+    terms.parent = task != NULL ? task_lease(task) : NULL;
+    peer_advance(sluice->peer, now_ms);
+    future->submission = peer_submit(sluice->peer, submit, &terms);
+    if (future->submission == NULL && future->outcome == SLUICE_PENDING &&
+        future->request == NULL) {
+        future_delete(future);
+        return NULL;
+    }
+    return future;
+}
+
+struct sluice_future *sluice_submit(struct sluice *sluice, const char *service,
+                                    struct sluice_bytes payload,
+                                    const struct sluice_submit_options *options)
+{
+    struct submit submit = {.payload = {.bytes = span_of(payload.data, payload.size)}};
+
+    return submit_task(sluice, service, &submit, options);
+}
+
+struct sluice_future *sluice_submit_json(struct sluice *sluice, const char *service, json_t *value,
+                                         const struct sluice_submit_options *options)
+{
+    struct submit submit = {.join = JOIN_NONE};
+    struct sluice_future *future = NULL;
+    size_t size = 0;
+    uint8_t *data;
+
+    if (value == NULL) {
+        value = json_object();
+    }
+    data = json_pack_bytes(value, &size);
+    json_decref(value);
+    if (data == NULL) {
+        return NULL;
+    }
+    submit.payload.bytes = span_of(data, size);
+    if (size > PAYLOAD_INLINE_MAX) {
+        submit.payload.blob = blob_new_foreign(submit.payload.bytes, free, data);
+    }
+    if (size <= PAYLOAD_INLINE_MAX || submit.payload.blob != NULL) {
+        future = submit_task(sluice, service, &submit, options);
+    }
+    if (submit.payload.blob != NULL) {
+        blob_unref(submit.payload.blob);
+    } else {
+        free(data);
+    }
+    return future;
+}
+
+struct sluice_future *sluice_join(struct sluice *sluice, struct sluice_future **futures,
+                                  size_t count, enum sluice_join_policy policy,
+                                  const struct sluice_submit_options *options)
+{
+    struct submit submit = {.needs_count = count, .needs_stride = ID_BYTES};
+    struct sluice_future *join;
+    uint8_t *needs;
+
+    CHECK(policy == SLUICE_JOIN_ALL || policy == SLUICE_JOIN_SETTLED);
+    CHECK(count <= NEEDS_MAX);
+    submit.join = policy == SLUICE_JOIN_ALL ? JOIN_ALL : JOIN_SETTLED;
+    needs = malloc(count * ID_BYTES + 1);
+    if (needs == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        memcpy(needs + i * ID_BYTES, futures[i]->id.bytes, ID_BYTES);
+    }
+    submit.needs = needs;
+    join = submit_task(sluice, "", &submit, options);
+    free(needs);
+    return join;
+}
+
+/* ---- ending ---- */
+
+static void end(struct sluice_future *future, enum sluice_outcome outcome)
+{
+    CHECK(future->outcome == SLUICE_PENDING);
+    future->outcome = outcome;
+    future->end = ++future->sluice->future_last;
+    while (!list_empty(&future->waiters)) {
+        struct list *link = list_pop_front(&future->waiters);
+
+        waiter_ended(list_entry(link, struct waiter, link), future);
+    }
+    completion_ended(future);
+}
+
+static void keep_error(struct sluice_future *future, const struct error *error)
+{
+    size_t size = error->code.size + error->message.size + 2;
+    char *text = calloc(1, size);
+
+    if (text == NULL) {
+        future->error = (struct sluice_error){.code = "no_memory", .message = ""};
+        return;
+    }
+    memcpy(text, error->code.data, error->code.size);
+    if (error->message.size > 0) {
+        memcpy(text + error->code.size + 1, error->message.data, error->message.size);
+    }
+    future->error_text = text;
+    future->error = (struct sluice_error){
+        .code = text,
+        .message = text + error->code.size + 1,
+        .retryable = error->retryable,
+        .retry_after_ms = error->retry_after_ms,
+    };
+}
+
+void future_end_here(struct sluice_future *future, enum sluice_outcome outcome,
+                     enum error_code code, const char *message)
+{
+    struct error error = {
+        .code = span_from_text(error_code_name(code)),
+        .message = span_from_text(message),
+        .retryable = error_code_retryable(code),
+    };
+
+    keep_error(future, &error);
+    end(future, outcome);
+}
+
+/* False: no memory. */
+static bool keep_payload(struct sluice_future *future, const struct payload *payload)
+{
+    if (payload->bytes.size == 0) {
+        return true;
+    }
+    future->payload = payload->blob != NULL ? blob_ref(payload->blob) : blob_new(payload->bytes);
+    return future->payload != NULL;
+}
+
+static void keep_worker(struct sluice_future *future, struct span worker)
+{
+    size_t size = worker.size > PEER_NAME_MAX ? PEER_NAME_MAX : worker.size;
+
+    if (size > 0) {
+        memcpy(future->worker, worker.data, size);
+    }
+    future->worker[size] = '\0';
+}
+
+/* ---- results that a join left out ---- */
+
+/* The bin that `value` stands for, inside *packed (malloc'd, yours). */
+static struct span bin_of(json_t *value, uint8_t **packed)
+{
+    size_t size = 0;
+    size_t head;
+
+    *packed = value != NULL ? json_pack_bytes(value, &size) : NULL;
+    if (*packed == NULL || size < 2 || (*packed)[0] < 0xc4 || (*packed)[0] > 0xc6) {
+        return span_of(NULL, 0);
+    }
+    head = (size_t)1 + ((size_t)1 << ((*packed)[0] - 0xc4)); /* bin 8, bin 16, bin 32 */
+    return size >= head ? span_of(*packed + head, size - head) : span_of(NULL, 0);
+}
+
+static void fetched(struct asking *asking, const struct reply *reply)
+{
+    struct sluice_future *future = list_entry(asking, struct sluice_future, fetch);
+    json_t *body = reply != NULL && reply->ok ? json_unpack_bytes(reply->raw) : NULL;
+    struct payload payload = {.blob = NULL};
+    uint8_t *packed = NULL;
+
+    future->request = NULL;
+    payload.bytes = bin_of(json_object_get(body, "payload"), &packed);
+    if (packed != NULL && keep_payload(future, &payload)) {
+        end(future, SLUICE_DONE);
+    } else {
+        future_end_here(future, SLUICE_FAILED, ERROR_TOO_LARGE,
+                        "it is done, but its join had no room for its result, and it could not be "
+                        "fetched by itself");
+    }
+    free(packed);
+    json_decref(body);
+}
+
+static bool fetch(struct sluice_future *future)
+{
+    const uint64_t timeout_ms = 30000;
+
+    future->fetch.replied = fetched;
+    future->request = peer_query(future->sluice->peer, QUERY_RESULT,
+                                 span_of(future->id.bytes, sizeof future->id.bytes), timeout_ms,
+                                 &future->fetch);
+    return future->request != NULL;
+}
+
+/* ---- the peer's upcalls ---- */
+
+/* What a join tells of its needs ends those of them that are held. */
+static void settle_needs(struct sluice *sluice, struct span inputs)
+{
+    struct outcome_record record;
+    size_t at = 0;
+
+    while (codec_read_input(inputs, &at, &record)) {
+        peer_settle(sluice->peer, &record);
+    }
+}
+
+void future_settle(struct submission *submission, const struct result *result)
+{
+    struct sluice_future *future = peer_submission_user(submission);
+    const struct outcome_record *record = &result->record;
+
+    future->submission = NULL;
+    future->timing.attempt = (unsigned)record->attempt;
+    future->timing.waited_ms = record->waited_ms;
+    future->timing.ran_ms = record->ran_ms;
+    keep_worker(future, record->worker);
+    if (result->input_count > 0) {
+        settle_needs(future->sluice, record->payload.bytes);
+    }
+    if (record->outcome != OUTCOME_DONE) {
+        keep_error(future, &record->error);
+    } else if (record->left_out) {
+        if (!fetch(future)) {
+            future_end_here(future, SLUICE_FAILED, ERROR_LIMIT_EXCEEDED,
+                            "it is done, but its result could not be asked for");
+        }
+        return;
+    } else if (!keep_payload(future, &record->payload)) {
+        future_end_here(future, SLUICE_FAILED, ERROR_MEMORY_FULL,
+                        "it is done, but there is no memory for its result here");
+        return;
+    }
+    end(future, (enum sluice_outcome)record->outcome);
+}
+
+void future_progress(struct submission *submission, struct span payload)
+{
+    struct sluice_future *future = peer_submission_user(submission);
+    json_t *value;
+
+    if (future->on_progress == NULL) {
+        return;
+    }
+    value = json_unpack_bytes(payload);
+    if (value != NULL) {
+        future->on_progress(future, value, future->arg);
+        json_decref(value);
+    }
+}
+
+void future_started(struct submission *submission, const struct started *started)
+{
+    struct sluice_future *future = peer_submission_user(submission);
+
+    keep_worker(future, started->worker);
+    if (future->on_started != NULL) {
+        future->on_started(future, future->worker, future->arg);
+    }
+}
+
+void futures_orphan(struct sluice *sluice)
+{
+    while (!list_empty(&sluice->futures)) {
+        struct sluice_future *future =
+            list_entry(list_pop_front(&sluice->futures), struct sluice_future, all);
+
+        future->sluice = NULL;
+        future->submission = NULL;
+        future->request = NULL;
+        list_unlink(&future->scope);
+    }
+}
+
+/* ---- the application's calls ---- */
+
+void sluice_cancel(struct sluice_future *future, const char *reason)
+{
+    struct span text = span_from_text(reason != NULL ? reason : "");
+
+    if (future->submission != NULL) {
+        peer_cancel(future->sluice->peer, future->submission,
+                    text_valid(text, REASON_MAX) ? text : span_of(NULL, 0));
+    }
+}
+
+void sluice_future_free(struct sluice_future *future)
+{
+    if (future == NULL) {
+        return;
+    }
+    CHECK(list_empty(&future->waiters));
+    completion_leave(future);
+    if (future->submission != NULL) {
+        peer_abandon(future->sluice->peer, future->submission);
+    }
+    if (future->request != NULL) {
+        peer_request_drop(future->sluice->peer, future->request);
+    }
+    future_delete(future);
+}
+
+enum sluice_outcome sluice_future_outcome(const struct sluice_future *future)
+{
+    return future->outcome;
+}
+
+const struct sluice_id *sluice_future_id(const struct sluice_future *future)
+{
+    return (const struct sluice_id *)&future->id;
+}
+
+const char *sluice_future_service(const struct sluice_future *future)
+{
+    return future->service;
+}
+
+struct sluice_bytes sluice_future_payload(const struct sluice_future *future)
+{
+    struct span span = blob_span(future->payload);
+
+    return (struct sluice_bytes){span.data, span.size};
+}
+
+json_t *sluice_future_json(struct sluice_future *future)
+{
+    if (!future->json_read && future->outcome == SLUICE_DONE) {
+        future->json_read = true;
+        future->json = json_unpack_bytes(blob_span(future->payload));
+    }
+    return future->json;
+}
+
+const struct sluice_error *sluice_future_error(const struct sluice_future *future)
+{
+    return future->outcome == SLUICE_PENDING || future->outcome == SLUICE_DONE ? NULL
+                                                                               : &future->error;
+}
+
+struct sluice_timing sluice_future_timing(const struct sluice_future *future)
+{
+    return future->timing;
+}

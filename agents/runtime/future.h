@@ -1,0 +1,79 @@
+/* future: what a submitter holds of a task: its outcome, to come.
+ *
+ * A future is ended by the peer's result upcall, on the loop; strands that wait
+ * for it are woken, and run later in the same turn. */
+#ifndef SLUICE_RUNTIME_FUTURE_H
+#define SLUICE_RUNTIME_FUTURE_H
+
+#include "agents/runtime/runtime.h"
+
+/* Somebody who wants to know when a future ends: once, then it is unlinked. */
+struct waiter {
+    struct list link; /* future.waiters */
+    struct waiting *waiting;
+    size_t index;
+};
+
+/* One strand that waits for several futures. */
+struct waiting {
+    struct strand *strand;
+    size_t left;       /* futures that have not ended */
+    bool any;          /* the first DONE is enough */
+    size_t winner;     /* of any: its index; SIZE_MAX: none yet */
+};
+
+/* The futures of a sluice_as_completed loop, in order of ending. */
+struct completion {
+    struct sluice_future **futures; /* borrowed: tells one loop from another */
+    size_t count;
+    size_t member_count;  /* futures that point here */
+    size_t left;          /* members not yet handed out */
+    struct list ended;    /* ended and not handed out, by completion_link */
+    struct strand *strand; /* waits; NULL: nobody */
+};
+
+/* A question whose answer goes to a function of its own. */
+struct asking {
+    void (*replied)(struct asking *asking, const struct reply *reply); /* NULL: none came */
+};
+
+struct sluice_future {
+    struct sluice *sluice;         /* NULL: freed before the future */
+    struct submission *submission; /* NULL: the peer is done with it */
+    struct id id;
+    enum sluice_outcome outcome;
+    struct blob *payload;
+    json_t *json;
+    bool json_read;
+    char *error_text; /* code, NUL, message, NUL */
+    struct sluice_error error;
+    struct sluice_timing timing;
+    uint64_t end; /* the how-many-eth of the peer's futures to end */
+    void (*on_progress)(struct sluice_future *future, json_t *value, void *arg);
+    void (*on_started)(struct sluice_future *future, const char *worker, void *arg);
+    void *arg;
+    struct list all;     /* sluice.futures */
+    struct list waiters;
+    struct list scope;   /* of the scope it belongs to */
+    struct completion *completion;
+    struct list completion_link;
+    size_t completion_index;
+    struct asking fetch;     /* of a result that its join left out */
+    struct request *request; /* the same; NULL: none */
+    char worker[PEER_NAME_MAX + 1];
+    char service[]; /* with NUL */
+};
+
+/* future.c */
+void future_end_here(struct sluice_future *future, enum sluice_outcome outcome,
+                     enum error_code code, const char *message);
+
+/* await.c: a future has ended, or is about to be freed. */
+void waiter_ended(struct waiter *waiter, const struct sluice_future *future);
+void completion_ended(struct sluice_future *future);
+void completion_leave(struct sluice_future *future);
+/* Waits until all have ended; NULLs count as ended. WAKE_EVENT: they have. */
+enum wake futures_wait(struct strand *strand, struct sluice_future *const *futures, size_t count,
+                       uint64_t deadline_ms);
+
+#endif

@@ -1,0 +1,68 @@
+/* scope: what was submitted between open and close does not outlive close. */
+#include "agents/runtime/future.h"
+
+#include "common/check.h"
+
+#include <stdlib.h>
+
+struct sluice_scope {
+    struct strand *strand;
+    struct sluice_scope *outer;
+    uint64_t deadline_ms; /* absolute; TIMERS_NEVER: none */
+    struct list futures;  /* by future.scope */
+};
+
+struct sluice_scope *sluice_scope_open(struct sluice *sluice, uint64_t deadline_ms)
+{
+    struct strand *strand = strand_here("sluice_scope_open");
+    struct sluice_scope *scope = calloc(1, sizeof *scope);
+
+    if (scope == NULL) {
+        return NULL;
+    }
+    scope->strand = strand;
+    scope->outer = strand->scope;
+    scope->deadline_ms =
+        deadline_ms > 0 && deadline_ms <= DURATION_MS_MAX ? sluice_now_ms(sluice) + deadline_ms
+                                                          : TIMERS_NEVER;
+    if (scope->outer != NULL && scope->outer->deadline_ms < scope->deadline_ms) {
+        scope->deadline_ms = scope->outer->deadline_ms;
+    }
+    list_init(&scope->futures);
+    strand->scope = scope;
+    return scope;
+}
+
+void scope_add(struct sluice_scope *scope, struct list *future_link)
+{
+    list_push_back(&scope->futures, future_link);
+}
+
+uint64_t scope_deadline_ms(const struct sluice_scope *scope)
+{
+    return scope->deadline_ms;
+}
+
+void sluice_scope_close(struct sluice_scope *scope, enum sluice_scope_end end)
+{
+    CHECK(scope->strand == strand_here("sluice_scope_close"));
+    CHECK(scope->strand->scope == scope);
+    if (end == SLUICE_SCOPE_CANCEL) {
+        list_each(at, &scope->futures) {
+            sluice_cancel(list_entry(at, struct sluice_future, scope), "its scope was closed");
+        }
+    }
+    list_each(at, &scope->futures) {
+        struct sluice_future *future = list_entry(at, struct sluice_future, scope);
+
+        if (future->outcome == SLUICE_PENDING &&
+            futures_wait(scope->strand, &future, 1, STRAND_NEVER) != WAKE_EVENT) {
+            break; /* cancelled itself: freeing them cancels them */
+        }
+    }
+    while (!list_empty(&scope->futures)) {
+        sluice_future_free(list_entry(scope->futures.next, struct sluice_future, scope));
+    }
+    scope->strand->scope = scope->outer;
+    free(scope);
+}

@@ -1,0 +1,568 @@
+/* sluice: a peer's life: its loop, its turns, its end. */
+#include "agents/runtime/runtime.h"
+
+#include "common/check.h"
+
+#include "agents/runtime/fiber.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define ENDPOINT_DEFAULT "tcp://127.0.0.1:5570"
+#define HANDLERS_MAX_DEFAULT 10000
+#define STACK_BYTES_DEFAULT (256 * 1024)
+#define STACK_BYTES_MIN (64 * 1024) /* printf and libcurl callbacks need some */
+#define DRAIN_MS_DEFAULT 10000
+#define LEAVE_MS 1000 /* for BYE and the last answers to get out */
+/* What a turn does before it looks at the clock and the other handles again. */
+#define TURN_MESSAGES 64
+#define TURN_STRANDS 1024
+
+static struct sluice *sluice_of(void *handle)
+{
+    return ((uv_handle_t *)handle)->data;
+}
+
+/* ---- what the peer decides ---- */
+
+static void on_send(void *context, const struct message *message)
+{
+    struct sluice *sluice = context;
+
+    if (message->command == COMMAND_HELLO) {
+        /* What waits was meant for a session that is no more: it is said again after WELCOME. */
+        connection_discard(&sluice->connection);
+    }
+    connection_write(&sluice->connection, message);
+}
+
+static void start_main(struct sluice *sluice);
+
+static void on_connected(void *context, const struct welcome *welcome)
+{
+    struct sluice *sluice = context;
+
+    sluice->shard = welcome->shard;
+    sluice->connect_at_ms = TIMERS_NEVER;
+    start_main(sluice);
+}
+
+static void on_disconnected(void *context, bool silent)
+{
+    struct sluice *sluice = context;
+
+    sluice->reconnect = sluice->reconnect || silent;
+}
+
+static void on_task(void *context, struct lease *lease, const struct task_message *task)
+{
+    task_receive(context, lease, task);
+}
+
+static void on_cancel(void *context, struct lease *lease, struct span reason)
+{
+    (void)context;
+    task_cancel(lease, reason);
+}
+
+static void on_result(void *context, struct submission *submission, const struct result *result)
+{
+    (void)context;
+    future_settle(submission, result);
+}
+
+static void on_started(void *context, struct submission *submission, const struct started *started)
+{
+    (void)context;
+    future_started(submission, started);
+}
+
+static void on_progress(void *context, struct submission *submission, struct span payload)
+{
+    (void)context;
+    future_progress(submission, payload);
+}
+
+static void on_reply(void *context, struct request *request, const struct reply *reply)
+{
+    (void)context;
+    query_replied(request, reply);
+}
+
+/* Wakes as many as there is room for; the others wait on, in their order. */
+static void on_room(void *context)
+{
+    struct sluice *sluice = context;
+    size_t room = peer_room(sluice->peer);
+
+    while (room-- > 0 && !list_empty(&sluice->room)) {
+        strand_wake(list_entry(sluice->room.next, struct strand, ready));
+    }
+    if (!list_empty(&sluice->room)) {
+        peer_want_room(sluice->peer);
+    }
+}
+
+static void on_log(void *context, const struct log_record *record)
+{
+    (void)context;
+    log_print(stderr, record);
+}
+
+static void on_message(void *context, const struct message *message)
+{
+    peer_receive(((struct sluice *)context)->peer, message);
+}
+
+static void on_bad(void *context, const struct codec_error *error)
+{
+    struct log_field fields[] = {
+        LOG_UINT("command", error->command),
+        LOG_WORD("field", error->field),
+        LOG_WORD("message", error->message),
+    };
+
+    runtime_log(context, LOG_WARN, "bad_message", fields, 3);
+}
+
+void runtime_log(struct sluice *sluice, enum log_level level, const char *event,
+                 const struct log_field *fields, size_t field_count)
+{
+    struct log_record record = {level, event, fields, field_count};
+
+    if (level <= sluice->log_level) {
+        log_print(stderr, &record);
+    }
+}
+
+struct sluice_task *runtime_task(struct sluice *sluice)
+{
+    struct strand *strand = strand_current();
+
+    return strand != NULL ? strand->task : sluice->sync_task;
+}
+
+/* ---- ending ---- */
+
+static void main_enter(struct sluice *sluice, void *arg)
+{
+    (void)arg;
+    sluice->result = sluice->main_fn(sluice, sluice->main_arg);
+    sluice->main_strand = NULL;
+}
+
+static void start_main(struct sluice *sluice)
+{
+    if (sluice->main_fn == NULL || sluice->main_started || sluice->state != RUN_SERVING) {
+        return;
+    }
+    sluice->main_started = true;
+    sluice->result = -ECANCELED; /* until main_fn has returned something else */
+    sluice->main_strand = strand_start(sluice, main_enter, NULL, NULL);
+    if (sluice->main_strand == NULL) {
+        sluice->result = -ENOMEM;
+    }
+}
+
+static void drain(struct sluice *sluice)
+{
+    sluice->state = RUN_DRAINING;
+    sluice->drain_at_ms = uv_now(&sluice->loop) + sluice->drain_ms;
+    registry_withdraw_all(sluice);
+    if (sluice->main_strand != NULL) {
+        strand_cancel(sluice->main_strand);
+    }
+}
+
+/* True: there is a broker to hear it. */
+static bool leave(struct sluice *sluice)
+{
+    bool connected = peer_connected(sluice->peer);
+
+    peer_bye(sluice->peer, span_from_text(""));
+    sluice->state = RUN_LEAVING;
+    sluice->drain_at_ms = uv_now(&sluice->loop) + LEAVE_MS;
+    return connected;
+}
+
+static void settle(struct sluice *sluice)
+{
+    sluice->state = RUN_SETTLING;
+    list_each(at, &sluice->strands) {
+        strand_cancel(list_entry(at, struct strand, all));
+    }
+}
+
+/* How far the end has come. Each state falls through to the next when it has
+ * nothing to wait for. */
+static void advance_end(struct sluice *sluice)
+{
+    bool late = sluice->drain_at_ms <= uv_now(&sluice->loop);
+    unsigned stops = __atomic_load_n(&sluice->stop_count, __ATOMIC_RELAXED);
+
+    if (sluice->state == RUN_SERVING) {
+        bool main_over = sluice->main_started && sluice->main_strand == NULL;
+
+        if (sluice->connect_at_ms <= uv_now(&sluice->loop)) {
+            sluice->result = -ETIMEDOUT;
+        } else if (stops == 0 && !main_over) {
+            return;
+        }
+        drain(sluice);
+        late = false;
+    }
+    if (stops > 1) {
+        late = true;
+    }
+    if (sluice->state == RUN_DRAINING &&
+        (late || (list_empty(&sluice->tasks) && sluice->main_strand == NULL &&
+                  peer_lease_count(sluice->peer) == 0))) {
+        settle(sluice);
+    }
+    if (sluice->state == RUN_SETTLING && (late || sluice->strand_count == 0)) {
+        late = !leave(sluice);
+    }
+    if (sluice->state == RUN_LEAVING && (connection_flush(&sluice->connection) || late)) {
+        sluice->state = RUN_OVER;
+        uv_stop(&sluice->loop);
+    }
+}
+
+/* ---- a turn of the loop ---- */
+
+static uint64_t next_deadline_ms(const struct sluice *sluice)
+{
+    uint64_t due[] = {
+        peer_deadline(sluice->peer),
+        timers_next_ms(&sluice->timers),
+        sluice->drain_at_ms,
+        sluice->connect_at_ms,
+    };
+    uint64_t first = TIMERS_NEVER;
+
+    for (size_t i = 0; i < sizeof due / sizeof due[0]; i++) {
+        first = due[i] < first ? due[i] : first;
+    }
+    return first;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    sluice_of(timer)->timer_at_ms = TIMERS_NEVER; /* the turn sees what is due */
+}
+
+/* The peer's deadline moves away with every message sent: the timer may fire early,
+ * find nothing due, and be set anew; never the other way round. */
+static void arm_timer(struct sluice *sluice)
+{
+    uint64_t at_ms = next_deadline_ms(sluice);
+    uint64_t now_ms = uv_now(&sluice->loop);
+
+    if (at_ms < sluice->timer_at_ms) {
+        sluice->timer_at_ms = at_ms;
+        uv_timer_start(&sluice->timer, on_timer, at_ms > now_ms ? at_ms - now_ms : 0, 0);
+    }
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* that it is active keeps the loop from sleeping */
+}
+
+static void reconnect(struct sluice *sluice)
+{
+    int rc;
+
+    sluice->reconnect = false;
+    peer_restart(sluice->peer);
+    rc = connection_reopen(&sluice->connection);
+    if (rc != 0) {
+        struct log_field fields[] = {LOG_WORD("error", strerror(-rc))};
+
+        runtime_log(sluice, LOG_ERROR, "reconnect_failed", fields, 1); /* tried again: silence */
+    }
+}
+
+static void turn(struct sluice *sluice)
+{
+    uint64_t now_ms = uv_now(&sluice->loop);
+    bool more;
+
+    peer_advance(sluice->peer, now_ms);
+    strands_advance(sluice, now_ms);
+    connection_receive(&sluice->connection, TURN_MESSAGES);
+    tasks_start_waiting(sluice);
+    more = strands_run(sluice, TURN_STRANDS);
+    advance_end(sluice);
+    peer_flush(sluice->peer);
+    connection_flush(&sluice->connection);
+    if (sluice->reconnect || sluice->connection.clogged) {
+        reconnect(sluice);
+    }
+    more = more || connection_more(&sluice->connection);
+    if (more) {
+        uv_idle_start(&sluice->idle, on_idle);
+    } else {
+        uv_idle_stop(&sluice->idle);
+    }
+    arm_timer(sluice);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    turn(sluice_of(prepare));
+}
+
+static void on_check(uv_check_t *check)
+{
+    turn(sluice_of(check));
+}
+
+static void on_stop(uv_async_t *async)
+{
+    (void)async; /* the turn looks at stop_count */
+}
+
+int sluice_run(struct sluice *sluice, sluice_main_fn *main_fn, void *arg)
+{
+    CHECK(sluice->state == RUN_IDLE);
+    uv_update_time(&sluice->loop);
+    sluice->state = RUN_SERVING;
+    sluice->main_fn = main_fn;
+    sluice->main_arg = arg;
+    if (sluice->connect_ms > 0 && !peer_connected(sluice->peer)) {
+        sluice->connect_at_ms = uv_now(&sluice->loop) + sluice->connect_ms;
+    } else {
+        start_main(sluice);
+    }
+    uv_prepare_start(&sluice->prepare, on_prepare);
+    uv_check_start(&sluice->check, on_check);
+    while (sluice->state != RUN_OVER) {
+        uv_run(&sluice->loop, UV_RUN_DEFAULT);
+    }
+    uv_prepare_stop(&sluice->prepare);
+    uv_check_stop(&sluice->check);
+    uv_idle_stop(&sluice->idle);
+    uv_timer_stop(&sluice->timer);
+    sluice->timer_at_ms = TIMERS_NEVER;
+    return sluice->result;
+}
+
+void sluice_stop(struct sluice *sluice)
+{
+    __atomic_add_fetch(&sluice->stop_count, 1, __ATOMIC_RELAXED);
+    uv_async_send(&sluice->stopper);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    (void)number;
+    sluice_stop(sluice_of(signal));
+}
+
+int sluice_stop_on_signals(struct sluice *sluice)
+{
+    static const int numbers[] = {SIGINT, SIGTERM};
+
+    for (size_t i = 0; i < 2; i++) {
+        int rc;
+
+        if (!sluice->signals_open) {
+            uv_signal_init(&sluice->loop, &sluice->signals[i]);
+            sluice->signals[i].data = sluice;
+        }
+        rc = uv_signal_start(&sluice->signals[i], on_signal, numbers[i]);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    sluice->signals_open = true;
+    return 0;
+}
+
+/* ---- new and free ---- */
+
+static void set_options(struct sluice *sluice, const struct sluice_options *options)
+{
+    size_t handlers = options->handlers_max > 0 ? options->handlers_max : HANDLERS_MAX_DEFAULT;
+
+    sluice->connect_ms = options->connect_ms;
+    sluice->drain_ms = options->drain_ms > 0 ? options->drain_ms : DRAIN_MS_DEFAULT;
+    sluice->handlers_max = handlers + 1; /* the main function's */
+    sluice->log_level = options->log_debug ? LOG_DEBUG : options->quiet ? LOG_WARN : LOG_INFO;
+    sluice->connect_at_ms = sluice->drain_at_ms = sluice->timer_at_ms = TIMERS_NEVER;
+    list_init(&sluice->strands);
+    list_init(&sluice->ready);
+    list_init(&sluice->room);
+    list_init(&sluice->services);
+    list_init(&sluice->tasks);
+    list_init(&sluice->tasks_wait);
+    list_init(&sluice->futures);
+    timers_init(&sluice->timers);
+}
+
+static struct peer *make_peer(struct sluice *sluice, const char *name)
+{
+    char default_name[PEER_NAME_MAX + 1];
+    struct peer_options options = {.name = name, .agent = "c/" SLUICE_VERSION};
+    struct peer_sink sink = {
+        .context = sluice,
+        .send = on_send,
+        .connected = on_connected,
+        .disconnected = on_disconnected,
+        .task = on_task,
+        .cancel = on_cancel,
+        .result = on_result,
+        .started = on_started,
+        .progress = on_progress,
+        .reply = on_reply,
+        .room = on_room,
+        .log = on_log,
+        .log_level = sluice->log_level,
+    };
+    uint64_t seed[3];
+
+    if (name == NULL) {
+        snprintf(default_name, sizeof default_name, "%.48s-%d", program_invocation_short_name,
+                 (int)getpid());
+        options.name = default_name;
+    }
+    if (getrandom(seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+        return NULL;
+    }
+    memcpy(options.session.bytes, seed, sizeof options.session.bytes);
+    options.seed = seed[2];
+    return peer_new(&options, &sink, uv_now(&sluice->loop));
+}
+
+static void open_handles(struct sluice *sluice)
+{
+    uv_prepare_init(&sluice->loop, &sluice->prepare);
+    uv_check_init(&sluice->loop, &sluice->check);
+    uv_idle_init(&sluice->loop, &sluice->idle);
+    uv_timer_init(&sluice->loop, &sluice->timer);
+    CHECK(uv_async_init(&sluice->loop, &sluice->stopper, on_stop) == 0);
+    sluice->prepare.data = sluice->check.data = sluice->idle.data = sluice;
+    sluice->timer.data = sluice->stopper.data = sluice;
+}
+
+struct sluice *sluice_new(const struct sluice_options *options)
+{
+    static const struct sluice_options defaults;
+    struct sluice *sluice = calloc(1, sizeof *sluice);
+    const char *endpoint;
+    size_t stack_bytes;
+    int rc = -ENOMEM;
+
+    if (sluice == NULL) {
+        return NULL;
+    }
+    options = options != NULL ? options : &defaults;
+    endpoint = options->broker != NULL ? options->broker : getenv("SLUICE_BROKER");
+    endpoint = endpoint != NULL && endpoint[0] != '\0' ? endpoint : ENDPOINT_DEFAULT;
+    if (uv_loop_init(&sluice->loop) != 0) {
+        free(sluice);
+        return NULL;
+    }
+    set_options(sluice, options);
+    open_handles(sluice);
+    stack_bytes = options->stack_bytes > 0 ? options->stack_bytes : STACK_BYTES_DEFAULT;
+    sluice->fibers = fiber_pool_new(stack_bytes > STACK_BYTES_MIN ? stack_bytes : STACK_BYTES_MIN);
+    sluice->peer = make_peer(sluice, options->name);
+    sluice->endpoint = strdup(endpoint);
+    if (sluice->fibers != NULL && sluice->peer != NULL && sluice->endpoint != NULL) {
+        sluice->connection.context = sluice;
+        sluice->connection.on_message = on_message;
+        sluice->connection.on_bad = on_bad;
+        rc = connection_open(&sluice->connection, &sluice->loop, endpoint);
+    }
+    if (rc != 0) {
+        sluice_free(sluice);
+        errno = -rc;
+        return NULL;
+    }
+    return sluice;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle)) {
+        uv_close(handle, NULL);
+    }
+}
+
+void sluice_free(struct sluice *sluice)
+{
+    if (sluice == NULL) {
+        return;
+    }
+    CHECK(sluice->state == RUN_IDLE || sluice->state == RUN_OVER);
+    if (sluice->http_free != NULL) {
+        sluice->http_free(sluice);
+    }
+    futures_orphan(sluice);
+    tasks_free(sluice);
+    strands_drop(sluice);
+    connection_close(&sluice->connection, LEAVE_MS);
+    peer_free(sluice->peer);
+    registry_free(sluice);
+    timers_deinit(&sluice->timers);
+    fiber_pool_free(sluice->fibers);
+    /* Handles that users added are closed too, without their callbacks. */
+    uv_walk(&sluice->loop, close_handle, NULL);
+    while (uv_run(&sluice->loop, UV_RUN_DEFAULT) != 0) {
+    }
+    CHECK(uv_loop_close(&sluice->loop) == 0);
+    free(sluice->endpoint);
+    free(sluice);
+}
+
+/* ---- small questions ---- */
+
+uv_loop_t *sluice_loop(struct sluice *sluice)
+{
+    return &sluice->loop;
+}
+
+bool sluice_connected(const struct sluice *sluice)
+{
+    return peer_connected(sluice->peer);
+}
+
+uint64_t sluice_now_ms(const struct sluice *sluice)
+{
+    return uv_now(&sluice->loop);
+}
+
+const char *sluice_endpoint(const struct sluice *sluice)
+{
+    return sluice->endpoint;
+}
+
+const char *sluice_version(void)
+{
+    return SLUICE_VERSION;
+}
+
+void sluice_log(struct sluice *sluice, const char *event, const char *format, ...)
+{
+    char line[1024];
+    size_t used = (size_t)snprintf(line, sizeof line, "%s ", event);
+    va_list arguments;
+
+    used = used < sizeof line ? used : sizeof line - 1;
+    va_start(arguments, format);
+    vsnprintf(line + used, sizeof line - used, format, arguments);
+    va_end(arguments);
+    for (char *at = line; *at != '\0'; at++) {
+        /* What came from elsewhere must not start a line of its own. */
+        *at = (unsigned char)*at < 0x20 || *at == 0x7f ? ' ' : *at;
+    }
+    runtime_log(sluice, LOG_INFO, line, NULL, 0);
+}

@@ -1,0 +1,79 @@
+/* value: ids and MessagePack values, as sluice.h hands them out. */
+#include "common/json.h"
+#include "common/log.h"
+#include "proto/message.h"
+
+#include "agents/runtime/sluice.h"
+
+#include <sys/random.h>
+#include <time.h>
+
+static_assert(SLUICE_ID_TEXT_SIZE == ID_TEXT_SIZE, "one is filled in as the other");
+static_assert((int)SLUICE_REFUSED == (int)OUTCOME_REFUSED, "outcomes are the protocol's");
+
+void sluice_id_format(const struct sluice_id *id, char text[SLUICE_ID_TEXT_SIZE])
+{
+    id_format((const struct id *)id, text);
+}
+
+bool sluice_id_parse(const char *text, struct sluice_id *id)
+{
+    return id_parse(text, (struct id *)id);
+}
+
+/* splitmix64 (Sebastiano Vigna, public domain), seeded by the kernel: fast enough for a
+ * million ids a second. They need to be unique, not secret. */
+static uint64_t random_next(void)
+{
+    static _Thread_local uint64_t state;
+    static _Thread_local bool seeded;
+    uint64_t z;
+
+    if (!seeded) {
+        seeded = getrandom(&state, sizeof state, 0) == (ssize_t)sizeof state;
+    }
+    z = (state += 0x9e3779b97f4a7c15ULL);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return z ^ (z >> 31);
+}
+
+/* RFC 9562, version 7: 48 bits of Unix milliseconds, version, 12 bits (the shard's; 0
+ * here), variant, 62 random bits. */
+struct sluice_id sluice_id_new(void)
+{
+    struct sluice_id id;
+    struct timespec now;
+    uint64_t ms, random = random_next();
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    for (size_t i = 0; i < 6; i++) {
+        id.bytes[i] = (uint8_t)(ms >> (40 - 8 * i));
+    }
+    id.bytes[6] = 0x70;
+    id.bytes[7] = 0;
+    for (size_t i = 0; i < 8; i++) {
+        id.bytes[8 + i] = (uint8_t)(random >> (8 * i));
+    }
+    id.bytes[8] = (uint8_t)((id.bytes[8] & 0x3f) | 0x80);
+    return id;
+}
+
+const char *sluice_outcome_name(enum sluice_outcome outcome)
+{
+    return outcome == SLUICE_PENDING ? "pending" : outcome_name((unsigned)outcome);
+}
+
+struct sluice_bytes sluice_pack_json(const json_t *value)
+{
+    struct sluice_bytes bytes = {.data = NULL};
+
+    bytes.data = json_pack_bytes(value, &bytes.size);
+    return bytes;
+}
+
+json_t *sluice_unpack_json(struct sluice_bytes bytes)
+{
+    return json_unpack_bytes(span_of(bytes.data, bytes.size));
+}

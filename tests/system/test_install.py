@@ -34,19 +34,24 @@ class Installed:
 
     def pkg_config(self, *options):
         environment = dict(os.environ, PKG_CONFIG_PATH=self.prefix + "/lib/pkgconfig")
-        return subprocess.run(["pkg-config", *options, "sluice"], check=True, env=environment,
+        return subprocess.run(["pkg-config", *options], check=True, env=environment,
                               capture_output=True, text=True).stdout.split()
+
+    def libs(self, static):
+        if not static:
+            return self.pkg_config("--libs", "sluice")
+        # libsluice inside the program, the libraries below it shared, as distributions have them.
+        below = self.pkg_config("--print-requires-private", "sluice")
+        return [self.prefix + "/lib/libsluice.a" if lib == "-lsluice" else lib
+                for lib in self.pkg_config("--libs", "sluice", *below)] + ["-lm", "-lpthread"]
 
     def compile(self, name, static=False):
         """Builds a program of docs/agents.md; its path."""
         path = os.path.join(self.scratch.name, name)
         with open(path + ".c", "w") as file:
             file.write(extract("c", name + ".c"))
-        libs = self.pkg_config("--libs")
-        if static:
-            libs = [self.prefix + "/lib/libsluice.a" if l == "-lsluice" else l
-                    for l in self.pkg_config("--static", "--libs")]
-        status, output = run(["cc", *FLAGS, path + ".c", "-o", path, *self.pkg_config("--cflags"), *libs,
+        libs = self.libs(static)
+        status, output = run(["cc", *FLAGS, path + ".c", "-o", path, *self.pkg_config("--cflags", "sluice"), *libs,
                               "-Wl,-rpath," + self.prefix + "/lib"], seconds=60)
         equal(status, 0, "compiling %s: %s;" % (name, output))
         return path
@@ -70,7 +75,7 @@ def _():
         use(installed, static=False)
 
 
-@case("and against the static one")
+@case("and with the static one inside")
 def _():
     with Installed() as installed:
         use(installed, static=True)

@@ -1,0 +1,89 @@
+#!/usr/bin/python3
+"""tests/run: counts cases, and takes no silence, crash or leftover for success."""
+import os
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from sluice_test import ROOT, Deadline, case, check, equal, main, run
+
+RUN = os.path.join(ROOT, "tests/run")
+
+
+def run_tests(**scripts):
+    """Runs tests/run over unit tests that are these shell scripts: (status, output)."""
+    with tempfile.TemporaryDirectory(prefix="sluice-test-") as build:
+        os.makedirs(os.path.join(build, "tests/unit"))
+        for name, script in scripts.items():
+            path = os.path.join(build, "tests/unit/test_" + name)
+            with open(path, "w") as file:
+                file.write("#!/bin/sh\n" + script + "\n")
+            os.chmod(path, 0o755)
+        return run(["env", "BUILD=" + build, RUN, "unit"])
+
+
+def runs(pid):
+    """True for a process that is not a zombie."""
+    try:
+        with open("/proc/%d/stat" % pid) as stat:
+            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def last_line(output):
+    return output.splitlines()[-1]
+
+
+@case("cases are counted, not files; all passed is success")
+def _():
+    status, output = run_tests(a="echo 'ok 1 - x'; echo 'ok 2 - y'", b="echo '1..1'; echo 'ok 1 - z'")
+    equal((status, last_line(output)), (0, "3 passed, 0 failed"))
+
+
+@case("a skipped case is counted as such")
+def _():
+    status, output = run_tests(a="echo 'ok 1 - x # skip no zmq'; echo 'ok 2 - y'")
+    equal((status, last_line(output)), (0, "1 passed, 0 failed, 1 skipped"))
+
+
+@case("a failed case fails the run, and its output is shown")
+def _():
+    status, output = run_tests(a="echo 'not ok 1 - x: broken pipe'; echo '# the details'; exit 1")
+    equal((status, last_line(output)), (1, "0 passed, 1 failed"))
+    check("broken pipe" in output and "the details" in output, "it said: " + output)
+
+
+@case("a crash is a failure, even after passing cases")
+def _():
+    status, output = run_tests(a="echo 'ok 1 - x'; kill -SEGV $$")
+    equal((status, last_line(output)), (1, "1 passed, 1 failed"))
+    check("SIGSEGV" in output, "it said: " + output)
+
+
+@case("so is a bad exit status, a case too few, and a test that says nothing")
+def _():
+    for script in ("echo 'ok 1 - x'; exit 3", "echo '1..2'; echo 'ok 1 - x'"):
+        status, output = run_tests(a=script)
+        equal((status, last_line(output)), (1, "1 passed, 1 failed"), script)
+    status, output = run_tests(a="true")
+    equal((status, last_line(output)), (1, "0 passed, 1 failed"))
+
+
+@case("a process left behind is a failure, and is gone afterwards")
+def _():
+    status, output = run_tests(a="echo 'ok 1 - x'; sleep 600 & echo \"# pid $!\"")
+    equal((status, last_line(output)), (1, "1 passed, 1 failed"))
+    pid, deadline = int(output.split("# pid ")[1].split()[0]), Deadline(10)
+    while runs(pid):
+        check(not deadline.passed(), "it still runs")
+
+
+@case("nothing to run is no success")
+def _():
+    status, output = run_tests()
+    equal((status, last_line(output)), (1, "0 passed, 0 failed"))
+
+
+if __name__ == "__main__":
+    main()

@@ -14,9 +14,9 @@ sluice=$BUILD/bin/sluice
 manuals=$BUILD/demo/libzmq
 
 questions=(
-    "What does a ROUTER socket do with a message it cannot route when ZMQ_ROUTER_MANDATORY is set?"
-    "What does a worker of sluice answer when it gets a TASK, and what happens to its tasks when it is lost?"
-    "What is the default high water mark of a ZMQ socket, and what is 3 * 1000 + 7?"
+    "Which error does a ROUTER socket return when a message is unroutable and ZMQ_ROUTER_MANDATORY is set?"
+    "What happens to the tasks of a worker that is killed?"
+    "What is the default value of ZMQ_SNDHWM, and what is 12 * 1000 + 7?"
 )
 
 SLUICE_RUN=$(mktemp -d "${TMPDIR:-/tmp}/sluice-demo-XXXXXX")
@@ -61,6 +61,8 @@ export SLUICE_BROKER
 echo "demo: starting a broker, 2 retrievers, 2 tools, 2 analysis, 1 research"
 deploy/cluster.sh up --docs "$root/docs" --docs "$root/$manuals" \
     --retriever 2 --tool 2 --analysis 2 --research 1
+echo
+"$sluice" services
 
 for question in "${questions[@]}"; do
     printf '\n%s\n' "================================================================================"
@@ -69,6 +71,4 @@ for question in "${questions[@]}"; do
 done
 
 printf '\n%s\n' "================================================================================"
-"$sluice" services
-echo
-echo "demo: three questions answered"
+echo "demo: ${#questions[@]} questions answered"

@@ -62,7 +62,8 @@ LAYERS := common json proto core shell sluice
 # so that its unit tests link what they test.
 AGENTS := retriever tool analysis research
 
-PROGRAMS := sluice-broker sluice $(addprefix sluice-,$(AGENTS)) sluice-bench-proxy
+PROGRAMS := sluice-broker sluice $(addprefix sluice-,$(AGENTS)) sluice-bench-proxy \
+            sluice-bench-retrieval
 BINARIES := $(addprefix $(BUILD)/bin/,$(PROGRAMS))
 
 .DEFAULT_GOAL := all
@@ -101,6 +102,8 @@ $(BUILD)/bin/sluice-tool: LINK = $(call pc_libs,$(PC_TOOL) $(PC_RUNTIME)) -lm
 $(BUILD)/bin/sluice-analysis $(BUILD)/bin/sluice-research: LINK = $(call pc_libs,$(PC_RUNTIME)) -lm
 $(BUILD)/bin/sluice-bench-proxy: LINK = $(call pc_libs,libzmq) -lm
 $(BUILD)/bin/sluice-bench-proxy: $(call obj,tests/bench/proxy.c) $(call lib,cli) $(call lib,common)
+$(BUILD)/bin/sluice-bench-retrieval: LINK = $(call pc_libs,$(PC_RETRIEVER) libuv) -lm
+$(BUILD)/bin/sluice-bench-retrieval: $(call obj,tests/bench/retrieval.c) $(call lib,retriever) $(call lib,common)
 
 $(BINARIES):
 	$(call say,LD,$@)

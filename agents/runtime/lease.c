@@ -151,7 +151,9 @@ void peer_progress(struct peer *peer, struct lease *lease, struct span payload)
 {
     struct message message = {
         .command = COMMAND_PROGRESS,
-        .progress = {.id = lease->by_id.id, .attempt = lease->attempt, .payload = {.bytes = payload}},
+        .progress = {.id = lease->by_id.id,
+                     .attempt = lease->attempt,
+                     .payload = {.bytes = payload}},
     };
 
     CHECK(payload.size <= PAYLOAD_INLINE_MAX);

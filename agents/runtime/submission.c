@@ -474,9 +474,11 @@ void peer_cancel(struct peer *peer, struct submission *submission, struct span r
         return;
     }
     if (submission->was_sent && submission->state == SUBMISSION_WAITING) {
-        submission_send_cancel(peer, submission, reason, false); /* the broker may know it from before */
+        /* The broker may know it from before the session was opened again. */
+        submission_send_cancel(peer, submission, reason, false);
     }
-    submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED, "cancelled by its submitter");
+    submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED,
+                   "cancelled by its submitter");
 }
 
 void peer_abandon(struct peer *peer, struct submission *submission)

@@ -1,0 +1,347 @@
+/* links: runtime */
+/* The peer machine's session: handshake, liveness, serving, asking, leaving. */
+#include "tests/unit/peer_trace.h"
+
+/* ---- handshake ---------------------------------------------------------- */
+
+static void hello_answers_hello_required(void **state)
+{
+    struct fixture *f = *state;
+
+    receive(f, hello_required());
+    expect_trace(f, "-> HELLO\n");
+    assert_false(peer_connected(f->peer));
+    receive(f, welcome_of('B', false, 10));
+    expect_trace(f, "!! connected\n");
+    assert_true(peer_connected(f->peer));
+}
+
+static void hello_is_said_unasked_when_no_answer_comes(void **state)
+{
+    struct fixture *f = *state;
+
+    advance_to(f, 999);
+    expect_trace(f, "");
+    advance_to(f, 1000);
+    expect_trace(f, "-> HELLO\n");
+    advance_to(f, 2000);
+    expect_trace(f, "-> HELLO\n");
+}
+
+static void offers_come_before_tasks_after_welcome(void **state)
+{
+    struct fixture *f = *state;
+
+    submit(f, 'a');
+    given_offer(f, "one", 2);
+    given_offer(f, "two", 3);
+    submit(f, 'b');
+    expect_trace(f, "");
+    receive(f, welcome_of('B', false, 10));
+    expect_trace(f, "-> OFFER one credit=2\n"
+                    "-> OFFER two credit=3\n"
+                    "-> SUBMIT a s\n"
+                    "-> SUBMIT b s\n"
+                    "!! connected\n");
+}
+
+static void a_new_connection_loses_the_tasks_in_hand(void **state)
+{
+    struct fixture *f = *state;
+    struct lease *lease;
+
+    given_session(f, 10);
+    given_offer(f, "s", 1);
+    receive(f, task_of('t', 1, "s"));
+    lease = f->lease;
+    receive(f, hello_required());
+    expect_trace(f, "-> OFFER s credit=1\n"
+                    "!! task t/1\n"
+                    "!! disconnected\n"
+                    "-> HELLO\n");
+    receive(f, welcome_of('B', true, 10));
+    expect_trace(f, "!! cancel t worker_lost lost\n"
+                    "-> OFFER s credit=1\n"
+                    "!! connected\n");
+    /* Nobody waits for the answer of the old handler, and the new attempt is another lease. */
+    receive(f, task_of('t', 2, "s"));
+    peer_done(f->peer, lease, (struct payload){.blob = NULL});
+    peer_done(f->peer, f->lease, (struct payload){.blob = NULL});
+    expect_trace(f, "!! task t/2\n"
+                    "-> DONE t/2\n");
+}
+
+static void the_answer_to_a_hello_too_many_takes_nothing_back(void **state)
+{
+    struct fixture *f = *state;
+
+    given_offer(f, "s", 1);
+    receive(f, hello_required());
+    receive(f, hello_required());
+    receive(f, welcome_of('B', false, 10));
+    receive(f, task_of('t', 1, "s"));
+    expect_trace(f, "-> HELLO\n-> HELLO\n-> OFFER s credit=1\n!! connected\n!! task t/1\n");
+    receive(f, welcome_of('B', true, 10));
+    expect_trace(f, "");
+    /* But another broker has forgotten everything. */
+    receive(f, welcome_of('C', false, 10));
+    expect_trace(f, "!! cancel t worker_lost lost\n-> OFFER s credit=1\n!! connected\n");
+    peer_done(f->peer, f->lease, (struct payload){.blob = NULL});
+    expect_trace(f, "");
+}
+
+static void a_broker_that_leaves_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    submit(f, 'a');
+    receive(f, (struct message){.command = COMMAND_BYE});
+    expect_trace(f, "-> SUBMIT a s\n!! disconnected\n");
+    advance_to(f, 1000);
+    expect_trace(f, "-> HELLO\n");
+    receive(f, welcome_of('C', false, 10));
+    expect_trace(f, "-> SUBMIT a s wait\n!! connected\n");
+}
+
+/* ---- liveness ------------------------------------------------------------ */
+
+static void ping_is_sent_after_silence_of_either_side(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    advance_to(f, 600);
+    submit(f, 'a'); /* we spoke, but have heard nothing */
+    forget_trace(f);
+    advance_to(f, 999);
+    expect_trace(f, "");
+    advance_to(f, 1000);
+    expect_trace(f, "-> PING\n");
+    receive(f, (struct message){.command = COMMAND_PONG});
+    advance_to(f, 1900);
+    receive(f, (struct message){.command = COMMAND_PONG}); /* we heard, but have said nothing */
+    advance_to(f, 2000);
+    expect_trace(f, "-> PING\n");
+}
+
+static void a_silent_broker_is_given_up(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    for (uint64_t ms = 1000; ms < 5000; ms += 500) {
+        advance_to(f, ms);
+    }
+    expect_trace(f, "-> PING\n-> PING\n-> PING\n-> PING\n");
+    advance_to(f, 5000);
+    expect_trace(f, "!! disconnected silent\n");
+    assert_false(peer_connected(f->peer));
+}
+
+/* A machine that slept finds an old clock, and a broker that is well. */
+static void silence_counts_only_after_asking(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    advance_to(f, 3600000);
+    expect_trace(f, "-> PING\n");
+    receive(f, (struct message){.command = COMMAND_PONG});
+    advance_to(f, 3600500);
+    expect_trace(f, "");
+    assert_true(peer_connected(f->peer));
+}
+
+static void the_deadline_names_the_next_moment_to_act(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    assert_int_equal(peer_deadline(f->peer), 1000);
+    submit_for(f, 'a', 300);
+    assert_int_equal(peer_deadline(f->peer), 300);
+    receive(f, result_of('a', OUTCOME_DONE, "", 0));
+    assert_int_equal(peer_deadline(f->peer), 1000);
+}
+
+/* ---- serving --------------------------------------------------------------- */
+
+static void the_same_task_twice_is_one_task(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    given_offer(f, "s", 2);
+    forget_trace(f);
+    receive(f, task_of('t', 2, "s"));
+    receive(f, task_of('t', 2, "s"));
+    receive(f, task_of('t', 1, "s"));
+    expect_trace(f, "!! task t/2\n");
+    assert_int_equal(peer_lease_count(f->peer), 1);
+}
+
+static void a_newer_attempt_ends_the_older_one(void **state)
+{
+    struct fixture *f = *state;
+    struct lease *old;
+
+    given_session(f, 10);
+    given_offer(f, "s", 2);
+    receive(f, task_of('t', 1, "s"));
+    old = f->lease;
+    forget_trace(f);
+    receive(f, task_of('t', 2, "s"));
+    expect_trace(f, "!! cancel t lease_expired lost\n!! task t/2\n");
+    peer_done(f->peer, old, (struct payload){.blob = NULL});
+    expect_trace(f, "");
+}
+
+static void a_task_of_no_service_of_ours_is_turned_down(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    receive(f, task_of('t', 1, "other"));
+    expect_trace(f, "-> FAIL t/1 unknown_service\n");
+}
+
+static void cancel_reaches_the_attempt_it_names(void **state)
+{
+    struct fixture *f = *state;
+    struct message cancel = {
+        .command = COMMAND_CANCEL_OUT,
+        .cancel_out = {.id = id_of('t'), .attempt = 1, .reason = span_from_text("expired")}};
+
+    given_session(f, 10);
+    given_offer(f, "s", 2);
+    receive(f, task_of('t', 2, "s"));
+    forget_trace(f);
+    receive(f, cancel);
+    expect_trace(f, "");
+    cancel.cancel_out.attempt = 2;
+    receive(f, cancel);
+    expect_trace(f, "!! cancel t expired\n");
+}
+
+static void waiting_handlers_give_their_credit_back(void **state)
+{
+    struct fixture *f = *state;
+    struct offering *offering;
+
+    given_session(f, 10);
+    offering = given_offer(f, "s", 1);
+    forget_trace(f);
+    peer_credit_give(f->peer, offering, 1);
+    peer_credit_give(f->peer, offering, 1);
+    expect_trace(f, "");
+    peer_flush(f->peer);
+    expect_trace(f, "-> CREDIT s 3\n");
+    peer_credit_give(f->peer, offering, -1);
+    peer_credit_give(f->peer, offering, 1);
+    peer_flush(f->peer); /* nothing has changed: nothing is said */
+    expect_trace(f, "");
+    /* A new session hears the level of now. */
+    receive(f, hello_required());
+    receive(f, welcome_of('B', true, 10));
+    expect_trace(f, "!! disconnected\n-> HELLO\n-> OFFER s credit=3\n!! connected\n");
+}
+
+static void a_withdrawn_service_is_not_offered_again(void **state)
+{
+    struct fixture *f = *state;
+    struct offering *offering;
+
+    given_session(f, 10);
+    offering = given_offer(f, "s", 1);
+    forget_trace(f);
+    peer_withdraw(f->peer, offering);
+    receive(f, task_of('t', 1, "s")); /* was under way: it is still done */
+    expect_trace(f, "-> WITHDRAW s\n!! task t/1\n");
+    peer_done(f->peer, f->lease, (struct payload){.blob = NULL});
+    receive(f, hello_required());
+    receive(f, welcome_of('B', true, 10));
+    expect_trace(f, "-> DONE t/1\n!! disconnected\n-> HELLO\n!! connected\n");
+}
+
+/* ---- asking, leaving ---------------------------------------------------------- */
+
+static struct message reply_to(uint64_t request)
+{
+    return (struct message){.command = COMMAND_REPLY, .reply = {.request = request, .ok = true}};
+}
+
+static void a_question_survives_a_new_connection(void **state)
+{
+    struct fixture *f = *state;
+
+    peer_query(f->peer, QUERY_STATS, span_of(NULL, 0), 5000, NULL);
+    expect_trace(f, "");
+    given_session(f, 10);
+    receive(f, hello_required());
+    receive(f, welcome_of('C', false, 10));
+    expect_trace(f, "!! disconnected\n-> HELLO\n-> QUERY stats\n!! connected\n");
+    receive(f, reply_to(1));
+    receive(f, reply_to(1));
+    expect_trace(f, "!! reply ok\n");
+}
+
+static void a_question_without_an_answer_ends(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    peer_query(f->peer, QUERY_STATS, span_of(NULL, 0), 500, NULL);
+    forget_trace(f);
+    advance_to(f, 500);
+    expect_trace(f, "!! reply none\n");
+    receive(f, reply_to(1));
+    expect_trace(f, "");
+}
+
+static void nothing_is_said_after_bye(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    given_offer(f, "s", 1);
+    receive(f, task_of('t', 1, "s"));
+    forget_trace(f);
+    peer_bye(f->peer, span_of(NULL, 0));
+    expect_trace(f, "-> BYE\n");
+    peer_done(f->peer, f->lease, (struct payload){.blob = NULL});
+    submit(f, 'a');
+    receive(f, hello_required());
+    advance_to(f, 100000);
+    expect_trace(f, "");
+    assert_true(peer_deadline(f->peer) == TIMERS_NEVER);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(hello_answers_hello_required),
+        TEST(hello_is_said_unasked_when_no_answer_comes),
+        TEST(offers_come_before_tasks_after_welcome),
+        TEST(a_new_connection_loses_the_tasks_in_hand),
+        TEST(the_answer_to_a_hello_too_many_takes_nothing_back),
+        TEST(a_broker_that_leaves_is_waited_for),
+        TEST(ping_is_sent_after_silence_of_either_side),
+        TEST(a_silent_broker_is_given_up),
+        TEST(silence_counts_only_after_asking),
+        TEST(the_deadline_names_the_next_moment_to_act),
+        TEST(the_same_task_twice_is_one_task),
+        TEST(a_newer_attempt_ends_the_older_one),
+        TEST(a_task_of_no_service_of_ours_is_turned_down),
+        TEST(cancel_reaches_the_attempt_it_names),
+        TEST(waiting_handlers_give_their_credit_back),
+        TEST(a_withdrawn_service_is_not_offered_again),
+        TEST(a_question_survives_a_new_connection),
+        TEST(a_question_without_an_answer_ends),
+        TEST(nothing_is_said_after_bye),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

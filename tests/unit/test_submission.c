@@ -1,0 +1,463 @@
+/* links: runtime */
+/* The peer machine's promise: every submission ends once, whatever happens. */
+#include "tests/unit/peer_trace.h"
+
+/* ---- window --------------------------------------------------------------- */
+
+static void tasks_beyond_the_window_wait_in_order(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 2);
+    for (char letter = 'a'; letter <= 'd'; letter++) {
+        submit(f, letter);
+    }
+    expect_trace(f, "-> SUBMIT a s\n-> SUBMIT b s\n");
+    assert_int_equal(peer_room(f->peer), 0);
+    receive(f, result_of('b', OUTCOME_DONE, "", 0));
+    expect_trace(f, "!! result b done\n-> SUBMIT c s\n");
+    receive(f, result_of('a', OUTCOME_FAILED, "oops", 0));
+    expect_trace(f, "!! result a failed oops\n-> SUBMIT d s\n");
+}
+
+static void bytes_fill_the_window_too(void **state)
+{
+    static uint8_t bytes[600];
+    struct fixture *f = *state;
+    struct submit submit = {.id = id_of('a'),
+                            .service = span_from_text("s"),
+                            .payload = {.bytes = span_of(bytes, sizeof bytes)}};
+
+    given_session(f, 10);
+    submit_with(f, &submit, (struct submission_options){0});
+    submit.id = id_of('b');
+    submit_with(f, &submit, (struct submission_options){0});
+    expect_trace(f, "-> SUBMIT a s bytes=600\n");
+    receive(f, result_of('a', OUTCOME_DONE, "", 0));
+    expect_trace(f, "!! result a done\n-> SUBMIT b s bytes=600\n");
+}
+
+static void room_is_told_once_to_who_wants_it(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 1);
+    submit(f, 'a');
+    peer_want_room(f->peer);
+    forget_trace(f);
+    receive(f, result_of('a', OUTCOME_DONE, "", 0));
+    expect_trace(f, "!! result a done\n!! room\n");
+    receive(f, (struct message){.command = COMMAND_PONG});
+    expect_trace(f, "");
+}
+
+static void what_may_not_wait_is_refused_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct submit submit_b = {.id = id_of('b'), .service = span_from_text("s")};
+
+    given_session(f, 1);
+    submit(f, 'a');
+    assert_null(submit_with(f, &submit_b, (struct submission_options){.no_wait = true}));
+    expect_trace(f, "-> SUBMIT a s\n!! result b refused window_exceeded\n");
+}
+
+static void what_waits_in_the_peer_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+
+    for (char letter = 'a'; letter < 'a' + 8; letter++) {
+        assert_non_null(submit(f, letter));
+    }
+    assert_null(submit(f, 'z'));
+    expect_trace(f, "!! result z refused window_exceeded\n");
+}
+
+/* Were the window full of parents, their children could never be sent. */
+static void children_have_half_of_a_workers_window(void **state)
+{
+    struct fixture *f = *state;
+    struct submit child = {.id = id_of('c'), .service = span_from_text("s")};
+
+    given_session(f, 2);
+    given_offer(f, "s", 1);
+    receive(f, task_of('t', 3, "s"));
+    forget_trace(f);
+    submit(f, 'a');
+    submit(f, 'b');
+    expect_trace(f, "-> SUBMIT a s\n");
+    /* ... but not one that has to wait behind another. */
+    receive(f, result_of('a', OUTCOME_DONE, "", 0));
+    submit_with(f, &child, (struct submission_options){.parent = f->lease});
+    expect_trace(f, "!! result a done\n-> SUBMIT b s\n-> SUBMIT c s parent=t/3\n");
+}
+
+static void a_payload_beyond_the_brokers_bound_is_refused(void **state)
+{
+    static uint8_t bytes[2001];
+    struct fixture *f = *state;
+    struct submit large = {.id = id_of('a'),
+                           .service = span_from_text("s"),
+                           .payload = {.bytes = span_of(bytes, sizeof bytes)}};
+
+    submit_with(f, &large, (struct submission_options){0}); /* the bound is not known yet */
+    receive(f, welcome_of('B', false, 10));
+    expect_trace(f, "!! result a refused too_large\n!! connected\n");
+}
+
+/* ---- refusals ---------------------------------------------------------------- */
+
+static void a_refusal_that_may_pass_is_tried_again_later_each_time(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t first, second;
+
+    given_session(f, 10);
+    submit(f, 'a');
+    receive(f, result_of('a', OUTCOME_REFUSED, "queue_full", 100));
+    expect_trace(f, "-> SUBMIT a s\n");
+    first = peer_deadline(f->peer);
+    assert_in_range(first, 100, 125);
+    advance_to(f, first - 1);
+    expect_trace(f, "");
+    advance_to(f, first);
+    expect_trace(f, "-> SUBMIT a s\n");
+    receive(f, result_of('a', OUTCOME_REFUSED, "memory_full", 100));
+    second = peer_deadline(f->peer) - first;
+    assert_in_range(second, 200, 250);
+}
+
+static void a_refusal_ends_it_when_it_may_not_wait(void **state)
+{
+    struct fixture *f = *state;
+    struct submit plain = {.id = id_of('a'), .service = span_from_text("s")};
+
+    given_session(f, 10);
+    submit_with(f, &plain, (struct submission_options){.no_wait = true});
+    receive(f, result_of('a', OUTCOME_REFUSED, "queue_full", 100));
+    expect_trace(f, "-> SUBMIT a s\n!! result a refused queue_full\n");
+}
+
+static void an_unknown_service_ends_it_unless_told_to_wait(void **state)
+{
+    struct fixture *f = *state;
+    struct submit waiter = {
+        .id = id_of('b'), .service = span_from_text("s"), .if_absent = IF_ABSENT_WAIT};
+
+    given_session(f, 10);
+    submit(f, 'a');
+    submit_with(f, &waiter, (struct submission_options){0});
+    receive(f, result_of('a', OUTCOME_REFUSED, "unknown_service", 0));
+    receive(f, result_of('b', OUTCOME_REFUSED, "unknown_service", 10));
+    expect_trace(f, "-> SUBMIT a s\n-> SUBMIT b s wait\n"
+                    "!! result a refused unknown_service\n");
+    advance_to(f, peer_deadline(f->peer));
+    expect_trace(f, "-> SUBMIT b s wait\n");
+}
+
+static void a_paused_task_leaves_its_room_to_others(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 1);
+    submit(f, 'a');
+    submit(f, 'b');
+    receive(f, result_of('a', OUTCOME_REFUSED, "queue_full", 100));
+    expect_trace(f, "-> SUBMIT a s\n-> SUBMIT b s\n");
+}
+
+static void a_malformed_task_ends_with_the_brokers_word(void **state)
+{
+    struct fixture *f = *state;
+    struct message error = {
+        .command = COMMAND_ERROR,
+        .error = {.error = {.code = span_from_text("bad_message")},
+                  .command = COMMAND_SUBMIT,
+                  .id = id_of('a')}};
+
+    given_session(f, 10);
+    submit(f, 'a');
+    receive(f, error);
+    expect_trace(f, "-> SUBMIT a s\n!! result a refused bad_message\n");
+}
+
+/* ---- deadlines ----------------------------------------------------------------- */
+
+static void a_task_that_was_never_sent_expires(void **state)
+{
+    struct fixture *f = *state;
+
+    submit_for(f, 'a', 200);
+    advance_to(f, 199);
+    expect_trace(f, "");
+    advance_to(f, 200);
+    expect_trace(f, "!! result a expired expired\n");
+}
+
+static void a_task_expires_while_the_broker_refuses_it(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    submit_for(f, 'a', 200);
+    receive(f, result_of('a', OUTCOME_REFUSED, "queue_full", 5000));
+    advance_to(f, 200);
+    expect_trace(f, "-> SUBMIT a s deadline=200\n!! result a expired expired\n");
+}
+
+static void the_broker_has_the_first_word_about_a_deadline(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    submit_for(f, 'a', 200);
+    submit_for(f, 'b', 200);
+    forget_trace(f);
+    advance_to(f, 200);
+    expect_trace(f, "");
+    receive(f, result_of('a', OUTCOME_DONE, "", 0)); /* was under way */
+    expect_trace(f, "!! result a done\n");
+    advance_to(f, 1200);
+    expect_trace(f, "-> PING\n!! result b expired expired\n");
+}
+
+static void a_deadline_holds_when_the_broker_is_gone(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    submit_for(f, 'a', 200);
+    advance_to(f, 100);
+    peer_restart(f->peer);
+    forget_trace(f);
+    advance_to(f, 200);
+    expect_trace(f, "!! result a expired expired\n");
+}
+
+static void queue_ttl_counts_what_was_waited_here(void **state)
+{
+    struct fixture *f = *state;
+    struct submit plain = {
+        .id = id_of('a'), .service = span_from_text("s"), .queue_ttl_ms = 500};
+
+    submit_with(f, &plain, (struct submission_options){0});
+    advance_to(f, 200);
+    receive(f, welcome_of('B', false, 10));
+    expect_trace(f, "-> SUBMIT a s ttl=300\n!! connected\n");
+}
+
+/* ---- a broker that forgets --------------------------------------------------------- */
+
+static void everything_without_a_result_is_sent_again_in_order(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 3);
+    submit_for(f, 'a', 5000);
+    for (char letter = 'b'; letter <= 'e'; letter++) {
+        submit(f, letter);
+    }
+    receive(f, result_of('b', OUTCOME_DONE, "", 0)); /* lets d out */
+    receive(f, result_of('c', OUTCOME_REFUSED, "queue_full", 700)); /* lets e out */
+    forget_trace(f);
+    advance_to(f, 400);
+    receive(f, hello_required());
+    receive(f, welcome_of('C', false, 3));
+    expect_trace(f, "!! disconnected\n-> HELLO\n"
+                    "-> SUBMIT a s deadline=4600 wait\n"
+                    "-> SUBMIT d s wait\n"
+                    "-> SUBMIT e s wait\n"
+                    "!! connected\n");
+    receive(f, result_of('a', OUTCOME_DONE, "", 0));
+    advance_to(f, 1000); /* c's pause is over */
+    expect_trace(f, "!! result a done\n-> SUBMIT c s wait\n");
+}
+
+static void a_result_is_told_once(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    submit(f, 'a');
+    receive(f, result_of('a', OUTCOME_DONE, "", 0));
+    receive(f, result_of('a', OUTCOME_DONE, "", 0));
+    receive(f, result_of('x', OUTCOME_DONE, "", 0));
+    expect_trace(f, "-> SUBMIT a s\n!! result a done\n");
+}
+
+/* The parent was taken back with the session: its next attempt submits anew. */
+static void children_of_a_lost_lease_are_cancelled(void **state)
+{
+    struct fixture *f = *state;
+    struct submit child = {.id = id_of('c'), .service = span_from_text("s")};
+
+    given_session(f, 10);
+    given_offer(f, "s", 1);
+    receive(f, task_of('t', 1, "s"));
+    submit_with(f, &child, (struct submission_options){.parent = f->lease});
+    forget_trace(f);
+    receive(f, hello_required());
+    receive(f, welcome_of('C', false, 10));
+    expect_trace(f, "!! disconnected\n-> HELLO\n"
+                    "!! cancel t worker_lost lost\n"
+                    "-> OFFER s credit=1\n"
+                    "!! result c cancelled cancelled\n"
+                    "!! connected\n");
+    child.id = id_of('d');
+    assert_null(submit_with(f, &child, (struct submission_options){.parent = f->lease}));
+    expect_trace(f, "!! result d cancelled cancelled\n");
+}
+
+/* ---- cancel ---------------------------------------------------------------------- */
+
+static void cancel_before_sending_ends_it_here(void **state)
+{
+    struct fixture *f = *state;
+
+    peer_cancel(f->peer, submit(f, 'a'), span_of(NULL, 0));
+    expect_trace(f, "!! result a cancelled cancelled\n");
+}
+
+static void cancel_waits_for_the_brokers_result(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    peer_cancel(f->peer, submit(f, 'a'), span_of(NULL, 0));
+    peer_cancel(f->peer, f->submission, span_of(NULL, 0));
+    expect_trace(f, "-> SUBMIT a s\n-> CANCEL a\n");
+    receive(f, result_of('a', OUTCOME_CANCELLED, "cancelled", 0));
+    expect_trace(f, "!! result a cancelled cancelled\n");
+}
+
+static void cancel_is_repeated_to_a_broker_that_knows_the_task(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    peer_cancel(f->peer, submit(f, 'a'), span_of(NULL, 0));
+    peer_cancel(f->peer, submit(f, 'b'), span_of(NULL, 0));
+    forget_trace(f);
+    receive(f, hello_required());
+    receive(f, welcome_of('B', true, 10));
+    expect_trace(f, "!! disconnected\n-> HELLO\n"
+                    "-> CANCEL a confirm\n-> CANCEL b confirm\n!! connected\n");
+    receive(f, (struct message){.command = COMMAND_REPLY, .reply = {.request = 1, .ok = true}});
+    expect_trace(f, "!! result a cancelled cancelled\n");
+    receive(f, hello_required());
+    receive(f, welcome_of('C', false, 10)); /* does not know it: it is over */
+    expect_trace(f, "!! disconnected\n-> HELLO\n!! result b cancelled cancelled\n!! connected\n");
+}
+
+static void an_abandoned_task_is_cancelled_and_says_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 1);
+    peer_abandon(f->peer, submit(f, 'a'));
+    submit(f, 'b');
+    expect_trace(f, "-> SUBMIT a s\n-> CANCEL a\n");
+    receive(f, result_of('a', OUTCOME_CANCELLED, "cancelled", 0));
+    expect_trace(f, "-> SUBMIT b s\n");
+}
+
+/* ---- joins ----------------------------------------------------------------------- */
+
+static struct submission *join(struct fixture *f, char letter, const uint8_t *needs, size_t count)
+{
+    struct submit join = {.id = id_of(letter),
+                          .join = JOIN_ALL,
+                          .needs = needs,
+                          .needs_count = count,
+                          .needs_stride = ID_BYTES};
+
+    return submit_with(f, &join, (struct submission_options){0});
+}
+
+static void a_join_waits_for_needs_that_were_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct id needs[] = {id_of('a'), id_of('b')};
+
+    given_session(f, 10);
+    submit_held(f, 'a');
+    submit_held(f, 'b');
+    join(f, 'j', needs[0].bytes, 2);
+    expect_trace(f, "-> SUBMIT a s held\n-> SUBMIT b s held\n-> SUBMIT j join=all of ab\n");
+    receive(f, result_of('b', OUTCOME_REFUSED, "queue_full", 100));
+    receive(f, result_of('j', OUTCOME_REFUSED, "not_found", 0));
+    expect_trace(f, "");
+    advance_to(f, 300); /* b goes first; j finds it sent */
+    advance_to(f, 310);
+    expect_trace(f, "-> SUBMIT b s held\n-> SUBMIT j join=all of ab\n");
+}
+
+static void held_tasks_leave_the_window_to_others(void **state)
+{
+    struct fixture *f = *state;
+    struct id needs[] = {id_of('a'), id_of('b'), id_of('c')};
+
+    given_session(f, 1);
+    submit_held(f, 'a');
+    submit_held(f, 'b');
+    submit_held(f, 'c');
+    join(f, 'j', needs[0].bytes, 3);
+    expect_trace(f, "-> SUBMIT a s held\n-> SUBMIT b s held\n-> SUBMIT c s held\n"
+                    "-> SUBMIT j join=all of abc\n");
+}
+
+static void a_join_that_tells_nothing_leaves_no_need_behind(void **state)
+{
+    struct fixture *f = *state;
+    struct id needs[] = {id_of('a'), id_of('b')};
+    struct outcome_record record = {.id = id_of('a'), .outcome = OUTCOME_DONE};
+
+    given_session(f, 10);
+    submit_held(f, 'a');
+    submit_held(f, 'b');
+    join(f, 'j', needs[0].bytes, 2);
+    forget_trace(f);
+    assert_true(peer_settle(f->peer, &record));
+    assert_false(peer_settle(f->peer, &record));
+    receive(f, result_of('j', OUTCOME_CANCELLED, "cancelled", 0));
+    expect_trace(f, "!! result a done\n!! result j cancelled cancelled\n-> CANCEL b confirm\n");
+    receive(f, (struct message){.command = COMMAND_REPLY, .reply = {.request = 1, .ok = true}});
+    expect_trace(f, "!! result b cancelled cancelled\n");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(tasks_beyond_the_window_wait_in_order),
+        TEST(bytes_fill_the_window_too),
+        TEST(room_is_told_once_to_who_wants_it),
+        TEST(what_may_not_wait_is_refused_at_once),
+        TEST(what_waits_in_the_peer_is_bounded),
+        TEST(children_have_half_of_a_workers_window),
+        TEST(a_payload_beyond_the_brokers_bound_is_refused),
+        TEST(a_refusal_that_may_pass_is_tried_again_later_each_time),
+        TEST(a_refusal_ends_it_when_it_may_not_wait),
+        TEST(an_unknown_service_ends_it_unless_told_to_wait),
+        TEST(a_paused_task_leaves_its_room_to_others),
+        TEST(a_malformed_task_ends_with_the_brokers_word),
+        TEST(a_task_that_was_never_sent_expires),
+        TEST(a_task_expires_while_the_broker_refuses_it),
+        TEST(the_broker_has_the_first_word_about_a_deadline),
+        TEST(a_deadline_holds_when_the_broker_is_gone),
+        TEST(queue_ttl_counts_what_was_waited_here),
+        TEST(everything_without_a_result_is_sent_again_in_order),
+        TEST(a_result_is_told_once),
+        TEST(children_of_a_lost_lease_are_cancelled),
+        TEST(cancel_before_sending_ends_it_here),
+        TEST(cancel_waits_for_the_brokers_result),
+        TEST(cancel_is_repeated_to_a_broker_that_knows_the_task),
+        TEST(an_abandoned_task_is_cancelled_and_says_nothing),
+        TEST(a_join_waits_for_needs_that_were_refused),
+        TEST(held_tasks_leave_the_window_to_others),
+        TEST(a_join_that_tells_nothing_leaves_no_need_behind),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -232,6 +232,36 @@ static void a_join_without_room_for_a_frame_waits(void **state)
     codec_writer_deinit(&writer);
 }
 
+/* A RESULT with two frames where one is left: the first must not stay behind. */
+static void a_refused_result_takes_its_frames_back(void **state)
+{
+    static uint8_t bytes[PAYLOAD_INLINE_MAX + 1];
+    struct needs needs = {.body = span_of(bytes, sizeof bytes), .outcome = OUTCOME_DONE};
+    struct message task = done_with((struct payload){needs.body, NULL});
+    struct message join = {.command = COMMAND_RESULT};
+    struct codec_writer writer;
+    size_t size, frame_bytes;
+
+    join.result = (struct result){.record = {.id = TASK_ID, .payload.bytes = needs.body},
+                                  .input_count = 1,
+                                  .input_at = input_at,
+                                  .input_context = &needs};
+    codec_writer_init(&writer);
+    for (int i = 0; i < MESSAGE_FRAMES_MAX - 2; i++) {
+        assert_int_equal(codec_write(&writer, &task), CODEC_WRITTEN);
+    }
+    size = writer.size;
+    frame_bytes = writer.frame_bytes;
+    assert_int_equal(codec_write(&writer, &join), CODEC_FULL);
+    assert_int_equal(writer.size, size);
+    assert_int_equal(writer.frame_count, MESSAGE_FRAMES_MAX - 2);
+    assert_int_equal(writer.frame_bytes, frame_bytes);
+    codec_writer_clear(&writer);
+    assert_int_equal(codec_write(&writer, &join), CODEC_WRITTEN);
+    assert_int_equal(writer.frame_count, 2);
+    codec_writer_deinit(&writer);
+}
+
 static void malformed_inputs_are_told_from_the_end(void **state)
 {
     static const uint8_t bytes[] = {0x93, 0xc4, 0x10};
@@ -255,6 +285,7 @@ int main(void)
         cmocka_unit_test(inputs_beyond_16_mib_are_left_out),
         cmocka_unit_test(errors_of_inputs_are_cut_to_their_code),
         cmocka_unit_test(a_join_without_room_for_a_frame_waits),
+        cmocka_unit_test(a_refused_result_takes_its_frames_back),
         cmocka_unit_test(malformed_inputs_are_told_from_the_end),
     };
 

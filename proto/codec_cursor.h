@@ -261,6 +261,8 @@ bool fields_skip(struct cursor *cursor);
 
 /* ---- option maps ------------------------------------------------------ */
 
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
 /* One known key: `read` takes the value into `out` + `offset`. */
 struct option {
     const char *name;
@@ -295,5 +297,8 @@ bool error_take(struct cursor *cursor, struct error *error);
 
 /* The fields that RESULT and a join's input share, from `id` to `worker`. */
 bool outcome_read(struct cursor *cursor, bool is_input, struct outcome_record *record);
+
+/* The fields of SUBMIT. */
+bool submit_read(struct cursor *cursor, struct submit *submit);
 
 #endif

@@ -30,7 +30,7 @@ bool error_take(struct cursor *cursor, struct error *error)
     uint32_t seen;
 
     *error = (struct error){0};
-    if (!options_take(cursor, "error", options, sizeof options / sizeof options[0], error, &seen)) {
+    if (!options_take(cursor, "error", options, COUNT_OF(options), error, &seen)) {
         return false;
     }
     if (error->code.size == 0) {

@@ -216,9 +216,13 @@ static inline void put_options(struct pack_list *list, struct pack_list *map)
     }
 }
 
-/* ---- shared by RESULT and its inputs ----------------------------------- */
+/* ---- larger values ------------------------------------------------------ */
 
-/* An error map: as it came, or made from its fields. */
+/* A doc that is complete: no overflow, nothing open. */
+void pack_doc(struct pack *pack, const struct doc *doc);
+
+/* An error map: as it came, or made from its fields. Details that would make it
+ * larger than ERROR_BYTES_MAX are left out. */
 void pack_error(struct pack *pack, const struct error *error);
 
 /* The inputs of a join, one record after another, into `pack`, which grows to

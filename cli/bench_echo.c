@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STALL_MS 30000      /* no outcome for so long: what is missing is lost */
-#define PROGRESS_EVERY 4096 /* replies between two looks at the clock */
+#define STALL_MS 30000 /* no outcome for so long: what is missing is lost */
+#define WATCH_MS 250   /* between two looks at that, and two lines of progress */
 
 struct echo {
     struct cli *cli;
@@ -19,25 +19,41 @@ struct echo {
     uint64_t window;
     uint64_t payload_bytes;
     uint64_t tasks;
-    bool submitter_error; /* a failure has been shown; one is enough */
+    struct sluice_submit_options options;
+    bool failure_shown; /* one is enough */
 };
 
 struct slot {
-    struct sluice_future *future;
+    uint64_t sequence;
     uint64_t sent_ns;
 };
 
-/* One pass of `tasks` tasks. The slots are a ring: task n is in slot n % window. */
+/* Outlives the passes: a handle belongs to the loop until it has been closed. */
+static uv_timer_t watchdog;
+
+/* One pass of `tasks` tasks. What is under way is in the first `open` slots. */
 struct pass {
     struct echo *echo;
     struct sluice *sluice;
+    struct sluice_future **futures; /* of the slots */
     struct slot *slots;
+    size_t open;
     uint8_t *payload;
     uint64_t tasks, sent, done, failed;
+    bool broken; /* no memory: the rest is lost */
     struct echo_check check;
     struct histogram latency_ns;
     struct progress progress;
+    uint64_t watched_done; /* what the watchdog saw the last time, */
+    uint64_t moved_ms;     /* and since when */
 };
+
+static void pass_free_memory(struct pass *pass)
+{
+    free(pass->futures);
+    free(pass->slots);
+    free(pass->payload);
+}
 
 static bool pass_init(struct pass *pass, struct echo *echo, struct sluice *sluice, uint64_t tasks)
 {
@@ -45,12 +61,13 @@ static bool pass_init(struct pass *pass, struct echo *echo, struct sluice *sluic
     pass->echo = echo;
     pass->sluice = sluice;
     pass->tasks = tasks;
-    pass->slots = calloc(echo->window, sizeof(pass->slots[0]));
+    pass->futures = calloc(echo->window, sizeof(struct sluice_future *));
+    pass->slots = calloc(echo->window, sizeof(struct slot));
     pass->payload = malloc(echo->payload_bytes);
-    if (pass->slots == NULL || pass->payload == NULL ||
+    if (pass->futures == NULL || pass->slots == NULL || pass->payload == NULL ||
         !echo_check_init(&pass->check, tasks, echo->payload_bytes)) {
-        free(pass->slots);
-        free(pass->payload);
+        pass_free_memory(pass);
+        fprintf(stderr, "sluice bench: out of memory\n");
         return false;
     }
     return true;
@@ -58,85 +75,121 @@ static bool pass_init(struct pass *pass, struct echo *echo, struct sluice *sluic
 
 static void pass_deinit(struct pass *pass)
 {
-    for (uint64_t i = pass->done; i < pass->sent; i++) {
-        sluice_future_free(pass->slots[i % pass->echo->window].future);
+    for (size_t i = 0; i < pass->open; i++) {
+        sluice_future_free(pass->futures[i]);
     }
     echo_check_deinit(&pass->check);
-    free(pass->slots);
-    free(pass->payload);
+    pass_free_memory(pass);
 }
 
-static bool submit_one(struct pass *pass)
+/* Submits the next task in slot `at`. False: there is none, or no memory. */
+static bool submit_next(struct pass *pass, size_t at)
 {
-    struct slot *slot = &pass->slots[pass->sent % pass->echo->window];
+    struct slot *slot = &pass->slots[at];
     struct sluice_bytes payload = {pass->payload, pass->echo->payload_bytes};
 
+    if (pass->sent == pass->tasks || pass->broken) {
+        return false;
+    }
     echo_check_fill(&pass->check, pass->sent, pass->payload);
+    slot->sequence = pass->sent;
     slot->sent_ns = bench_now_ns();
-    slot->future = sluice_submit(pass->sluice, pass->echo->fleet.service, payload, NULL);
-    if (slot->future == NULL) {
+    pass->futures[at] = sluice_submit(pass->sluice, pass->echo->fleet.service, payload,
+                                      &pass->echo->options);
+    if (pass->futures[at] == NULL) {
+        pass->broken = true;
         return false;
     }
     pass->sent++;
     return true;
 }
 
-/* Judges the outcome of task number `done`, the oldest one. */
-static void settle_one(struct pass *pass)
+static void settle(struct pass *pass, const struct slot *slot, struct sluice_future *future)
 {
-    struct slot *slot = &pass->slots[pass->done % pass->echo->window];
-    enum sluice_outcome outcome = sluice_future_outcome(slot->future);
-    struct sluice_bytes payload = sluice_future_payload(slot->future);
+    enum sluice_outcome outcome = sluice_future_outcome(future);
+    struct sluice_bytes payload = sluice_future_payload(future);
     uint64_t sequence;
 
     if (outcome != SLUICE_DONE) {
         pass->failed++;
-        if (!pass->echo->submitter_error) {
-            failure_print("bench echo", outcome, sluice_future_error(slot->future));
-            pass->echo->submitter_error = true;
+        if (!pass->echo->failure_shown) {
+            failure_print(pass->echo->result.bench, outcome, sluice_future_error(future));
+            pass->echo->failure_shown = true;
         }
     } else if (echo_check_reply(&pass->check, payload.data, payload.size, &sequence)) {
-        if (sequence == pass->done) {
+        if (sequence == slot->sequence) {
             histogram_add(&pass->latency_ns, bench_now_ns() - slot->sent_ns);
         } else {
             pass->check.corrupt++; /* a good reply, to another task */
             pass->check.received--;
         }
     }
-    sluice_future_free(slot->future);
+    sluice_future_free(future);
     pass->done++;
+}
+
+/* Settles every task that has ended and puts the next one in its place. */
+static void settle_ended(struct pass *pass)
+{
+    size_t at = 0;
+
+    while (at < pass->open) {
+        if (sluice_future_outcome(pass->futures[at]) == SLUICE_PENDING) {
+            at++;
+            continue;
+        }
+        settle(pass, &pass->slots[at], pass->futures[at]);
+        if (submit_next(pass, at)) {
+            at++;
+        } else {
+            pass->open--;
+            pass->futures[at] = pass->futures[pass->open];
+            pass->slots[at] = pass->slots[pass->open];
+        }
+    }
 }
 
 static void show_progress(struct pass *pass)
 {
     char text[64];
 
-    if (pass->progress.tty && pass->done % PROGRESS_EVERY == 0) {
+    if (pass->progress.tty) {
         snprintf(text, sizeof(text), "%llu of %llu tasks", (unsigned long long)pass->done,
                  (unsigned long long)pass->tasks);
         progress_set(&pass->progress, text);
     }
 }
 
-/* SUSPENDS until all tasks have ended, or nothing comes any more. Outcomes are
- * taken in the order of submission, so a latency includes the wait for older ones. */
+static void on_watchdog(uv_timer_t *timer)
+{
+    struct pass *pass = timer->data;
+    uint64_t now_ms = uv_now(timer->loop);
+
+    show_progress(pass);
+    if (pass->done != pass->watched_done) {
+        pass->watched_done = pass->done;
+        pass->moved_ms = now_ms;
+    } else if (now_ms - pass->moved_ms > STALL_MS) {
+        fprintf(stderr, "sluice bench: nothing has ended for %d s\n", STALL_MS / 1000);
+        sluice_stop(pass->sluice); /* ends the wait in pass_run */
+    }
+}
+
+/* SUSPENDS until all tasks have ended, or nothing comes any more. */
 static void pass_run(struct pass *pass)
 {
     progress_init(&pass->progress, "starting");
-    while (pass->done < pass->tasks) {
-        while (pass->sent < pass->tasks && pass->sent - pass->done < pass->echo->window) {
-            if (!submit_one(pass)) {
-                fprintf(stderr, "sluice bench: out of memory\n");
-                return;
-            }
-        }
-        if (sluice_await_ms(pass->slots[pass->done % pass->echo->window].future, STALL_MS) ==
-            SLUICE_PENDING) {
-            break;
-        }
-        settle_one(pass);
-        show_progress(pass);
+    watchdog.data = pass;
+    pass->moved_ms = uv_now(sluice_loop(pass->sluice));
+    uv_timer_start(&watchdog, on_watchdog, WATCH_MS, WATCH_MS);
+    while (pass->open < pass->echo->window && submit_next(pass, pass->open)) {
+        pass->open++;
     }
+    /* In any order: a worker's answers come together, between those of the others. */
+    while (pass->open > 0 && sluice_as_completed(pass->futures, pass->open) < pass->open) {
+        settle_ended(pass);
+    }
+    uv_timer_stop(&watchdog);
     progress_clear(&pass->progress);
 }
 
@@ -194,7 +247,9 @@ static int echo_main(struct sluice *sluice, void *arg)
     if (pass == NULL) {
         return EXIT_TASK;
     }
+    uv_timer_init(sluice_loop(sluice), &watchdog);
     code = echo_passes(echo, sluice, pass);
+    uv_close((uv_handle_t *)&watchdog, NULL);
     free(pass);
     return code;
 }
@@ -223,6 +278,9 @@ static int echo_parse(struct echo *echo, const struct command *self, int argc, c
     if (echo->fleet.credit == 0) {
         echo->fleet.credit = echo->window < 65535 ? echo->window : 65535;
     }
+    /* A broker that is not ours may be started anew meanwhile; then the workers' offers
+     * may come a moment after our tasks. */
+    echo->options.wait_absent = echo->cli->broker_given;
     echo->result.transport = echo->cli->broker_given ? echo->cli->broker : echo->fleet.transport;
     echo->result.payload_bytes = echo->payload_bytes;
     echo->result.window = echo->window;

@@ -28,15 +28,18 @@ class Cli:
         environment.pop("SLUICE_BROKER", None)
         if broker is not None:
             environment["SLUICE_BROKER"] = broker if isinstance(broker, str) else broker.endpoint
-        self.stdin = stdin
         self.child = subprocess.Popen([program("sluice"), *arguments], env=environment,
                                       stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if stdin:
+            self.child.stdin.write(stdin)
+            self.child.stdin.close()
+            self.child.stdin = None
 
     def end(self, seconds=20):
         """Waits for the end; self, with status, out and err."""
         try:
-            out, err = self.child.communicate(self.stdin, seconds * SLOW)
+            out, err = self.child.communicate(None, seconds * SLOW)
         except subprocess.TimeoutExpired:
             self.child.kill()
             out, err = self.child.communicate()

@@ -1,0 +1,441 @@
+#!/usr/bin/python3
+"""sluice-tool: fetches what it may and nothing else, calculates, tells the time, sleeps.
+
+Pages come from a server in this file, on loopback, which the agent reaches with --allow-private.
+For a server at a public address that leads to a private one the agent runs in a network
+namespace of its own, where the public address is on the loopback interface.
+"""
+import ctypes
+import datetime
+import fcntl
+import gzip
+import http.server
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import urllib.parse
+
+import msgpack
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from sluice_test import (CANCEL, REPLY, SLOW, STARTED, Broker, Peer, Process, case, check,
+                         equal, main, program)
+
+PUBLIC = "11.22.33.44"  # a public address; only ever configured inside a namespace
+
+
+# ---------------------------------------------------------------------- a web server
+
+class Pages(http.server.BaseHTTPRequestHandler):
+    """One method a path. `server.events[path]` is set when its client has gone."""
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, body, content_type="text/html", status=200, **headers):
+        self.send_response(status)
+        if content_type:
+            self.send_header("Content-Type", content_type)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        path, _, query = self.path.partition("?")
+        self.query = dict(urllib.parse.parse_qsl(query))
+        self.server.requests.append((path, dict(self.headers)))
+        getattr(self, "page_" + path.strip("/"))()
+
+    def page_article(self):
+        self.answer(b"<!DOCTYPE html><html><head><title>On &amp; off</title><script>var a = '<p>no';"
+                    b"</script></head><body><h1>Head</h1><p>One <b>bold</b>\nline.</p><ul><li>first"
+                    b"<li>second</ul><a href='https://example.com/x'>link</a></body></html>")
+
+    def page_latin(self):
+        self.answer("caf\u00e9".encode("latin-1"), "text/html; charset=ISO-8859-1")
+
+    def page_meta(self):
+        self.answer(b"<meta charset='windows-1251'>\xef\xf0\xe8\xe2\xe5\xf2")
+
+    def page_plain(self):
+        self.answer(b"a <b> c\r\n", "text/plain")
+
+    def page_binary(self):
+        self.answer(bytes(range(256)), "image/png")
+
+    def page_missing(self):
+        self.answer(b"<p>not here</p>", status=404)
+
+    def page_zip(self):
+        self.answer(gzip.compress(b"x" * 3000000), "text/plain", Content_Encoding="gzip")
+
+    def page_to(self):
+        self.answer(b"", status=302, Location=self.query["url"])
+
+    def page_loop(self):
+        self.answer(b"", status=302, Location="/loop")
+
+    def page_huge(self):
+        """Without an end: until the client goes."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.end_headers()
+        self.until_gone(lambda: self.wfile.write(b"0123456789abcdef" * 4096))
+
+    def page_headers(self):
+        self.send_response(200)
+        self.flush_headers()
+        self.until_gone(lambda: self.wfile.write(b"X-More: " + b"x" * 1000 + b"\r\n"))
+
+    def page_hang(self):
+        """A header, and then nothing: until the client goes."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", "10")
+        self.end_headers()
+        self.wfile.flush()
+        self.server.hanging.set()
+        self.until_gone(self.receive)
+
+    def receive(self):
+        if not self.connection.recv(1):
+            raise ConnectionError
+
+    def until_gone(self, step):
+        """Repeats `step` until it finds that the client has closed its connection."""
+        try:
+            while True:
+                step()
+        except OSError:
+            pass
+        self.close_connection = True
+        self.wfile = open(os.devnull, "wb")  # the base class flushes it
+        self.server.gone.set()
+
+
+class Web(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address="127.0.0.1"):
+        super().__init__((address, 0), Pages)
+        self.requests, self.hanging, self.gone = [], threading.Event(), threading.Event()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def url(self, path, host=None):
+        return "http://%s:%d/%s" % (host or self.server_address[0], self.server_address[1], path)
+
+    def handle_error(self, *_):
+        pass
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+# ----------------------------------------------------------------------- the agent
+
+class Tool(Process):
+    def __init__(self, broker, *options, environment=None):
+        super().__init__([program("sluice-tool"), "--broker", broker.endpoint, "--name", "tool"] +
+                         list(options), environment)
+
+    def __exit__(self, kind, *rest):
+        try:
+            if kind is None:
+                check(self.running(), "sluice-tool ended by itself:\n" + self.output())
+                self.signal(15)
+                equal(self.wait_exit(), 0, "exit status of sluice-tool, which said:\n%s\n" %
+                      self.output())
+        finally:
+            super().__exit__(kind, *rest)
+
+
+def start(peer, service, args, **options):
+    return peer.submit(service, msgpack.packb(args), if_absent="wait", **options)
+
+
+def outcome(peer, task, seconds=20):
+    result = peer.result(task, seconds)
+    body = result.body
+    return result.outcome, msgpack.unpackb(body) if isinstance(body, bytes) else body
+
+
+def done(peer, service, args, **options):
+    how, body = outcome(peer, start(peer, service, args, **options))
+    equal(how, "done", "outcome of %s %s, %s," % (service, args, body))
+    return body
+
+
+def failed(peer, service, args, code, **options):
+    how, error = outcome(peer, start(peer, service, args, **options))
+    equal((how, error.get("code")), ("failed", code), "%s %s: %s" % (service, args, error))
+    return error
+
+
+# --------------------------------------------------------------------------- fetch
+
+@case("fetch: a page becomes title and text")
+def _():
+    with Web() as web, Broker() as broker, Tool(broker, "--allow-private"), Peer(broker) as peer:
+        page = done(peer, "tool.fetch", {"url": web.url("article")})
+        equal(page["title"], "On & off")
+        equal(page["text"], "# Head\n\nOne bold line.\n\n- first\n- second\n\n"
+                            "link <https://example.com/x>")
+        equal((page["status"], page["content_type"], page["truncated"]), (200, "text/html", False))
+        equal(page["url"], web.url("article"))
+        check(page["bytes"] > 200, "bytes: %s" % page["bytes"])
+        headers = web.requests[0][1]
+        check(headers["User-Agent"].startswith("sluice/"), headers)
+        check("Cookie" not in headers and "Authorization" not in headers, headers)
+
+
+@case("fetch: every charset comes back as UTF-8, and what is no text as none")
+def _():
+    with Web() as web, Broker() as broker, Tool(broker, "--allow-private"), Peer(broker) as peer:
+        equal(done(peer, "tool.fetch", {"url": web.url("latin")})["text"], "caf\u00e9")
+        equal(done(peer, "tool.fetch", {"url": web.url("meta")})["text"], "\u043f\u0440\u0438\u0432\u0435\u0442")
+        equal(done(peer, "tool.fetch", {"url": web.url("plain")})["text"], "a <b> c\n")
+        equal(done(peer, "tool.fetch", {"url": web.url("binary")})["text"], "")
+
+
+@case("fetch: any status is a result")
+def _():
+    with Web() as web, Broker() as broker, Tool(broker, "--allow-private"), Peer(broker) as peer:
+        page = done(peer, "tool.fetch", {"url": web.url("missing")})
+        equal((page["status"], page["text"]), (404, "not here"))
+
+
+@case("fetch: redirects are followed, to a bound, and to http alone")
+def _():
+    with Web() as web, Broker() as broker, Tool(broker, "--allow-private"), Peer(broker) as peer:
+        page = done(peer, "tool.fetch", {"url": web.url("to?url=/article")})
+        equal((page["url"], page["status"]), (web.url("article"), 200))
+        failed(peer, "tool.fetch", {"url": web.url("loop")}, "too_many_redirects")
+        equal(sum(path == "/loop" for path, _ in web.requests), 6, "requests of /loop")
+        failed(peer, "tool.fetch", {"url": web.url("to?url=file:///etc/passwd")}, "bad_answer")
+        failed(peer, "tool.fetch", {"url": web.url("to?url=gopher://127.0.0.1:1/x")}, "bad_answer")
+
+
+@case("fetch: a body without end is cut, and its connection closed")
+def _():
+    with Web() as web, Broker() as broker, Tool(broker, "--allow-private"), Peer(broker) as peer:
+        page = done(peer, "tool.fetch", {"url": web.url("huge"), "max_bytes": 100000})
+        equal((page["truncated"], page["bytes"], len(page["text"])), (True, 100000, 100000))
+        check(web.gone.wait(10), "the server still has its client")
+        page = done(peer, "tool.fetch", {"url": web.url("zip"), "max_bytes": 5000})
+        equal((page["truncated"], page["text"]), (True, "x" * 5000))
+
+
+@case("fetch: headers without end are refused")
+def _():
+    with Web() as web, Broker() as broker, Tool(broker, "--allow-private"), Peer(broker) as peer:
+        failed(peer, "tool.fetch", {"url": web.url("headers")}, "bad_answer")
+        check(web.gone.wait(10), "the server still has its client")
+
+
+@case("fetch: a slow server costs the time that was given, no more")
+def _():
+    with Web() as web, Broker() as broker, Tool(broker, "--allow-private"), Peer(broker) as peer:
+        error = failed(peer, "tool.fetch", {"url": web.url("hang"), "timeout_ms": 300},
+                       "fetch_timeout")
+        check("300 ms" in error["message"] and not error.get("retryable"), error)
+        check(web.gone.wait(10), "the server still has its client")
+
+
+@case("fetch: a cancel closes the connection")
+def _():
+    with Web() as web, Broker() as broker, Tool(broker, "--allow-private"), Peer(broker) as peer:
+        task = start(peer, "tool.fetch", {"url": web.url("hang"), "timeout_ms": 60000})
+        check(web.hanging.wait(20), "the server was not asked")
+        peer.send([CANCEL, task, "enough", 7])
+        equal(outcome(peer, task)[0], "cancelled")
+        check(peer.wait(REPLY)[2], "the cancel was refused")
+        check(web.gone.wait(10), "the server still has its client")
+
+
+@case("fetch: no connection is a failure worth another try")
+def _():
+    with Broker() as broker, Tool(broker, "--allow-private"), Peer(broker) as peer, \
+            socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        error = failed(peer, "tool.fetch", {"url": "http://127.0.0.1:%d/" % closed.getsockname()[1]},
+                       "fetch_failed", attempts=1)
+        check(error["retryable"], error)
+
+
+@case("fetch: private addresses are refused in every disguise, also of a proxy's environment")
+def _():
+    with Web() as web, Broker() as broker, Peer(broker) as peer, \
+            Tool(broker, environment={"http_proxy": web.url(""), "ALL_PROXY": web.url("")}):
+        for host in ("127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "0.0.0.0", "0",
+                     "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]",
+                     "[64:ff9b::127.0.0.1]", "[2002:7f00:1::]", "user@127.0.0.1"):
+            error = failed(peer, "tool.fetch", {"url": web.url("article", host)}, "address_refused")
+            check("not allowed" in error["message"] and not error.get("retryable"), error)
+        for host in ("10.0.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "[fe80::1]",
+                     "[fd00::1]", "224.0.0.1", "255.255.255.255"):
+            failed(peer, "tool.fetch", {"url": "http://%s/" % host}, "address_refused")
+        equal(web.requests, [], "requests that reached the server")
+
+
+# ---- a public server that leads to a private one -------------------------------------
+
+def enter_namespace():
+    """A user and network namespace with PUBLIC on its loopback interface. OSError: not here."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x10000000 | 0x40000000) != 0:  # CLONE_NEWUSER | CLONE_NEWNET
+        raise OSError(ctypes.get_errno(), "unshare")
+    with socket.socket() as control:
+        for name, address in ((b"lo", "127.0.0.1"), (b"lo:1", PUBLIC)):
+            fcntl.ioctl(control, 0x8916, struct.pack(  # SIOCSIFADDR
+                "16sH2s4s8s", name, socket.AF_INET, b"", socket.inet_aton(address), b""))
+            fcntl.ioctl(control, 0x8914, struct.pack("16sH", name, 0x1 | 0x40))  # IFF_UP, RUNNING
+
+
+def run_inside(endpoint):
+    """Starts servers and the agent in a namespace; prints their addresses; waits for its end."""
+    enter_namespace()
+    public, private = Web(PUBLIC), Web("127.0.0.1")
+    if endpoint != "probe":
+        tool = subprocess.Popen([program("sluice-tool"), "--broker", endpoint])
+    print(json.dumps({"public": public.url(""), "private": private.url("")}), flush=True)
+    sys.stdin.readline()
+    print(json.dumps({"asked": [path for path, _ in private.requests]}), flush=True)
+    if endpoint != "probe":
+        tool.terminate()
+        sys.exit(tool.wait())
+
+
+def has_namespaces():
+    probe = subprocess.run([sys.executable, os.path.abspath(__file__), "--inside", "probe"],
+                           stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return probe.returncode == 0
+
+
+def redirect_case():
+    with Broker(endpoint="ipc://{dir}/broker") as broker, Peer(broker) as peer, \
+            subprocess.Popen([sys.executable, os.path.abspath(__file__), "--inside",
+                              broker.endpoint], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             text=True) as inside:
+        urls = json.loads(inside.stdout.readline())
+        page = done(peer, "tool.fetch", {"url": urls["public"] + "article"})
+        equal(page["title"], "On & off")
+        failed(peer, "tool.fetch", {"url": urls["public"] + "to?url=" + urls["private"] + "article"},
+               "address_refused")
+        hop = urls["public"] + "to?url=" + urls["private"] + "article"
+        failed(peer, "tool.fetch", {"url": urls["public"] + "to?" +
+                                    urllib.parse.urlencode({"url": hop})}, "address_refused")
+        inside.stdin.write("\n")
+        inside.stdin.flush()
+        equal(json.loads(inside.stdout.readline())["asked"], [], "requests of the private server")
+        equal(inside.wait(20), 0, "exit status of sluice-tool")
+
+
+# ----------------------------------------------------------------------- calc, time, sleep
+
+@case("calc: whole numbers stay whole, and errors name the position")
+def _():
+    with Broker() as broker, Tool(broker), Peer(broker) as peer:
+        equal(done(peer, "tool.calc", {"expression": "(17 + 4) * 2^3"}),
+              {"expression": "(17 + 4) * 2^3", "value": 168, "text": "168"})
+        equal(done(peer, "tool.calc", {"expression": "0.1 + 0.2"})["value"], 0.3)
+        equal(done(peer, "tool.calc", {"expression": "15% of 80"})["text"], "12")
+        check("position 5" in failed(peer, "tool.calc", {"expression": "2 + )"},
+                                     "bad_expression")["message"], "no position")
+        check("division by zero" in failed(peer, "tool.calc", {"expression": "1/0"},
+                                           "no_value")["message"], "no reason")
+
+
+@case("time: now in a zone, and sums with dates")
+def _():
+    with Broker() as broker, Tool(broker), Peer(broker) as peer:
+        answer = done(peer, "tool.time", {"zone": "Asia/Kolkata"})
+        now = datetime.datetime.fromisoformat(answer["now"])
+        equal(now.utcoffset(), datetime.timedelta(hours=5, minutes=30))
+        equal(int(now.timestamp() * 1000 + 0.5), answer["unix_ms"])
+        check(abs(now.timestamp() - datetime.datetime.now().timestamp()) < 60, answer)
+        equal((answer["weekday"], answer["date"]), (now.strftime("%A"), answer["now"][:10]))
+        answer = done(peer, "tool.time", {"date": "2024-12-30"})
+        equal((answer["weekday"], answer["day_of_year"], answer["iso_week"]),
+              ("Monday", 365, "2025-W01"))
+        equal(done(peer, "tool.time", {"from": "2024-02-28", "to": "2024-03-01"})["days"], 2)
+        equal(done(peer, "tool.time", {"date": "2024-03-01", "add_days": -1})["date"], "2024-02-29")
+        failed(peer, "tool.time", {"zone": "Nowhere/City"}, "unknown_zone")
+        failed(peer, "tool.time", {"zone": "../../etc/passwd"}, "unknown_zone")
+        failed(peer, "tool.time", {"date": "2023-02-29"}, "bad_date")
+        failed(peer, "tool.time", {"date": "9999-12-31", "add_days": 1}, "bad_date")
+
+
+@case("sleep: takes as long as it is told, fails as it is told, and stops when cancelled")
+def _():
+    with Broker() as broker, Tool(broker), Peer(broker) as peer:
+        slept = done(peer, "tool.sleep", {"ms": 50})["slept_ms"]
+        check(slept >= 50, "slept %s ms" % slept)
+        equal(failed(peer, "tool.sleep", {"ms": 0, "fail": "my_code"}, "my_code").get("retryable",
+                                                                                    False), False)
+        task = start(peer, "tool.sleep", {"ms": 60000}, receipts=True)
+        peer.wait(STARTED, lambda c: c[1] == task)
+        peer.send([CANCEL, task, "enough", 9])
+        equal(outcome(peer, task)[0], "cancelled")
+        check(peer.wait(REPLY)[2], "the cancel was refused")
+
+
+@case("sleep: a thousand at once take as long as one")
+def _():
+    with Broker() as broker, Tool(broker), Peer(broker) as peer:
+        done(peer, "tool.sleep", {"ms": 0})
+        results = []
+        for task in [start(peer, "tool.sleep", {"ms": 300}) for _ in range(1000)]:
+            results.append(peer.result(task, 30))
+            equal(results[-1].outcome, "done")
+        # One after the other that is five minutes; sixteen at once, 19 seconds.
+        waited_ms = max(result.field(5, 0) for result in results)
+        check(waited_ms < 5000 * SLOW, "one of them waited %d ms for a place" % waited_ms)
+
+
+@case("arguments that do not fit are refused with their place")
+def _():
+    with Broker() as broker, Tool(broker), Peer(broker) as peer:
+        for service, args, place in (
+                ("tool.fetch", {}, "/url: is required"),
+                ("tool.fetch", {"url": "file:///etc/passwd"}, "/url: must match"),
+                ("tool.fetch", {"url": 5}, "/url: must be string, is integer"),
+                ("tool.fetch", {"url": "http://x.example/", "max_bytes": 0}, "/max_bytes: must be at least 1"),
+                ("tool.fetch", {"url": "http://x.example/", "hedaers": 1}, "/hedaers: is not allowed"),
+                ("tool.calc", {"expression": "1" * 1001}, "/expression: must have at most 1000"),
+                ("tool.time", {"date": "tomorrow"}, "/date: must match"),
+                ("tool.sleep", {"ms": 1.5}, "/ms: must be integer, is number"),
+                ("tool.sleep", {"ms": 60001}, "/ms: must be at most 60000"),
+                ("tool.sleep", [], "(value): must be object, is array")):
+            how, error = outcome(peer, start(peer, service, args))
+            equal(how, "failed", "outcome of %s %s" % (service, args))
+            check(error["message"].startswith(place), "%s %s: %s" % (service, args, error))
+
+
+@case("options that do not exist are refused, and help is printed")
+def _():
+    with Process([program("sluice-tool"), "--nonsense"]) as process:
+        equal(process.wait_exit(), 2)
+        process.wait_line("--help")
+    with Process([program("sluice-tool"), "--help"]) as process:
+        equal(process.wait_exit(), 0)
+        process.wait_line("--allow-private")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--inside"]:
+        run_inside(sys.argv[2])
+        sys.exit(0)
+    if has_namespaces():
+        case("fetch: a public server cannot lead to a private one")(redirect_case)
+    else:
+        case("fetch: a public server cannot lead to a private one # SKIP no namespaces here")(
+            lambda: None)
+    main()

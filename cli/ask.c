@@ -107,7 +107,9 @@ static int ask_run(struct cli *cli, const struct command *self, int argc, char *
     if (question.call.payload == NULL) {
         return command_usage(self, "the question is no valid UTF-8");
     }
-    return visit(cli, self, ask_main, &question);
+    code = visit(cli, self, ask_main, &question);
+    json_decref(question.call.payload); /* nobody was there to take it */
+    return code;
 }
 
 const struct command command_ask = {

@@ -109,6 +109,7 @@ struct sluice_future *call_run(struct sluice *sluice, struct call *call)
         options.on_started = on_started;
     }
     watch.future = sluice_submit_json(sluice, call->service, call->payload, &options);
+    call->payload = NULL;
     if (watch.future == NULL) {
         return NULL;
     }

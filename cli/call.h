@@ -9,7 +9,7 @@
 
 struct call {
     const char *service;
-    json_t *payload;                      /* stolen by call_run */
+    json_t *payload;                      /* stolen by call_run, which leaves NULL */
     struct sluice_submit_options options; /* its callbacks are call_run's */
     /* What to say about a progress value, or NULL to say nothing new; borrowed. */
     const char *(*describe)(const json_t *value, char *text, size_t size);

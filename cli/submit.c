@@ -162,7 +162,9 @@ static int submit_run(struct cli *cli, const struct command *self, int argc, cha
     if (submission.call.payload == NULL) {
         return EXIT_USAGE;
     }
-    return visit(cli, self, submit_main, &submission);
+    code = visit(cli, self, submit_main, &submission);
+    json_decref(submission.call.payload); /* nobody was there to take it */
+    return code;
 }
 
 const struct command command_submit = {

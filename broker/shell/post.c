@@ -155,7 +155,7 @@ static void drop_parcels(struct post *post, struct outbox *outbox)
 /* ---- outboxes ----------------------------------------------------------- */
 
 /* Connections are numbered by libzmq, one after another: no hash needed. */
-static struct outbox *find_outbox(struct post *post, connection_id connection)
+static struct outbox *find_outbox(const struct post *post, connection_id connection)
 {
     struct table_node *node = table_chain(&post->outboxes, connection);
 
@@ -262,6 +262,17 @@ bool post_next_lost(struct post *post, connection_id *connection)
     *connection = outbox->connection;
     rest_outbox(post, outbox); /* may free it */
     return true;
+}
+
+bool post_is_lost(const struct post *post, connection_id connection)
+{
+    const struct outbox *outbox;
+
+    if (list_empty(&post->lists[OUTBOX_LOST])) {
+        return false; /* as nearly always */
+    }
+    outbox = find_outbox(post, connection);
+    return outbox != NULL && outbox->state == OUTBOX_LOST;
 }
 
 /* ---- sending ------------------------------------------------------------ */

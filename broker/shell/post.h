@@ -48,6 +48,10 @@ void post_flush(struct post *post, uint64_t now_ms);
  * the caller tells the core. False: none. */
 bool post_next_lost(struct post *post, connection_id *connection);
 
+/* True from the moment it is found lost until post_next_lost has told of it: nothing
+ * more that it asks for is worth doing. */
+bool post_is_lost(const struct post *post, connection_id connection);
+
 /* When to flush again though nothing was written; BROKER_NEVER: nothing pends. */
 uint64_t post_deadline(const struct post *post);
 

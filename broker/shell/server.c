@@ -110,7 +110,7 @@ static void step_malformed(struct server *server, uint64_t now_ms, connection_id
                                                 .malformed = malformed});
 }
 
-/* Every command of the batch in the inbox. */
+/* Every command of the batch in the inbox, as long as the answers find room. */
 static void step_batch(struct server *server, uint64_t now_ms)
 {
     struct inbox *inbox = &server->inbox;
@@ -134,7 +134,8 @@ static void step_batch(struct server *server, uint64_t now_ms)
 
             step_malformed(server, now_ms, inbox->from, &malformed);
         }
-    } while (result == CODEC_OK || result == CODEC_BAD);
+    } while ((result == CODEC_OK || result == CODEC_BAD) &&
+             !post_is_lost(server->post, inbox->from));
 }
 
 /* A peer that has chosen its own routing id would clash with libzmq's. It has no

@@ -181,6 +181,12 @@ class Process:
         with open("/proc/%d/statm" % self.child.pid) as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def cpu_s(self):
+        """Processor time used so far."""
+        with open("/proc/%d/stat" % self.child.pid) as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def __enter__(self):
         return self
 
@@ -250,7 +256,7 @@ class Broker(Process):
         try:
             if kind is None and not self.expect_exit:
                 check(self.running(), "the broker ended by itself:\n" + self.output())
-                equal(self.stop(), 0, "exit status of the broker, which said:\n%s\n" % self.output())
+                equal(self.stop(), 0, "exit status of a broker that said:\n%s\n" % self.output())
         finally:
             Process.__exit__(self)
             shutil.rmtree(self.directory, ignore_errors=True)

@@ -10,8 +10,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import msgpack
 import zmq
 
-from sluice_test import (BYE, ERROR, OFFER, PING, PONG, QUERY, SLOW, SUBMIT, TASK, WELCOME, Broker,
-                         Deadline, Failure, Peer, Process, case, check, equal, free_port, main,
+from sluice_test import (BYE, ERROR, OFFER, PING, PONG, QUERY, SLOW, SUBMIT, Broker, Deadline,
+                         Failure, Peer, Process, case, check, equal, free_port, log_field, main,
                          new_id, program, run)
 
 MIB = 1024 * 1024
@@ -88,13 +88,13 @@ def _():
             payload = os.urandom(size)
             task = asker.submit("echo", payload)
             worker.serve_one()
-            equal(asker.result(task, seconds=30).body == payload, True, "%d bytes are the same" % size)
+            check(asker.result(task, seconds=30).body == payload, "%d bytes have changed" % size)
         # Inline beyond what senders inline: receivers take both forms at any size.
         payload = os.urandom(100000)
         task = new_id()
         asker.send([SUBMIT, task, "echo", payload, {}])
         worker.serve_one()
-        equal(asker.result(task).body == payload, True, "100,000 bytes inline are the same")
+        check(asker.result(task).body == payload, "100,000 bytes inline came back changed")
 
 
 @case("several attached payloads in one message keep their places")
@@ -204,7 +204,8 @@ def _():
         with Peer(broker, "noise") as noise:
             for turn in range(3000):
                 if turn % 3 == 0:
-                    frames = [dice.randbytes(dice.randrange(200)) for _ in range(dice.randrange(1, 4))]
+                    frames = [dice.randbytes(dice.randrange(200))
+                              for _ in range(dice.randrange(1, 4))]
                 else:
                     frames = [mutate(dice.choice(valid)) for _ in range(dice.randrange(1, 3))]
                 try:
@@ -223,6 +224,21 @@ def _():
             with socket.create_connection((host, int(port))) as raw:
                 raw.sendall(noise)
         check_serves(broker)
+
+
+@case("the rest of a batch is not worked on once its sender is too slow")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker:
+        for n in range(100):
+            worker.offer("service-%d" % n, about="a" * 1000)
+        query = msgpack.packb([QUERY, 1, "catalog"])
+        before = broker.cpu_s()
+        with Peer(broker, "greedy", RCVHWM=1, RCVBUF=4096) as greedy:
+            greedy.send_raw(query * 65000)
+            broker.wait_line("reason=too_slow")
+            worker.ping(60)
+            used = broker.cpu_s() - before
+            check(used < 0.3 * SLOW, "%.2f s of processor time" % used)
 
 
 @case("a peer that asks much and reads nothing is dropped, and memory stays bounded")
@@ -290,6 +306,32 @@ def _():
         deadline = Deadline(10)
         while witness.query("stats")["peers"] != 1:
             check(not deadline.passed(), "peers are left")
+
+
+@case("with no descriptor left, those who are connected are served")
+def _():
+    files = 100
+    command = ["prlimit", "--nofile=%d" % files, program("sluice-broker"), "--endpoint",
+               "tcp://127.0.0.1:*"]
+    with Process(command) as broker:
+        line = broker.wait_line("broker_started")
+        equal(log_field(line, "files_max"), str(files), "files_max")
+        check(int(log_field(line, "max_peers")) < files, line)
+        endpoint = log_field(line, "endpoints")
+        with Peer(endpoint, "worker") as worker, Peer(endpoint, "asker") as asker:
+            worker.offer("echo")
+            host, port = endpoint[len("tcp://"):].split(":")
+            crowd = [socket.create_connection((host, int(port))) for _ in range(files)]
+            for _ in range(10):
+                task = asker.submit("echo", b"x")
+                worker.serve_one()
+                equal(asker.result(task).body, b"x")
+            for one in crowd:
+                one.close()
+            with Peer(endpoint, "late") as late:  # as soon as there is room again
+                late.ping()
+        broker.signal(signal.SIGTERM)
+        equal(broker.wait_exit(), 0, "status")
 
 
 # ------------------------------------------------------- options and config

@@ -38,7 +38,7 @@ def _():
         status, output = submit(broker, "demo.shout", {"text": "hello"})
         equal(status, 0, "exit status of sluice submit, which said '%s'; the worker: %s;" %
               (output, worker.output()))
-        equal(json.loads(output), {"text": "HELLO!"})
+        equal(json.loads(output.splitlines()[-1]), {"text": "HELLO!"})
 
 
 @case("its failure reaches the submitter with code and message")
@@ -82,7 +82,7 @@ def _():
         broker.restart()
         status, output = submit(broker, "demo.shout", {"text": "after"})
         equal(status, 0, "exit status; it said '%s', the worker '%s';" % (output, worker.output()))
-        equal(json.loads(output), {"text": "AFTER!"})
+        equal(json.loads(output.splitlines()[-1]), {"text": "AFTER!"})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import signal
 import sys
 import time
 
+import msgpack
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from sluice_test import (BYE, CANCEL, CANCEL_OUT, ERROR, FAIL, HELLO, OFFER, PING, REPLY, RESULT,
                          SLOW, STARTED, SUBMIT, TASK, WELCOME, Broker, Deadline, Peer, Process,
@@ -43,6 +45,19 @@ class Worker(Process):
     def __init__(self, broker, name, credit=8, work_ms=1):
         super().__init__([sys.executable, os.path.abspath(__file__), "--worker", broker.endpoint, name,
                           str(credit), str(work_ms)])
+
+
+class Tool(Process):
+    """An agent with libsluice: sluice-tool."""
+
+    def __init__(self, broker, name):
+        super().__init__([program("sluice-tool"), "--broker", broker.endpoint, "--name", name])
+
+
+def offering(broker):
+    """The names of the peers that serve something."""
+    with Peer(broker, "watcher") as watcher:
+        return [p["name"] for p in watcher.query("peers")["peers"] if p["offers"]]
 
 
 # ---- a submitter that loses nothing ---------------------------------------------------------
@@ -163,6 +178,26 @@ def _():
                 victim.kill()
         submitter.run(lambda: not submitter.open, 60, "the rest")
         submitter.check_once(payloads)
+
+
+@case("an agent that crashes in the middle of its handlers loses no task")
+def _():
+    payload = msgpack.packb({"ms": 50})
+    with Broker() as broker, Submitter(broker) as submitter, Tool(broker, "steady"), \
+            Tool(broker, "victim") as victim:
+        for name in ("steady", "victim"):
+            submitter.run(lambda: name in offering(broker), 20, name + " offers tool.sleep")
+        tasks = [submitter.submit("tool.sleep", payload, receipts=True) for _ in range(WINDOW)]
+
+        def held_by_victim():
+            return [t for t in submitter.open
+                    if submitter.started.get(t) and submitter.started[t][-1][1] == "victim"]
+        submitter.run(lambda: len(held_by_victim()) >= 10, 20, "the victim runs ten handlers")
+        victim.kill()
+        submitter.run(lambda: not submitter.open, 60, "all end")
+        equal([len(submitter.results[t]) for t in tasks], [1] * len(tasks), "results of each task")
+        equal({submitter.results[t][0].outcome for t in tasks}, {"done"}, "outcomes")
+        check(any(s[-1][0] == 2 for s in submitter.started.values()), "no task had a second attempt")
 
 
 @case("a broker killed and started again in the middle of %d tasks loses none" % TASKS)

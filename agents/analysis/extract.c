@@ -37,6 +37,7 @@ static json_t *sentence_json(const struct rank *rank, uint32_t index)
     double coverage = rank_coverage(rank, index);
     json_t *item = json_object();
     uint32_t first, last;
+    json_int_t start, end;
     struct span window;
 
     rank_window(rank, index, &first, &last);
@@ -49,6 +50,9 @@ static json_t *sentence_json(const struct rank *rank, uint32_t index)
     json_object_set_new(item, "score", json_real(round(rank->scores[index] * 1e4) / 1e4));
     json_object_set_new(item, "coverage", json_real(round(coverage * 1e4) / 1e4));
     json_object_set_new(item, "context", squeezed(corpus->arena, window));
+    if (passage_lines(&corpus->passages[unit->passage], window, &start, &end)) {
+        json_object_set_new(item, "context_lines", json_pack("[I, I]", start, end));
+    }
     json_object_set_new(item, "order", json_integer(unit->position));
     return item;
 }

@@ -2,7 +2,7 @@
  *
  * {question, passages: [{ref, text, source, line_start, line_end, page?, title?}], limit?}
  * -> {question, sentences: [{text, ref, source, line_start, line_end, page, title, heading,
- *     score, coverage, context, order}], missing: [word]}
+ *     score, coverage, context, context_lines, order}], missing: [word]}
  *
  * `text` and `context` (the sentence with those around it that answer too) stand
  * in the passage literally, white space apart. `missing` are the words of the

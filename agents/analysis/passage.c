@@ -97,21 +97,30 @@ struct passage *passage_read_all(struct arena *arena, const json_t *list, size_t
     return passages;
 }
 
-void passage_cite(const struct passage *passage, struct span quote, json_t *object)
+bool passage_lines(const struct passage *passage, struct span quote, json_int_t *start,
+                   json_int_t *end)
 {
-    json_int_t start = passage->line_start;
-    json_int_t end = passage->line_end;
-
+    *start = passage->line_start;
+    *end = passage->line_end;
     if (passage->lines_match) {
         size_t before = (size_t)(quote.data - passage->text.data);
 
-        start += newline_count(span_of(passage->text.data, before));
-        end = start + newline_count(quote);
+        *start += newline_count(span_of(passage->text.data, before));
+        *end = *start + newline_count(quote);
     }
+    return *start > 0;
+}
+
+void passage_cite(const struct passage *passage, struct span quote, json_t *object)
+{
+    json_int_t start, end;
+    bool known = passage_lines(passage, quote, &start, &end);
+
     json_object_set_new(object, "ref", json_from_span(passage->ref));
     json_object_set_new(object, "source", json_from_span(passage->source));
-    json_object_set_new(object, "line_start", start > 0 ? json_integer(start) : json_null());
-    json_object_set_new(object, "line_end", start > 0 ? json_integer(end) : json_null());
-    json_object_set(object, "page", passage->page != NULL ? passage->page : json_null());
+    json_object_set_new(object, "line_start", known ? json_integer(start) : json_null());
+    json_object_set_new(object, "line_end", known ? json_integer(end) : json_null());
+    json_object_set_new(object, "page",
+                        passage->page != NULL ? json_incref(passage->page) : json_null());
     json_object_set_new(object, "title", json_from_span(passage->title));
 }

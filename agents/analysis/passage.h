@@ -36,8 +36,13 @@ void fault_set(struct fault *fault, const char *format, ...) __attribute__((form
 struct passage *passage_read_all(struct arena *arena, const json_t *list, size_t *count,
                                  struct fault *fault);
 
-/* Adds what is known of the place to `object`: ref, source, page, title, and the
- * lines of `quote`, which lies in the passage's text. */
+/* First and last line of `quote`, which lies in the passage's text, as far as is
+ * known: at worst those of the passage. False: not at all. */
+bool passage_lines(const struct passage *passage, struct span quote, json_int_t *start,
+                   json_int_t *end);
+
+/* Adds what is known of the place of `quote` to `object`: ref, source, line_start, line_end,
+ * page, title. */
 void passage_cite(const struct passage *passage, struct span quote, json_t *object);
 
 /* The text at `key`; empty when absent or no text. */

@@ -236,6 +236,7 @@ static int claim_compare(const void *a, const void *b)
 static json_int_t cite(struct writer *writer, const json_t *evidence, const char *key)
 {
     const char *quote = text_at(evidence, key);
+    const json_t *lines;
     json_t *citation;
     size_t i;
 
@@ -248,6 +249,12 @@ static json_int_t cite(struct writer *writer, const json_t *evidence, const char
         }
     }
     citation = json_copy((json_t *)evidence);
+    lines = json_object_get(evidence, "context_lines");
+    if (strcmp(key, "context") == 0 && json_array_size(lines) == 2) {
+        json_object_set(citation, "line_start", json_array_get(lines, 0));
+        json_object_set(citation, "line_end", json_array_get(lines, 1));
+    }
+    json_object_del(citation, "context_lines");
     json_object_del(citation, "score");
     json_object_del(citation, "coverage");
     json_object_del(citation, "context");

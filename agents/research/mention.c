@@ -12,6 +12,8 @@
 /* Dates of the question, in order. */
 struct dates {
     char text[DATES_MAX][DATE_TEXT_SIZE];
+    size_t start[DATES_MAX];
+    size_t size[DATES_MAX];
     size_t count;
 };
 
@@ -80,7 +82,8 @@ static void find_dates(struct dates *dates, char *text)
             at++;
             continue;
         }
-        dates->count++;
+        dates->start[dates->count] = (size_t)(at - text);
+        dates->size[dates->count++] = size;
         memset(at, '\n', size);
         at += size;
     }
@@ -186,8 +189,10 @@ static json_t *time_args(const char *text, const struct dates *dates)
     return asks_for_now(text) ? json_object() : NULL;
 }
 
-static void find_time(struct mentions *mentions, char *text, const struct dates *dates)
+/* False: nobody asks for a date; those in the question belong to its subject. */
+static bool find_time(struct mentions *mentions, char *text, const struct dates *dates)
 {
+    bool found;
     json_t *args = time_args(text, dates);
     char *zone = args != NULL ? find_zone(text) : NULL;
     struct text shown = {0};
@@ -202,9 +207,11 @@ static void find_time(struct mentions *mentions, char *text, const struct dates 
     if (shown.size == 0) {
         text_addf(&shown, "now");
     }
+    found = args != NULL;
     mention_add(mentions, MENTION_DATE, shown.data, shown.size, args);
     text_deinit(&shown);
     free(zone);
+    return found;
 }
 
 /* ---- sums ------------------------------------------------------------------- */
@@ -241,12 +248,17 @@ void mentions_init(struct mentions *mentions, const char *question)
 {
     char *text = text_copy(question, strlen(question));
     struct dates dates = {.count = 0};
+    bool timed;
+    size_t i;
 
     *mentions = (struct mentions){.count = 0};
     find_urls(mentions, text);
     find_dates(&dates, text);
-    find_time(mentions, text, &dates);
+    timed = find_time(mentions, text, &dates);
     find_sums(mentions, text);
+    for (i = 0; i < dates.count && !timed; i++) {
+        memcpy(text + dates.start[i], question + dates.start[i], dates.size[i]);
+    }
     mentions->rest = text;
 }
 

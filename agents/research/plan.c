@@ -55,11 +55,8 @@ void plan_init(struct plan *plan, const char *question, unsigned fetch_ms)
     size_t i;
 
     *plan = (struct plan){.count = 0};
-    question_init(&plan->question, question);
     mentions_init(&mentions, question);
-    if (!question_has_subject(mentions.rest)) {
-        question_deinit(&plan->question); /* nothing but a sum, say */
-    }
+    question_init(&plan->question, mentions.rest); /* may be nothing but a sum */
     for (i = 0; i < plan->question.count; i++) {
         const struct question_part *part = &plan->question.parts[i];
 

@@ -307,29 +307,36 @@ static void resolve_pronouns(struct question_part *part, const struct question_p
     part->query = query.data;
 }
 
-/* Cuts URLs out: they are fetched, not searched for. */
-static void drop_urls(char *text)
+/* The sentences of `text` that have a subject; malloc'd. */
+static char *drop_idle_sentences(const char *text)
 {
-    char *at = text;
+    struct text kept = {0};
+    const char *start = text;
+    const char *at;
 
-    while ((at = strstr(at, "http")) != NULL) {
-        size_t size = strcspn(at, " ");
+    for (at = text; *at != '\0'; at++) {
+        bool marked = strchr(".!?", *at) != NULL && isspace((unsigned char)at[1]);
 
-        if (strncmp(at, "http://", 7) == 0 || strncmp(at, "https://", 8) == 0) {
-            memmove(at, at + size, strlen(at + size) + 1);
-        } else {
-            at += size;
+        if (marked || at[1] == '\0') {
+            char *sentence = text_squeeze(start, (size_t)(at + 1 - start));
+
+            if (question_has_subject(sentence)) {
+                text_addf(&kept, "%s%s", kept.size > 0 ? " " : "", sentence);
+            }
+            free(sentence);
+            start = at + 1;
         }
     }
+    text_add(&kept, "", 0);
+    return kept.data;
 }
 
 void question_init(struct question *question, const char *text)
 {
-    char *whole = text_squeeze(text, strlen(text));
+    char *whole = drop_idle_sentences(text);
     size_t i;
 
     *question = (struct question){0};
-    drop_urls(whole);
     part_add(question, whole, strlen(whole));
     if (question->count > 0) {
         split_sentences(question, whole);

@@ -8,7 +8,8 @@
  *  3. "..., and how ...": a conjunction followed by a question word begins a part.
  *  4. A part that speaks of "it" or "them" is searched for together with the
  *     words of the part before it.
- * The whole question always comes first. URLs are left out. Pure. */
+ * The whole question always comes first; sentences without a word to search for
+ * are left out of it. Pure. */
 #ifndef SLUICE_AGENTS_RESEARCH_QUESTION_H
 #define SLUICE_AGENTS_RESEARCH_QUESTION_H
 

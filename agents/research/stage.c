@@ -55,28 +55,37 @@ static size_t steps_pending(const struct step *steps, size_t count, struct sluic
     return found;
 }
 
-/* A task that was refused (nobody offers its service) cannot be joined, and the join over it is
- * refused too: then the others are joined without it. */
+/* A task that was refused (nobody offers its service) cannot be joined, and a join over it
+ * would be refused too. The broker handles what we send in order: once it has
+ * answered a question, it has refused what it will refuse. The tasks run meanwhile. */
+static void steps_see_refusals(struct inquiry *inquiry)
+{
+    json_t *reply = NULL;
+
+    sluice_query(inquiry->sluice, "status", sluice_task_id(inquiry->task), NULL, &reply);
+    json_decref(reply);
+}
+
 static void steps_join(struct inquiry *inquiry, struct step *steps, size_t count, uint64_t until_ms)
 {
     struct sluice_future *pending[PLAN_CALLS_MAX];
-    size_t before = count + 1;
+    struct sluice_future *join;
+    uint64_t now, deadline_ms;
     size_t left;
 
     CHECK(count <= PLAN_CALLS_MAX);
-    while ((left = steps_pending(steps, count, pending)) > 0 && left < before) {
-        uint64_t now = sluice_now_ms(inquiry->sluice);
-        uint64_t deadline_ms = now < until_ms ? until_ms - now : 1;
-        struct sluice_future *join =
-            sluice_join(inquiry->sluice, pending, left, SLUICE_JOIN_SETTLED,
-                        &(struct sluice_submit_options){.deadline_ms = deadline_ms});
-
-        if (join == NULL || sluice_await_ms(join, deadline_ms + JOIN_GRACE_MS) != SLUICE_REFUSED) {
-            sluice_future_free(join);
-            return;
-        }
+    steps_see_refusals(inquiry);
+    left = steps_pending(steps, count, pending);
+    if (left == 0) {
+        return;
+    }
+    now = sluice_now_ms(inquiry->sluice);
+    deadline_ms = now < until_ms ? until_ms - now : 1;
+    join = sluice_join(inquiry->sluice, pending, left, SLUICE_JOIN_SETTLED,
+                       &(struct sluice_submit_options){.deadline_ms = deadline_ms});
+    if (join != NULL) {
+        sluice_await_ms(join, deadline_ms + JOIN_GRACE_MS);
         sluice_future_free(join);
-        before = left;
     }
 }
 

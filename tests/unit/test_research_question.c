@@ -94,7 +94,7 @@ static void parts_are_bounded_and_survive_anything(void **state)
     assert_parts("between and", "");
     assert_parts("difference between x and", "difference between x and\n");
     assert_parts("vs", "vs\n");
-    assert_parts("http://", "");
+    assert_parts("What is it? How are queues bounded?", "How are queues bounded?\n");
 }
 
 /* ---- tools ------------------------------------------------------------------- */
@@ -167,6 +167,20 @@ static void urls_are_fetched_and_not_searched_for(void **state)
     assert_calls("Is a lease at ftp://example.org/b or http:// ?", "search\n");
 }
 
+static void dates_nobody_asks_about_are_searched_for(void **state)
+{
+    struct plan plan;
+
+    plan_init(&plan, "Which release came out on 2026-11-20?", 1000);
+    assert_int_equal(plan.count, 1);
+    assert_non_null(strstr(plan.calls[0].label, "2026-11-20"));
+    plan_deinit(&plan);
+    plan_init(&plan, "How are queues bounded? And what is 6 * 7?", 1000);
+    assert_int_equal(plan.count, 2);
+    assert_string_equal(plan.calls[0].label, "search: How are queues bounded?");
+    plan_deinit(&plan);
+}
+
 static void calls_are_bounded(void **state)
 {
     struct plan plan;
@@ -195,6 +209,7 @@ int main(void)
         cmocka_unit_test(what_only_looks_like_a_sum_is_not),
         cmocka_unit_test(dates_go_to_the_clock),
         cmocka_unit_test(urls_are_fetched_and_not_searched_for),
+        cmocka_unit_test(dates_nobody_asks_about_are_searched_for),
         cmocka_unit_test(calls_are_bounded),
     };
 

@@ -124,7 +124,9 @@ $(BUILD)/obj/%.o: %.c
 # in a line `/* links: NAME... */`, NAME being a library of this file.
 TESTS_UNIT := $(sort $(wildcard tests/unit/test_*.c))
 TESTS_SPEC := $(sort $(wildcard tests/spec/test_*.c))
-TEST_BINS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS_UNIT) $(TESTS_SPEC))
+# Peers in C that the system tests start.
+TESTS_SYSTEM := $(sort $(wildcard tests/system/*.c))
+TEST_BINS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS_UNIT) $(TESTS_SPEC) $(TESTS_SYSTEM))
 TEST_LIB   := $(sort $(wildcard tests/lib/*.c))
 SPEC_LIB   := tests/spec/fixture.c
 
@@ -151,7 +153,7 @@ $(BUILD)/tests/$(1): $(call obj,tests/$(1).c $(TEST_LIB)) \
 	@mkdir -p $$(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(TEST_LINK) $(call pc_libs,cmocka) -lm -lpthread
 endef
-$(foreach t,$(patsubst tests/%.c,%,$(TESTS_UNIT) $(TESTS_SPEC)),$(eval $(call test_rule,$(t))))
+$(foreach t,$(patsubst tests/%.c,%,$(TESTS_UNIT) $(TESTS_SPEC) $(TESTS_SYSTEM)),$(eval $(call test_rule,$(t))))
 
 .PHONY: deps test check tidy bench demo install clean help tests-build
 deps:

@@ -1,0 +1,145 @@
+#!/usr/bin/python3
+"""libsluice against a real broker: what sluice.h promises, and what survives what.
+
+The peers are tests/system/runtime_cases.c (one case a process) and runtime_peer.c."""
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from sluice_test import BUILD, Broker, Peer, Process, case, check, equal, main, run  # noqa: E402
+
+CASES = os.path.join(BUILD, "tests", "system", "runtime_cases")
+PEER = os.path.join(BUILD, "tests", "system", "runtime_peer")
+
+
+def in_process(name, promise, *broker_options, seconds=30):
+    @case(promise)
+    def _():
+        with Broker(*broker_options) as broker:
+            status, output = run([CASES, broker.endpoint, name], seconds)
+            check(status == 0, "exit status %d: %s" % (status, output))
+
+
+in_process("await", "a submitted task comes back, and says who did it")
+in_process("large", "payloads of 3 MiB come back whole")
+in_process("timeout", "waiting less long harms neither the task nor a later wait")
+in_process("deadline", "a task ends at its deadline")
+in_process("inherited_deadline", "a child has no more time than its parent has left")
+in_process("refusals", "an unknown service, a bad name and a missing answer have their codes")
+in_process("schema", "arguments are checked before the handler runs, and the place is named")
+in_process("progress", "progress and start are told on the loop")
+in_process("gather", "gather keeps the order of its futures")
+in_process("as_completed", "as_completed hands out futures in the order of their ends")
+in_process("any", "any takes the first that is done, and stops the others")
+in_process("join", "a join brings the outcomes of its held members")
+in_process("recursion", "a parent that waits gives its credit back: depth 200 with credit 1")
+in_process("ten_thousand", "ten thousand handlers wait in one process", seconds=120)
+in_process("window", "submit waits for room in the window", "--window-tasks", "20")
+in_process("full_queue", "a full queue refuses who may not wait, and keeps who may")
+in_process("cancel", "a cancelled task ends when its handler has stopped")
+in_process("cancel_tree", "cancel reaches the children of a task")
+in_process("careless", "children that nobody waits for end with their parent")
+in_process("freed", "freeing a future cancels its task")
+in_process("scopes", "a scope leaves nothing behind")
+in_process("middleware", "middleware runs around the handler, in order, and may stop it")
+in_process("fibers", "spawned fibers sleep and work off the loop")
+in_process("queries", "queries and cancel by id are answered")
+
+
+@case("a broker killed and started again in the middle of 2,000 tasks loses none")
+def _():
+    with Broker() as broker, \
+            Process([PEER, broker.endpoint, "worker"]) as worker, \
+            Process([PEER, broker.endpoint, "flood", "2000", "50"]) as flood:
+        flood.wait_line("first", 30)
+        broker.kill()
+        broker.restart()
+        equal(flood.wait_exit(60), 0, "exit status of the submitter")
+        flood.wait_line("done=2000")
+        check(worker.running(), "the worker ended")
+
+
+@case("a worker killed in the middle of 2,000 tasks loses none")
+def _():
+    with Broker() as broker, Process([PEER, broker.endpoint, "worker"]) as first, \
+            Process([PEER, broker.endpoint, "worker"]) as second:
+        first.wait_line("connected")
+        second.wait_line("connected")
+        with Process([PEER, broker.endpoint, "flood", "2000", "100"]) as flood:
+            flood.wait_line("submitted", 30)
+            first.kill()
+            equal(flood.wait_exit(60), 0, "exit status of the submitter")
+            flood.wait_line("done=2000 retried=yes")
+
+
+@case("a broker that hangs is given up, and found again")
+def _():
+    with Broker("--ping-ms", "100", "--silence-ms", "400") as broker, \
+            Process([PEER, broker.endpoint, "worker"]) as worker:
+        broker.wait_line("service_offered service=told")
+        offered = len(broker.lines)
+        broker.signal(signal.SIGSTOP)
+        worker.wait_line("broker_lost reason=silent", 30)
+        seen = len(worker.lines)
+        broker.signal(signal.SIGCONT)
+        worker.wait_line(" connected ", 30, after=seen)
+        broker.wait_line("service_offered service=told", 30, after=offered)
+        with Peer(broker, "asker") as asker:
+            task = asker.submit("echo", b"hi")
+            equal(asker.result(task).body, b"hi")
+
+
+@case("SIGTERM lets a worker finish what it holds")
+def _():
+    with Broker() as broker, Process([PEER, broker.endpoint, "worker"]) as worker, \
+            Peer(broker, "asker") as asker:
+        broker.wait_line("service_offered service=told")
+        task = asker.submit("told", b"\x81\xa2ms\xcd\x01\xf4")  # {"ms": 500}
+        worker.wait_line("running")
+        worker.signal(signal.SIGTERM)
+        equal(asker.result(task).outcome, "done", "outcome")
+        equal(worker.wait_exit(), 0, "exit status of the worker")
+        check("handled" in worker.output(), "the handler was not finished")
+
+
+@case("a second SIGTERM ends a worker at once, and its task goes elsewhere")
+def _():
+    with Broker() as broker, Process([PEER, broker.endpoint, "worker"]) as worker, \
+            Peer(broker, "asker") as asker:
+        broker.wait_line("service_offered service=told")
+        task = asker.submit("told", b"\x81\xa2ms\xce\x00\x36\xee\x80")  # an hour
+        worker.wait_line("running")
+        worker.signal(signal.SIGTERM)
+        broker.wait_line("service_withdrawn")
+        worker.signal(signal.SIGTERM)
+        equal(worker.wait_exit(), 0, "exit status of the worker")
+        with Peer(broker, "other") as other:
+            other.offer("told", 1)
+            equal(other.serve_one(), task)
+            equal(asker.result(task).outcome, "done", "outcome")
+
+
+@case("without a broker the peer says so in time")
+def _():
+    status, output = run([PEER, "ipc:///nonexistent/sluice.sock", "nowhere"])
+    equal(status, 1, "exit status")
+    check("run: Connection timed out" in output, output)
+
+
+@case("a bad endpoint is refused")
+def _():
+    status, output = run([PEER, "nonsense", "worker"])
+    equal(status, 4, "exit status")
+    check("new: Invalid argument" in output, output)
+
+
+@case("suspending in a sync handler stops the process with a message")
+def _():
+    with Broker() as broker:
+        status, output = run([PEER, broker.endpoint, "misplaced"])
+        equal(status, -signal.SIGABRT, "exit status")
+        check("sluice_sleep_ms suspends" in output, output)
+
+
+main()

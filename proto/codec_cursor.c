@@ -155,18 +155,34 @@ bool option_bool(struct cursor *cursor, const struct option *option, void *value
     return take_bool(cursor, value) || cursor_bad(cursor, option->name, "must be true or false");
 }
 
-bool option_text(struct cursor *cursor, const struct option *option, void *value)
+static bool option_str(struct cursor *cursor, const struct option *option, struct span *text)
 {
-    struct span *text = value;
-
     if (!take_str(cursor, text)) {
         return cursor_bad(cursor, option->name, "must be str");
     }
     if (text->size > option->max) {
         return cursor_large(cursor, option->name, "is longer than its bound");
     }
-    return text_valid(*text, option->max) ||
-           cursor_bad(cursor, option->name, "must be UTF-8 without control characters");
+    return true;
+}
+
+bool option_text(struct cursor *cursor, const struct option *option, void *value)
+{
+    struct span *text = value;
+
+    return option_str(cursor, option, text) &&
+           (text_valid(*text, option->max) ||
+            cursor_bad(cursor, option->name, "must be UTF-8 without control characters"));
+}
+
+bool option_prose(struct cursor *cursor, const struct option *option, void *value)
+{
+    struct span *text = value;
+
+    return option_str(cursor, option, text) &&
+           (prose_valid(*text, option->max) ||
+            cursor_bad(cursor, option->name,
+                       "must be UTF-8 without control characters but tab and line break"));
 }
 
 bool option_id(struct cursor *cursor, const struct option *option, void *value)

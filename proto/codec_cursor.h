@@ -281,6 +281,7 @@ struct option {
 bool option_uint(struct cursor *cursor, const struct option *option, void *value);
 bool option_bool(struct cursor *cursor, const struct option *option, void *value);
 bool option_text(struct cursor *cursor, const struct option *option, void *value);
+bool option_prose(struct cursor *cursor, const struct option *option, void *value);
 bool option_id(struct cursor *cursor, const struct option *option, void *value);
 
 /* Reads a map of known and unknown keys into `out`. `*seen` gets bit i for

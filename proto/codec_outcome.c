@@ -22,7 +22,7 @@ bool error_take(struct cursor *cursor, struct error *error)
 {
     static const struct option options[] = {
         OPTION("code", option_code, struct error, code, ERROR_CODE_MAX),
-        OPTION("message", option_text, struct error, message, ERROR_MESSAGE_MAX),
+        OPTION("message", option_prose, struct error, message, ERROR_MESSAGE_MAX),
         OPTION("retryable", option_bool, struct error, retryable, 0),
         OPTION("retry_after_ms", option_uint, struct error, retry_after_ms, DURATION_MS_MAX),
     };

@@ -23,9 +23,9 @@ static bool read_hello(struct cursor *cursor, struct hello *hello)
 static bool read_offer(struct cursor *cursor, struct offer_message *offer)
 {
     static const struct option options[] = {
-        OPTION("schema", option_text, struct offer_message, schema, SCHEMA_BYTES_MAX),
+        OPTION("schema", option_prose, struct offer_message, schema, SCHEMA_BYTES_MAX),
         OPTION("version", option_text, struct offer_message, version, VERSION_MAX),
-        OPTION("about", option_text, struct offer_message, about, ABOUT_MAX),
+        OPTION("about", option_prose, struct offer_message, about, ABOUT_MAX),
         OPTION("max_tasks", option_uint, struct offer_message, max_tasks, UINT64_MAX),
         OPTION("max_bytes", option_uint, struct offer_message, max_bytes, UINT64_MAX),
         OPTION("lease_ms", option_uint, struct offer_message, lease_ms, DURATION_MS_MAX),

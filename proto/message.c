@@ -161,7 +161,12 @@ static size_t utf8_length(const uint8_t *p, size_t left)
     return length;
 }
 
-bool text_valid(struct span text, size_t max)
+static bool prose_control(uint8_t c)
+{
+    return c == '\t' || c == '\n' || c == '\r';
+}
+
+static bool utf8_valid(struct span text, size_t max, bool prose)
 {
     size_t at = 0;
 
@@ -174,10 +179,21 @@ bool text_valid(struct span text, size_t max)
         if (length == 0) {
             return false;
         }
-        if (length == 1 && (text.data[at] < 0x20 || text.data[at] == 0x7f)) {
+        if (length == 1 && (text.data[at] < 0x20 || text.data[at] == 0x7f) &&
+            !(prose && prose_control(text.data[at]))) {
             return false;
         }
         at += length;
     }
     return true;
+}
+
+bool text_valid(struct span text, size_t max)
+{
+    return utf8_valid(text, max, false);
+}
+
+bool prose_valid(struct span text, size_t max)
+{
+    return utf8_valid(text, max, true);
 }

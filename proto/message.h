@@ -343,4 +343,8 @@ bool service_name_valid(struct span name);
 /* True when `text` is valid UTF-8 without control characters, `max` bytes at most. */
 bool text_valid(struct span text, size_t max);
 
+/* The same, but tabs and line breaks are welcome: what people and programs say at length
+ * (messages of errors, schemas, abouts). */
+bool prose_valid(struct span text, size_t max);
+
 #endif

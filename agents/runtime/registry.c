@@ -46,8 +46,8 @@ static const char *fault_of(const struct sluice_service *from)
     if (from->schema != NULL && strlen(from->schema) > SCHEMA_BYTES_MAX) {
         return "schema: is longer than 16384 bytes";
     }
-    if (from->about != NULL && !text_valid(span_from_text(from->about), ABOUT_MAX)) {
-        return "about: must be text of at most 1024 bytes without control characters";
+    if (from->about != NULL && !prose_valid(span_from_text(from->about), ABOUT_MAX)) {
+        return "about: must be UTF-8 text of at most 1024 bytes";
     }
     if (from->version != NULL && !text_valid(span_from_text(from->version), VERSION_MAX)) {
         return "version: must be text of at most 32 bytes without control characters";

@@ -412,16 +412,18 @@ static size_t clean_text(const char *from, char *to, size_t size)
     for (; *from != '\0' && used + 1 < size; from++) {
         unsigned char c = (unsigned char)*from;
 
-        to[used++] = c < 0x20 || c == 0x7f ? ' ' : (char)c;
+        bool control = (c < 0x20 && c != '\t' && c != '\n') || c == 0x7f;
+
+        to[used++] = control ? ' ' : (char)c;
     }
-    while (used > 0 && !text_valid(span_of(to, used), size)) {
+    while (used > 0 && !prose_valid(span_of(to, used), size)) {
         size_t cut = used;
 
         /* A character cut in half at the end; else the whole text is not UTF-8. */
-        while (cut > 0 && used - cut < 4 && !text_valid(span_of(to, cut), size)) {
+        while (cut > 0 && used - cut < 4 && !prose_valid(span_of(to, cut), size)) {
             cut--;
         }
-        if (text_valid(span_of(to, cut), size)) {
+        if (prose_valid(span_of(to, cut), size)) {
             return cut;
         }
         for (size_t i = 0; i < used; i++) {

@@ -269,6 +269,9 @@ static void handle_malformed(struct broker *broker, connection_id from,
     message.error.field = span_from_text(malformed->field);
     message.error.id = malformed->id;
     peer_send(broker, peer, &message);
+    if (malformed->command == COMMAND_DONE || malformed->command == COMMAND_FAIL) {
+        handle_garbled_answer(broker, peer, &malformed->id);
+    }
 }
 
 /* A new connection. If its rid is that of a session, that session said HELLO first. */

@@ -15,6 +15,8 @@ void handle_submit(struct broker *broker, struct peer *peer, const struct submit
 void handle_cancel(struct broker *broker, struct peer *peer, const struct cancel *cancel);
 void handle_done(struct broker *broker, struct peer *peer, const struct done *done);
 void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fail);
+/* A DONE or FAIL that could not be read: the task, if `peer` holds it, has been answered. */
+void handle_garbled_answer(struct broker *broker, struct peer *peer, const struct id *id);
 void handle_progress(struct broker *broker, struct peer *peer, const struct progress *progress);
 void handle_query(struct broker *broker, struct peer *peer, const struct query *query);
 

@@ -91,6 +91,17 @@ void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fa
     }
 }
 
+void handle_garbled_answer(struct broker *broker, struct peer *peer, const struct id *id)
+{
+    struct task *task = task_find(broker, id);
+
+    if (task == NULL || task->offer == NULL || task->offer->peer != peer ||
+        confirm_cancel(broker, task)) {
+        return;
+    }
+    task_end(broker, task, TASK_FAILED, ERROR_BAD_MESSAGE, NULL);
+}
+
 void handle_progress(struct broker *broker, struct peer *peer, const struct progress *progress)
 {
     struct task *task = find_held(broker, peer, &progress->id, progress->attempt);

@@ -45,6 +45,28 @@ static void a_malformed_message_is_answered_by_field(void **state)
     assert_int_equal(stats_of(f).bad_messages, 1);
 }
 
+static void an_answer_that_cannot_be_read_still_ends_its_task(void **state)
+{
+    struct fixture *f = *state;
+    struct malformed malformed = {.code = ERROR_TOO_LARGE,
+                                  .command = COMMAND_FAIL,
+                                  .field = "message",
+                                  .message = "is longer than its bound",
+                                  .id = id_of("t1")};
+    struct event bad = {
+        .kind = EVENT_MALFORMED, .from = connection_of("s1"), .malformed = &malformed};
+
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    drop_trace(f);
+    event(f, &bad);
+    expect_trace(f, "[   0] s1 <- ERROR code=too_large field=message\n");
+    bad.from = connection_of("w1");
+    event(f, &bad);
+    expect_trace(f, "[   0] w1 <- ERROR code=too_large field=message\n"
+                    "[   0] s1 <- RESULT t1 failed attempt=1 code=bad_message\n");
+}
+
 static void a_connection_keeps_its_session(void **state)
 {
     struct fixture *f = *state;
@@ -61,6 +83,7 @@ int main(void)
         SPEC(nothing_counts_before_hello),
         SPEC(a_probe_asks_for_hello),
         SPEC(a_malformed_message_is_answered_by_field),
+        SPEC(an_answer_that_cannot_be_read_still_ends_its_task),
         SPEC(a_connection_keeps_its_session),
     };
 

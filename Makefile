@@ -159,7 +159,12 @@ $(foreach t,$(patsubst tests/%.c,%,$(TESTS_UNIT) $(TESTS_SPEC) $(TESTS_SYSTEM)),
 deps:
 	@deploy/deps.sh --check build || deploy/deps.sh build
 
-tests-build: $(TEST_BINS) $(PKG_LIBS) all
+tests-build: tests-stale $(TEST_BINS) $(PKG_LIBS) all
+
+# A test whose source is gone must not go on passing.
+.PHONY: tests-stale tests-build check-system
+tests-stale:
+	$(Q)rm -f $(filter-out $(TEST_BINS),$(wildcard $(BUILD)/tests/unit/* $(BUILD)/tests/spec/*))
 
 test: ## install what is missing, build, run every test
 	@deploy/deps.sh --check test || deploy/deps.sh test
@@ -168,7 +173,7 @@ test: ## install what is missing, build, run every test
 
 check: ## unit and spec tests under address and undefined sanitizers: the inner loop
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan DEV=1 SAN=address,undefined OPT=-O1 \
-	    $(patsubst $(BUILD)/%,$(BUILD)/asan/%,$(TEST_BINS))
+	    tests-stale $(patsubst $(BUILD)/%,$(BUILD)/asan/%,$(TEST_BINS))
 	$(Q)BUILD=$(BUILD)/asan tests/run unit spec
 
 check-system: ## the system tests with every program under the sanitizers

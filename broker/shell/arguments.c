@@ -142,23 +142,34 @@ enum arguments_result arguments_read(struct config *config, int argc, char *cons
     return result;
 }
 
+static const char *value_name(enum setting_kind kind)
+{
+    static const char *const names[] = {
+        [SETTING_NAME] = " NAME", [SETTING_LEVEL] = " LEVEL", [SETTING_SWITCH] = "",
+        [SETTING_COUNT] = " N",   [SETTING_BYTES] = " BYTES", [SETTING_DURATION] = " TIME",
+    };
+
+    return names[kind];
+}
+
 void arguments_print_help(FILE *stream)
 {
     struct config defaults;
-    char option[SETTING_OPTION_MAX], value[PEER_NAME_MAX + 1];
+    char option[SETTING_OPTION_MAX], value[PEER_NAME_MAX + 1], left[SETTING_OPTION_MAX + 8];
 
     config_init(&defaults);
     fprintf(
         stream,
         "usage: sluice-broker [OPTION]...\n\n"
         "Routes tasks between agents. Options override the config file.\n\n"
-        "  -e, --endpoint ENDPOINT      bind tcp://ADDRESS:PORT or ipc://PATH; may be repeated\n"
-        "                               (" CONFIG_DEFAULT_ENDPOINT ")\n"
-        "  -c, --config FILE            read this config file first\n"
-        "      --check-config           say what is wrong with the config, and do no more\n"
-        "  -h, --help                   this\n"
-        "  -V, --version                the version\n\n"
-        "Bytes may be given as 64K, 512M or 2G, durations as 500ms, 10s, 5m or 1h.\n");
+        "  -e, --endpoint ENDPOINT          bind tcp://ADDRESS:PORT or ipc://PATH; may be "
+        "repeated\n"
+        "                                   (" CONFIG_DEFAULT_ENDPOINT ")\n"
+        "  -c, --config FILE                read this config file first\n"
+        "      --check-config               say what is wrong with the config, and do no more\n"
+        "  -h, --help                       this\n"
+        "  -V, --version                    the version\n\n"
+        "BYTES may be 65536, 64K, 512M or 2G; TIME 500ms, 10s, 5m, 1h, or plain milliseconds.\n");
     for (size_t i = 0; i < setting_count; i++) {
         const struct setting *setting = &settings[i];
 
@@ -167,7 +178,12 @@ void arguments_print_help(FILE *stream)
         }
         setting_option(setting, option);
         setting_format(setting, &defaults, value, sizeof value);
-        fprintf(stream, "      --%-22s %s (%s)\n", option, setting->about, value);
+        snprintf(left, sizeof left, "%s%s", option, value_name(setting->kind));
+        if (setting->kind == SETTING_SWITCH) {
+            fprintf(stream, "      --%-26s %s\n", left, setting->about);
+        } else {
+            fprintf(stream, "      --%-26s %s (%s)\n", left, setting->about, value);
+        }
     }
     config_deinit(&defaults);
 }

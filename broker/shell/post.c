@@ -307,6 +307,7 @@ static enum parcel_result send_parcels(struct post *post, struct outbox *outbox)
             if (result != PARCEL_SENT) {
                 return result;
             }
+            outbox->retry_ms = 0; /* it reads */
         }
         list_unlink(&parcel->link);
         give_parcel(post, parcel);
@@ -324,7 +325,6 @@ static void try_outbox(struct post *post, struct outbox *outbox)
     switch (send_parcels(post, outbox)) {
     case PARCEL_SENT:
         outbox->stalled = false;
-        outbox->retry_ms = 0;
         return;
     case PARCEL_AGAIN:
         outbox->stalled = true;

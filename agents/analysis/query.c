@@ -7,6 +7,8 @@
 
 #define SYNONYM_WEIGHT 0.5
 #define PART_WEIGHT 0.4
+#define NAME_BOOST 1.6      /* on the weight of identifiers */
+#define PART_COMMON_SHARE 8 /* a part that one in so many sentences has says nothing */
 
 /* Words of one line stand for each other. */
 static const char *const thesaurus[][8] = {
@@ -113,6 +115,19 @@ static bool question_defines(struct span question)
     return false;
 }
 
+/* ZMQ_LINGER, zmq_poll, PUB: an underscore, or capitals and no small letter. */
+static bool word_is_name(struct span word)
+{
+    size_t capitals = 0, small = 0;
+    size_t i;
+
+    for (i = 0; i < word.size; i++) {
+        capitals += word.data[i] >= 'A' && word.data[i] <= 'Z';
+        small += word.data[i] >= 'a' && word.data[i] <= 'z';
+    }
+    return memchr(word.data, '_', word.size) != NULL || (capitals >= 2 && small == 0);
+}
+
 void query_init(struct query *query, struct corpus *corpus, struct span question)
 {
     struct word_reader reader;
@@ -136,6 +151,7 @@ void query_init(struct query *query, struct corpus *corpus, struct span question
         }
         slot = &query->slots[query->count++];
         slot->shown = word.raw;
+        slot->name = word_is_name(word.raw);
         slot_add(slot, term, 1);
         slot_expand(slot, corpus, &word);
     }
@@ -168,6 +184,33 @@ static void query_weigh_missing(struct query *query, double found_sum, size_t fo
     }
 }
 
+static size_t units_having(const struct corpus *corpus, uint32_t term)
+{
+    size_t having = 0;
+    size_t i;
+
+    for (i = 0; i < corpus->unit_count; i++) {
+        having += term_vector_get(&corpus->units[i].terms, term) > 0;
+    }
+    return having;
+}
+
+/* Parts of an identifier that are everywhere ("zmq") are no sign of it. */
+static void slot_drop_common_parts(struct query_slot *slot, const struct corpus *corpus)
+{
+    size_t kept = 1;
+    size_t i;
+
+    for (i = 1; i < slot->count; i++) {
+        if (slot->weights[i] != PART_WEIGHT ||
+            units_having(corpus, slot->terms[i]) * PART_COMMON_SHARE < corpus->unit_count) {
+            slot->terms[kept] = slot->terms[i];
+            slot->weights[kept++] = slot->weights[i];
+        }
+    }
+    slot->count = kept;
+}
+
 void query_weigh(struct query *query, const struct corpus *corpus)
 {
     double units = (double)corpus->unit_count;
@@ -180,6 +223,7 @@ void query_weigh(struct query *query, const struct corpus *corpus)
         struct query_slot *slot = &query->slots[i];
         double having = 0;
 
+        slot_drop_common_parts(slot, corpus);
         for (k = 0; k < corpus->unit_count; k++) {
             having += query_slot_strength(slot, &corpus->units[k].terms) > 0;
         }
@@ -188,6 +232,7 @@ void query_weigh(struct query *query, const struct corpus *corpus)
             slot->found = query_slot_strength(slot, &corpus->titles[k]) > 0;
         }
         slot->idf = log(1 + (units - having + 0.5) / (having + 0.5));
+        slot->idf *= slot->name ? NAME_BOOST : 1;
         if (slot->found) {
             found_sum += slot->idf;
             found_count++;

@@ -18,6 +18,7 @@ struct query_slot {
     uint32_t terms[QUERY_ALTERNATIVES_MAX];
     double weights[QUERY_ALTERNATIVES_MAX]; /* [0] is 1: the word itself */
     size_t count;
+    bool name;  /* an identifier: whoever names one means that one */
     double idf; /* set by query_weigh */
     bool found; /* set by query_weigh: some sentence, heading or title has it */
 };

@@ -8,6 +8,7 @@
  * repeat it, so length counts for less than in documents (b = 0.75 there). */
 #define BM25_K1 1.2
 #define BM25_B 0.3
+#define HEADING_SHARE 0.4 /* of an occurrence: what stands in the heading */
 
 #define WEIGHT_OWN 0.36
 #define WEIGHT_COVERAGE 0.18
@@ -28,15 +29,27 @@
 #define WINDOW_SHARE 0.45
 
 static const double kind_factor[] = {
-    [SENTENCE_PROSE] = 1,
-    [SENTENCE_HEADING] = 0.45,
-    [SENTENCE_ROW] = 0.8,
-    [SENTENCE_CODE] = 0.5,
+    [SENTENCE_PROSE] = 1,  [SENTENCE_HEADING] = 0.45, [SENTENCE_ROW] = 0.8,
+    [SENTENCE_CODE] = 0.4, [SENTENCE_NAMES] = 0.1,
 };
 
-static double bm25(const struct rank *rank, const struct term_vector *vector)
+static double strength_min(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+/* The terms of the heading above `unit`, or of its passage's title. */
+static const struct term_vector *heading_terms(const struct corpus *corpus, const struct unit *unit)
+{
+    return unit->heading != UNIT_NONE ? &corpus->units[unit->heading].terms
+                                      : &corpus->titles[unit->passage];
+}
+
+static double bm25(const struct rank *rank, const struct unit *unit)
 {
     const struct query *query = rank->query;
+    const struct term_vector *vector = &unit->terms;
+    const struct term_vector *heading = heading_terms(rank->corpus, unit);
     double norm = 1 - BM25_B + BM25_B * (double)vector->length / rank->corpus->length_mean;
     double sum = 0;
     size_t i;
@@ -44,6 +57,7 @@ static double bm25(const struct rank *rank, const struct term_vector *vector)
     for (i = 0; i < query->count; i++) {
         double tf = query_slot_strength(&query->slots[i], vector);
 
+        tf += HEADING_SHARE * strength_min(query_slot_strength(&query->slots[i], heading), 1);
         sum += query->slots[i].idf * tf * (BM25_K1 + 1) / (tf + BM25_K1 * norm);
     }
     return query->idf_sum > 0 ? sum / (query->idf_sum * (BM25_K1 + 1)) : 0;
@@ -182,6 +196,41 @@ static bool unit_introduces(const struct unit *unit)
     return text.size > 0 && text.data[text.size - 1] == ':';
 }
 
+/* Has the sentence itself a word of the question, not only its heading? */
+static bool unit_speaks(const struct rank *rank, const struct unit *unit)
+{
+    size_t i;
+
+    for (i = 0; i < rank->query->count; i++) {
+        if (query_slot_strength(&rank->query->slots[i], &unit->terms) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A question that names identifiers is about one of them. */
+static bool names_covered(const struct rank *rank, const struct unit *unit)
+{
+    bool any = false;
+    size_t i;
+
+    for (i = 0; i < rank->query->count; i++) {
+        const struct query_slot *slot = &rank->query->slots[i];
+
+        if (!slot->name || !slot->found) {
+            continue;
+        }
+        any = true;
+        if (query_slot_strength(slot, &unit->terms) > 0 ||
+            query_slot_strength(slot, &rank->corpus->titles[unit->passage]) > 0 ||
+            query_slot_strength(slot, heading_terms(rank->corpus, unit)) > 0) {
+            return true;
+        }
+    }
+    return !any;
+}
+
 static double unit_score(const struct rank *rank, uint32_t index)
 {
     const struct corpus *corpus = rank->corpus;
@@ -204,6 +253,12 @@ static double unit_score(const struct rank *rank, uint32_t index)
     if (unit->terms.length < SENTENCE_WORDS_MIN) {
         score *= 0.6;
     }
+    if (!unit_speaks(rank, unit)) {
+        score *= 0.5;
+    }
+    if (!names_covered(rank, unit)) {
+        score *= 0.6;
+    }
     return score;
 }
 
@@ -215,7 +270,7 @@ void rank_init(struct rank *rank, const struct corpus *corpus, const struct quer
     rank->own = arena_new(corpus->arena, corpus->unit_count + 1, sizeof *rank->own);
     rank->scores = arena_new(corpus->arena, corpus->unit_count + 1, sizeof *rank->scores);
     for (i = 0; i < corpus->unit_count; i++) {
-        rank->own[i] = bm25(rank, &corpus->units[i].terms);
+        rank->own[i] = bm25(rank, &corpus->units[i]);
     }
     for (i = 0; i < corpus->unit_count; i++) {
         /* Next to an answer, under a heading that matches, a sentence may answer
@@ -280,8 +335,8 @@ static bool window_takes(const struct rank *rank, uint32_t anchor, uint32_t cand
     const struct unit *b = &rank->corpus->units[candidate];
 
     return a->passage == b->passage && a->sentence.block == b->sentence.block &&
-           b->sentence.kind == a->sentence.kind && !unit_introduces(b) &&
-           window.size + b->sentence.text.size <= WINDOW_BYTES &&
+           a->sentence.kind == SENTENCE_PROSE && b->sentence.kind == SENTENCE_PROSE &&
+           !unit_introduces(b) && window.size + b->sentence.text.size <= WINDOW_BYTES &&
            rank->scores[candidate] >= WINDOW_SHARE * rank->scores[anchor];
 }
 

@@ -2,8 +2,9 @@
  *
  * The score of a sentence, 0 to about 1, is a sum of documented parts:
  *
- *   own       BM25 (Robertson & Walker 1994; Robertson & Zaragoza 2009) of the
- *             sentence against the question, as a share of the most it could be
+ *   own       BM25F of the sentence with its heading as a second, weaker field
+ *             (Robertson & Walker 1994; Robertson, Zaragoza & Taylor 2004), as a
+ *             share of the most it could be
  *   coverage  share of the question's weight found in the sentence, its heading
  *             or its passage's title
  *   heading   the same for heading and title alone (title match: Edmundson 1969)

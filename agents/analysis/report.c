@@ -8,8 +8,8 @@
 #include <strings.h>
 
 #define COVERAGE_MIN 0.5 /* of the question's weight, for a section to have evidence */
-#define SUPPORT_MIN 0.3  /* the same, for a sentence to support a claim */
-#define SHARE_MIN 0.5    /* of the section's best score */
+#define SUPPORT_MIN 0.5  /* of the best coverage, for a sentence to be a claim */
+#define SHARE_MIN 0.55   /* of the best score, the same */
 #define SAME_TERMS_MIN 0.8
 #define CLAIMS_MAX (REPORT_SECTIONS_MAX * REPORT_SENTENCES_MAX + REPORT_FACTS_MAX)
 #define CLAIM_CITATIONS_MAX 4
@@ -208,7 +208,7 @@ static bool weigh_section(struct writer *writer, const json_t *section, size_t i
         json_t *sentence = json_array_get(sentences, i);
 
         if (sentence_usable(sentence) && sentence != best &&
-            number_at(sentence, "coverage") >= SUPPORT_MIN &&
+            number_at(sentence, "coverage") >= SUPPORT_MIN * best_coverage &&
             number_at(sentence, "score") >= SHARE_MIN * best_score) {
             claim_add(writer, sentence, "text", number_at(sentence, "score"), index, false);
         }
@@ -298,7 +298,7 @@ static void answer_append(json_t **answer, const struct claim *claim, const json
     size_t i;
 
     piece = heading_leads(claim->lead) && !text_contains(text, claim->lead)
-                ? json_sprintf("%s%s: %s", gap, claim->lead, text)
+                ? json_sprintf("%s%s \xE2\x80\x94 %s", gap, claim->lead, text)
                 : json_sprintf("%s%s", gap, text);
     text_append(answer, json_string_value(piece));
     json_decref(piece);

@@ -24,7 +24,7 @@
 
 #include "agents/analysis/passage.h"
 
-#define REPORT_CLAIMS_DEFAULT 8
+#define REPORT_CLAIMS_DEFAULT 6
 #define REPORT_CLAIMS_MAX 50
 #define REPORT_SECTIONS_MAX 16
 #define REPORT_SENTENCES_MAX 50 /* of a section */

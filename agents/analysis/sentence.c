@@ -14,6 +14,7 @@ struct splitter {
     bool block_single; /* it has one line so far */
     bool block_item;   /* it is a list item: never a heading */
     bool fenced;
+    bool in_table; /* the line before was a row */
     bool stopped;
     unsigned block_count;
     sentence_fn *fn;
@@ -57,6 +58,56 @@ static bool span_starts(struct span span, const char *text)
     size_t size = strlen(text);
 
     return span.size >= size && memcmp(span.data, text, size) == 0;
+}
+
+/* "rc = f (x); assert (rc == 0);": examples that lost their lines on the way here. */
+static bool text_is_code(struct span text)
+{
+    size_t ends = 0, signs = 0;
+    size_t i;
+
+    if (span_starts(text, "//") || span_starts(text, "/*") || span_starts(text, "#include")) {
+        return true;
+    }
+    for (i = 0; i < text.size; i++) {
+        ends += text.data[i] == ';' && (i + 1 == text.size || char_is_space(text.data[i + 1]));
+        signs += text.data[i] != '\0' && strchr("=(){}[]&*", text.data[i]) != NULL;
+    }
+    return ends > 0 && signs >= 2 * ends + 1;
+}
+
+/* At least two words, and every one is a page of a manual: "name(3)", with or without comma. */
+static bool text_is_names(struct span text)
+{
+    size_t words = 0;
+    size_t at = 0;
+
+    while (at < text.size) {
+        size_t end = at;
+
+        while (end < text.size && !char_is_space(text.data[end])) {
+            end++;
+        }
+        at = end;
+        end -= end > 0 && strchr(",.;", text.data[end - 1]) != NULL;
+        if (end < 4 || text.data[end - 1] != ')' || !char_is_digit(text.data[end - 2]) ||
+            text.data[end - 3] != '(') {
+            return false;
+        }
+        words++;
+        while (at < text.size && char_is_space(text.data[at])) {
+            at++;
+        }
+    }
+    return words >= 2;
+}
+
+static enum sentence_kind kind_of_prose(struct span text)
+{
+    text = span_trim(text);
+    return text_is_code(text)    ? SENTENCE_CODE
+           : text_is_names(text) ? SENTENCE_NAMES
+                                 : SENTENCE_PROSE;
 }
 
 static void emit(struct splitter *splitter, struct span text, enum sentence_kind kind)
@@ -176,6 +227,7 @@ static size_t mark_ends(struct span text, size_t at)
 
 static void split_prose(struct splitter *splitter, struct span text)
 {
+    struct span rest;
     size_t start = 0;
     size_t at;
 
@@ -183,12 +235,15 @@ static void split_prose(struct splitter *splitter, struct span text)
         size_t end = mark_ends(text, at);
 
         if (end > 0) {
-            emit(splitter, span_of(text.data + start, end - start), SENTENCE_PROSE);
+            struct span sentence = span_of(text.data + start, end - start);
+
+            emit(splitter, sentence, kind_of_prose(sentence));
             start = end;
             at = end - 1;
         }
     }
-    emit(splitter, span_of(text.data + start, text.size - start), SENTENCE_PROSE);
+    rest = span_of(text.data + start, text.size - start);
+    emit(splitter, rest, kind_of_prose(rest));
 }
 
 /* ---- blocks ------------------------------------------------------------------ */
@@ -198,7 +253,9 @@ static bool block_is_heading(const struct splitter *splitter, bool more_below)
     struct span block = span_trim(splitter->block);
 
     return splitter->block_single && !splitter->block_item && more_below &&
-           block.size <= HEADING_BYTES_MAX && strchr(".!?;,:", block.data[block.size - 1]) == NULL;
+           block.size <= HEADING_BYTES_MAX &&
+           strchr(".!?;,:)", block.data[block.size - 1]) == NULL && !char_is_lower(block.data[0]) &&
+           strchr("$<>(/", block.data[0]) == NULL && memchr(block.data, '=', block.size) == NULL;
 }
 
 static void block_close(struct splitter *splitter, bool more_below)
@@ -228,6 +285,47 @@ static void block_extend(struct splitter *splitter, struct span line)
     splitter->block_single = false;
 }
 
+static bool line_is_rule(struct span line)
+{
+    size_t i;
+
+    for (i = 0; i < line.size; i++) {
+        if (strchr("=-*_~^|:+ ", line.data[i]) == NULL || line.data[i] == '\0') {
+            return false;
+        }
+    }
+    return line.size >= 3;
+}
+
+/* Rows of a table, one a line or run together: `| a | b | | c | d |`. Without the bars at the
+ * ends of a row, and without rows of nothing but dashes. */
+static void take_rows(struct splitter *splitter, struct span line)
+{
+    size_t start = 0;
+    size_t at;
+
+    for (at = 0; at < line.size; at++) {
+        bool ends = at + 1 == line.size || (at + 2 < line.size && line.data[at] == '|' &&
+                                            line.data[at + 1] == ' ' && line.data[at + 2] == '|');
+        struct span row = span_of(line.data + start, at - start + 1);
+
+        if (!ends) {
+            continue;
+        }
+        while (row.size > 0 && (row.data[0] == '|' || char_is_space(row.data[0]))) {
+            row = span_of(row.data + 1, row.size - 1);
+        }
+        while (row.size > 0 &&
+               (row.data[row.size - 1] == '|' || char_is_space(row.data[row.size - 1]))) {
+            row.size--;
+        }
+        if (row.size > 0 && !line_is_rule(row)) {
+            emit(splitter, row, SENTENCE_ROW);
+        }
+        start = at + 1;
+    }
+}
+
 static void block_alone(struct splitter *splitter, struct span line, enum sentence_kind kind)
 {
     block_close(splitter, true);
@@ -254,18 +352,6 @@ static size_t list_mark_size(struct span line)
         return i + 2;
     }
     return 0;
-}
-
-static bool line_is_rule(struct span line)
-{
-    size_t i;
-
-    for (i = 0; i < line.size; i++) {
-        if (strchr("=-*_~^|:+ ", line.data[i]) == NULL || line.data[i] == '\0') {
-            return false;
-        }
-    }
-    return line.size >= 3;
 }
 
 static bool line_is_code(struct span line)
@@ -349,7 +435,9 @@ static void take_line(struct splitter *splitter, struct span whole)
     if (hashes > 0 && hashes <= 6 && hashes < line.size && line.data[hashes] == ' ') {
         block_alone(splitter, span_of(line.data + hashes, line.size - hashes), SENTENCE_HEADING);
     } else if (line.data[0] == '|') {
-        block_alone(splitter, line, SENTENCE_ROW);
+        block_close(splitter, true);
+        splitter->block_count += !splitter->in_table;
+        take_rows(splitter, line);
     } else {
         take_text(splitter, line, indent);
     }
@@ -394,7 +482,10 @@ void sentence_split(struct span text, sentence_fn *fn, void *arg)
 
     measure(&splitter);
     while (at < text.size && !splitter.stopped) {
-        take_line(&splitter, line_next(text, &at));
+        struct span line = line_next(text, &at);
+
+        take_line(&splitter, line);
+        splitter.in_table = span_starts(span_trim(line), "|");
     }
     block_close(&splitter, false);
 }

@@ -21,8 +21,9 @@
 enum sentence_kind {
     SENTENCE_PROSE,
     SENTENCE_HEADING,
-    SENTENCE_ROW,  /* of a table */
-    SENTENCE_CODE, /* one line of it */
+    SENTENCE_ROW,   /* of a table */
+    SENTENCE_CODE,  /* a line of it, or what reads like code run together */
+    SENTENCE_NAMES, /* nothing but references: "zmq_bind(3) zmq_send(3)" */
 };
 
 struct sentence {

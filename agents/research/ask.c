@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIMIT_DEFAULT 8
+#define LIMIT_DEFAULT 6
 #define SENTENCES_PER_PART 10
 #define CREDIT 64 /* a question waits nearly all of its time */
 

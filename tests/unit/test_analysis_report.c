@@ -48,7 +48,7 @@ static void the_best_sentence_leads_with_its_context(void **state)
 
     assert_string_equal(
         text_at(answer, "answer"),
-        "Queues and bounds: Queues have bounds. Beyond them tasks are refused. [1]");
+        "Queues and bounds \xE2\x80\x94 Queues have bounds. Beyond them tasks are refused. [1]");
     assert_int_equal(json_array_size(claims), 2);
     assert_true(json_is_true(json_object_get(json_array_get(claims, 0), "in_answer")));
     assert_false(json_is_true(json_object_get(json_array_get(claims, 1), "in_answer")));

@@ -77,7 +77,7 @@ static void structure_separates(void **state)
     assert_split("# Start\n\nFirst text here.\n\n- one item\n- two items. Still two.\n\n"
                  "| a | b |\n|---|---|\n| 1 | 2 |\n\n```\nmake demo\n```\nAfter.\n",
                  "H Start\nP First text here.\nP one item\nP two items.\nP Still two.\n"
-                 "R | a | b |\nR | 1 | 2 |\nC make demo\nP After.\n");
+                 "R a | b\nR 1 | 2\nC make demo\nP After.\n");
     assert_split("ZMQ_LINGER: Set linger period\n\nIt sets the period.",
                  "H ZMQ_LINGER: Set linger period\nP It sets the period.\n");
     assert_split("Under\n=====\nText.", "H Under\nP Text.\n");

@@ -117,6 +117,25 @@ $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(INCLUDES) -MMD -MP -c -o $@ $<
 
+# For programs of others: the runtime as one library that shows nothing but
+# what sluice.h declares, so that its inner names cannot clash with theirs.
+PKG_OBJECTS := $(call obj,$(SRC_sluice) $(SRC_json) $(SRC_proto) $(SRC_common))
+PKG_LIBS    := $(BUILD)/pkg/libsluice.so $(BUILD)/pkg/libsluice.a
+OBJCOPY     ?= objcopy
+
+$(BUILD)/pkg/libsluice.so: $(PKG_OBJECTS)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,libsluice.so.0 -Wl,--no-undefined -o $@ $^ \
+	    $(call pc_libs,$(PC_RUNTIME)) -lm -lpthread
+
+$(BUILD)/pkg/libsluice.a: $(PKG_OBJECTS)
+	$(call say,AR,$@)
+	@mkdir -p $(@D) && rm -f $@
+	$(Q)$(LD) -r -o $(@D)/sluice.o $^
+	$(Q)$(OBJCOPY) --localize-hidden $(@D)/sluice.o
+	$(Q)$(AR) rcs $@ $(@D)/sluice.o
+
 # ----------------------------------------------------------------- tests
 
 # unit and spec tests of the core link the core alone: neither zmq, nor
@@ -192,25 +211,6 @@ demo: ## install what is missing, build, and let a cluster answer three question
 	@deploy/deps.sh --check build || deploy/deps.sh build
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)BUILD=$(BUILD) deploy/demo.sh
-
-# For programs of others: the runtime as one library that shows nothing but
-# what sluice.h declares, so that its inner names cannot clash with theirs.
-PKG_OBJECTS := $(call obj,$(SRC_sluice) $(SRC_json) $(SRC_proto) $(SRC_common))
-PKG_LIBS    := $(BUILD)/pkg/libsluice.so $(BUILD)/pkg/libsluice.a
-OBJCOPY     ?= objcopy
-
-$(BUILD)/pkg/libsluice.so: $(PKG_OBJECTS)
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,libsluice.so.0 -Wl,--no-undefined -o $@ $^ \
-	    $(call pc_libs,$(PC_RUNTIME)) -lm -lpthread
-
-$(BUILD)/pkg/libsluice.a: $(PKG_OBJECTS)
-	$(call say,AR,$@)
-	@mkdir -p $(@D) && rm -f $@
-	$(Q)$(LD) -r -o $(@D)/sluice.o $^
-	$(Q)$(OBJCOPY) --localize-hidden $(@D)/sluice.o
-	$(Q)$(AR) rcs $@ $(@D)/sluice.o
 
 install: all $(PKG_LIBS) ## install programs, libsluice, sluice.h and sluice.pc under PREFIX
 	$(Q)BUILD=$(BUILD) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) VERSION=$(VERSION) deploy/install.sh

@@ -212,7 +212,8 @@ static int by_end(const void *a, const void *b)
     return (*left)->end < (*right)->end ? -1 : (*left)->end > (*right)->end;
 }
 
-/* The futures that have ended already come first, in the order in which they did. */
+/* Takes in those that are not members yet: all at first, later those that the caller has put
+ * in the place of others. What has ended already comes in the order in which it did. */
 static bool fill(struct completion *completion, struct sluice_future **futures, size_t count)
 {
     struct sluice_future **ended = malloc(count * sizeof(struct sluice_future *) + 1);
@@ -229,6 +230,7 @@ static bool fill(struct completion *completion, struct sluice_future **futures, 
         futures[i]->completion = completion;
         futures[i]->completion_index = i;
         completion->member_count++;
+        completion->left++;
         if (futures[i]->outcome != SLUICE_PENDING) {
             ended[ended_count++] = futures[i];
         }
@@ -237,7 +239,6 @@ static bool fill(struct completion *completion, struct sluice_future **futures, 
     for (size_t i = 0; i < ended_count; i++) {
         list_push_back(&completion->ended, &ended[i]->completion_link);
     }
-    completion->left = completion->member_count;
     free(ended);
     return true;
 }
@@ -262,20 +263,17 @@ static struct completion *completion_new(struct sluice_future **futures, size_t 
 /* That of an earlier call with the same array, or a new one. NULL: no futures, or no memory. */
 static struct completion *completion_of(struct sluice_future **futures, size_t count)
 {
-    size_t first = 0;
-    struct completion *completion;
+    bool empty = true;
 
-    while (first < count && futures[first] == NULL) {
-        first++;
+    for (size_t i = 0; i < count; i++) {
+        struct completion *completion = futures[i] != NULL ? futures[i]->completion : NULL;
+
+        if (completion != NULL && completion->futures == futures && completion->count == count) {
+            return completion;
+        }
+        empty = empty && futures[i] == NULL;
     }
-    if (first == count) {
-        return NULL;
-    }
-    completion = futures[first]->completion;
-    if (completion != NULL && completion->futures == futures && completion->count == count) {
-        return completion;
-    }
-    return completion_new(futures, count);
+    return empty ? NULL : completion_new(futures, count);
 }
 
 size_t sluice_as_completed(struct sluice_future **futures, size_t count)
@@ -283,7 +281,13 @@ size_t sluice_as_completed(struct sluice_future **futures, size_t count)
     struct completion *completion = completion_of(futures, count);
     struct sluice_future *future;
 
-    if (completion == NULL || completion->left == 0) {
+    if (completion == NULL) {
+        return count;
+    }
+    if (list_empty(&completion->ended)) {
+        fill(completion, futures, count);
+    }
+    if (completion->left == 0) {
         return count;
     }
     if (list_empty(&completion->ended)) {

@@ -36,23 +36,24 @@ static uint64_t deadline_of(struct sluice *sluice, const struct sluice_submit_op
 }
 
 /* Waits for room in the window, if the caller can wait. In line: whoever came first. */
-static void wait_for_room(struct sluice *sluice, uint64_t deadline_ms)
+static void wait_for_room(struct sluice *sluice, uint64_t deadline_ms, bool child)
 {
     struct strand *strand = strand_current();
+    struct list *line = child ? &sluice->room_children : &sluice->room;
     bool giving;
 
     if (strand == NULL || strand->sluice != sluice || strand->cancelled ||
-        (peer_room(sluice->peer) > 0 && list_empty(&sluice->room))) {
+        (peer_room(sluice->peer, child) > 0 && list_empty(line))) {
         return;
     }
     giving = task_wait_begin(strand);
     do {
-        list_push_back(&sluice->room, &strand->ready);
+        list_push_back(line, &strand->ready);
         peer_want_room(sluice->peer);
         if (strand_park(strand, deadline_ms) != WAKE_EVENT) {
             break;
         }
-    } while (peer_room(sluice->peer) == 0);
+    } while (peer_room(sluice->peer, child) == 0);
     list_unlink(&strand->ready);
     if (giving) {
         task_wait_end(strand);
@@ -126,7 +127,7 @@ static struct sluice_future *submit_task(struct sluice *sluice, const char *serv
     }
     deadline_ms = deadline_of(sluice, options, task);
     if (!options->held && !options->no_wait) {
-        wait_for_room(sluice, deadline_ms);
+        wait_for_room(sluice, deadline_ms, task != NULL);
     }
     future = future_new(sluice, service, options);
     if (future == NULL) {
@@ -155,8 +156,7 @@ static struct sluice_future *submit_task(struct sluice *sluice, const char *serv
     terms.user = future;
     terms.no_wait = options->no_wait;
     terms.parent = task != NULL ? task_lease(task) : NULL;
-    peer_advance(sluice->peer, now_ms);
-    future->submission = peer_submit(sluice->peer, submit, &terms);
+    future->submission = peer_submit(runtime_peer(sluice), submit, &terms);
     if (future->submission == NULL && future->outcome == SLUICE_PENDING &&
         future->request == NULL) {
         future_delete(future);

@@ -79,6 +79,7 @@ struct peer *peer_new(const struct peer_options *options, const struct peer_sink
     list_init(&peer->lost_leases);
     list_init(&peer->submissions);
     list_init(&peer->waiting);
+    list_init(&peer->waiting_children);
     list_init(&peer->requests);
     return peer;
 }
@@ -374,10 +375,15 @@ static void session_advance(struct peer *peer)
     }
 }
 
-void peer_advance(struct peer *peer, uint64_t now_ms)
+void peer_tell_time(struct peer *peer, uint64_t now_ms)
 {
     CHECK(now_ms >= peer->now_ms);
     peer->now_ms = now_ms;
+}
+
+void peer_advance(struct peer *peer, uint64_t now_ms)
+{
+    peer_tell_time(peer, now_ms);
     if (peer->state == SESSION_CLOSED) {
         return;
     }

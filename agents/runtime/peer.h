@@ -15,7 +15,7 @@
  * - A deadline is kept even when there is no broker to keep it.
  * - Every list is bounded: PEER_*_MAX and the options.
  *
- * Time: peer_advance tells it; every call uses the last time told.
+ * Time: peer_tell_time and peer_advance tell it; every call uses the last time told.
  *
  * Reentrancy: upcalls may call everything but peer_receive, peer_advance and
  * peer_free. Ownership: struct peer owns all handles; when each dies is said
@@ -67,7 +67,7 @@ struct peer_sink {
     void (*progress)(void *context, struct submission *submission, struct span payload);
     /* NULL reply: none came in time. */
     void (*reply)(void *context, struct request *request, const struct reply *reply);
-    /* peer_room() is above 0 again after peer_want_room(). */
+    /* There is room again, if only for children, after peer_want_room(). */
     void (*room)(void *context);
     void (*log)(void *context, const struct log_record *record);
     enum log_level log_level;
@@ -81,7 +81,9 @@ void peer_free(struct peer *peer);
 
 /* ---- events ---- */
 
-/* Time has passed: fires what is due. `now_ms` never goes back. */
+/* Tells the time, and no more. It never goes back. */
+void peer_tell_time(struct peer *peer, uint64_t now_ms);
+/* Tells the time and fires what is due. */
 void peer_advance(struct peer *peer, uint64_t now_ms);
 /* When peer_advance has something to do if nothing else happens; TIMERS_NEVER: nothing. */
 uint64_t peer_deadline(const struct peer *peer);
@@ -146,8 +148,10 @@ bool peer_settle(struct peer *peer, const struct outcome_record *record);
 const struct id *peer_submission_id(const struct submission *submission);
 void *peer_submission_user(const struct submission *submission);
 
-/* How many more tasks can be submitted without waiting in the peer. */
-size_t peer_room(const struct peer *peer);
+/* How many more tasks can be submitted without waiting in the peer. A peer that also works
+ * keeps half of its window for the `children` of tasks in its hands: were it full
+ * of their parents, which wait for them, nothing would ever move again. */
+size_t peer_room(const struct peer *peer, bool children);
 void peer_want_room(struct peer *peer);
 
 /* ---- asking ---- */

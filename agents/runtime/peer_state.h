@@ -65,7 +65,7 @@ struct submission {
     struct submit submit; /* spans point behind the struct; payload.blob is ours */
     struct timer timer;
     struct list all;     /* peer.submissions: in the order of first submission */
-    struct list waiting; /* peer.waiting */
+    struct list waiting; /* peer.waiting or peer.waiting_children */
 };
 
 enum request_kind { REQUEST_QUERY, REQUEST_CANCEL_ID };
@@ -117,6 +117,7 @@ struct peer {
     struct id_map submissions_by_id;
     struct list submissions;
     struct list waiting;
+    struct list waiting_children; /* those with a parent: they go first */
     struct timers submission_timers;
     size_t submission_count;     /* all */
     uint64_t ended_count;        /* since the start */

@@ -94,7 +94,7 @@ int sluice_query(struct sluice *sluice, const char *what, const struct sluice_id
         return -EINVAL;
     }
     question.request =
-        peer_query(sluice->peer, which, argument, QUERY_TIMEOUT_MS, &question.asking);
+        peer_query(runtime_peer(sluice), which, argument, QUERY_TIMEOUT_MS, &question.asking);
     return wait_for_answer(sluice, &question, reply);
 }
 
@@ -111,6 +111,6 @@ int sluice_cancel_id(struct sluice *sluice, const struct sluice_id *id, const ch
     }
     memcpy(task.bytes, id->bytes, sizeof task.bytes);
     question.request =
-        peer_cancel_id(sluice->peer, &task, text, CANCEL_TIMEOUT_MS, &question.asking);
+        peer_cancel_id(runtime_peer(sluice), &task, text, CANCEL_TIMEOUT_MS, &question.asking);
     return wait_for_answer(sluice, &question, reply);
 }

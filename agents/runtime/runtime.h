@@ -52,6 +52,7 @@ struct sluice {
     struct list strands;  /* all */
     struct list ready;    /* those to run */
     struct list room;     /* those that wait for room in the window */
+    struct list room_children; /* the same, to submit children */
     size_t strand_count;
     size_t giving_count;  /* handlers that have given their credit back */
 
@@ -84,6 +85,8 @@ struct sluice {
 /* sluice.c */
 void runtime_log(struct sluice *sluice, enum log_level level, const char *event,
                  const struct log_field *fields, size_t field_count);
+/* The peer, told the time: for calls that come between two turns. */
+struct peer *runtime_peer(struct sluice *sluice);
 /* The task whose handler is running: inline, or on the running strand. NULL: none. */
 struct sluice_task *runtime_task(struct sluice *sluice);
 

@@ -94,16 +94,21 @@ static void on_reply(void *context, struct request *request, const struct reply 
     query_replied(request, reply);
 }
 
+static void wake_some(struct list *waiting, size_t count)
+{
+    while (count-- > 0 && !list_empty(waiting)) {
+        strand_wake(list_entry(waiting->next, struct strand, ready));
+    }
+}
+
 /* Wakes as many as there is room for; the others wait on, in their order. */
 static void on_room(void *context)
 {
     struct sluice *sluice = context;
-    size_t room = peer_room(sluice->peer);
 
-    while (room-- > 0 && !list_empty(&sluice->room)) {
-        strand_wake(list_entry(sluice->room.next, struct strand, ready));
-    }
-    if (!list_empty(&sluice->room)) {
+    wake_some(&sluice->room_children, peer_room(sluice->peer, true));
+    wake_some(&sluice->room, peer_room(sluice->peer, false));
+    if (!list_empty(&sluice->room_children) || !list_empty(&sluice->room)) {
         peer_want_room(sluice->peer);
     }
 }
@@ -138,6 +143,12 @@ void runtime_log(struct sluice *sluice, enum log_level level, const char *event,
     if (level <= sluice->log_level) {
         log_print(stderr, &record);
     }
+}
+
+struct peer *runtime_peer(struct sluice *sluice)
+{
+    peer_tell_time(sluice->peer, uv_now(&sluice->loop));
+    return sluice->peer;
 }
 
 struct sluice_task *runtime_task(struct sluice *sluice)
@@ -293,9 +304,12 @@ static void turn(struct sluice *sluice)
     uint64_t now_ms = uv_now(&sluice->loop);
     bool more;
 
+    /* What has arrived is read before the time is held against the broker: after a long
+     * pause of ours its answers lie in the socket. */
+    peer_tell_time(sluice->peer, now_ms);
+    connection_receive(&sluice->connection, TURN_MESSAGES);
     peer_advance(sluice->peer, now_ms);
     strands_advance(sluice, now_ms);
-    connection_receive(&sluice->connection, TURN_MESSAGES);
     tasks_start_waiting(sluice);
     more = strands_run(sluice, TURN_STRANDS);
     advance_end(sluice);
@@ -399,6 +413,7 @@ static void set_options(struct sluice *sluice, const struct sluice_options *opti
     list_init(&sluice->strands);
     list_init(&sluice->ready);
     list_init(&sluice->room);
+    list_init(&sluice->room_children);
     list_init(&sluice->services);
     list_init(&sluice->tasks);
     list_init(&sluice->tasks_wait);
@@ -428,8 +443,10 @@ static struct peer *make_peer(struct sluice *sluice, const char *name)
     uint64_t seed[3];
 
     if (name == NULL) {
-        snprintf(default_name, sizeof default_name, "%.48s-%d", program_invocation_short_name,
-                 (int)getpid());
+        const char *program = program_invocation_short_name;
+
+        program = text_valid(span_from_text(program), PEER_NAME_MAX - 16) ? program : "peer";
+        snprintf(default_name, sizeof default_name, "%s-%d", program, (int)getpid());
         options.name = default_name;
     }
     if (getrandom(seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
@@ -465,6 +482,12 @@ struct sluice *sluice_new(const struct sluice_options *options)
     options = options != NULL ? options : &defaults;
     endpoint = options->broker != NULL ? options->broker : getenv("SLUICE_BROKER");
     endpoint = endpoint != NULL && endpoint[0] != '\0' ? endpoint : ENDPOINT_DEFAULT;
+    if (options->name != NULL && (options->name[0] == '\0' ||
+                                  !text_valid(span_from_text(options->name), PEER_NAME_MAX))) {
+        free(sluice);
+        errno = EINVAL;
+        return NULL;
+    }
     if (uv_loop_init(&sluice->loop) != 0) {
         free(sluice);
         return NULL;
@@ -505,6 +528,9 @@ void sluice_free(struct sluice *sluice)
     CHECK(sluice->state == RUN_IDLE || sluice->state == RUN_OVER);
     if (sluice->http_free != NULL) {
         sluice->http_free(sluice);
+    }
+    while (strands_at_work(sluice)) {
+        uv_run(&sluice->loop, UV_RUN_ONCE);
     }
     futures_orphan(sluice);
     tasks_free(sluice);

@@ -169,6 +169,16 @@ void strands_advance(struct sluice *sluice, uint64_t now_ms)
     }
 }
 
+bool strands_at_work(const struct sluice *sluice)
+{
+    list_each(at, &sluice->strands) {
+        if (list_entry(at, struct strand, all)->firm) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void strands_drop(struct sluice *sluice)
 {
     while (!list_empty(&sluice->strands)) {

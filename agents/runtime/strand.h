@@ -67,6 +67,8 @@ void strand_cancel(struct strand *strand);
 bool strands_run(struct sluice *sluice, size_t max);
 /* Wakes those whose deadline has passed. */
 void strands_advance(struct sluice *sluice, uint64_t now_ms);
+/* Some are parked firmly: what they wait for uses their stacks. */
+bool strands_at_work(const struct sluice *sluice);
 void strands_drop(struct sluice *sluice); /* all, as they are */
 
 #endif

@@ -35,8 +35,6 @@ static void set_state(struct peer *peer, struct submission *submission, enum sub
     submission->state = next;
 }
 
-/* A peer that also works may submit to itself: were its window full of parents, their
- * children could never be sent. So half of the window is the children's. */
 static uint64_t window_of(const struct peer *peer, bool has_parent)
 {
     uint64_t window = peer->welcome.window_tasks;
@@ -58,9 +56,9 @@ static bool fits_window(const struct peer *peer, const struct submission *submis
            peer->window_used_bytes + submission->cost_bytes <= peer->welcome.window_bytes;
 }
 
-size_t peer_room(const struct peer *peer)
+size_t peer_room(const struct peer *peer, bool children)
 {
-    uint64_t window = window_of(peer, false);
+    uint64_t window = window_of(peer, children);
 
     if (peer->open_count >= window || peer->open_bytes >= peer->welcome.window_bytes) {
         return 0;
@@ -75,7 +73,7 @@ void peer_want_room(struct peer *peer)
 
 void submissions_offer_room(struct peer *peer)
 {
-    if (peer->room_wanted && peer_room(peer) > 0) {
+    if (peer->room_wanted && peer_room(peer, true) > 0) {
         peer->room_wanted = false;
         peer->sink.room(peer->sink.context);
     }
@@ -272,6 +270,18 @@ static void pump_one(struct peer *peer, struct submission *submission)
     }
 }
 
+static void pump_list(struct peer *peer, struct list *waiting)
+{
+    while (peer->state == SESSION_OPEN && !list_empty(waiting)) {
+        struct submission *first = list_entry(waiting->next, struct submission, waiting);
+
+        if (!fits_window(peer, first)) {
+            return;
+        }
+        pump_one(peer, first);
+    }
+}
+
 /* Upcalls may submit more, which comes here again: the outer loop takes it. */
 void submissions_pump(struct peer *peer)
 {
@@ -279,21 +289,23 @@ void submissions_pump(struct peer *peer)
         return;
     }
     peer->pumping = true;
-    while (peer->state == SESSION_OPEN && !list_empty(&peer->waiting)) {
-        struct submission *first = list_entry(peer->waiting.next, struct submission, waiting);
-
-        if (!fits_window(peer, first)) {
-            break;
-        }
-        pump_one(peer, first);
-    }
+    do {
+        pump_list(peer, &peer->waiting_children);
+        pump_list(peer, &peer->waiting);
+    } while (peer->state == SESSION_OPEN && !list_empty(&peer->waiting_children) &&
+             fits_window(peer, list_entry(peer->waiting_children.next, struct submission, waiting)));
     peer->pumping = false;
+}
+
+static struct list *queue_of(struct peer *peer, const struct submission *submission)
+{
+    return submission->has_parent ? &peer->waiting_children : &peer->waiting;
 }
 
 void submission_enqueue(struct peer *peer, struct submission *submission)
 {
     set_state(peer, submission, SUBMISSION_WAITING);
-    list_push_back(&peer->waiting, &submission->waiting);
+    list_push_back(queue_of(peer, submission), &submission->waiting);
 }
 
 /* ---- the application's calls ---- */
@@ -397,7 +409,7 @@ static enum error_code bar(struct peer *peer, const struct submission *submissio
         return ERROR_WINDOW_EXCEEDED;
     }
     if (options->no_wait && peer->state == SESSION_OPEN &&
-        (!list_empty(&peer->waiting) || !fits_window(peer, submission))) {
+        (!list_empty(queue_of(peer, submission)) || !fits_window(peer, submission))) {
         return ERROR_WINDOW_EXCEEDED;
     }
     if (options->parent != NULL && options->parent->lost) {

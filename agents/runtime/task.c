@@ -385,7 +385,7 @@ void sluice_done_json(struct sluice_task *task, json_t *value)
 {
     struct payload payload = {.blob = NULL};
     size_t size = 0;
-    uint8_t *data = json_pack_bytes(value, &size);
+    uint8_t *data = value != NULL ? json_pack_bytes(value, &size) : NULL;
 
     json_decref(value);
     if (data == NULL) {

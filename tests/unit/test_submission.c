@@ -13,7 +13,7 @@ static void tasks_beyond_the_window_wait_in_order(void **state)
         submit(f, letter);
     }
     expect_trace(f, "-> SUBMIT a s\n-> SUBMIT b s\n");
-    assert_int_equal(peer_room(f->peer), 0);
+    assert_int_equal(peer_room(f->peer, false), 0);
     receive(f, result_of('b', OUTCOME_DONE, "", 0));
     expect_trace(f, "!! result b done\n-> SUBMIT c s\n");
     receive(f, result_of('a', OUTCOME_FAILED, "oops", 0));
@@ -86,10 +86,16 @@ static void children_have_half_of_a_workers_window(void **state)
     submit(f, 'a');
     submit(f, 'b');
     expect_trace(f, "-> SUBMIT a s\n");
-    /* ... but not one that has to wait behind another. */
-    receive(f, result_of('a', OUTCOME_DONE, "", 0));
+    assert_int_equal(peer_room(f->peer, false), 0);
     submit_with(f, &child, (struct submission_options){.parent = f->lease});
-    expect_trace(f, "!! result a done\n-> SUBMIT b s\n-> SUBMIT c s parent=t/3\n");
+    child.id = id_of('d');
+    submit_with(f, &child, (struct submission_options){.parent = f->lease});
+    expect_trace(f, "-> SUBMIT c s parent=t/3\n");
+    receive(f, result_of('a', OUTCOME_DONE, "", 0)); /* children first */
+    expect_trace(f, "!! result a done\n-> SUBMIT d s parent=t/3\n");
+    receive(f, result_of('c', OUTCOME_DONE, "", 0));
+    receive(f, result_of('d', OUTCOME_DONE, "", 0));
+    expect_trace(f, "!! result c done\n!! result d done\n-> SUBMIT b s\n");
 }
 
 static void a_payload_beyond_the_brokers_bound_is_refused(void **state)

@@ -198,7 +198,7 @@ static int send_frame(zmq_msg_t *message, void *router, int flags)
     return rc < 0 ? zmq_errno() : 0;
 }
 
-enum parcel_result parcel_send(struct parcel *parcel, void *router, connection_id to,
+enum parcel_result parcel_send(struct parcel *parcel, void *router, struct span routing_id,
                                struct flight *flight)
 {
     struct codec_writer *writer = &parcel->writer;
@@ -208,14 +208,15 @@ enum parcel_result parcel_send(struct parcel *parcel, void *router, connection_i
 
     CHECK(writer->size > 0);
     CHECK(count <= MESSAGE_FRAMES_MAX);
+    CHECK(flight != NULL || parcel_bytes(parcel) < BATCH_COUNTED_MIN);
     /* Everything that can fail for want of memory comes before the first frame is sent. */
     if (!build(writer, flight, messages)) {
         return PARCEL_AGAIN;
     }
-    if (zmq_msg_init_size(&id, ROUTING_ID_BYTES) != 0) {
+    if (zmq_msg_init_size(&id, routing_id.size) != 0) {
         error = ENOMEM;
     } else {
-        routing_id_write(zmq_msg_data(&id), to);
+        memcpy(zmq_msg_data(&id), routing_id.data, routing_id.size);
         /* This frame decides: once a ROUTER has taken the routing id it takes the
          * rest, and drops it by itself if the connection goes meanwhile. */
         error = send_frame(&id, router, ZMQ_SNDMORE);
@@ -234,4 +235,42 @@ enum parcel_result parcel_send(struct parcel *parcel, void *router, connection_i
         return PARCEL_SENT;
     }
     return error == EHOSTUNREACH ? PARCEL_GONE : PARCEL_AGAIN;
+}
+
+/* ---- stock -------------------------------------------------------------- */
+
+void parcel_stock_init(struct parcel_stock *stock)
+{
+    list_init(&stock->parcels);
+    stock->count = 0;
+}
+
+struct parcel *parcel_stock_take(struct parcel_stock *stock)
+{
+    struct list *link = list_pop_front(&stock->parcels);
+
+    if (link == NULL) {
+        return parcel_new();
+    }
+    stock->count--;
+    return list_entry(link, struct parcel, link);
+}
+
+void parcel_stock_give(struct parcel_stock *stock, struct parcel *parcel)
+{
+    codec_writer_clear(&parcel->writer);
+    if (stock->count == PARCEL_STOCK_MAX) {
+        parcel_free(parcel);
+        return;
+    }
+    list_push_front(&stock->parcels, &parcel->link);
+    stock->count++;
+}
+
+void parcel_stock_deinit(struct parcel_stock *stock)
+{
+    while (!list_empty(&stock->parcels)) {
+        parcel_free(list_entry(list_pop_front(&stock->parcels), struct parcel, link));
+    }
+    stock->count = 0;
 }

@@ -42,8 +42,9 @@ enum parcel_result {
 };
 
 /* Sends the parcel as one message to a ROUTER with ZMQ_ROUTER_MANDATORY. Never
- * blocks, never leaves half a message behind. */
-enum parcel_result parcel_send(struct parcel *parcel, void *router, connection_id to,
+ * blocks, never leaves half a message behind. `flight` may be NULL for less than
+ * 8 KiB without attached payloads. */
+enum parcel_result parcel_send(struct parcel *parcel, void *router, struct span routing_id,
                                struct flight *flight);
 
 /* libzmq names a connection by a zero byte and four more. */
@@ -51,5 +52,20 @@ enum parcel_result parcel_send(struct parcel *parcel, void *router, connection_i
 void routing_id_write(uint8_t bytes[ROUTING_ID_BYTES], connection_id connection);
 /* False: not of that shape, so the peer has chosen it. */
 bool routing_id_read(struct span bytes, connection_id *connection);
+
+/* Empty parcels, kept with their buffers for whoever has something to say next. */
+#define PARCEL_STOCK_MAX 32
+
+struct parcel_stock {
+    struct list parcels;
+    size_t count;
+};
+
+void parcel_stock_init(struct parcel_stock *stock);
+void parcel_stock_deinit(struct parcel_stock *stock);
+/* An empty parcel, yours. NULL: no memory. */
+struct parcel *parcel_stock_take(struct parcel_stock *stock);
+/* Takes back an unlinked parcel; what is in it is dropped. */
+void parcel_stock_give(struct parcel_stock *stock, struct parcel *parcel);
 
 #endif

@@ -5,8 +5,7 @@
 
 #include <stdlib.h>
 
-#define PARCELS_KEPT_MAX 32 /* empty ones, with their buffers, for the next flush */
-#define RETRY_MS_MAX 64     /* a full connection is tried after 0, 1, 2, 4 ... ms */
+#define RETRY_MS_MAX 64 /* a full connection is tried after 0, 1, 2, 4 ... ms */
 
 /* Every outbox is on the list of its state. */
 enum outbox_state {
@@ -40,8 +39,7 @@ struct post {
     struct journal *journal;
     struct table outboxes;
     struct list lists[OUTBOX_STATE_COUNT];
-    struct list parcels; /* empty ones */
-    size_t parcel_count;
+    struct parcel_stock stock;
     size_t pending_bytes;
     atomic_size_t flight_bytes;
     uint64_t now_ms;
@@ -60,7 +58,7 @@ struct post *post_new(const struct post_options *options, struct journal *journa
     for (size_t i = 0; i < OUTBOX_STATE_COUNT; i++) {
         list_init(&post->lists[i]);
     }
-    list_init(&post->parcels);
+    parcel_stock_init(&post->stock);
     atomic_init(&post->flight_bytes, 0);
     return post;
 }
@@ -72,29 +70,6 @@ size_t post_count(const struct post *post)
 
 /* ---- parcels ------------------------------------------------------------ */
 
-static struct parcel *take_parcel(struct post *post)
-{
-    struct list *link = list_pop_front(&post->parcels);
-
-    if (link == NULL) {
-        return parcel_new();
-    }
-    post->parcel_count--;
-    return list_entry(link, struct parcel, link);
-}
-
-/* Takes back an unlinked parcel with whatever is in it. */
-static void give_parcel(struct post *post, struct parcel *parcel)
-{
-    codec_writer_clear(&parcel->writer);
-    if (post->parcel_count == PARCELS_KEPT_MAX) {
-        parcel_free(parcel);
-        return;
-    }
-    list_push_front(&post->parcels, &parcel->link);
-    post->parcel_count++;
-}
-
 /* The parcel being written to; a new one if there is none. NULL: no memory. */
 static struct parcel *open_parcel(struct post *post, struct outbox *outbox)
 {
@@ -104,7 +79,7 @@ static struct parcel *open_parcel(struct post *post, struct outbox *outbox)
     if (last != NULL) {
         return list_entry(last, struct parcel, link);
     }
-    parcel = take_parcel(post);
+    parcel = parcel_stock_take(&post->stock);
     if (parcel != NULL) {
         list_push_back(&outbox->parcels, &parcel->link);
     }
@@ -115,7 +90,7 @@ static struct parcel *open_parcel(struct post *post, struct outbox *outbox)
 static bool seal_parcel(struct post *post, struct outbox *outbox)
 {
     struct parcel *full = open_parcel(post, outbox);
-    struct parcel *next = take_parcel(post);
+    struct parcel *next = parcel_stock_take(&post->stock);
 
     if (full == NULL || next == NULL) {
         parcel_free(next);
@@ -145,7 +120,7 @@ static struct parcel *pop_parcel(struct post *post, struct outbox *outbox)
 static void drop_parcels(struct post *post, struct outbox *outbox)
 {
     while (!list_empty(&outbox->parcels)) {
-        give_parcel(post, pop_parcel(post, outbox));
+        parcel_stock_give(&post->stock, pop_parcel(post, outbox));
     }
     CHECK(outbox->sealed_bytes == 0);
     outbox->stalled = false;
@@ -293,6 +268,9 @@ static bool flight_allows(const struct post *post, const struct outbox *outbox, 
 /* Sends all parcels, oldest first, as far as there is room. */
 static enum parcel_result send_parcels(struct post *post, struct outbox *outbox)
 {
+    uint8_t id[ROUTING_ID_BYTES];
+
+    routing_id_write(id, outbox->connection);
     while (!list_empty(&outbox->parcels)) {
         struct parcel *parcel = list_entry(outbox->parcels.next, struct parcel, link);
         size_t batch_bytes = parcel->writer.size, bytes = parcel_bytes(parcel);
@@ -303,14 +281,15 @@ static enum parcel_result send_parcels(struct post *post, struct outbox *outbox)
             if (!flight_allows(post, outbox, bytes)) {
                 return PARCEL_AGAIN;
             }
-            result = parcel_send(parcel, post->options.router, outbox->connection, outbox->flight);
+            result =
+                parcel_send(parcel, post->options.router, span_of(id, sizeof id), outbox->flight);
             if (result != PARCEL_SENT) {
                 return result;
             }
             outbox->retry_ms = 0; /* it reads */
         }
         list_unlink(&parcel->link);
-        give_parcel(post, parcel);
+        parcel_stock_give(&post->stock, parcel);
         if (sealed) {
             outbox->batch_bytes -= batch_bytes;
             outbox->sealed_bytes -= bytes;
@@ -513,9 +492,7 @@ void post_free(struct post *post)
             free_outbox(post, list_entry(link, struct outbox, link));
         }
     }
-    while (!list_empty(&post->parcels)) {
-        parcel_free(list_entry(list_pop_front(&post->parcels), struct parcel, link));
-    }
+    parcel_stock_deinit(&post->stock);
     CHECK(atomic_load(&post->flight_bytes) == 0);
     table_deinit(&post->outboxes);
     free(post);

@@ -3,6 +3,7 @@
 #include "broker/shell/inbox.h"
 #include "broker/shell/post.h"
 #include "broker/shell/process.h"
+#include "broker/shell/router.h"
 #include "common/check.h"
 #include "common/id.h"
 
@@ -16,12 +17,6 @@
 #define DRAIN_MESSAGES_MAX 256
 #define DRAIN_US_MAX 1000
 
-/* Messages, not bytes: what a peer may have on its way to us and we to it inside
- * libzmq. A message is a batch, so few are many. */
-#define PIPE_MESSAGES_MAX 64
-
-#define LISTEN_BACKLOG 1024
-#define LINGER_MS 500 /* for what libzmq still holds when the socket is closed */
 /* A peer's libzmq (ZMQ_IMMEDIATE) forgets what it has received and not yet handed
  * out when the connection closes: between the last answer and the close, peers
  * get this long to read it. */
@@ -45,12 +40,10 @@ struct server {
     uint64_t watchdog_ms; /* 0: none */
     uint64_t alive_at_ms;
     uint64_t started_us; /* monotonic; the core's time 0 */
-    void *context;
-    void *router;
+    struct router router;
     struct broker *broker;
     struct post *post;
     struct inbox inbox;
-    char bound[CONFIG_ENDPOINTS_MAX * ENDPOINT_TEXT_MAX]; /* real addresses, for the log */
 };
 
 static uint64_t clock_us(clockid_t clock)
@@ -145,20 +138,21 @@ static void answer_stranger(struct server *server)
     static const char advice[] = "leave ZMQ_ROUTING_ID unset: the broker numbers connections";
     struct message message = {.command = COMMAND_ERROR};
     struct inbox *inbox = &server->inbox;
-    struct codec_writer writer;
+    struct parcel *parcel = parcel_new();
 
     journal_say(server->journal, LOG_WARN, "stranger_refused",
                 LOG_TEXT("routing_id", span_of(inbox->stranger, inbox->stranger_size)));
+    if (parcel == NULL) {
+        return;
+    }
     message.error.error.code = span_from_text(error_code_name(ERROR_BAD_MESSAGE));
     message.error.error.message = span_from_text(advice);
     message.error.field = span_from_text("routing_id");
-    codec_writer_init(&writer);
-    if (codec_write(&writer, &message) == CODEC_WRITTEN &&
-        zmq_send(server->router, inbox->stranger, inbox->stranger_size,
-                 ZMQ_DONTWAIT | ZMQ_SNDMORE) >= 0) {
-        zmq_send(server->router, writer.data, writer.size, ZMQ_DONTWAIT);
+    if (codec_write(&parcel->writer, &message) == CODEC_WRITTEN) {
+        parcel_send(parcel, server->router.socket, span_of(inbox->stranger, inbox->stranger_size),
+                    NULL);
     }
-    codec_writer_deinit(&writer);
+    parcel_free(parcel);
 }
 
 static void handle_inbox(struct server *server, uint64_t now_ms)
@@ -185,7 +179,7 @@ static void receive_some(struct server *server)
     uint64_t end_us = now_us + DRAIN_US_MAX;
 
     for (int i = 0; i < DRAIN_MESSAGES_MAX && now_us < end_us; i++) {
-        if (!inbox_receive(&server->inbox, server->router)) {
+        if (!inbox_receive(&server->inbox, server->router.socket)) {
             break;
         }
         handle_inbox(server, now_us / 1000);
@@ -280,7 +274,7 @@ static void keep_alive(struct server *server, uint64_t now_ms)
 void server_run(struct server *server)
 {
     while (server->phase != SERVER_STOPPED) {
-        zmq_pollitem_t items[] = {{.socket = server->router, .events = ZMQ_POLLIN},
+        zmq_pollitem_t items[] = {{.socket = server->router.socket, .events = ZMQ_POLLIN},
                                   {.fd = server->signals, .events = ZMQ_POLLIN}};
         uint64_t now_ms = server_now_ms(server);
 
@@ -305,79 +299,6 @@ void server_run(struct server *server)
 }
 
 /* ---- start and end ----------------------------------------------------- */
-
-static void set_option(void *router, int option, int value)
-{
-    int rc = zmq_setsockopt(router, option, &value, sizeof value);
-
-    CHECK(rc == 0);
-}
-
-/* libzmq numbers connections from rand(), which it does not seed. Were the numbers
- * predictable, a peer could take the next one as its own routing id, and libzmq
- * would abort when it gives that number to somebody else. */
-static bool seed_connection_numbers(struct problem *problem)
-{
-    unsigned seed;
-
-    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
-        problem_set(problem, "the system gives no random bytes");
-        return false;
-    }
-    srand(seed);
-    return true;
-}
-
-static bool open_router(struct server *server, struct problem *problem)
-{
-    const struct broker_options *options = &server->config->broker;
-    int64_t frame_bytes_max = (int64_t)options->payload_max + BATCH_BYTES_MAX;
-    int rc;
-
-    server->context = zmq_ctx_new();
-    if (server->context != NULL) {
-        server->router = zmq_socket(server->context, ZMQ_ROUTER);
-    }
-    if (server->router == NULL) {
-        problem_set(problem, "cannot make a socket: %s", zmq_strerror(zmq_errno()));
-        return false;
-    }
-    /* A send to a connection that is gone or full must fail, not vanish. */
-    set_option(server->router, ZMQ_ROUTER_MANDATORY, 1);
-    set_option(server->router, ZMQ_LINGER, LINGER_MS);
-    set_option(server->router, ZMQ_SNDHWM, PIPE_MESSAGES_MAX);
-    set_option(server->router, ZMQ_RCVHWM, PIPE_MESSAGES_MAX);
-    set_option(server->router, ZMQ_BACKLOG, LISTEN_BACKLOG);
-    /* Liveness is the protocol's business; ZMTP's own can abort a process when a
-     * pipe is full. The kernel finds the dead connections of silent hosts. */
-    set_option(server->router, ZMQ_HEARTBEAT_IVL, 0);
-    set_option(server->router, ZMQ_TCP_KEEPALIVE, 1);
-    set_option(server->router, ZMQ_TCP_KEEPALIVE_IDLE, 30);
-    set_option(server->router, ZMQ_TCP_KEEPALIVE_INTVL, 10);
-    set_option(server->router, ZMQ_TCP_KEEPALIVE_CNT, 3);
-    /* A peer whose host takes no bytes for as long as a peer may be silent is lost. */
-    set_option(server->router, ZMQ_TCP_MAXRT, (int)options->silence_ms);
-    rc = zmq_setsockopt(server->router, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof frame_bytes_max);
-    CHECK(rc == 0);
-    return true;
-}
-
-static bool bind_endpoints(struct server *server, struct problem *problem)
-{
-    size_t used = 0;
-
-    for (size_t i = 0; i < server->config->endpoint_count; i++) {
-        char bound[ENDPOINT_TEXT_MAX];
-
-        if (!endpoint_bind(&server->config->endpoints[i], server->router, bound, problem->text,
-                           sizeof problem->text)) {
-            return false;
-        }
-        used += (size_t)snprintf(server->bound + used, sizeof server->bound - used, "%s%s",
-                                 i == 0 ? "" : " ", bound);
-    }
-    return true;
-}
 
 static bool open_broker(struct server *server, struct problem *problem)
 {
@@ -425,10 +346,10 @@ struct server *server_new(const struct config *config, struct journal *journal, 
     server->started_us = clock_us(CLOCK_MONOTONIC);
     server->watchdog_ms = process_watchdog_ms();
     inbox_init(&server->inbox);
-    if (seed_connection_numbers(problem) && open_router(server, problem) &&
-        open_broker(server, problem) && bind_endpoints(server, problem)) {
+    /* Bound last: from then on peers may come, and everything must be there. */
+    if (open_broker(server, problem) && router_open(&server->router, config, problem)) {
         struct post_options options = {
-            .router = server->router,
+            .router = server->router.socket,
             .connections_max = config->broker.peers_max + CONNECTIONS_SPARE,
             .bytes_max = config->broker.memory_max,
         };
@@ -445,7 +366,7 @@ struct server *server_new(const struct config *config, struct journal *journal, 
 
 const char *server_bound(const struct server *server)
 {
-    return server->bound;
+    return server->router.bound;
 }
 
 /* What is known of the core's end, for the log. */
@@ -483,12 +404,7 @@ void server_free(struct server *server)
     }
     broker_free(server->broker);
     inbox_deinit(&server->inbox);
-    if (server->router != NULL) {
-        zmq_close(server->router);
-    }
-    if (server->context != NULL) {
-        zmq_ctx_term(server->context); /* LINGER_MS at most */
-    }
+    router_close(&server->router);
     post_free(server->post);
     free(server);
 }

@@ -149,8 +149,11 @@ class Process:
                 if not self.reader.is_alive() or deadline.passed():
                     break
                 self.changed.wait(min(deadline.left(), 0.5))
-        raise Failure("%s did not say '%s'; it said:\n%s" %
-                      (os.path.basename(self.command[0]), text, self.output()))
+        status = self.child.poll()
+        raise Failure("%s did not say '%s'; it %s, and said:\n%s" %
+                      (os.path.basename(self.command[0]), text,
+                       "runs" if status is None else "ended with status %d" % status,
+                       self.output()))
 
     def wait_exit(self, seconds=10):
         """The exit status, negative for a signal."""

@@ -2,7 +2,9 @@
  *
  * The parser's events are used and never its tree: a tree would keep the line
  * of elements only, and deep ones cost recursion. When text arrives, the parser
- * stands at its end; the lines are counted back from there. */
+ * stands at its end, or, with long text that comes in pieces, one character
+ * before it. So the line is counted back from there, and is never before the
+ * place that we know to have reached. */
 #include "agents/retriever/extract.h"
 
 #include "common/check.h"
@@ -50,6 +52,7 @@ struct html {
     struct document *document;
     htmlParserCtxtPtr parser; /* borrowed */
     struct buffer title;
+    uint32_t line;       /* reached so far */
     unsigned skip_depth; /* open elements whose text is left out */
     bool in_title;
 };
@@ -68,11 +71,38 @@ static enum element_role element_role(const xmlChar *name)
     return found == NULL ? ELEMENT_INLINE : found->role;
 }
 
+/* Brings html->line up to where the parser is. */
+static void line_reach(struct html *html)
+{
+    int line = html->parser->input == NULL ? 0 : html->parser->input->line;
+
+    if (line > 0 && (uint32_t)line > html->line) {
+        html->line = (uint32_t)line;
+    }
+}
+
+/* The parser makes up tags that a page leaves out, and then it already stands behind the
+ * text that needed them: only tags that are written mark a place. It calls us
+ * before the > of a start tag and behind that of an end tag. */
+static bool tag_is_written(const struct html *html, bool start)
+{
+    xmlParserInputPtr input = html->parser->input;
+
+    if (input == NULL || input->cur == NULL) {
+        return false;
+    }
+    return start ? *input->cur == '>' || *input->cur == '/'
+                 : input->cur > input->base && input->cur[-1] == '>';
+}
+
 static void element_begin(void *arg, const xmlChar *name, const xmlChar **attributes)
 {
     struct html *html = arg;
     enum element_role role = element_role(name);
 
+    if (tag_is_written(html, true)) {
+        line_reach(html);
+    }
     if (html->parser->nameNr > HTML_DEPTH_MAX || html->document->truncated) {
         html->document->truncated = true;
         xmlStopParser(html->parser);
@@ -105,6 +135,9 @@ static void element_end(void *arg, const xmlChar *name)
 {
     struct html *html = arg;
 
+    if (tag_is_written(html, false)) {
+        line_reach(html);
+    }
     switch (element_role(name)) {
     case ELEMENT_INLINE:
         break;
@@ -125,10 +158,16 @@ static void element_end(void *arg, const xmlChar *name)
     }
 }
 
-static uint32_t newline_count(struct span text)
+/* Ends of lines of the source in a piece of text: not those written as &#10; */
+static uint32_t newline_count(const struct html *html, struct span text)
 {
     uint32_t count = 0;
 
+    if (text.size == 1 && html->parser->input != NULL &&
+        html->parser->input->cur > html->parser->input->base &&
+        html->parser->input->cur[-1] == ';') {
+        return 0;
+    }
     for (size_t i = 0; i < text.size; i++) {
         count += text.data[i] == '\n';
     }
@@ -139,14 +178,17 @@ static void text_found(void *arg, const xmlChar *data, int size)
 {
     struct html *html = arg;
     struct span text = span_of(data, size > 0 ? (size_t)size : 0);
-    uint32_t line_end = html->parser->input == NULL ? 1 : (uint32_t)html->parser->input->line;
-    uint32_t before = newline_count(text);
+    uint32_t newlines = newline_count(html, text);
+    uint32_t first = html->line;
 
+    line_reach(html);
+    first = html->line > first + newlines ? html->line - newlines : first;
+    html->line = first + newlines;
     if (html->in_title && html->title.size < DOCUMENT_TITLE_BYTES_MAX) {
         buffer_add(&html->title, text.data, text.size);
     }
     if (html->skip_depth == 0) {
-        document_add(html->document, line_end > before ? line_end - before : 1, text);
+        document_add(html->document, first, text);
     }
 }
 
@@ -176,7 +218,7 @@ static void html_parse(struct html *html, struct span text)
 
 void html_read(struct document *document, struct span text)
 {
-    struct html html = {.document = document};
+    struct html html = {.document = document, .line = 1};
 
     if (text.size == 0) {
         return;

@@ -11,7 +11,7 @@
 /* Every passage with any of the words. The source comes along, for the bound on hits
  * of one source; the rest is fetched for the winners alone. */
 #define SQL_MATCH                                                                                  \
-    "SELECT p.id, p.source, p.key, passage_rank(passages_fts, ?2) FROM passages_fts"               \
+    "SELECT p.id, p.source, p.ordinal, p.key, passage_rank(passages_fts, ?2) FROM passages_fts"    \
     " JOIN passages p ON p.id = passages_fts.rowid WHERE passages_fts MATCH ?1"
 #define SQL_IN_PREFIX                                                                              \
     " AND p.source IN (SELECT id FROM sources WHERE substr(path, 1, length(?3)) = ?3)"
@@ -55,7 +55,8 @@ void search_deinit(struct search *search)
 
 struct candidate {
     int64_t passage, source;
-    int64_t key; /* breaks ties: the same in every replica, which row ids are not */
+    /* These two break ties: they are the same in every replica, which row ids are not. */
+    int64_t ordinal, key;
     double score;
 };
 
@@ -81,6 +82,9 @@ static int candidate_compare(const void *left, const void *right)
     if (a->score != b->score) {
         return a->score > b->score ? -1 : 1;
     }
+    if (a->ordinal != b->ordinal) {
+        return a->ordinal < b->ordinal ? -1 : 1;
+    }
     return (a->key > b->key) - (a->key < b->key);
 }
 
@@ -104,8 +108,9 @@ static int candidates_find(sqlite3 *db, const struct query *query, const char *p
         candidate_push(list, (struct candidate){
                                  .passage = sqlite3_column_int64(statement, 0),
                                  .source = sqlite3_column_int64(statement, 1),
-                                 .key = sqlite3_column_int64(statement, 2),
-                                 .score = sqlite3_column_double(statement, 3),
+                                 .ordinal = sqlite3_column_int64(statement, 2),
+                                 .key = sqlite3_column_int64(statement, 3),
+                                 .score = sqlite3_column_double(statement, 4),
                              });
     }
     sqlite3_finalize(statement);

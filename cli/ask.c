@@ -15,40 +15,37 @@ struct question {
     struct call call;
 };
 
-/* A step's text, as the research agent tells it; any other value in short. */
+/* What the research agent says of each step: {stage, text, done, total}. */
 static const char *describe(const json_t *value, char *text, size_t size)
 {
-    static const char *const names[] = {"message", "text", "stage", "step"};
+    const char *step = json_string_value(json_object_get(value, "text"));
+    uint64_t done = record_uint(value, "done"), total = record_uint(value, "total");
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        const char *found = json_string_value(json_object_get(value, names[i]));
-
-        if (found != NULL) {
-            snprintf(text, size, "%s", found);
-            return text;
-        }
+    if (step == NULL) {
+        return NULL;
     }
-    return NULL;
+    if (total > 0) {
+        snprintf(text, size, "%s (%llu/%llu)", step, (unsigned long long)done,
+                 (unsigned long long)total);
+    } else {
+        snprintf(text, size, "%s", step);
+    }
+    return text;
 }
 
-static void report_print(json_t *result)
+static void report_print(const json_t *result)
 {
-    static const char *const names[] = {"report", "markdown"};
+    const char *report = record_text(result, "markdown");
+    size_t size = strlen(report);
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        const char *report = json_string_value(json_object_get(result, names[i]));
-
-        if (report != NULL) {
-            size_t size = strlen(report);
-
-            terminal_print(stdout, report);
-            if (size == 0 || report[size - 1] != '\n') {
-                putchar('\n');
-            }
-            return;
-        }
+    if (size == 0) {
+        record_dump(result, stdout, true); /* some other agent answered: better than nothing */
+        return;
     }
-    record_dump(result, stdout, true);
+    terminal_print(stdout, report);
+    if (report[size - 1] != '\n') {
+        putchar('\n');
+    }
 }
 
 static int ask_main(struct sluice *sluice, void *arg)

@@ -70,7 +70,9 @@ static void on_started(struct sluice_future *future, const char *worker, void *a
     char text[128];
 
     snprintf(text, sizeof(text), "started by %s", worker);
-    watch_say(text);
+    if (watch.progress.tty) { /* a script has no use for it */
+        watch_say(text);
+    }
 }
 
 static void watch_open(struct sluice *sluice, struct call *call)

@@ -26,6 +26,7 @@ static const struct {
     {"not_found", "it never was, or it ended long ago: ended tasks are kept for a minute"},
     {"draining", "the broker is going down: try again when it is back"},
     {"conflict", "another submitter uses this id: use a new one"},
+    {"bad_arguments", "its payload does not fit the service's schema: `sluice services --json`"},
     {"no_answer", "its handler returned without an answer: see the worker's log"},
 };
 

@@ -282,6 +282,12 @@ static void pump_list(struct peer *peer, struct list *waiting)
     }
 }
 
+static bool children_fit(const struct peer *peer)
+{
+    return peer->state == SESSION_OPEN && !list_empty(&peer->waiting_children) &&
+           fits_window(peer, list_entry(peer->waiting_children.next, struct submission, waiting));
+}
+
 /* Upcalls may submit more, which comes here again: the outer loop takes it. */
 void submissions_pump(struct peer *peer)
 {
@@ -292,8 +298,7 @@ void submissions_pump(struct peer *peer)
     do {
         pump_list(peer, &peer->waiting_children);
         pump_list(peer, &peer->waiting);
-    } while (peer->state == SESSION_OPEN && !list_empty(&peer->waiting_children) &&
-             fits_window(peer, list_entry(peer->waiting_children.next, struct submission, waiting)));
+    } while (children_fit(peer)); /* submitted by upcalls meanwhile */
     peer->pumping = false;
 }
 

@@ -161,8 +161,7 @@ static void free_outbox(struct post *post, struct outbox *outbox)
 /* Frees the dormant outboxes that have nothing in flight any more. */
 static void reap_dormant(struct post *post)
 {
-    list_each(link, &post->lists[OUTBOX_DORMANT])
-    {
+    list_each(link, &post->lists[OUTBOX_DORMANT]) {
         struct outbox *outbox = list_entry(link, struct outbox, link);
 
         if (flight_bytes(outbox->flight) == 0) {
@@ -324,8 +323,7 @@ static struct outbox *find_slowest(struct post *post)
 {
     struct outbox *slowest = NULL;
 
-    list_each(link, &post->lists[OUTBOX_BUSY])
-    {
+    list_each(link, &post->lists[OUTBOX_BUSY]) {
         struct outbox *outbox = list_entry(link, struct outbox, link);
 
         if (outbox->sealed_bytes > (slowest == NULL ? 0 : slowest->sealed_bytes)) {
@@ -433,8 +431,7 @@ void post_forget(struct post *post, connection_id connection)
 void post_flush(struct post *post, uint64_t now_ms)
 {
     post->now_ms = now_ms;
-    list_each(link, &post->lists[OUTBOX_BUSY])
-    {
+    list_each(link, &post->lists[OUTBOX_BUSY]) {
         struct outbox *outbox = list_entry(link, struct outbox, link);
 
         if (outbox->stalled && outbox->retry_at_ms > now_ms) {
@@ -452,8 +449,7 @@ uint64_t post_deadline(const struct post *post)
 {
     uint64_t deadline = BROKER_NEVER;
 
-    list_each(link, &post->lists[OUTBOX_BUSY])
-    {
+    list_each(link, &post->lists[OUTBOX_BUSY]) {
         struct outbox *outbox = list_entry(link, struct outbox, link);
 
         if (outbox->retry_at_ms < deadline) {
@@ -487,8 +483,7 @@ void post_free(struct post *post)
         return;
     }
     for (size_t i = 0; i < OUTBOX_STATE_COUNT; i++) {
-        list_each(link, &post->lists[i])
-        {
+        list_each(link, &post->lists[i]) {
             free_outbox(post, list_entry(link, struct outbox, link));
         }
     }

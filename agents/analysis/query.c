@@ -8,6 +8,7 @@
 #define SYNONYM_WEIGHT 0.5
 #define PART_WEIGHT 0.4
 #define NAME_BOOST 1.6      /* on the weight of identifiers */
+#define DEFINES_SLOTS_MAX 3 /* of content words in a question that wants a definition */
 #define PART_COMMON_SHARE 8 /* a part that one in so many sentences has says nothing */
 
 /* Words of one line stand for each other. */
@@ -133,12 +134,14 @@ void query_init(struct query *query, struct corpus *corpus, struct span question
     struct word_reader reader;
     struct word word;
     struct query_slot *slot = NULL;
+    bool bare = true; /* nothing but content words */
 
     *query = (struct query){.defines = question_defines(question)};
     word_reader_init(&reader, question);
     while (word_next(&reader, &word)) {
         uint32_t term = word.stop ? TERM_NONE : corpus_term(corpus, &word);
 
+        bare &= !word.stop;
         if (word.part) {
             if (slot != NULL && term != TERM_NONE) {
                 slot_add(slot, term, PART_WEIGHT);
@@ -155,6 +158,8 @@ void query_init(struct query *query, struct corpus *corpus, struct span question
         slot_add(slot, term, 1);
         slot_expand(slot, corpus, &word);
     }
+    /* "ZMQ_DEALER"; but "What is the default size of the queue?" asks for a value. */
+    query->defines = (query->defines || bare) && query->count <= DEFINES_SLOTS_MAX;
 }
 
 double query_slot_strength(const struct query_slot *slot, const struct term_vector *vector)

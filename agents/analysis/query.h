@@ -27,7 +27,7 @@ struct query {
     struct query_slot slots[QUERY_SLOTS_MAX];
     size_t count;
     double idf_sum;
-    bool defines; /* "what is X", "what does X do": a definition is wanted */
+    bool defines; /* "what is X", "what does X do", or just "X": a definition is wanted */
 };
 
 /* Reads `question` and adds its terms to the corpus's vocabulary; call it before

@@ -3,6 +3,7 @@
 #include "agents/analysis/word.h"
 
 #include <math.h>
+#include <strings.h>
 
 /* BM25. Sentences differ in length by what they say, not by how often they
  * repeat it, so length counts for less than in documents (b = 0.75 there). */
@@ -18,8 +19,8 @@
 #define WEIGHT_POSITION 0.03
 #define WEIGHT_PASSAGE 0.05
 
-#define DEFINITION_BONUS 0.08
-#define DEFINITION_WORDS 4 /* a definition names its subject this early */
+#define DEFINITION_BONUS 0.12
+#define DEFINITION_WORDS 5 /* a definition names its subject this early */
 
 #define MMR_LAMBDA 0.6
 #define DUPLICATE_COSINE 0.9 /* the same sentence again, in another document */
@@ -159,30 +160,81 @@ static double phrase(const struct rank *rank, struct span text)
     return (double)hits / (double)(query->count - 1);
 }
 
-/* "X is ...", "X shall ...", "X sets ...": the subject of the question stands early
- * and a verb that defines follows. */
+/* Does `text` go on with `next` behind `word`, which is a piece of it? */
+static bool span_after_is(struct span text, struct span word, const char *next)
+{
+    size_t at = (size_t)(word.data - text.data) + word.size;
+
+    return text.size - at >= strlen(next) && memcmp(text.data + at, next, strlen(next)) == 0;
+}
+
+static bool word_in(struct span word, const char *const *list, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        if (word.size == strlen(list[i]) &&
+            strncasecmp((const char *)word.data, list[i], word.size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+#define WORD_IN(word, list) word_in(word, list, sizeof(list) / sizeof((list)[0]))
+
+/* "X is ...", "X shall ...", "X - does ...": the subject of the question stands early
+ * and what defines it follows. "When X is ..." says what happens to it instead. */
 static bool unit_defines(const struct rank *rank, const struct unit *unit)
 {
-    static const char *const verbs[] = {"is",      "are",     "shall",     "sets",
-                                        "means",   "defines", "specifies", "determines",
-                                        "returns", "controls"};
+    static const char *const verbs[] = {"is",       "are",        "shall",   "sets",
+                                        "means",    "defines",    "returns", "specifies",
+                                        "controls", "determines", "gives"};
+    static const char *const conditions[] = {"when", "if",  "while", "after", "before",
+                                             "to",   "for", "once",  "unless"};
+    struct span text = unit->sentence.text;
     struct word_reader reader;
     struct word word;
     size_t position = 0;
     size_t i;
     bool subject = false;
 
-    word_reader_init(&reader, unit->sentence.text);
+    word_reader_init(&reader, text);
     while (position < 2 * DEFINITION_WORDS && word_next(&reader, &word)) {
         position += !word.part;
-        for (i = 0; i < sizeof verbs / sizeof verbs[0] && subject; i++) {
-            if (span_is(word.raw, verbs[i])) {
-                return true;
-            }
+        if (position == 1 && WORD_IN(word.raw, conditions)) {
+            return false;
+        }
+        if (subject && WORD_IN(word.raw, verbs)) {
+            return true;
         }
         for (i = 0; i < rank->query->count && position <= DEFINITION_WORDS; i++) {
-            subject |= rank->query->slots[i].terms[0] ==
-                       vocabulary_find(&rank->corpus->vocabulary, span_of(word.term, word.size));
+            subject |=
+                slot_is(&rank->query->slots[i],
+                        vocabulary_find(&rank->corpus->vocabulary, span_of(word.term, word.size)));
+        }
+        if (subject && position == 1 && !word.part &&
+            span_after_is(text, word.raw, " - ")) { /* NAME of a manual page */
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Sections that say little about what a thing is. */
+static bool unit_is_aside(const struct rank *rank, const struct unit *unit)
+{
+    static const char *const asides[] = {"return value", "errors", "see also", "authors",
+                                         "history",      "notes",  "copyright"};
+    struct span title = rank->corpus->passages[unit->passage].title;
+    size_t i;
+
+    for (i = 0; i < sizeof asides / sizeof asides[0]; i++) {
+        size_t size = strlen(asides[i]);
+
+        if (title.size >= size &&
+            strncasecmp((const char *)title.data + title.size - size, asides[i], size) == 0) {
+            return true;
         }
     }
     return false;
@@ -243,8 +295,9 @@ static double unit_score(const struct rank *rank, uint32_t index)
                    WEIGHT_POSITION / (1.0 + unit->position) +
                    WEIGHT_PASSAGE * (passages - unit->passage) / passages;
 
-    if (rank->query->defines && unit_defines(rank, unit)) {
-        score += DEFINITION_BONUS;
+    if (rank->query->defines) {
+        score += unit_defines(rank, unit) ? DEFINITION_BONUS : 0;
+        score *= unit_is_aside(rank, unit) ? 0.75 : 1;
     }
     score *= kind_factor[unit->sentence.kind];
     if (unit_introduces(unit)) {

@@ -128,31 +128,46 @@ static void claim_add(struct writer *writer, json_t *evidence, const char *key, 
     claim->quotes[claim->evidence_count++] = key;
 }
 
-static void not_found_add(struct writer *writer, const json_t *section, const json_t *best)
+#define MISSING_SHOWN_MAX 5
+#define MISSING_BYTES_MAX 60 /* a longer word is left out, not cut inside a character */
+
+/* Words of the question that nobody mentions: `"a", "b"`. False: there are none to show. */
+static bool missing_write(const json_t *missing, char *out, size_t size)
 {
-    const json_t *missing = json_object_get(section, "missing");
-    char reason[400];
     size_t used = 0;
+    size_t shown = 0;
     size_t i;
 
-    if (json_array_size(missing) > 0) {
-        used = (size_t)snprintf(reason, sizeof reason, "no passage mentions ");
-        for (i = 0; i < json_array_size(missing) && i < 5 && used < sizeof reason; i++) {
-            const char *word = json_string_value(json_array_get(missing, i));
+    for (i = 0; i < json_array_size(missing) && shown < MISSING_SHOWN_MAX; i++) {
+        const char *word = json_string_value(json_array_get(missing, i));
 
-            used += (size_t)snprintf(reason + used, sizeof reason - used, "%s\"%.60s\"",
-                                     i > 0 ? ", " : "", word != NULL ? word : "");
+        if (word != NULL && strlen(word) <= MISSING_BYTES_MAX &&
+            size - used > MISSING_BYTES_MAX + 5) {
+            used +=
+                (size_t)snprintf(out + used, size - used, "%s\"%s\"", shown > 0 ? ", " : "", word);
+            shown++;
         }
-    } else if (best != NULL) {
-        snprintf(reason, sizeof reason,
-                 "the best passage covers only %.0f%% of the question (%.0f%% are needed)",
-                 100 * number_at(best, "coverage"), 100 * COVERAGE_MIN);
-    } else {
-        snprintf(reason, sizeof reason, "no passage was found");
     }
-    json_array_append_new(
-        writer->not_found,
-        json_pack("{s:s, s:s}", "question", text_at(section, "question"), "reason", reason));
+    return shown > 0;
+}
+
+static void not_found_add(struct writer *writer, const json_t *section, size_t index,
+                          const json_t *best)
+{
+    char words[MISSING_SHOWN_MAX * (MISSING_BYTES_MAX + 8)];
+    json_t *reason;
+
+    if (missing_write(json_object_get(section, "missing"), words, sizeof words)) {
+        reason = json_sprintf("no passage mentions %s", words);
+    } else if (best != NULL) {
+        reason = json_sprintf("the best passage covers only %d%% of the question (%d%% are needed)",
+                              (int)(100 * number_at(best, "coverage")), (int)(100 * COVERAGE_MIN));
+    } else {
+        reason = json_string("no passage was found");
+    }
+    json_array_insert_new(
+        writer->not_found, index == 0 ? 0 : json_array_size(writer->not_found),
+        json_pack("{s:s, s:o}", "question", text_at(section, "question"), "reason", reason));
 }
 
 static bool sentence_usable(const json_t *sentence)
@@ -185,8 +200,8 @@ static const char *answer_key(const json_t *best)
     return text_contains(context, text_at(best, "text")) ? "context" : "text";
 }
 
-/* False: the section has no evidence. */
-static bool weigh_section(struct writer *writer, const json_t *section, size_t index)
+/* False: the section has no evidence. `leads`: its best sentence is part of the answer. */
+static bool weigh_section(struct writer *writer, const json_t *section, size_t index, bool leads)
 {
     json_t *sentences = json_object_get(section, "sentences");
     const json_t *best = best_of(section);
@@ -200,10 +215,11 @@ static bool weigh_section(struct writer *writer, const json_t *section, size_t i
         best_coverage = coverage > best_coverage ? coverage : best_coverage;
     }
     if (best == NULL || best_coverage < COVERAGE_MIN) {
-        not_found_add(writer, section, best);
+        not_found_add(writer, section, index, best);
         return false;
     }
-    claim_add(writer, (json_t *)best, answer_key(best), best_score * 2, index, true);
+    claim_add(writer, (json_t *)best, leads ? answer_key(best) : "text", best_score * (1 + leads),
+              index, leads);
     for (i = 0; i < json_array_size(sentences) && i < REPORT_SENTENCES_MAX; i++) {
         json_t *sentence = json_array_get(sentences, i);
 
@@ -214,6 +230,25 @@ static bool weigh_section(struct writer *writer, const json_t *section, size_t i
         }
     }
     return true;
+}
+
+/* The parts of the question are in sections[1] and on, the whole is sections[0]. It may need two
+ * places to be answered: when each part was found, the parts are the answer. */
+static void weigh_sections(struct writer *writer, const json_t *sections)
+{
+    size_t count = json_array_size(sections);
+    size_t found = 0;
+    bool answered;
+    size_t i;
+
+    for (i = 1; i < count; i++) {
+        found += weigh_section(writer, json_array_get(sections, i), i, true);
+    }
+    answered = count > 1 && found + 1 == count;
+    if (count > 0 && !weigh_section(writer, json_array_get(sections, 0), 0, !answered) &&
+        answered) {
+        json_array_remove(writer->not_found, 0);
+    }
 }
 
 /* ---- writing ------------------------------------------------------------------- */
@@ -344,8 +379,6 @@ static json_t *report_write(struct arena *arena, const json_t *args, size_t max)
     const json_t *sections = json_object_get(args, "sections");
     const json_t *facts = json_object_get(args, "facts");
     struct writer writer = {.citations = json_array(), .not_found = json_array()};
-    size_t found = 0;
-    bool whole = false;
     json_t *report;
     size_t i;
 
@@ -358,17 +391,7 @@ static json_t *report_write(struct arena *arena, const json_t *args, size_t max)
             claim_add(&writer, fact, "text", 2, 0, true);
         }
     }
-    for (i = 0; i < json_array_size(sections); i++) {
-        bool has = weigh_section(&writer, json_array_get(sections, i), i);
-
-        whole |= has && i == 0;
-        found += has;
-    }
-    /* The whole question may need two places; when each part was found, it was
-     * answered. */
-    if (!whole && found > 0 && found + 1 == json_array_size(sections)) {
-        json_array_remove(writer.not_found, 0);
-    }
+    weigh_sections(&writer, sections);
     report = write_report(&writer, json_object_get(args, "question"), max);
     json_decref(writer.citations);
     json_decref(writer.not_found);

@@ -10,7 +10,7 @@
 #include "agents/research/question.h"
 
 #define PLAN_CALLS_MAX (QUESTION_PARTS_MAX + MENTIONS_MAX)
-#define PLAN_HITS 12 /* passages asked of each search */
+#define PLAN_HITS 16 /* passages asked of each search; analysis picks from them */
 #define PLAN_FETCH_BYTES (2 * 1024 * 1024)
 
 enum call_kind { CALL_SEARCH, CALL_FETCH, CALL_CALC, CALL_TIME };

@@ -2,8 +2,9 @@
 """sluice-tool: fetches what it may and nothing else, calculates, tells the time, sleeps.
 
 Pages come from a server in this file, on loopback, which the agent reaches with --allow-private.
-For a server at a public address that leads to a private one the agent runs in a network
-namespace of its own, where the public address is on the loopback interface.
+For a server at a public address that leads to a private one, and for a name server that does not
+answer, the agent runs in namespaces of its own, where a public address is on the loopback
+interface; where the system allows none, those cases are skipped.
 """
 import ctypes
 import datetime
@@ -12,18 +13,22 @@ import gzip
 import http.server
 import json
 import os
+import select
+import signal
 import socket
+import socketserver
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.parse
 
 import msgpack
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import (CANCEL, REPLY, SLOW, STARTED, Broker, Peer, Process, case, check,
-                         equal, main, program)
+from sluice_test import (CANCEL, REPLY, SLOW, STARTED, Broker, Deadline, Peer, Process, case,
+                         check, equal, main, program)
 
 PUBLIC = "11.22.33.44"  # a public address; only ever configured inside a namespace
 
@@ -127,6 +132,10 @@ class Web(http.server.ThreadingHTTPServer):
         super().__init__((address, 0), Pages)
         self.requests, self.hanging, self.gone = [], threading.Event(), threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def server_bind(self):
+        socketserver.TCPServer.server_bind(self)  # HTTPServer's asks DNS for its name
+        self.server_name, self.server_port = self.server_address[:2]
 
     def url(self, path, host=None):
         return "http://%s:%d/%s" % (host or self.server_address[0], self.server_address[1], path)
@@ -260,6 +269,37 @@ def _():
         check(web.gone.wait(10), "the server still has its client")
 
 
+@case("fetch: fifty pages at once come back whole, each to its own task")
+def _():
+    with Web() as web, Broker() as broker, Tool(broker, "--allow-private"), Peer(broker) as peer:
+        paths = ["article", "plain", "latin", "missing", "to?url=/plain"] * 10
+        tasks = [start(peer, "tool.fetch", {"url": web.url(path)}) for path in paths]
+        texts = {"latin": "caf\u00e9", "plain": "a <b> c\n", "missing": "not here",
+                 "to?url=/plain": "a <b> c\n"}
+        for path, task in zip(paths, tasks):
+            how, page = outcome(peer, task)
+            equal(how, "done")
+            equal(page["text"][:9], texts.get(path, "# Head\n\nO")[:9], path)
+
+
+@case("a second signal ends it at once, in the middle of a fetch and a sleep")
+def _():
+    with Web() as web, Broker() as broker, Peer(broker) as peer, \
+            Process([program("sluice-tool"), "--allow-private", "--broker", broker.endpoint]) as tool:
+        sleep = start(peer, "tool.sleep", {"ms": 60000}, receipts=True, attempts=1)
+        fetch = start(peer, "tool.fetch", {"url": web.url("hang"), "timeout_ms": 60000}, attempts=1)
+        peer.wait(STARTED, lambda c: c[1] == sleep)
+        check(web.hanging.wait(20), "the server was not asked")
+        tool.signal(signal.SIGTERM)
+        while any(row["workers"] for row in peer.query("catalog")["services"]):
+            pass  # it drains as soon as it has withdrawn what it offered
+        tool.signal(signal.SIGTERM)
+        equal(tool.wait_exit(5), 0, "exit status")
+        check(web.gone.wait(10), "the server still has its client")
+        equal(outcome(peer, fetch)[1]["code"], "worker_lost")
+        equal(outcome(peer, sleep)[1]["code"], "worker_lost")
+
+
 @case("fetch: no connection is a failure worth another try")
 def _():
     with Broker() as broker, Tool(broker, "--allow-private"), Peer(broker) as peer, \
@@ -285,13 +325,20 @@ def _():
         equal(web.requests, [], "requests that reached the server")
 
 
-# ---- a public server that leads to a private one -------------------------------------
+# ---- networks of our own: a public server that leads to a private one, a silent DNS ----------
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def must(result, what):
+    if result != 0:
+        raise OSError(ctypes.get_errno(), what)
+
 
 def enter_namespace():
-    """A user and network namespace with PUBLIC on its loopback interface. OSError: not here."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(0x10000000 | 0x40000000) != 0:  # CLONE_NEWUSER | CLONE_NEWNET
-        raise OSError(ctypes.get_errno(), "unshare")
+    """User, network and mount namespaces with PUBLIC on the loopback interface. OSError: not
+    here."""
+    must(LIBC.unshare(0x10000000 | 0x40000000 | 0x20000), "unshare")  # NEWUSER, NEWNET, NEWNS
     with socket.socket() as control:
         for name, address in ((b"lo", "127.0.0.1"), (b"lo:1", PUBLIC)):
             fcntl.ioctl(control, 0x8916, struct.pack(  # SIOCSIFADDR
@@ -299,18 +346,42 @@ def enter_namespace():
             fcntl.ioctl(control, 0x8914, struct.pack("16sH", name, 0x1 | 0x40))  # IFF_UP, RUNNING
 
 
+def silence_dns():
+    """A name server that hears every question and answers none. Only in the namespace."""
+    with tempfile.NamedTemporaryFile("w", delete=False) as file:
+        file.write("nameserver 127.0.0.1\n")
+    must(LIBC.mount(b"none", b"/", None, 0x4000 | 0x40000, None), "mount")  # MS_REC | MS_PRIVATE
+    must(LIBC.mount(file.name.encode(), b"/etc/resolv.conf", None, 0x1000, None), "mount")  # BIND
+    os.unlink(file.name)
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 53))
+    return server
+
+
 def run_inside(endpoint):
-    """Starts servers and the agent in a namespace; prints their addresses; waits for its end."""
+    """Starts servers and the agent in a namespace; prints their addresses; at a line on its
+    input, stops the agent and prints what the servers were asked."""
     enter_namespace()
-    public, private = Web(PUBLIC), Web("127.0.0.1")
-    if endpoint != "probe":
-        tool = subprocess.Popen([program("sluice-tool"), "--broker", endpoint])
+    dns, public, private = silence_dns(), Web(PUBLIC), Web("127.0.0.1")
+    if endpoint == "probe":
+        return 0
+    tool = subprocess.Popen([program("sluice-tool"), "--broker", endpoint])
     print(json.dumps({"public": public.url(""), "private": private.url("")}), flush=True)
     sys.stdin.readline()
-    print(json.dumps({"asked": [path for path, _ in private.requests]}), flush=True)
-    if endpoint != "probe":
-        tool.terminate()
-        sys.exit(tool.wait())
+    tool.terminate()
+    status = tool.wait()
+    dns.setblocking(False)
+    print(json.dumps({"private": [path for path, _ in private.requests],
+                      "dns": b"silent" in dns.recv(512) if can_read(dns) else False}), flush=True)
+    return status
+
+
+def can_read(server):
+    return bool(select.select([server], [], [], 0)[0])
+
+
+if __name__ == "__main__" and sys.argv[1:2] == ["--inside"]:
+    sys.exit(run_inside(sys.argv[2]))  # a child of the cases below
 
 
 def has_namespaces():
@@ -319,23 +390,64 @@ def has_namespaces():
     return probe.returncode == 0
 
 
-def redirect_case():
+class Inside:
+    """run_inside as a child."""
+
+    def __init__(self, broker):
+        self.child = subprocess.Popen(
+            [sys.executable, os.path.abspath(__file__), "--inside", broker.endpoint],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.urls = json.loads(self.child.stdout.readline())
+
+    def stop(self):
+        self.child.stdin.write("\n")
+        self.child.stdin.flush()
+        asked = json.loads(self.child.stdout.readline())
+        equal(self.child.wait(20 * SLOW), 0, "exit status of sluice-tool")
+        return asked
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.child.kill()
+        self.child.communicate()
+
+
+def case_inside(name):
+    if has_namespaces():
+        return case(name)
+    return lambda function: case(name + " # SKIP no namespaces here")(lambda: None)
+
+
+@case_inside("fetch: a public server cannot lead to a private one")
+def _():
     with Broker(endpoint="ipc://{dir}/broker") as broker, Peer(broker) as peer, \
-            subprocess.Popen([sys.executable, os.path.abspath(__file__), "--inside",
-                              broker.endpoint], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                             text=True) as inside:
-        urls = json.loads(inside.stdout.readline())
-        page = done(peer, "tool.fetch", {"url": urls["public"] + "article"})
+            Inside(broker) as inside:
+        page = done(peer, "tool.fetch", {"url": inside.urls["public"] + "article"})
         equal(page["title"], "On & off")
-        failed(peer, "tool.fetch", {"url": urls["public"] + "to?url=" + urls["private"] + "article"},
-               "address_refused")
-        hop = urls["public"] + "to?url=" + urls["private"] + "article"
-        failed(peer, "tool.fetch", {"url": urls["public"] + "to?" +
+        hop = inside.urls["public"] + "to?url=" + inside.urls["private"] + "article"
+        failed(peer, "tool.fetch", {"url": hop}, "address_refused")
+        failed(peer, "tool.fetch", {"url": inside.urls["public"] + "to?" +
                                     urllib.parse.urlencode({"url": hop})}, "address_refused")
-        inside.stdin.write("\n")
-        inside.stdin.flush()
-        equal(json.loads(inside.stdout.readline())["asked"], [], "requests of the private server")
-        equal(inside.wait(20), 0, "exit status of sluice-tool")
+        equal(inside.stop()["private"], [], "requests of the private server")
+
+
+@case_inside("fetch: a name server that does not answer holds up nothing")
+def _():
+    with Broker(endpoint="ipc://{dir}/broker") as broker, Peer(broker) as peer, \
+            Inside(broker) as inside:
+        done(peer, "tool.calc", {"expression": "1"})
+        fetches = [start(peer, "tool.fetch", {"url": "http://silent.example/", "timeout_ms": 300})
+                   for _ in range(2)]
+        # libc asks again for ten seconds. Waiting for that would block the loop, and this.
+        deadline = Deadline(4)
+        done(peer, "tool.calc", {"expression": "1"})
+        for task in fetches:
+            equal(outcome(peer, task)[1]["code"], "fetch_timeout")
+        done(peer, "tool.calc", {"expression": "1"})
+        check(not deadline.passed(), "it took %.1f s" % (4 - deadline.left()))
+        check(inside.stop()["dns"], "the name server was not asked")
 
 
 # ----------------------------------------------------------------------- calc, time, sleep
@@ -390,7 +502,6 @@ def _():
 @case("sleep: a thousand at once take as long as one")
 def _():
     with Broker() as broker, Tool(broker), Peer(broker) as peer:
-        done(peer, "tool.sleep", {"ms": 0})
         results = []
         for task in [start(peer, "tool.sleep", {"ms": 300}) for _ in range(1000)]:
             results.append(peer.result(task, 30))
@@ -430,12 +541,4 @@ def _():
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--inside"]:
-        run_inside(sys.argv[2])
-        sys.exit(0)
-    if has_namespaces():
-        case("fetch: a public server cannot lead to a private one")(redirect_case)
-    else:
-        case("fetch: a public server cannot lead to a private one # SKIP no namespaces here")(
-            lambda: None)
     main()

@@ -56,7 +56,8 @@ static bool check_passage(const struct passage *passage, void *arg)
     size_t at = 0, from = 0;
     struct span word;
 
-    for (word = next_word(passage->text, &at); word.size > 0; word = next_word(passage->text, &at)) {
+    for (word = next_word(passage->text, &at); word.size > 0;
+         word = next_word(passage->text, &at)) {
         /* In order: each behind the one before. */
         const uint8_t *found = memmem(lines.data + from, lines.size - from, word.data, word.size);
 

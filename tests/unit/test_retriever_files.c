@@ -46,7 +46,8 @@ static void a_name_tells_the_kind(void **state)
         bool compressed;
         enum kind kind = kind_of_path(expected[i].path, &compressed);
 
-        if (kind != expected[i].kind || (kind != KIND_NONE && compressed != expected[i].compressed)) {
+        if (kind != expected[i].kind ||
+            (kind != KIND_NONE && compressed != expected[i].compressed)) {
             fail_msg("%s is taken for %s", expected[i].path, kind_name(kind));
         }
     }
@@ -184,11 +185,22 @@ static void bytes_are_utf8_or_not(void **state)
         const char *bytes;
         bool valid;
     } expected[] = {
-        {"", true},           {"abc", true},          {"\xC3\xA9", true},     {"\xE2\x82\xAC", true},
-        {"\xF0\x9F\x98\x80", true}, {"\xF4\x8F\xBF\xBF", true},
-        {"\x80", false},      {"\xC3", false},        {"\xC0\x80", false},    {"\xE0\x80\x80", false},
-        {"\xED\xA0\x80", false}, {"\xF0\x80\x80\x80", false}, {"\xF4\x90\x80\x80", false},
-        {"\xF5\x80\x80\x80", false}, {"\xFF", false}, {"\xE2\x82", false},
+        {"", true},
+        {"abc", true},
+        {"\xC3\xA9", true},
+        {"\xE2\x82\xAC", true},
+        {"\xF0\x9F\x98\x80", true},
+        {"\xF4\x8F\xBF\xBF", true},
+        {"\x80", false},
+        {"\xC3", false},
+        {"\xC0\x80", false},
+        {"\xE0\x80\x80", false},
+        {"\xED\xA0\x80", false},
+        {"\xF0\x80\x80\x80", false},
+        {"\xF4\x90\x80\x80", false},
+        {"\xF5\x80\x80\x80", false},
+        {"\xFF", false},
+        {"\xE2\x82", false},
     };
 
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {

@@ -405,8 +405,8 @@ static void a_database_of_something_else_is_left_alone(void **state)
     sqlite3 *db;
 
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "CREATE TABLE sources(x); INSERT INTO sources VALUES(1)", NULL,
-                                  NULL, NULL),
+    assert_int_equal(sqlite3_exec(db, "CREATE TABLE sources(x); INSERT INTO sources VALUES(1)",
+                                  NULL, NULL, NULL),
                      SQLITE_OK);
     sqlite3_close(db);
     assert_null(index_open(path, error));

@@ -88,7 +88,8 @@ static void a_passage_never_leaves_its_section(void **state)
 {
     struct buffer text = {0};
 
-    buffer_add_text(&text, "# Title\n\none two\n\n## First\nthree\n### Deep\nfour\n## Second\nfive\n");
+    buffer_add_text(&text,
+                    "# Title\n\none two\n\n## First\nthree\n### Deep\nfour\n## Second\nfive\n");
     assert_passages(&text, "[Title] 3-3 2\n"
                            "[Title > First] 6-6 1\n"
                            "[Title > First > Deep] 8-8 1\n"

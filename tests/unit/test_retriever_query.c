@@ -43,7 +43,8 @@ static void a_compound_is_a_phrase_and_its_parts(void **state)
 
 static void no_syntax_of_the_query_language_passes(void **state)
 {
-    assert_query("\"drop\" AND (table:x*) NEAR^", "\"drop\" OR \"table x\" OR \"table\" OR \"near\"");
+    assert_query("\"drop\" AND (table:x*) NEAR^",
+                 "\"drop\" OR \"table x\" OR \"table\" OR \"near\"");
     assert_query("title:{a b} + -", "\"title\" OR \"b\"");
     assert_query("\"\"\" ' % ; --", "");
     assert_query("", "");
@@ -92,8 +93,9 @@ static void any_bytes_make_a_query_that_sqlite_accepts(void **state)
                                   "INSERT INTO t VALUES('some words')",
                                   NULL, NULL, NULL),
                      SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, "SELECT rowid FROM t WHERE t MATCH ?1", -1, &match, NULL),
-                     SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(db, "SELECT rowid FROM t WHERE t MATCH ?1", -1, &match, NULL),
+        SQLITE_OK);
     for (size_t round = 0; round < 20000; round++) {
         static const char ascii[] = "ab_-.\"'()*:^{}+ NOT OR AND NEAR\t\n\\/";
         struct query query = {0};
@@ -101,7 +103,8 @@ static void any_bytes_make_a_query_that_sqlite_accepts(void **state)
 
         for (size_t i = 0; i < sizeof text; i++) {
             seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-            text[i] = (seed >> 40) % 8 == 0 ? (char)(seed >> 50) : ascii[(seed >> 33) % (sizeof ascii - 1)];
+            text[i] = (seed >> 40) % 8 == 0 ? (char)(seed >> 50)
+                                            : ascii[(seed >> 33) % (sizeof ascii - 1)];
         }
         if (query_build(&query, span_of(text, sizeof text))) {
             int rc;

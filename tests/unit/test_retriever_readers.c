@@ -160,9 +160,15 @@ static void every_word_is_on_the_line_it_is_said_to_be_on(void **state)
         "`%`", "\n1. %", "\r\n%",
     };
     static const char *const man[] = {
-        ".SH %\n", "%\n", "\\fB%\\fR\n", ".B %\n", ".BR % %\n", ".PP\n", ".TP\n%\n%\n", "\n",
-        ".\\\" %\n", ".ig\n%\n..\n", ".if n %\n", ".ie t \\{\\\n%\n.\\}\n.el \\{\\\n%\n.\\}\n", "%\\c\n%\n",
-        ".TS\ntab(:);\nl l.\n%:%\nT{\n%\nT}:%\n.TE\n", ".IP % 4\n", ".SS\n%\n", ".nf\n%\n.fi\n",
+        ".SH %\n",       "%\n",
+        "\\fB%\\fR\n",   ".B %\n",
+        ".BR % %\n",     ".PP\n",
+        ".TP\n%\n%\n",   "\n",
+        ".\\\" %\n",     ".ig\n%\n..\n",
+        ".if n %\n",     ".ie t \\{\\\n%\n.\\}\n.el \\{\\\n%\n.\\}\n",
+        "%\\c\n%\n",     ".TS\ntab(:);\nl l.\n%:%\nT{\n%\nT}:%\n.TE\n",
+        ".IP % 4\n",     ".SS\n%\n",
+        ".nf\n%\n.fi\n",
     };
 
     assert_lines_are_true(html_read, html, sizeof html / sizeof html[0]);

@@ -10,22 +10,17 @@
 
 /* Function words and the small change of questions. Sorted: looked up by bsearch. */
 static const char *const stopwords[] = {
-    "a",       "about",   "after",   "all",     "also",    "am",      "an",      "and",
-    "any",     "are",     "as",      "at",      "be",      "because", "been",    "before",
-    "being",   "between", "both",    "but",     "by",      "can",     "could",   "did",
-    "do",      "does",    "doing",   "done",    "during",  "each",    "either",  "etc",
-    "for",     "from",    "give",    "given",   "had",     "has",     "have",    "having",
-    "he",      "her",     "here",    "him",     "his",     "how",     "i",       "if",
-    "in",      "into",    "is",      "it",      "its",     "just",    "may",     "me",
-    "might",   "more",    "most",    "much",    "must",    "my",      "no",      "nor",
-    "not",     "of",      "on",      "one",     "only",    "or",      "other",   "our",
-    "out",     "over",    "own",     "please",  "s",       "shall",   "she",     "should",
-    "so",      "some",    "such",    "t",       "tell",    "than",    "that",    "the",
-    "their",   "them",    "then",    "there",   "these",   "they",    "this",    "those",
-    "through", "to",      "too",     "under",   "up",      "us",      "very",    "was",
-    "we",      "were",    "what",    "when",    "where",   "whether", "which",   "while",
-    "who",     "whom",    "whose",   "why",     "will",    "with",    "would",   "you",
-    "your",
+    "a", "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be",
+    "because", "been", "before", "being", "between", "both", "but", "by", "can", "could",
+    "describe", "did", "do", "does", "doing", "done", "during", "each", "either", "etc", "explain",
+    "for", "from", "give", "given", "had", "happen", "happened", "happens", "has", "have", "having",
+    "he", "her", "here", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "just",
+    "may", "me", "might", "more", "most", "much", "must", "my", "no", "nor", "not", "of", "on",
+    "one", "only", "or", "other", "our", "out", "over", "own", "please", "s", "shall", "she",
+    "should", "so", "some", "such", "t", "tell", "than", "that", "the", "their", "them", "then",
+    "there", "these", "they", "this", "those", "through", "to", "too", "under", "up", "us", "very",
+    "was", "we", "were", "what", "when", "where", "whether", "which", "while", "who", "whom",
+    "whose", "why", "will", "with", "would", "you", "your",
 };
 
 static int stopword_compare(const void *key, const void *entry)

@@ -52,7 +52,10 @@ static bool put(struct scan *scan, const struct folder_file *file, struct file_s
     case INDEX_OK:
         break;
     case INDEX_FULL:
-        scan_log(scan, LOG_WARN, "index_full", fields, 2);
+        if (!scan->full_warned) {
+            scan->full_warned = true;
+            scan_log(scan, LOG_WARN, "index_full", fields, 2);
+        }
         break;
     case INDEX_FAULT:
         return scan_fault(scan);

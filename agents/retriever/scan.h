@@ -19,7 +19,7 @@ struct scan {
     const atomic_bool *stop; /* may be NULL */
     scan_log_fn *log;        /* may be NULL */
     void *log_arg;
-    bool pdf_warned;         /* stays from scan to scan: said once */
+    bool pdf_warned, full_warned; /* stay from scan to scan: said once */
     /* results of the last scan */
     size_t files;    /* found on disk, of a kind we read */
     size_t read;     /* of those, new or changed */

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#define FETCH_MS_MAX 120000 /* what tool.fetch takes */
+
 static void call_add(struct plan *plan, enum call_kind kind, const char *service, const char *text,
                      json_t *args, size_t part)
 {
@@ -25,7 +27,8 @@ static void plan_mention(struct plan *plan, const struct mention *mention, unsig
     switch (mention->kind) {
     case MENTION_URL:
         json_object_set_new(args, "max_bytes", json_integer(PLAN_FETCH_BYTES));
-        json_object_set_new(args, "timeout_ms", json_integer((json_int_t)fetch_ms));
+        json_object_set_new(args, "timeout_ms",
+                            json_integer(fetch_ms < FETCH_MS_MAX ? fetch_ms : FETCH_MS_MAX));
         call_add(plan, CALL_FETCH, "tool.fetch", mention->text, args, 0);
         break;
     case MENTION_SUM:

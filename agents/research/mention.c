@@ -234,7 +234,7 @@ static void find_sums(struct mentions *mentions, char *text)
         struct text expression = {0};
         size_t read = starts ? sum_read(text + at, size - at, asked, &expression) : 0;
 
-        if (read > 0 && expression.size <= MENTION_BYTES_MAX) {
+        if (read > 0 && expression.size <= MENTION_SUM_BYTES_MAX) {
             mention_add(mentions, MENTION_SUM, expression.data, expression.size,
                         json_pack("{s:s}", "expression", expression.data));
         }

@@ -17,8 +17,9 @@
 #include <jansson.h>
 #include <stddef.h>
 
-#define MENTIONS_MAX 8 /* of all kinds: what one question may cost */
-#define MENTION_BYTES_MAX 2000
+#define MENTIONS_MAX 8             /* of all kinds: what one question may cost */
+#define MENTION_BYTES_MAX 2000     /* of a URL */
+#define MENTION_SUM_BYTES_MAX 1000 /* what tool.calc takes */
 
 enum mention_kind {
     MENTION_URL,

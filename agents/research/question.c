@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #define WORDS_MAX 400
+#define QUERY_BYTES_MAX 1999 /* retriever.search takes 2,000 characters */
 
 /* A word of the text: no punctuation around it. */
 struct token {
@@ -298,7 +299,7 @@ static void resolve_pronouns(struct question_part *part, const struct question_p
     }
     text_add(&query, part->query, strlen(part->query));
     count = tokens_read(before->query, strlen(before->query), tokens, WORDS_MAX);
-    for (i = 0; i < count; i++) {
+    for (i = 0; i < count && query.size + tokens[i].size < QUERY_BYTES_MAX; i++) {
         if (!LIST_HAS(glue_words, tokens[i]) && !LIST_HAS(question_words, tokens[i])) {
             text_addf(&query, " %.*s", (int)tokens[i].size, tokens[i].start);
         }

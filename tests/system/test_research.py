@@ -1,15 +1,19 @@
 #!/usr/bin/python3
 """research and analysis: real programs, a real broker, and retrievers that misbehave on cue."""
 import contextlib
+import glob
 import gzip
 import os
 import re
+import shutil
 import sys
+import tempfile
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import (Broker, Deadline, PROGRESS_OUT, Peer, Process, case, check, equal, main,
-                         msgpack, program, TASK, CANCEL_OUT)
+from sluice_test import (BUILD, CANCEL, CANCEL_OUT, PROGRESS_OUT, TASK, Broker, Peer, Process,
+                         case, check, equal, main, msgpack, program)
 
 DOCUMENT = """# Queues
 
@@ -25,6 +29,22 @@ A lease is a task in a worker's hands.
 It ends with the worker's answer, or when it runs out after lease_ms of silence.
 """
 
+# A manual page as roff: escapes, font changes and macros between the words.
+MANUAL = r""".TH "VALVE" "3"
+.SH "NAME"
+valve \- opens and shuts
+.SH "DESCRIPTION"
+.SS "VALVE_STRICT: report what cannot be delivered"
+.sp
+Sets what a valve does with a drop that it cannot deliver\&. A value of 0 is the default and
+spills the drop silently\&. A value of 1 returns an \fIENOPIPE\fR error code if the drop
+cannot be delivered\&.
+.SS "VALVE_LINGER: wait for the last drops"
+.sp
+The \fIVALVE_LINGER\fR option shall set how long pending drops are kept after
+\fBvalve_close()\fR\&.
+"""
+
 QUESTION = "What happens to a task when the queue of the broker is full?"
 
 
@@ -37,15 +57,16 @@ def unpack(payload):
 
 
 @contextlib.contextmanager
-def programs(broker, *names):
-    """sluice-NAME for each, ready: each has said `connected`."""
+def programs(broker, *names, docs=()):
+    """sluice-NAME for each, ready: each has said `connected`, a retriever that it is ready."""
     with contextlib.ExitStack() as stack:
         running = {}
         for name in names:
+            options = sum((["--docs", folder] for folder in docs), [])
             process = stack.enter_context(
                 Process([program("sluice-" + name), "--broker", broker.endpoint,
-                         "--name", name + "-1"]))
-            process.wait_line("connected")
+                         "--name", name + "-1"] + (options if name == "retriever" else [])))
+            process.wait_line("retriever_ready" if name == "retriever" else "connected")
             running[name] = process
         yield running
         for name, process in running.items():
@@ -124,8 +145,8 @@ def check_citations(report):
 
 def plain_roff(line):
     """The words of a line of a manual page: what a reader of it sees."""
-    if line.startswith((".", "'")):
-        return ""
+    if line.startswith((".", "'")) or re.fullmatch(r"T\{|T\}|T\}:T\{", line):
+        return ""  # a macro, or the edge of a cell
     line = re.sub(r"\\f(\[[^]]*\]|\(..|.)", "", line)
     line = re.sub(r"\\[&%:|^]", "", line)
     line = line.replace(r"\-", "-").replace(r"\(aq", "'").replace(r"\(cq", "'")
@@ -157,6 +178,56 @@ def _():
         check(markdown.index("queue_full") < markdown.index("## Sources") <
               markdown.index("## Timeline"), "the answer does not come first")
         check("queues.md:" in markdown, "no place in the sources")
+
+
+@case("the four real agents answer from real files")
+def _():
+    with tempfile.TemporaryDirectory(prefix="sluice-test-") as folder, Broker() as broker:
+        with open(os.path.join(folder, "queues.md"), "w") as file:
+            file.write(DOCUMENT)
+        with gzip.open(os.path.join(folder, "valve.3.gz"), "wt") as file:
+            file.write(MANUAL)
+        with Peer(broker, "asker") as asker, \
+                programs(broker, "retriever", "tool", "analysis", "research", docs=[folder]):
+            report = report_of(asker, ask(asker, "How do I make a valve report a drop that it "
+                                                 "cannot deliver instead of losing it?"))
+            check("ENOPIPE" in report["answer"], report["answer"])
+            check(report["citations"][0]["source"].endswith("valve.3.gz"), report["citations"])
+            check_citations(report)
+            report = report_of(asker, ask(asker, "What is a lease, and what is 6 * 7? How many "
+                                                 "days between 2026-11-20 and 2026-11-30?"))
+            for part in ("A lease is a task", "6 * 7 = 42", "10 days"):
+                check(part in report["answer"], "no %r in: %s" % (part, report["answer"]))
+            check_citations(report)
+            equal(report["failed"], [], "what failed")
+            report = report_of(asker, ask(asker, "What is the capital of France?"))
+            equal(report["claims"], [], "claims about France")
+            equal(len(report["not_found"]), 1, "what was not found")
+
+
+@case("libzmq's own manual answers, where it is installed")
+def _():
+    page = "/usr/share/man/man3/zmq_setsockopt.3.gz"
+    folders = [folder for folder in (os.path.join(BUILD, "demo", "libzmq"), os.path.dirname(page))
+               if glob.glob(os.path.join(folder, "**", "zmq_setsockopt.3*"), recursive=True)]
+    if not folders:
+        return
+    with tempfile.TemporaryDirectory(prefix="sluice-test-") as folder, Broker() as broker:
+        for path in glob.glob(os.path.join(folders[0], "**", "zmq_*"), recursive=True):
+            shutil.copy(path, folder)
+        with Peer(broker, "asker") as asker, \
+                programs(broker, "retriever", "analysis", "research", docs=[folder]):
+            for question, expected in (
+                    ("How do I make a ZeroMQ ROUTER socket report unroutable messages instead of "
+                     "dropping them?", "EHOSTUNREACH"),
+                    ("What happens when a PUB socket reaches its high water mark?", "dropped"),
+                    ("How long does zmq_poll wait when the timeout is -1?", "block indefinitely"),
+                    ("What is the default value of ZMQ_SNDHWM?", "1000"),
+                    ("What does ZMQ_LINGER do when a socket is closed?", "pending messages")):
+                report = report_of(asker, ask(asker, question))
+                check(expected in report["answer"].split("\n")[0],
+                      "%r is not in the lead: %s" % (expected, report["answer"]))
+                check_citations(report)
 
 
 @case("sub-questions are searched in parallel and progress is told")
@@ -244,7 +315,6 @@ def _():
 @contextlib.contextmanager
 def serving(peer, corpus):
     """Serves searches in a thread of its own until the block is left."""
-    import threading
     stop = threading.Event()
 
     def serve():
@@ -334,7 +404,7 @@ def _():
         retriever.offer("retriever.search", 8)
         task = ask(asker, QUESTION)
         held = retriever.task()
-        asker.send([6, task, "changed my mind", 1])
+        asker.send([CANCEL, task, "changed my mind", 1])
         retriever.wait(CANCEL_OUT, lambda c: c[1] == held[1])
         retriever.fail(held, "cancelled")
         equal(asker.result(task).outcome, "cancelled")

@@ -407,6 +407,7 @@ static int code_of(CURLcode code)
     case CURLE_UNSUPPORTED_PROTOCOL: /* of a redirect: the request's own was checked */
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_PEER_FAILED_VERIFICATION:
         return -EPROTO;
     case CURLE_TOO_MANY_REDIRECTS:
         return -ELOOP;

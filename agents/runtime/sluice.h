@@ -292,7 +292,10 @@ struct sluice_http_response {
     bool refused_address;      /* it failed because the address is not allowed */
 };
 /* SUSPENDS. 0: an answer of any status; negative errno: none, `error` says why. The address is
- * decided on after DNS, for each redirect. Free the response in both cases. */
+ * decided on after DNS, for each redirect. Free the response in both cases.
+ * -EINVAL: not an http or https address. -EACCES: refused_address. -ELOOP: redirects_max.
+ * -ETIMEDOUT. -ECANCELED. -ENOMEM. -EPROTO: the answer breaks a rule or a bound, or its
+ * certificate is not valid. -EHOSTUNREACH: no such name. -ECONNREFUSED, -EIO: the connection. */
 SLUICE_API int sluice_http(struct sluice *sluice, const struct sluice_http_request *request,
                            struct sluice_http_response *response);
 SLUICE_API void sluice_http_response_deinit(struct sluice_http_response *response);

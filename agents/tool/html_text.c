@@ -44,8 +44,8 @@ static const struct element {
     {"footer", ROLE_PARAGRAPH}, {"main", ROLE_PARAGRAPH},  {"nav", ROLE_PARAGRAPH},
     {"aside", ROLE_PARAGRAPH},  {"figure", ROLE_PARAGRAPH}, {"figcaption", ROLE_LINE},
     {"form", ROLE_PARAGRAPH},   {"fieldset", ROLE_PARAGRAPH}, {"address", ROLE_PARAGRAPH},
-    {"details", ROLE_LINE},     {"summary", ROLE_LINE},    {"option", ROLE_LINE},
-    {"body", ROLE_PARAGRAPH},   {"legend", ROLE_LINE},     {"center", ROLE_LINE},
+    {"details", ROLE_LINE},     {"summary", ROLE_LINE},    {"legend", ROLE_LINE},
+    {"body", ROLE_PARAGRAPH},   {"center", ROLE_LINE},
 };
 
 static enum element_role element_role_of(const char *name)

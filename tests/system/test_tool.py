@@ -14,9 +14,11 @@ import http.server
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import socketserver
+import ssl
 import struct
 import subprocess
 import sys
@@ -298,6 +300,25 @@ def _():
         check(web.gone.wait(10), "the server still has its client")
         equal(outcome(peer, fetch)[1]["code"], "worker_lost")
         equal(outcome(peer, sleep)[1]["code"], "worker_lost")
+
+
+@case("fetch: a certificate that nobody vouches for is refused" +
+      ("" if shutil.which("openssl") else " # SKIP no openssl here"))
+def _():
+    if not shutil.which("openssl"):
+        return
+    with tempfile.TemporaryDirectory() as folder, Web() as web, Broker() as broker, \
+            Tool(broker, "--allow-private") as _, Peer(broker) as peer:
+        pem = os.path.join(folder, "pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+                        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+                        "-keyout", pem, "-out", pem + ".crt"], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem + ".crt", pem)
+        web.socket = context.wrap_socket(web.socket, server_side=True)
+        url = web.url("article").replace("http:", "https:")
+        failed(peer, "tool.fetch", {"url": url}, "bad_answer")
+        equal(web.requests, [], "requests")
 
 
 @case("fetch: no connection is a failure worth another try")

@@ -16,8 +16,8 @@
 #define FIBER_ASAN 0
 #endif
 
-/* Unused stacks that stay mapped: a burst of handlers does not map again. */
-#define SPARE_MAX 1024
+/* Unused stacks that stay mapped when there is time to unmap the others. */
+#define SPARE_KEPT 1024
 
 struct fiber {
     struct fiber_pool *pool;
@@ -114,13 +114,21 @@ static void recycle(struct fiber *fiber)
 #if FIBER_ASAN
     __asan_unpoison_memory_region(stack_of(fiber), pool->stack_bytes);
 #endif
-    if (pool->spare_count == SPARE_MAX) {
-        fiber_unmap(fiber);
-        return;
-    }
     fiber->next = pool->spare;
     pool->spare = fiber;
     pool->spare_count++;
+}
+
+bool fiber_pool_trim(struct fiber_pool *pool, size_t max)
+{
+    while (max-- > 0 && pool->spare_count > SPARE_KEPT) {
+        struct fiber *fiber = pool->spare;
+
+        pool->spare = fiber->next;
+        pool->spare_count--;
+        fiber_unmap(fiber);
+    }
+    return pool->spare_count > SPARE_KEPT;
 }
 
 static void switch_begin(void **fake_stack, const void *stack, size_t stack_bytes)

@@ -31,6 +31,10 @@ bool fiber_resume(struct fiber *fiber);
 /* Goes back to whoever resumed the running fiber. Needs: inside a fiber. */
 void fiber_suspend(void);
 
+/* Unmaps unused stacks beyond the first thousand, at most `max` of them: unmapping costs as
+ * much as a quick handler, so it is left to idle moments. True: some are left. */
+bool fiber_pool_trim(struct fiber_pool *pool, size_t max);
+
 /* The running fiber; NULL: none. */
 struct fiber *fiber_current(void);
 

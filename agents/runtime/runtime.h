@@ -93,7 +93,9 @@ struct sluice_task *runtime_task(struct sluice *sluice);
 /* task.c: upcalls of the peer */
 void task_receive(struct sluice *sluice, struct lease *lease, const struct task_message *message);
 void task_cancel(struct lease *lease, struct span reason);
-void tasks_start_waiting(struct sluice *sluice); /* those for which there is a fiber now */
+/* Starts at most `max` tasks for which there is a fiber. */
+void tasks_start(struct sluice *sluice, size_t max);
+bool tasks_can_start(const struct sluice *sluice); /* some wait, and there is a fiber */
 void tasks_free(struct sluice *sluice);
 const struct lease *task_lease(const struct sluice_task *task); /* NULL: ended */
 /* The handler of the running strand begins or ends to wait for its children: its

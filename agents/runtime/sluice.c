@@ -22,6 +22,7 @@
 /* What a turn does before it looks at the clock and the other handles again. */
 #define TURN_MESSAGES 64
 #define TURN_STRANDS 1024
+#define TURN_TRIMS 16
 
 static struct sluice *sluice_of(void *handle)
 {
@@ -310,7 +311,7 @@ static void turn(struct sluice *sluice)
     connection_receive(&sluice->connection, TURN_MESSAGES);
     peer_advance(sluice->peer, now_ms);
     strands_advance(sluice, now_ms);
-    tasks_start_waiting(sluice);
+    tasks_start(sluice, TURN_STRANDS);
     more = strands_run(sluice, TURN_STRANDS);
     advance_end(sluice);
     peer_flush(sluice->peer);
@@ -318,8 +319,8 @@ static void turn(struct sluice *sluice)
     if (sluice->reconnect || sluice->connection.clogged) {
         reconnect(sluice);
     }
-    more = more || connection_more(&sluice->connection);
-    if (more) {
+    more = more || tasks_can_start(sluice) || connection_more(&sluice->connection);
+    if (more || fiber_pool_trim(sluice->fibers, TURN_TRIMS)) {
         uv_idle_start(&sluice->idle, on_idle);
     } else {
         uv_idle_stop(&sluice->idle);

@@ -129,11 +129,12 @@ void strand_cancel(struct strand *strand)
 
 /* ---- the loop ---- */
 
-static void strand_run(struct strand *strand)
+void strand_run(struct strand *strand)
 {
     bool alive;
 
     CHECK(running == NULL);
+    list_unlink(&strand->ready);
     running = strand;
     alive = fiber_resume(strand->fiber);
     running = NULL;
@@ -151,7 +152,7 @@ bool strands_run(struct sluice *sluice, size_t max)
     list_init(&batch);
     list_append(&batch, &sluice->ready);
     while (max-- > 0 && !list_empty(&batch)) {
-        strand_run(list_entry(list_pop_front(&batch), struct strand, ready));
+        strand_run(list_entry(batch.next, struct strand, ready));
     }
     if (!list_empty(&batch)) {
         list_append(&batch, &sluice->ready);

@@ -62,6 +62,8 @@ void strand_wake(struct strand *strand);
  * many, or no memory. */
 struct strand *strand_start(struct sluice *sluice, sluice_fiber_fn *fn, void *arg,
                             struct sluice_task *task);
+/* Runs a ready strand at once. Needs: not on a strand. */
+void strand_run(struct strand *strand);
 void strand_cancel(struct strand *strand);
 /* Runs at most `max` ready strands. True: more are ready. */
 bool strands_run(struct sluice *sluice, size_t max);

@@ -130,31 +130,46 @@ static void task_enter(struct sluice *sluice, void *arg)
     task_free(task);
 }
 
-/* False: there is no fiber for it now. */
-static bool start(struct sluice_task *task)
+static void turn_down(struct sluice *sluice, struct lease *lease)
+{
+    struct error error = {
+        .code = span_from_text("no_memory"),
+        .message = span_from_text("the worker is out of memory"),
+        .retryable = true,
+    };
+
+    peer_fail(sluice->peer, lease, &error);
+}
+
+/* Runs the handler up to where it first waits: one that does not wait leaves its stack to
+ * the next. */
+static void start(struct sluice_task *task)
 {
     struct strand *strand = strand_start(task->sluice, task_enter, task, task);
 
+    list_unlink(&task->wait);
     if (strand == NULL) {
-        return false;
+        turn_down(task->sluice, task->lease);
+        task->lease = NULL;
+        task_free(task);
+        return;
     }
     task->strand = strand;
     if (task->cancelled) {
         strand_cancel(strand);
     }
-    return true;
+    strand_run(strand);
 }
 
-void tasks_start_waiting(struct sluice *sluice)
+bool tasks_can_start(const struct sluice *sluice)
 {
-    while (!list_empty(&sluice->tasks_wait)) {
-        struct sluice_task *task =
-            list_entry(sluice->tasks_wait.next, struct sluice_task, wait);
+    return !list_empty(&sluice->tasks_wait) && sluice->strand_count < sluice->handlers_max;
+}
 
-        if (!start(task)) {
-            return;
-        }
-        list_unlink(&task->wait);
+void tasks_start(struct sluice *sluice, size_t max)
+{
+    while (max-- > 0 && tasks_can_start(sluice)) {
+        start(list_entry(sluice->tasks_wait.next, struct sluice_task, wait));
     }
 }
 
@@ -186,17 +201,6 @@ static void task_init(struct sluice_task *task, struct sluice *sluice, struct le
     }
     task->submitter[name_size] = '\0';
     peer_lease_set_user(lease, task);
-}
-
-static void turn_down(struct sluice *sluice, struct lease *lease)
-{
-    struct error error = {
-        .code = span_from_text("no_memory"),
-        .message = span_from_text("the worker is out of memory"),
-        .retryable = true,
-    };
-
-    peer_fail(sluice->peer, lease, &error);
 }
 
 void task_receive(struct sluice *sluice, struct lease *lease, const struct task_message *message)

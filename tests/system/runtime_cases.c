@@ -293,6 +293,20 @@ static int ten_thousand(struct sluice *sluice)
     return 0;
 }
 
+/* This process has two fibers: its main function's and another one. */
+static int few_fibers(struct sluice *sluice)
+{
+    struct sluice_future *futures[20];
+
+    for (size_t i = 0; i < 20; i++) {
+        futures[i] = nap(sluice, 5);
+    }
+    REQUIRE(sluice_gather(futures, 20) == 0);
+    REQUIRE(seen.running_most == 1);
+    free_all(futures, 20);
+    return 0;
+}
+
 /* The broker of this case has a window of 20 tasks. */
 static int window(struct sluice *sluice)
 {
@@ -505,6 +519,7 @@ static const struct {
     {"inherited_deadline", inherited_deadline}, {"refusals", refusals}, {"schema", schema},
     {"progress", progress}, {"gather", gather}, {"as_completed", as_completed}, {"any", any},
     {"join", join}, {"recursion", recursion}, {"ten_thousand", ten_thousand}, {"window", window},
+    {"few_fibers", few_fibers},
     {"full_queue", full_queue}, {"cancel", cancel}, {"cancel_tree", cancel_tree},
     {"careless", careless}, {"freed", freed}, {"scopes", scopes}, {"middleware", middleware},
     {"fibers", fibers}, {"queries", queries},
@@ -528,6 +543,7 @@ int main(int argc, char **argv)
     struct sluice *sluice;
     int status;
 
+    options.handlers_max = argc == 3 && strcmp(argv[2], "few_fibers") == 0 ? 1 : 0;
     if (argc != 3 || (sluice = sluice_new(&options)) == NULL) {
         fprintf(stderr, "usage: runtime_cases BROKER CASE\n");
         return 2;

@@ -33,6 +33,7 @@ struct lease {
     uint64_t attempt;
     struct offering *offering;
     void *user;
+    uint64_t children; /* submissions that are sent and name it as parent */
     bool lost;
     struct list link; /* peer.leases, or peer.lost_leases */
 };

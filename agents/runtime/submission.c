@@ -20,17 +20,44 @@ struct submission *submission_find(const struct peer *peer, const struct id *id)
 
 /* ---- window ---- */
 
-static void set_state(struct peer *peer, struct submission *submission, enum submission_state next)
+/* The lease that a child was submitted from; NULL: it has ended, or no child. */
+static struct lease *parent_of(const struct peer *peer, const struct submission *submission)
 {
-    bool counted = !submission->submit.held;
+    struct lease *lease =
+        submission->has_parent ? lease_find(peer, &submission->submit.parent) : NULL;
 
-    if (counted && submission->state == SUBMISSION_SENT && next != SUBMISSION_SENT) {
+    return lease != NULL && lease->attempt == submission->submit.parent_attempt ? lease : NULL;
+}
+
+static void count_sent(struct peer *peer, const struct submission *submission, bool sent)
+{
+    struct lease *parent = parent_of(peer, submission);
+
+    if (parent != NULL && sent) {
+        parent->children++;
+    } else if (parent != NULL && parent->children > 0) {
+        parent->children--;
+    }
+    if (submission->submit.held) {
+        return;
+    }
+    if (sent) {
+        peer->window_used++;
+        peer->window_used_bytes += submission->cost_bytes;
+    } else {
         CHECK(peer->window_used > 0);
         peer->window_used--;
         peer->window_used_bytes -= submission->cost_bytes;
-    } else if (counted && submission->state != SUBMISSION_SENT && next == SUBMISSION_SENT) {
-        peer->window_used++;
-        peer->window_used_bytes += submission->cost_bytes;
+    }
+}
+
+static void set_state(struct peer *peer, struct submission *submission, enum submission_state next)
+{
+    bool was_sent = submission->state == SUBMISSION_SENT;
+    bool is_sent = next == SUBMISSION_SENT;
+
+    if (was_sent != is_sent) {
+        count_sent(peer, submission, is_sent);
     }
     submission->state = next;
 }
@@ -46,7 +73,10 @@ static uint64_t window_of(const struct peer *peer, bool has_parent)
  * can count them: it refuses what is too much, and we try again. */
 static bool fits_window(const struct peer *peer, const struct submission *submission)
 {
-    if (submission->submit.held) {
+    const struct lease *parent = parent_of(peer, submission);
+
+    /* PROTOCOL.md, SUBMIT 4: a parent may always have one child. */
+    if (submission->submit.held || (parent != NULL && parent->children == 0)) {
         return true;
     }
     if (peer->window_used >= window_of(peer, submission->has_parent)) {
@@ -446,6 +476,7 @@ struct submission *peer_submit(struct peer *peer, const struct submit *submit,
                                          code, "refused before it was sent");
 
         peer->sink.result(peer->sink.context, submission, &result);
+        cancel_left_behind(peer, submission);
         submission_free(submission);
         return NULL;
     }

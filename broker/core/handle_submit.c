@@ -102,6 +102,20 @@ static enum error_code check_needs(const struct broker *broker, const struct pee
     return ERROR_NONE;
 }
 
+static bool window_has_room(const struct broker *broker, const struct peer *peer, uint64_t bytes)
+{
+    return peer->submitted_count < broker->options.window_tasks &&
+           (peer->submitted_count == 0 ||
+            peer->submitted_bytes + bytes <= broker->options.window_bytes);
+}
+
+/* A handler may always have one child, whatever its peer's window: were the window full of
+ * parents that wait, none of them could ever go on. Leases bound how many that can be. */
+static bool is_first_child(const struct task *parent)
+{
+    return parent != NULL && (parent->extra == NULL || parent->extra->live_children == 0);
+}
+
 static enum error_code check_memory(struct broker *broker, uint64_t bytes)
 {
     uint64_t wanted = bytes + sizeof(struct task) + sizeof(struct extra);
@@ -133,8 +147,7 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
     if (bytes > options->payload_max) {
         return ERROR_TOO_LARGE;
     }
-    if (peer->submitted_count >= options->window_tasks ||
-        (peer->submitted_count > 0 && peer->submitted_bytes + bytes > options->window_bytes)) {
+    if (!window_has_room(broker, peer, bytes) && !is_first_child(admission->parent)) {
         return ERROR_WINDOW_EXCEEDED;
     }
     if (submit->join != JOIN_NONE) {

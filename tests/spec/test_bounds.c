@@ -69,6 +69,27 @@ static void a_submitter_is_bounded_by_its_window(void **state)
                     "[   0] w1 <- TASK t2 attempt=1\n");
 }
 
+static void a_parent_may_always_have_one_child(void **state)
+{
+    struct fixture *f = *state;
+    struct submit child = {.parent = id_of("p1"), .parent_attempt = 1};
+
+    f->options.window_tasks = 1;
+    fixture_restart(f);
+    given_echo(f, 3);
+    submit(f, "w1", "p1", "echo");
+    drop_trace(f);
+    /* The window is full of the parent, which would wait for ever for a child it cannot have. */
+    submit_with(f, "w1", "c1", "echo", "", &child);
+    submit_with(f, "w1", "c2", "echo", "", &child);
+    expect_trace(f, "[   0] w1 <- TASK c1 attempt=1\n"
+                    "[   0] w1 <- RESULT c2 refused code=window_exceeded retry_after_ms=100\n");
+    done(f, "w1", "c1", 1, "");
+    drop_trace(f);
+    submit_with(f, "w1", "c2", "echo", "", &child);
+    expect_trace(f, "[   0] w1 <- TASK c2 attempt=1\n");
+}
+
 static void a_window_is_bounded_by_bytes_too(void **state)
 {
     struct fixture *f = *state;
@@ -153,6 +174,7 @@ int main(void)
         SPEC(a_queue_is_bounded_by_bytes_too),
         SPEC(an_idle_queue_takes_one_task_above_its_bytes),
         SPEC(a_submitter_is_bounded_by_its_window),
+        SPEC(a_parent_may_always_have_one_child),
         SPEC(a_window_is_bounded_by_bytes_too),
         SPEC(memory_is_bounded_and_ended_tasks_make_room),
         SPEC(peers_services_and_offers_are_bounded),

@@ -86,7 +86,7 @@ void lease_receive(struct peer *peer, const struct task_message *task)
         return;
     }
     *lease = (struct lease){
-        .by_id = {.id = task->id}, .attempt = task->attempt, .offering = offering};
+        .by_id = {.id = task->id}, .attempt = task->attempt, .offering = offering, .owed = true};
     id_map_insert(&peer->leases_by_id, &lease->by_id);
     list_init(&lease->link);
     list_push_back(&peer->leases, &lease->link);
@@ -104,8 +104,18 @@ void lease_receive_cancel(struct peer *peer, const struct cancel_out *cancel)
     peer->sink.cancel(peer->sink.context, lease, cancel->reason);
 }
 
+/* With the session went every lease, and the credit it took: no answer is owed. */
+static void owe_nothing(struct list *leases)
+{
+    list_each(link, leases) {
+        list_entry(link, struct lease, link)->owed = false;
+    }
+}
+
 void leases_forget(struct peer *peer)
 {
+    owe_nothing(&peer->leases);
+    owe_nothing(&peer->lost_leases);
     while (!list_empty(&peer->leases)) {
         lose(peer, list_entry(peer->leases.next, struct lease, link), "worker_lost");
     }
@@ -181,7 +191,7 @@ void peer_done(struct peer *peer, struct lease *lease, struct payload payload)
     };
 
     CHECK(payload.bytes.size <= PAYLOAD_BYTES_MAX);
-    if (!lease->lost && peer->state == SESSION_OPEN) {
+    if (lease->owed && peer->state == SESSION_OPEN) {
         peer_send(peer, &message);
     }
     end(peer, lease);
@@ -189,7 +199,7 @@ void peer_done(struct peer *peer, struct lease *lease, struct payload payload)
 
 void peer_fail(struct peer *peer, struct lease *lease, const struct error *error)
 {
-    if (!lease->lost) {
+    if (lease->owed) {
         send_fail(peer, &lease->by_id.id, lease->attempt, error);
     }
     end(peer, lease);

@@ -34,7 +34,8 @@ struct lease {
     struct offering *offering;
     void *user;
     uint64_t children; /* submissions that are sent and name it as parent */
-    bool lost;
+    bool lost;        /* our result interests nobody any more */
+    bool owed;        /* but while this is set, the answer still frees our credit at the broker */
     struct list link; /* peer.leases, or peer.lost_leases */
 };
 

@@ -193,8 +193,9 @@ static void a_newer_attempt_ends_the_older_one(void **state)
     forget_trace(f);
     receive(f, task_of('t', 2, "s"));
     expect_trace(f, "!! cancel t lease_expired lost\n!! task t/2\n");
+    /* The result is stale, but until it comes the broker counts our credit as taken. */
     peer_done(f->peer, old, (struct payload){.blob = NULL});
-    expect_trace(f, "");
+    expect_trace(f, "-> DONE t/1\n");
 }
 
 static void a_task_of_no_service_of_ours_is_turned_down(void **state)

@@ -17,8 +17,7 @@ void plain_read(struct document *document, struct span text);
  * lists, front matter (left out). The text itself stays as it was written. */
 void markdown_read(struct document *document, struct span text);
 
-/* HTML of any quality, through libxml2's parser. Script, style and head are
- * left out. Elements nested deeper than 256 end the document there. */
+/* HTML of any quality. Script, style, navigation and the like are left out. */
 void html_read(struct document *document, struct span text);
 
 /* Manual pages, man(7) and mdoc(7). Macros and escapes go, words stay, each on the

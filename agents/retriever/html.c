@@ -1,27 +1,27 @@
 /* html: text of a page, by line of its source.
  *
- * The parser's events are used and never its tree: a tree would keep the line
- * of elements only, and deep ones cost recursion. When text arrives, the parser
- * stands at its end, or, with long text that comes in pieces, one character
- * before it. So the line is counted back from there, and is never before the
- * place that we know to have reached. */
+ * Tags are cut out of the text and never built into a tree: of an element it only
+ * matters whether it parts paragraphs, parts words, is a heading, or is not for
+ * readers. Any byte is looked at once or twice, whatever a page contains. The
+ * parser of libxml2 was used first: it compares every attribute of a tag with every
+ * other (a page of 16 MiB could take hours), looks through all open elements at
+ * a stray end tag, and tells the line of text only approximately. */
 #include "agents/retriever/extract.h"
 
-#include "common/check.h"
-
+#include <ctype.h>
 #include <libxml/HTMLparser.h>
 #include <stdlib.h>
 #include <strings.h>
 
-/* The parser looks through all open elements at each stray end tag, so depth
- * times size is what a hostile page could cost. */
-#define HTML_DEPTH_MAX 256
+#define ELEMENT_NAME_BYTES_MAX 16U /* longer names are none of those below */
+#define ENTITY_BYTES_MAX 10U       /* &thetasym; and a numeric one up to &#x10FFFF; */
 
 enum element_role {
     ELEMENT_INLINE, /* and everything unknown */
     ELEMENT_BLOCK,  /* parts paragraphs */
     ELEMENT_CELL,   /* parts words */
     ELEMENT_SKIP,   /* its text is not for readers */
+    ELEMENT_RAW,    /* nor is its content markup */
     ELEMENT_TITLE,
     ELEMENT_H1, ELEMENT_H2, ELEMENT_H3, ELEMENT_H4, ELEMENT_H5, ELEMENT_H6,
 };
@@ -42,27 +42,35 @@ static const struct element {
     {"header", ELEMENT_BLOCK},     {"hr", ELEMENT_BLOCK},       {"li", ELEMENT_BLOCK},
     {"main", ELEMENT_BLOCK},       {"nav", ELEMENT_SKIP},       {"noscript", ELEMENT_SKIP},
     {"ol", ELEMENT_BLOCK},         {"p", ELEMENT_BLOCK},        {"pre", ELEMENT_BLOCK},
-    {"script", ELEMENT_SKIP},      {"section", ELEMENT_BLOCK},  {"select", ELEMENT_SKIP},
-    {"style", ELEMENT_SKIP},       {"svg", ELEMENT_SKIP},       {"table", ELEMENT_BLOCK},
+    {"script", ELEMENT_RAW},       {"section", ELEMENT_BLOCK},  {"select", ELEMENT_SKIP},
+    {"style", ELEMENT_RAW},        {"svg", ELEMENT_SKIP},       {"table", ELEMENT_BLOCK},
     {"td", ELEMENT_CELL},          {"template", ELEMENT_SKIP},  {"th", ELEMENT_CELL},
     {"title", ELEMENT_TITLE},      {"tr", ELEMENT_BLOCK},       {"ul", ELEMENT_BLOCK},
 };
 
 struct html {
     struct document *document;
-    htmlParserCtxtPtr parser; /* borrowed */
+    struct span text;
+    size_t at;
+    uint32_t line; /* of `at` */
     struct buffer title;
-    uint32_t line;       /* reached so far */
-    unsigned skip_depth; /* open elements whose text is left out */
     bool in_title;
+    char skip_name[ELEMENT_NAME_BYTES_MAX + 1]; /* whose text is left out; "": none */
+    unsigned skip_depth;                        /* open elements of that name */
+};
+
+struct tag {
+    char name[ELEMENT_NAME_BYTES_MAX + 1]; /* lower case; "" if longer */
+    bool end;                              /* </name> */
+    bool closed;                           /* <name/> */
 };
 
 static int element_compare(const void *name, const void *element)
 {
-    return strcasecmp(name, ((const struct element *)element)->name);
+    return strcmp(name, ((const struct element *)element)->name);
 }
 
-static enum element_role element_role(const xmlChar *name)
+static enum element_role element_role(const char *name)
 {
     const struct element *found =
         bsearch(name, elements, sizeof elements / sizeof elements[0], sizeof elements[0],
@@ -71,43 +79,173 @@ static enum element_role element_role(const xmlChar *name)
     return found == NULL ? ELEMENT_INLINE : found->role;
 }
 
-/* Brings html->line up to where the parser is. */
-static void line_reach(struct html *html)
+/* The byte `ahead` of the place, 0 behind the end. */
+static uint8_t peek(const struct html *html, size_t ahead)
 {
-    int line = html->parser->input == NULL ? 0 : html->parser->input->line;
+    return html->text.size - html->at > ahead ? html->text.data[html->at + ahead] : 0;
+}
 
-    if (line > 0 && (uint32_t)line > html->line) {
-        html->line = (uint32_t)line;
+static void advance_to(struct html *html, size_t to)
+{
+    while (html->at < to) {
+        const uint8_t *from = html->text.data + html->at;
+        const uint8_t *newline = memchr(from, '\n', to - html->at);
+
+        html->at = newline == NULL ? to : html->at + (size_t)(newline - from) + 1;
+        html->line += newline != NULL;
     }
 }
 
-/* The parser makes up tags that a page leaves out, and then it already stands behind the
- * text that needed them: only tags that are written mark a place. It calls us
- * before the > of a start tag and behind that of an end tag. */
-static bool tag_is_written(const struct html *html, bool start)
+/* Where `byte` is, from `from` on; the end of the text if nowhere. */
+static size_t find_byte(const struct html *html, size_t from, uint8_t byte)
 {
-    xmlParserInputPtr input = html->parser->input;
+    const uint8_t *found =
+        from < html->text.size ? memchr(html->text.data + from, byte, html->text.size - from) : NULL;
 
-    if (input == NULL || input->cur == NULL) {
-        return false;
-    }
-    return start ? *input->cur == '>' || *input->cur == '/'
-                 : input->cur > input->base && input->cur[-1] == '>';
+    return found == NULL ? html->text.size : (size_t)(found - html->text.data);
 }
 
-static void element_begin(void *arg, const xmlChar *name, const xmlChar **attributes)
-{
-    struct html *html = arg;
-    enum element_role role = element_role(name);
+/* ---- text ---------------------------------------------------------------------------- */
 
-    if (tag_is_written(html, true)) {
-        line_reach(html);
+static void text_add(struct html *html, struct span text)
+{
+    if (html->in_title && html->title.size < DOCUMENT_TITLE_BYTES_MAX) {
+        buffer_add(&html->title, text.data, text.size);
+    } else if (!html->in_title && html->skip_depth == 0) {
+        document_add(html->document, html->line, text);
     }
-    if (html->parser->nameNr > HTML_DEPTH_MAX || html->document->truncated) {
-        html->document->truncated = true;
-        xmlStopParser(html->parser);
+}
+
+/* The code point of "#65" or "#x41"; 0: it is not of that form. */
+static uint32_t entity_number(const char *name)
+{
+    bool hex = name[1] == 'x' || name[1] == 'X';
+    const char *digits = name + 1 + hex;
+    char *end;
+    unsigned long code = strtoul(digits, &end, hex ? 16 : 10);
+
+    return isxdigit((unsigned char)digits[0]) && *end == '\0' && code <= 0x10FFFF ? (uint32_t)code : 0;
+}
+
+/* Adds what stands at `&`: a character by name or number, or else the & itself. */
+static void entity_take(struct html *html)
+{
+    char name[ENTITY_BYTES_MAX + 1] = "";
+    struct buffer text = {0};
+    uint32_t code = 0;
+    size_t size = 0;
+
+    while (size < ENTITY_BYTES_MAX && (isalnum(peek(html, 1 + size)) ||
+                                       (size == 0 && peek(html, 1) == '#'))) {
+        name[size] = (char)peek(html, 1 + size);
+        size++;
+    }
+    if (name[0] == '#') {
+        code = entity_number(name);
+    } else if (size > 0) {
+        const htmlEntityDesc *entity = htmlEntityLookup((const xmlChar *)name);
+
+        code = entity == NULL ? 0 : entity->value;
+    }
+    if (code == 0) {
+        text_add(html, span_of("&", 1));
+        advance_to(html, html->at + 1);
         return;
     }
+    buffer_add_code_point(&text, code);
+    text_add(html, buffer_span(&text));
+    buffer_deinit(&text);
+    advance_to(html, html->at + 1 + size + (peek(html, 1 + size) == ';'));
+}
+
+/* Up to the next < or &. */
+static void text_take(struct html *html)
+{
+    size_t end = html->at + 1; /* the first byte is text, whatever it is */
+
+    while (end < html->text.size && html->text.data[end] != '<' && html->text.data[end] != '&') {
+        end++;
+    }
+    text_add(html, span_of(html->text.data + html->at, end - html->at));
+    advance_to(html, end);
+}
+
+/* ---- markup ---------------------------------------------------------------------------- */
+
+/* Passes over `<!...>`, `<?...>` and comments. */
+static void declaration_skip(struct html *html)
+{
+    size_t end = find_byte(html, html->at, '>');
+
+    if (html->text.size - html->at >= 4 && memcmp(html->text.data + html->at, "<!--", 4) == 0) {
+        const uint8_t *from = html->text.data + html->at + 2; /* <!--> is a whole comment */
+        const uint8_t *found = memmem(from, html->text.size - html->at - 2, "-->", 3);
+
+        end = found == NULL ? html->text.size : (size_t)(found - html->text.data) + 2;
+    }
+    advance_to(html, end < html->text.size ? end + 1 : end);
+}
+
+/* Where the tag ends, at its > or at the end of the text. A > in a quoted value does
+ * not count; a quote counts only behind =, or every don't would open a value. */
+static size_t tag_end(const struct html *html, size_t at)
+{
+    bool value = false; /* the last thing was = */
+
+    for (; at < html->text.size && html->text.data[at] != '>'; at++) {
+        uint8_t byte = html->text.data[at];
+
+        if (value && (byte == '"' || byte == '\'')) {
+            size_t close = find_byte(html, at + 1, byte);
+
+            /* Of a quote that nobody closes, only the last of a page can cost a search. */
+            at = close < html->text.size ? close : at;
+        }
+        value = byte == '=' || (value && byte <= ' ');
+    }
+    return at;
+}
+
+static struct tag tag_take(struct html *html)
+{
+    struct tag tag = {.end = peek(html, 1) == '/'};
+    size_t start = html->at + 1 + tag.end, end = start, size;
+
+    while (end < html->text.size && html->text.data[end] > ' ' && html->text.data[end] != '>' &&
+           html->text.data[end] != '/') {
+        end++;
+    }
+    size = end - start;
+    for (size_t i = 0; size <= ELEMENT_NAME_BYTES_MAX && i < size; i++) {
+        tag.name[i] = (char)tolower(html->text.data[start + i]);
+    }
+    end = tag_end(html, end);
+    tag.closed = html->text.data[end - 1] == '/';
+    advance_to(html, end < html->text.size ? end + 1 : end);
+    return tag;
+}
+
+/* Script and style hold no markup: passes over everything up to </name. */
+static void raw_skip(struct html *html, const char *name)
+{
+    size_t size = strlen(name), at = html->at;
+
+    while ((at = find_byte(html, at, '<')) < html->text.size) {
+        const uint8_t *tag = html->text.data + at;
+
+        if (html->text.size - at > size + 2 && tag[1] == '/' &&
+            strncasecmp((const char *)tag + 2, name, size) == 0 && !isalnum(tag[2 + size])) {
+            break;
+        }
+        at++;
+    }
+    advance_to(html, at);
+}
+
+static void element_begin(struct html *html, const struct tag *tag)
+{
+    enum element_role role = element_role(tag->name);
+
     switch (role) {
     case ELEMENT_INLINE:
         break;
@@ -117,12 +255,19 @@ static void element_begin(void *arg, const xmlChar *name, const xmlChar **attrib
     case ELEMENT_CELL:
         document_space(html->document);
         break;
+    case ELEMENT_RAW:
+        if (!tag->closed) {
+            raw_skip(html, tag->name);
+        }
+        break;
     case ELEMENT_SKIP:
-        html->skip_depth++;
+        if (!tag->closed) {
+            strcpy(html->skip_name, tag->name);
+            html->skip_depth = 1;
+        }
         break;
     case ELEMENT_TITLE:
-        html->in_title = html->title.size == 0;
-        html->skip_depth++;
+        html->in_title = !tag->closed;
         break;
     case ELEMENT_H1: case ELEMENT_H2: case ELEMENT_H3:
     case ELEMENT_H4: case ELEMENT_H5: case ELEMENT_H6:
@@ -131,24 +276,18 @@ static void element_begin(void *arg, const xmlChar *name, const xmlChar **attrib
     }
 }
 
-static void element_end(void *arg, const xmlChar *name)
+static void element_end(struct html *html, const struct tag *tag)
 {
-    struct html *html = arg;
-
-    if (tag_is_written(html, false)) {
-        line_reach(html);
-    }
-    switch (element_role(name)) {
+    switch (element_role(tag->name)) {
     case ELEMENT_INLINE:
+    case ELEMENT_RAW:
+    case ELEMENT_SKIP:
         break;
     case ELEMENT_CELL:
         document_space(html->document);
         break;
     case ELEMENT_TITLE:
         html->in_title = false;
-        /* fall through */
-    case ELEMENT_SKIP:
-        html->skip_depth -= html->skip_depth > 0;
         break;
     case ELEMENT_BLOCK:
     case ELEMENT_H1: case ELEMENT_H2: case ELEMENT_H3:
@@ -158,79 +297,55 @@ static void element_end(void *arg, const xmlChar *name)
     }
 }
 
-/* Ends of lines of the source in a piece of text: not those written as &#10; */
-static uint32_t newline_count(const struct html *html, struct span text)
+static void tag_apply(struct html *html, const struct tag *tag)
 {
-    uint32_t count = 0;
-
-    if (text.size == 1 && html->parser->input != NULL &&
-        html->parser->input->cur > html->parser->input->base &&
-        html->parser->input->cur[-1] == ';') {
-        return 0;
-    }
-    for (size_t i = 0; i < text.size; i++) {
-        count += text.data[i] == '\n';
-    }
-    return count;
-}
-
-static void text_found(void *arg, const xmlChar *data, int size)
-{
-    struct html *html = arg;
-    struct span text = span_of(data, size > 0 ? (size_t)size : 0);
-    uint32_t newlines = newline_count(html, text);
-    uint32_t first = html->line;
-
-    line_reach(html);
-    first = html->line > first + newlines ? html->line - newlines : first;
-    html->line = first + newlines;
-    if (html->in_title && html->title.size < DOCUMENT_TITLE_BYTES_MAX) {
-        buffer_add(&html->title, text.data, text.size);
-    }
     if (html->skip_depth == 0) {
-        document_add(html->document, first, text);
+        if (tag->end) {
+            element_end(html, tag);
+        } else {
+            element_begin(html, tag);
+        }
+        return;
+    }
+    if (strcmp(tag->name, html->skip_name) == 0 && !tag->closed) {
+        html->skip_depth = tag->end ? html->skip_depth - 1 : html->skip_depth + 1;
+    } else if (element_role(tag->name) == ELEMENT_RAW && !tag->end && !tag->closed) {
+        raw_skip(html, tag->name);
     }
 }
 
-static void error_ignored(void *arg, const char *format, ...)
+static void markup_take(struct html *html)
 {
-    /* Every real page has errors; the parser recovers from them. */
-}
+    uint8_t next = peek(html, 1);
 
-static void html_parse(struct html *html, struct span text)
-{
-    htmlSAXHandler *sax = html->parser->sax;
+    if (next == '!' || next == '?') {
+        declaration_skip(html);
+    } else if (isalpha(next) || (next == '/' && isalpha(peek(html, 2)))) {
+        struct tag tag = tag_take(html);
 
-    memset(sax, 0, sizeof *sax);
-    sax->startElement = element_begin;
-    sax->endElement = element_end;
-    sax->characters = text_found;
-    sax->ignorableWhitespace = text_found;
-    sax->error = error_ignored;
-    sax->warning = error_ignored;
-    sax->initialized = 1;
-    html->parser->userData = html;
-    /* The bytes are UTF-8 by now, whatever the page says about itself. */
-    htmlCtxtReadMemory(html->parser, (const char *)text.data, (int)text.size, NULL, "UTF-8",
-                       HTML_PARSE_NONET | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING |
-                           HTML_PARSE_IGNORE_ENC);
+        tag_apply(html, &tag);
+    } else {
+        text_take(html); /* a < b */
+    }
 }
 
 void html_read(struct document *document, struct span text)
 {
-    struct html html = {.document = document, .line = 1};
+    struct html html = {.document = document, .text = text, .line = 1};
 
-    if (text.size == 0) {
-        return;
+    while (html.at < text.size && !document->truncated) {
+        switch (text.data[html.at]) {
+        case '<':
+            markup_take(&html);
+            break;
+        case '&':
+            entity_take(&html);
+            break;
+        default:
+            text_take(&html);
+        }
     }
-    CHECK(text.size < INT32_MAX);
-    html.parser = htmlNewParserCtxt();
-    CHECK(html.parser != NULL);
-    html_parse(&html, text);
     document_break(document);
     document_set_title(document, buffer_span(&html.title));
-    xmlFreeDoc(html.parser->myDoc);
-    html.parser->myDoc = NULL;
-    htmlFreeParserCtxt(html.parser);
     buffer_deinit(&html.title);
 }

@@ -318,17 +318,57 @@ static void a_word_that_is_too_long_leaves_a_hole(void **state)
     buffer_deinit(&text);
 }
 
-static void deep_html_ends_where_it_gets_too_deep(void **state)
+static void odd_html_is_read_as_a_browser_does(void **state)
 {
-    struct buffer text = repeat("<div>", 1000);
-    struct document document;
+    static const struct {
+        const char *html, *expected;
+    } cases[] = {
+        {"a < b && c<=d", "1 a < b && c<=d\n"},
+        {"&lt;&eacute;&#233;&#xE9;&unknown;&amp &#0;&#x110000;&", "1 <ééé&unknown;& &#0;&#x110000;&\n"},
+        {"x<a title='a > b' href=\"c>d\">y</a>z", "1 xyz\n"},
+        {"<p title=don't>one<p title='>two", "1 one\n1 two\n"},
+        {"a<!-->b<!-- <p> --->c<!-- x", "1 abc\n"},
+        {"<SCRIPT>if (a < b) '</scripty>'</ScRiPt >after", "1 after\n"},
+        {"<script src='x'/>after<script>never", "1 after\n"},
+        {"<nav>a<nav>b</nav>c<script></nav></script>d</nav>e", "1 e\n"},
+        {"<svg/>a<svg><title>b</title></svg>c", "1 ac\n"},
+        {"<title>T</title><title>U</title><p>a", "1 a\n"},
+        {"<h1>a<h7>b</h1>c<h6>d", "# 1 ab\n1 c\n###### 1 d\n"},
+        {"a<averylongelementnamethatnobodyknows>b</p", "1 ab\n"},
+        {"a<![CDATA[b]]>c<?php d ?>e</>f<", "1 ace</>f<\n"},
+    };
 
-    buffer_add_text(&text, "never");
-    given_text(&document, html_read, text.data);
-    assert_true(document.truncated);
-    assert_int_equal(document.word_count, 0);
-    document_deinit(&document);
-    buffer_deinit(&text);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct document document;
+
+        given_text(&document, html_read, cases[i].html);
+        assert_document(&document, cases[i].expected);
+        document_deinit(&document);
+    }
+}
+
+/* What makes parsers slow: a minute each in one that compares all with all. */
+static void hostile_html_takes_linear_time(void **state)
+{
+    static const char *const pieces[][2] = {
+        {"<div>", "</b>"}, {"<p ", "a1 b2 c3 "}, {"<p ", "a='\"' b=\"'\" "}, {"", "<a b='"},
+        {"", "<a b=\"<a b='"}, {"", "<!--"}, {"<script>", "</scrip"}, {"<nav>", "<nav>"}, {"", "&am"},
+        {"", "<a'\""}, {"<title>", "x"}, {"<p a=", "=\""},
+    };
+
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+        struct buffer text = repeat(pieces[i][0], 1000);
+        struct buffer rest = repeat(pieces[i][1], (8U << 20) / strlen(pieces[i][1]));
+        struct document document;
+
+        buffer_add(&text, rest.data, rest.size);
+        document_init(&document);
+        html_read(&document, buffer_span(&text));
+        assert_sound(&document);
+        document_deinit(&document);
+        buffer_deinit(&rest);
+        buffer_deinit(&text);
+    }
 }
 
 /* Every prefix and every one-byte change of a real file, as readers get them: made text. */
@@ -376,7 +416,8 @@ int main(void)
         cmocka_unit_test(what_is_no_manual_page_is_refused),
         cmocka_unit_test(readers_survive_huge_and_nested_input),
         cmocka_unit_test(a_word_that_is_too_long_leaves_a_hole),
-        cmocka_unit_test(deep_html_ends_where_it_gets_too_deep),
+        cmocka_unit_test(odd_html_is_read_as_a_browser_does),
+        cmocka_unit_test(hostile_html_takes_linear_time),
         cmocka_unit_test(mutations_of_fixtures_do_no_harm),
     };
 

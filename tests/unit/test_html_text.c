@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 static void expect(const char *html, const char *text)
 {
@@ -151,6 +152,43 @@ static void hostile_pages_take_linear_time(void **state)
     free(html);
 }
 
+/* Whatever happens to a page, its text is valid, within the bound, and read from nowhere else. */
+static void mutated_pages_give_valid_text(void **state)
+{
+    static const char page[] =
+        "<html><head><title>a &amp; b</title><script>x<y</script></head><body><h1>H</h1><p class='x'>"
+        "t &lt; &#x41; \xe2\x82\xac <a href=\"http://x/\">l</a><ul><li>1<li>2</ul><pre> a\n b</pre>"
+        "<table><tr><td>c<td>d</table><!-- c --><svg><g/></svg><img alt=\"&eacute;\"></body>";
+    static const char bits[] = "<>&;#/='\"!- ax1";
+
+    srand(11);
+    for (int round = 0; round < 20000; round++) {
+        size_t size = strlen(page) - (size_t)rand() % 40;
+        char *html = malloc(size); /* exact, so that the sanitizer sees a step too far */
+        struct html_text result;
+        json_t *text, *title;
+
+        memcpy(html, page, size);
+        for (int i = rand() % 8; i > 0; i--) {
+            size_t at = (size_t)rand() % size;
+
+            if ((unsigned char)html[at] < 0x80) { /* the input stays UTF-8 */
+                html[at] = bits[(size_t)rand() % strlen(bits)];
+            }
+        }
+        assert_true(html_text_convert(html, size, (size_t)rand() % 200, &result));
+        text = json_stringn(result.text, result.size); /* NULL if it is not UTF-8 */
+        title = json_string(result.title);
+        assert_non_null(text);
+        assert_non_null(title);
+        assert_true(result.size <= 200);
+        json_decref(text);
+        json_decref(title);
+        free(result.text);
+        free(html);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +201,7 @@ int main(void)
         cmocka_unit_test(text_is_cut_between_characters),
         cmocka_unit_test(plain_text_loses_control_characters_only),
         cmocka_unit_test(hostile_pages_take_linear_time),
+        cmocka_unit_test(mutated_pages_give_valid_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -329,6 +329,39 @@ static void many_items_that_must_differ_are_too_complex(void **state)
     schema_free(schema);
 }
 
+/* A schema is somebody else's text: it compiles or says why not, and checks within bounds. */
+static void mutated_schemas_compile_or_say_why(void **state)
+{
+    static const char seed[] =
+        "{\"type\":[\"object\",\"array\"],\"required\":[\"a\"],\"properties\":{\"a\":{\"pattern\":"
+        "\"^(a|b{1,3})+[^c-d]$\",\"minLength\":1},\"b\":{\"$ref\":\"#/$defs/x\"}},\"$defs\":{\"x\":{"
+        "\"anyOf\":[{\"enum\":[1,\"2\",{}]},{\"const\":[1]},{\"items\":{\"$ref\":\"#/$defs/x\"}}]}}}";
+    static const char bits[] = "{}[]\",:0123456789.-+*?()|^$\\/abx";
+    json_t *value = json_loads("{\"a\":\"abbba\",\"b\":[[1],[\"2\",{}],1]}", 0, NULL);
+    unsigned compiled_count = 0;
+
+    srand(5);
+    for (int round = 0; round < 50000; round++) {
+        char text[sizeof seed];
+        char told[300] = "";
+        struct schema *schema;
+
+        memcpy(text, seed, sizeof seed);
+        for (int i = 1 + rand() % 2; i > 0; i--) {
+            text[(size_t)rand() % strlen(seed)] = bits[(size_t)rand() % strlen(bits)];
+        }
+        schema = schema_compile(text, told, sizeof told);
+        assert_true((schema == NULL) == (told[0] != '\0'));
+        if (schema) {
+            assert_true(schema_check(schema, value, told, sizeof told) == (told[0] == '\0'));
+            compiled_count++;
+        }
+        schema_free(schema);
+    }
+    assert_true(compiled_count > 1000); /* else this would test the JSON parser alone */
+    json_decref(value);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +382,7 @@ int main(void)
         cmocka_unit_test(a_check_has_a_bound_of_steps),
         cmocka_unit_test(a_check_has_a_bound_of_depth),
         cmocka_unit_test(many_items_that_must_differ_are_too_complex),
+        cmocka_unit_test(mutated_schemas_compile_or_say_why),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,7 @@
 
 #define HEADING_BYTES_MAX 110
 #define WRAP_COLUMNS_MIN 40  /* narrower text is not wrapped, but set in lines */
-#define WRAP_COLUMNS_MAX 160 /* in wider text a line is a paragraph */
+#define WRAP_COLUMNS_MAX 110 /* in wider text a line is a paragraph */
 
 struct splitter {
     struct span text;

@@ -99,13 +99,11 @@ static bool query_has(const struct query *query, uint32_t term)
     return false;
 }
 
-static bool question_defines(struct span question)
+static bool question_opens(struct span question, const char *const *openings, size_t count)
 {
-    static const char *const openings[] = {"what is ", "what are ", "what does ", "what do ",
-                                           "define ",  "explain ",  "describe "};
     size_t i;
 
-    for (i = 0; i < sizeof openings / sizeof openings[0]; i++) {
+    for (i = 0; i < count; i++) {
         size_t size = strlen(openings[i]);
 
         if (question.size > size &&
@@ -114,6 +112,22 @@ static bool question_defines(struct span question)
         }
     }
     return false;
+}
+
+static bool question_does(struct span question)
+{
+    static const char *const openings[] = {"how do i ",  "how do you ", "how do we ",   "how to ",
+                                           "how can i ", "how can we ", "how should i "};
+
+    return question_opens(question, openings, sizeof openings / sizeof openings[0]);
+}
+
+static bool question_defines(struct span question)
+{
+    static const char *const openings[] = {"what is ", "what are ", "what does ", "what do ",
+                                           "define ",  "explain ",  "describe "};
+
+    return question_opens(question, openings, sizeof openings / sizeof openings[0]);
 }
 
 /* ZMQ_LINGER, zmq_poll, PUB: an underscore, or capitals and no small letter. */
@@ -136,7 +150,7 @@ void query_init(struct query *query, struct corpus *corpus, struct span question
     struct query_slot *slot = NULL;
     bool bare = true; /* nothing but content words */
 
-    *query = (struct query){.defines = question_defines(question)};
+    *query = (struct query){.defines = question_defines(question), .does = question_does(question)};
     word_reader_init(&reader, question);
     while (word_next(&reader, &word)) {
         uint32_t term = word.stop ? TERM_NONE : corpus_term(corpus, &word);

@@ -27,6 +27,7 @@ struct query {
     struct query_slot slots[QUERY_SLOTS_MAX];
     size_t count;
     double idf_sum;
+    bool does;    /* "how do I ...": commands and examples answer as well as prose */
     bool defines; /* "what is X", "what does X do", or just "X": a definition is wanted */
 };
 

@@ -22,6 +22,8 @@
 #define DEFINITION_BONUS 0.12
 #define DEFINITION_WORDS 5 /* a definition names its subject this early */
 
+#define CODE_FACTOR_DOES 1.0 /* of code, when it was asked how to do something */
+
 #define MMR_LAMBDA 0.6
 #define DUPLICATE_COSINE 0.9 /* the same sentence again, in another document */
 #define SENTENCE_WORDS_MIN 4 /* of content; fewer are fragments */
@@ -299,7 +301,9 @@ static double unit_score(const struct rank *rank, uint32_t index)
         score += unit_defines(rank, unit) ? DEFINITION_BONUS : 0;
         score *= unit_is_aside(rank, unit) ? 0.75 : 1;
     }
-    score *= kind_factor[unit->sentence.kind];
+    score *= unit->sentence.kind == SENTENCE_CODE && rank->query->does
+                 ? CODE_FACTOR_DOES
+                 : kind_factor[unit->sentence.kind];
     if (unit_introduces(unit)) {
         score *= 0.6;
     }

@@ -63,7 +63,7 @@ static bool span_starts(struct span span, const char *text)
 /* "rc = f (x); assert (rc == 0);": examples that lost their lines on the way here. */
 static bool text_is_code(struct span text)
 {
-    size_t ends = 0, signs = 0;
+    size_t ends = 0, signs = 0, options = 0;
     size_t i;
 
     if (span_starts(text, "//") || span_starts(text, "/*") || span_starts(text, "#include")) {
@@ -71,9 +71,13 @@ static bool text_is_code(struct span text)
     }
     for (i = 0; i < text.size; i++) {
         ends += text.data[i] == ';' && (i + 1 == text.size || char_is_space(text.data[i + 1]));
+        options += i > 0 && i + 2 < text.size &&
+                   (text.data[i - 1] == ' ' || text.data[i - 1] == '[') && text.data[i] == '-' &&
+                   text.data[i + 1] == '-' && char_is_lower(text.data[i + 2]);
         signs += text.data[i] != '\0' && strchr("=(){}[]&*", text.data[i]) != NULL;
     }
-    return ends > 0 && signs >= 2 * ends + 1;
+    return (ends > 0 && signs >= 2 * ends + 1) ||
+           (options >= 2 && strchr(".!?", text.data[text.size - 1]) == NULL);
 }
 
 /* At least two words, and every one is a page of a manual: "name(3)", with or without comma. */
@@ -297,6 +301,13 @@ static bool line_is_rule(struct span line)
     return line.size >= 3;
 }
 
+/* A row begins with a bar; rows that were run together, and cut somewhere, have ends inside. */
+static bool line_is_rows(struct span line)
+{
+    return line.size > 0 &&
+           (line.data[0] == '|' || memmem(line.data, line.size, " | | ", 5) != NULL);
+}
+
 /* Rows of a table, one a line or run together: `| a | b | | c | d |`. Without the bars at the
  * ends of a row, and without rows of nothing but dashes. */
 static void take_rows(struct splitter *splitter, struct span line)
@@ -434,7 +445,7 @@ static void take_line(struct splitter *splitter, struct span whole)
     }
     if (hashes > 0 && hashes <= 6 && hashes < line.size && line.data[hashes] == ' ') {
         block_alone(splitter, span_of(line.data + hashes, line.size - hashes), SENTENCE_HEADING);
-    } else if (line.data[0] == '|') {
+    } else if (line_is_rows(line)) {
         block_close(splitter, true);
         splitter->block_count += !splitter->in_table;
         take_rows(splitter, line);
@@ -485,7 +496,7 @@ void sentence_split(struct span text, sentence_fn *fn, void *arg)
         struct span line = line_next(text, &at);
 
         take_line(&splitter, line);
-        splitter.in_table = span_starts(span_trim(line), "|");
+        splitter.in_table = line_is_rows(span_trim(line));
     }
     block_close(&splitter, false);
 }

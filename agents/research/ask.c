@@ -93,6 +93,7 @@ static bool gather(struct inquiry *inquiry)
 {
     struct step steps[PLAN_CALLS_MAX] = {0};
     bool going;
+    size_t tools;
     size_t i;
 
     for (i = 0; i < inquiry->plan.count; i++) {
@@ -102,8 +103,9 @@ static bool gather(struct inquiry *inquiry)
             .service = call->service, .label = call->label, .args = json_incref(call->args)};
         inquiry->searches += call->kind == CALL_SEARCH;
     }
-    tell(inquiry, "gather", 0, inquiry->plan.count, "%zu searches, %zu tool calls",
-         inquiry->searches, inquiry->plan.count - inquiry->searches);
+    tools = inquiry->plan.count - inquiry->searches;
+    tell(inquiry, "gather", 0, inquiry->plan.count, "%zu search%s, %zu tool call%s",
+         inquiry->searches, inquiry->searches == 1 ? "" : "es", tools, tools == 1 ? "" : "s");
     going = stage_run(inquiry, steps, inquiry->plan.count, GATHER_SHARE);
     if (going) {
         take_answers(inquiry, steps);

@@ -43,11 +43,21 @@ void markdown_cell(struct text *out, const char *content, size_t columns)
     add_cut(out, content, columns, "|");
 }
 
+/* Would `content` at the start of a line be a heading, a quote, a list, a table or a rule? */
+static bool starts_block(const char *content)
+{
+    char c = content[0];
+
+    return c == '#' || c == '>' || c == '|' || c == '=' ||
+           ((c == '-' || c == '+' || c == '*') && (content[1] == ' ' || content[1] == '\0')) ||
+           strncmp(content, "---", 3) == 0 || strncmp(content, "***", 3) == 0;
+}
+
 /* Underscores, stars and backquotes stay: names are full of them, and documents
  * mean their own Markdown. Angle brackets would be HTML. */
 void markdown_line(struct text *out, const char *content)
 {
-    if (strchr("#>-+*=|", *content) != NULL && *content != '\0') {
+    if (starts_block(content)) {
         text_add(out, "\\", 1);
     }
     add_cut(out, content, strlen(content) + 1, "<");

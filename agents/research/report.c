@@ -257,6 +257,7 @@ static void write_paragraphs(const char *answer, struct text *out)
 
 static void write_claims(const json_t *claims, struct text *out)
 {
+    const json_t *lead = json_array_get(claims, 0); /* its heading stands in the answer */
     bool first = true;
     size_t i;
 
@@ -268,7 +269,8 @@ static void write_claims(const json_t *claims, struct text *out)
         }
         text_addf(out, "%s- ", first ? "## What else the sources say\n\n" : "");
         first = false;
-        if (text_at(claim, "heading")[0] != '\0') {
+        if (text_at(claim, "heading")[0] != '\0' &&
+            strcmp(text_at(claim, "heading"), text_at(lead, "heading")) != 0) {
             text_addf(out, "(");
             markdown_line(out, text_at(claim, "heading"));
             text_addf(out, ") ");

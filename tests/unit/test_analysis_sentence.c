@@ -17,7 +17,7 @@ struct found {
 /* One line a sentence: its kind's letter, and its text squeezed. */
 static bool note(const struct sentence *sentence, void *arg)
 {
-    static const char letters[] = {'P', 'H', 'R', 'C'};
+    static const char letters[] = {'P', 'H', 'R', 'C', 'N'};
     struct found *found = arg;
     char squeezed[SENTENCE_BYTES_MAX + 16];
     size_t size = sentence_squeeze(sentence->text, squeezed);
@@ -83,6 +83,19 @@ static void structure_separates(void **state)
     assert_split("Under\n=====\nText.", "H Under\nP Text.\n");
 }
 
+static void what_was_run_together_is_parted_or_known(void **state)
+{
+    assert_split("| key | meaning | |---|---| | `a b` | first. And more | | `c` | second |",
+                 "R key | meaning\nR `a b` | first. And more\nR `c` | second\n");
+    assert_split("end of one. | | `c` | second |", "R end of one.\nR `c` | second\n");
+    assert_split("int rc = zmq_bind (socket, \"x\"); assert (rc == 0);",
+                 "C int rc = zmq_bind (socket, \"x\"); assert (rc == 0);\n");
+    assert_split("sluice-tool [--broker E] [--name N]", "C sluice-tool [--broker E] [--name N]\n");
+    assert_split("zmq_bind(3) zmq_send(3), zmq(7).", "N zmq_bind(3) zmq_send(3), zmq(7).\n");
+    assert_split("It takes --all or --none; both (a, b) end it.",
+                 "P It takes --all or --none; both (a, b) end it.\n");
+}
+
 static void a_paragraph_a_line_needs_no_blank_lines(void **state)
 {
     char text[600];
@@ -134,6 +147,7 @@ int main(void)
         cmocka_unit_test(names_start_sentences_in_lower_case),
         cmocka_unit_test(wrapped_lines_are_one_paragraph),
         cmocka_unit_test(structure_separates),
+        cmocka_unit_test(what_was_run_together_is_parted_or_known),
         cmocka_unit_test(a_paragraph_a_line_needs_no_blank_lines),
         cmocka_unit_test(long_sentences_are_cut_between_characters),
         cmocka_unit_test(hostile_text_is_survived),

@@ -12,9 +12,11 @@
 #define RECONNECT_MS_MAX 1000
 /* Dead routes are found by PING; keepalive only keeps middleboxes from forgetting us. */
 #define KEEPALIVE_IDLE_S 60
-/* From here on a message is sent without waiting for the end of the turn, so that the
- * broker works while we do. */
+/* From either on a message is sent without waiting for the end of the turn, so that the
+ * broker works while we do: a window of tasks that moved as one would leave each
+ * process idle while the others work. */
 #define EARLY_BYTES (128 * 1024)
+#define EARLY_COMMANDS 224
 
 /* A finished message that the socket has not taken. */
 struct batch {
@@ -297,7 +299,9 @@ void connection_write(struct connection *connection, const struct message *messa
     }
     if (result == CODEC_NOMEM || connection->pending_bytes > CONNECTION_PENDING_BYTES_MAX) {
         connection->clogged = true;
-    } else if (connection->writer.size >= EARLY_BYTES && connection->first == NULL) {
+    } else if ((connection->writer.size >= EARLY_BYTES ||
+                connection->writer.command_count >= EARLY_COMMANDS) &&
+               connection->first == NULL) {
         connection_flush(connection);
     }
 }

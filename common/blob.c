@@ -66,10 +66,14 @@ void blob_unref(struct blob *blob)
     if (blob == NULL) {
         return;
     }
-    unsigned before = atomic_fetch_sub_explicit(&blob->references, 1, memory_order_acq_rel);
-    CHECK(before > 0);
-    if (before > 1) {
-        return;
+    /* The last holder needs no locked instruction: nobody else is left to race with. */
+    if (atomic_load_explicit(&blob->references, memory_order_acquire) != 1) {
+        unsigned before = atomic_fetch_sub_explicit(&blob->references, 1, memory_order_acq_rel);
+
+        CHECK(before > 0);
+        if (before > 1) {
+            return;
+        }
     }
     if (blob->inline_size == UINT32_MAX && blob->release != NULL) {
         blob->release(blob->owner);

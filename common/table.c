@@ -126,6 +126,11 @@ struct table_node *table_chain(const struct table *table, uint32_t hash)
     return *bucket_at(table, bucket_index(table, hash));
 }
 
+void table_prefetch(const struct table *table, uint32_t hash)
+{
+    __builtin_prefetch(bucket_at(table, bucket_index(table, hash)), 1);
+}
+
 static uint64_t mix(uint64_t a, uint64_t b)
 {
     __extension__ typedef unsigned __int128 wide;

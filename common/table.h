@@ -42,6 +42,9 @@ void table_remove(struct table *table, struct table_node *node);
 /* First node of the chain for `hash`; walk `next`, compare hash and key. NULL: none. */
 struct table_node *table_chain(const struct table *table, uint32_t hash);
 
+/* Brings the chain's head into the cache. */
+void table_prefetch(const struct table *table, uint32_t hash);
+
 #define table_entry(node, type, member) ((type *)((char *)(node) - offsetof(type, member)))
 
 /* A keyed hash of short keys (ids, names): multiply-fold in the manner of wyhash

@@ -60,11 +60,45 @@ static void wait_for_room(struct sluice *sluice, uint64_t deadline_ms, bool chil
     }
 }
 
+/* Most services have short names: their futures are used again. */
+#define SPARE_ROOM 64
+#define SPARE_MAX 4096
+
+static struct sluice_future *take_memory(struct sluice *sluice, size_t room)
+{
+    struct list *spare = room <= SPARE_ROOM ? list_pop_front(&sluice->spare_futures) : NULL;
+    struct sluice_future *future;
+
+    if (spare != NULL) {
+        sluice->spare_future_count--;
+        future = list_entry(spare, struct sluice_future, all);
+    } else {
+        future = malloc(sizeof *future + (room <= SPARE_ROOM ? SPARE_ROOM : room));
+    }
+    if (future != NULL) {
+        memset(future, 0, sizeof *future);
+        future->roomy = room <= SPARE_ROOM;
+    }
+    return future;
+}
+
+static void give_memory(struct sluice_future *future)
+{
+    struct sluice *sluice = future->sluice;
+
+    if (sluice != NULL && future->roomy && sluice->spare_future_count < SPARE_MAX) {
+        list_push_front(&sluice->spare_futures, &future->all);
+        sluice->spare_future_count++;
+    } else {
+        free(future);
+    }
+}
+
 static struct sluice_future *future_new(struct sluice *sluice, const char *service,
                                         const struct sluice_submit_options *options)
 {
     size_t size = strlen(service) + 1;
-    struct sluice_future *future = calloc(1, sizeof *future + size);
+    struct sluice_future *future = take_memory(sluice, size);
     struct strand *strand = strand_current();
 
     if (future == NULL) {
@@ -106,7 +140,7 @@ static void future_delete(struct sluice_future *future)
     blob_unref(future->payload);
     json_decref(future->json);
     free(future->error_text);
-    free(future);
+    give_memory(future);
 }
 
 /* `submit` has the payload and what a join has; the rest comes from `options`. */
@@ -424,6 +458,10 @@ void futures_orphan(struct sluice *sluice)
         future->request = NULL;
         list_unlink(&future->scope);
     }
+    while (!list_empty(&sluice->spare_futures)) {
+        free(list_entry(list_pop_front(&sluice->spare_futures), struct sluice_future, all));
+    }
+    sluice->spare_future_count = SPARE_MAX; /* no more are kept */
 }
 
 /* ---- the application's calls ---- */

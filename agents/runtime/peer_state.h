@@ -64,6 +64,7 @@ struct submission {
     uint64_t retry_ms;    /* absolute; when pausing */
     uint64_t cost_bytes;  /* payload, as the window counts it */
     uint64_t cancel_request; /* number of its CANCEL; 0: no REPLY wanted */
+    bool roomy;           /* of the size that is used again */
     struct submit submit; /* spans point behind the struct; payload.blob is ours */
     struct timer timer;
     struct list all;     /* peer.submissions: in the order of first submission */
@@ -123,6 +124,8 @@ struct peer {
     struct timers submission_timers;
     size_t submission_count;     /* all */
     uint64_t ended_count;        /* since the start */
+    struct submission *spare_submissions; /* chained by user */
+    size_t spare_submission_count;
     uint64_t submission_bytes;   /* all */
     size_t window_used;          /* sent, not held */
     uint64_t window_used_bytes;  /* sent, not held */

@@ -64,6 +64,8 @@ struct sluice {
     struct sluice_task *sync_task; /* whose handler runs inline now; NULL: none */
 
     struct list futures;
+    struct list spare_futures;
+    size_t spare_future_count;
     uint64_t future_last; /* ends are numbered */
 
     enum run_state state;

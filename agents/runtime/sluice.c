@@ -419,6 +419,7 @@ static void set_options(struct sluice *sluice, const struct sluice_options *opti
     list_init(&sluice->tasks);
     list_init(&sluice->tasks_wait);
     list_init(&sluice->futures);
+    list_init(&sluice->spare_futures);
     timers_init(&sluice->timers);
 }
 

@@ -18,6 +18,43 @@ struct submission *submission_find(const struct peer *peer, const struct id *id)
     return node != NULL ? list_entry(node, struct submission, by_id) : NULL;
 }
 
+/* ---- memory ---- */
+
+/* One allocation: the struct, the needs, the service's name and a small payload. Most need
+ * no more than SPARE_ROOM behind the struct, and are used again. */
+#define SPARE_ROOM 256
+#define SPARE_MAX 4096
+
+static struct submission *take_memory(struct peer *peer, size_t room)
+{
+    struct submission *submission = peer->spare_submissions;
+    bool roomy = room <= SPARE_ROOM;
+
+    if (roomy && submission != NULL) {
+        peer->spare_submissions = submission->user;
+        peer->spare_submission_count--;
+    } else {
+        submission = malloc(sizeof *submission + (roomy ? SPARE_ROOM : room));
+    }
+    if (submission != NULL) {
+        memset(submission, 0, sizeof *submission);
+        submission->roomy = roomy;
+    }
+    return submission;
+}
+
+static void submission_free(struct peer *peer, struct submission *submission)
+{
+    blob_unref(submission->submit.payload.blob);
+    if (submission->roomy && peer->spare_submission_count < SPARE_MAX) {
+        submission->user = peer->spare_submissions;
+        peer->spare_submissions = submission;
+        peer->spare_submission_count++;
+    } else {
+        free(submission);
+    }
+}
+
 /* ---- window ---- */
 
 /* The lease that a child was submitted from; NULL: it has ended, or no child. */
@@ -155,12 +192,6 @@ static void detach(struct peer *peer, struct submission *submission)
     }
 }
 
-static void submission_free(struct submission *submission)
-{
-    blob_unref(submission->submit.payload.blob);
-    free(submission);
-}
-
 static struct submission *need_at(const struct peer *peer, const struct submit *submit,
                                   size_t index)
 {
@@ -205,7 +236,7 @@ void submission_finish(struct peer *peer, struct submission *submission,
         peer->sink.result(peer->sink.context, submission, result);
     }
     cancel_left_behind(peer, submission);
-    submission_free(submission);
+    submission_free(peer, submission);
 }
 
 static struct result result_of(const struct id *id, enum outcome outcome, enum error_code code,
@@ -345,20 +376,18 @@ void submission_enqueue(struct peer *peer, struct submission *submission)
 
 /* ---- the application's calls ---- */
 
-/* One allocation: the struct, the needs, the service's name and a small payload. */
-static struct submission *submission_new(const struct submit *submit)
+static struct submission *submission_new(struct peer *peer, const struct submit *submit)
 {
     bool small = submit->payload.blob == NULL && submit->payload.bytes.size <= PAYLOAD_INLINE_MAX;
     size_t needs_bytes = submit->needs_count * ID_BYTES;
     size_t payload_bytes = small ? submit->payload.bytes.size : 0;
     struct submission *submission =
-        malloc(sizeof *submission + needs_bytes + submit->service.size + payload_bytes);
+        take_memory(peer, needs_bytes + submit->service.size + payload_bytes);
     uint8_t *to = (uint8_t *)(submission + 1);
 
     if (submission == NULL) {
         return NULL;
     }
-    memset(submission, 0, sizeof *submission);
     submission->submit = *submit;
     submission->submit.needs = to;
     submission->submit.needs_stride = ID_BYTES;
@@ -463,7 +492,7 @@ struct submission *peer_submit(struct peer *peer, const struct submit *submit,
 
     CHECK(submit->needs_count <= NEEDS_MAX);
     CHECK(submit->join != JOIN_NONE || service_name_valid(submit->service));
-    submission = submission_new(submit);
+    submission = submission_new(peer, submit);
     if (submission == NULL) {
         return NULL;
     }
@@ -477,11 +506,11 @@ struct submission *peer_submit(struct peer *peer, const struct submit *submit,
 
         peer->sink.result(peer->sink.context, submission, &result);
         cancel_left_behind(peer, submission);
-        submission_free(submission);
+        submission_free(peer, submission);
         return NULL;
     }
     if (!attach(peer, submission)) {
-        submission_free(submission);
+        submission_free(peer, submission);
         return NULL;
     }
     if (submission->deadline_ms != TIMERS_NEVER || submission->ttl_ms != TIMERS_NEVER) {

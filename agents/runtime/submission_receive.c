@@ -215,4 +215,10 @@ void submissions_free(struct peer *peer)
         submission->abandoned = true;
         submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED, "");
     }
+    while (peer->spare_submissions != NULL) {
+        struct submission *spare = peer->spare_submissions;
+
+        peer->spare_submissions = spare->user;
+        free(spare);
+    }
 }

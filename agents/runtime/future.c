@@ -160,7 +160,8 @@ static struct sluice_future *submit_task(struct sluice *sluice, const char *serv
         task = NULL;
     }
     deadline_ms = deadline_of(sluice, options, task);
-    if (!options->held && !options->no_wait) {
+    if (!options->held && !options->no_wait &&
+        (task == NULL || !peer_lease_childless(task_lease(task)))) {
         wait_for_room(sluice, deadline_ms, task != NULL);
     }
     future = future_new(sluice, service, options);

@@ -152,6 +152,11 @@ void *peer_lease_user(const struct lease *lease)
     return lease->user;
 }
 
+bool peer_lease_childless(const struct lease *lease)
+{
+    return lease->children == 0;
+}
+
 size_t peer_lease_count(const struct peer *peer)
 {
     return peer->lease_count;

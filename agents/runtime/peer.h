@@ -118,6 +118,8 @@ struct offering *peer_lease_offering(const struct lease *lease);
 bool peer_lease_lost(const struct lease *lease);
 void peer_lease_set_user(struct lease *lease, void *user);
 void *peer_lease_user(const struct lease *lease);
+/* No child of it is under way: PROTOCOL.md, SUBMIT 4, always has room for one. */
+bool peer_lease_childless(const struct lease *lease);
 size_t peer_lease_count(const struct peer *peer); /* lost ones are not counted */
 
 void peer_progress(struct peer *peer, struct lease *lease, struct span payload);

@@ -106,14 +106,19 @@ static uint64_t window_of(const struct peer *peer, bool has_parent)
     return peer->offering_count > 0 && !has_parent ? (window + 1) / 2 : window;
 }
 
+/* PROTOCOL.md, SUBMIT 4: a parent may always have one child. */
+static bool is_first_child(const struct peer *peer, const struct submission *submission)
+{
+    const struct lease *parent = parent_of(peer, submission);
+
+    return parent != NULL && peer_lease_childless(parent);
+}
+
 /* Held tasks end without our hearing of it before their join does, so only the broker
  * can count them: it refuses what is too much, and we try again. */
 static bool fits_window(const struct peer *peer, const struct submission *submission)
 {
-    const struct lease *parent = parent_of(peer, submission);
-
-    /* PROTOCOL.md, SUBMIT 4: a parent may always have one child. */
-    if (submission->submit.held || (parent != NULL && parent->children == 0)) {
+    if (submission->submit.held || is_first_child(peer, submission)) {
         return true;
     }
     if (peer->window_used >= window_of(peer, submission->has_parent)) {
@@ -371,7 +376,12 @@ static struct list *queue_of(struct peer *peer, const struct submission *submiss
 void submission_enqueue(struct peer *peer, struct submission *submission)
 {
     set_state(peer, submission, SUBMISSION_WAITING);
-    list_push_back(queue_of(peer, submission), &submission->waiting);
+    if (peer->state == SESSION_OPEN && is_first_child(peer, submission)) {
+        /* It fits whatever the window says: nobody who does not may be before it. */
+        list_push_front(&peer->waiting_children, &submission->waiting);
+    } else {
+        list_push_back(queue_of(peer, submission), &submission->waiting);
+    }
 }
 
 /* ---- the application's calls ---- */

@@ -34,6 +34,8 @@ in_process("as_completed", "as_completed hands out futures in the order of their
 in_process("any", "any takes the first that is done, and stops the others")
 in_process("join", "a join brings the outcomes of its held members")
 in_process("recursion", "a parent that waits gives its credit back: depth 200 with credit 1")
+in_process("recursion", "a parent may always have one child: depth 200 with a window of 4",
+           "--window-tasks", "4")
 in_process("ten_thousand", "ten thousand handlers wait in one process", seconds=120)
 in_process("few_fibers", "tasks wait for a fiber when handlers_max of them are in use")
 in_process("window", "submit waits for room in the window", "--window-tasks", "20")

@@ -98,6 +98,31 @@ static void children_have_half_of_a_workers_window(void **state)
     expect_trace(f, "!! result c done\n!! result d done\n-> SUBMIT b s\n");
 }
 
+/* Else a window full of parents would wait for ever: PROTOCOL.md, SUBMIT 4. */
+static void a_parent_may_always_have_one_child(void **state)
+{
+    struct fixture *f = *state;
+    struct submit child = {.id = id_of('c'), .service = span_from_text("s")};
+    struct submission_options of_t = {0}, of_u = {0};
+
+    given_session(f, 1);
+    given_offer(f, "s", 2);
+    receive(f, task_of('t', 1, "s"));
+    of_t.parent = f->lease;
+    receive(f, task_of('u', 1, "s"));
+    of_u.parent = f->lease;
+    submit(f, 'a');
+    forget_trace(f);
+    submit_with(f, &child, of_t);
+    child.id = id_of('d');
+    submit_with(f, &child, of_t); /* a second one has to wait, */
+    child.id = id_of('e');
+    submit_with(f, &child, of_u); /* but not in the way of another's first */
+    expect_trace(f, "-> SUBMIT c s parent=t/1\n-> SUBMIT e s parent=u/1\n");
+    receive(f, result_of('c', OUTCOME_DONE, "", 0));
+    expect_trace(f, "!! result c done\n-> SUBMIT d s parent=t/1\n");
+}
+
 static void a_payload_beyond_the_brokers_bound_is_refused(void **state)
 {
     static uint8_t bytes[2001];
@@ -442,6 +467,7 @@ int main(void)
         TEST(what_may_not_wait_is_refused_at_once),
         TEST(what_waits_in_the_peer_is_bounded),
         TEST(children_have_half_of_a_workers_window),
+        TEST(a_parent_may_always_have_one_child),
         TEST(a_payload_beyond_the_brokers_bound_is_refused),
         TEST(a_refusal_that_may_pass_is_tried_again_later_each_time),
         TEST(a_refusal_ends_it_when_it_may_not_wait),

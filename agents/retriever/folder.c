@@ -27,17 +27,36 @@ static void *array_grow(void *array, size_t count, size_t *capacity, size_t elem
     return array;
 }
 
+/* `path` is `top`, or lies below it. */
+static bool path_is_below(const char *path, const char *top)
+{
+    size_t size = strlen(top);
+
+    return size > 0 && strncmp(path, top, size) == 0 &&
+           (path[size] == '/' || path[size] == '\0' || top[size - 1] == '/');
+}
+
+/* After a call failed: is the thing gone, or merely out of reach? */
+static void failure_note(struct folder *folder, const char *path, int error)
+{
+    if (error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG) {
+        return;
+    }
+    if (folder->unreadable_count == FOLDER_UNREADABLE_MAX) {
+        folder->incomplete = true;
+        return;
+    }
+    folder->unreadable[folder->unreadable_count] = strdup(path);
+    CHECK(folder->unreadable[folder->unreadable_count++] != NULL);
+}
+
 static bool below_root(const struct walk *walk, const char *path)
 {
     char *real = realpath(path, NULL);
     bool below = false;
 
     for (size_t i = 0; real != NULL && i < walk->root_count && !below; i++) {
-        const char *root = walk->real_roots[i];
-        size_t size = root == NULL ? 0 : strlen(root);
-
-        below = size > 0 && strncmp(real, root, size) == 0 &&
-                (real[size] == '/' || real[size] == '\0' || root[size - 1] == '/');
+        below = walk->real_roots[i] != NULL && path_is_below(real, walk->real_roots[i]);
     }
     free(real);
     return below;
@@ -85,7 +104,8 @@ static void entry_take(struct walk *walk, const char *path, unsigned depth, bool
     bool link;
 
     if (lstat(path, &status) != 0) {
-        return; /* gone since it was listed */
+        failure_note(walk->folder, path, errno);
+        return;
     }
     link = S_ISLNK(status.st_mode);
     if (link && (stat(path, &status) != 0 ||
@@ -127,7 +147,7 @@ static void folder_take(struct walk *walk, const char *path, unsigned depth)
 
     count = scandir(path, &entries, entry_filter, alphasort);
     if (count < 0) {
-        folder->incomplete = folder->incomplete || errno != ENOENT;
+        failure_note(folder, path, errno);
         return;
     }
     buffer_add_text(&child, path);
@@ -229,9 +249,22 @@ void folder_deinit(struct folder *folder)
     for (size_t i = 0; i < folder->folder_count; i++) {
         free(folder->folders[i]);
     }
+    for (size_t i = 0; i < folder->unreadable_count; i++) {
+        free(folder->unreadable[i]);
+    }
     free(folder->files);
     free(folder->folders);
     *folder = (struct folder){0};
+}
+
+bool folder_may_have(const struct folder *folder, const char *path)
+{
+    for (size_t i = 0; i < folder->unreadable_count; i++) {
+        if (path_is_below(path, folder->unreadable[i])) {
+            return true;
+        }
+    }
+    return folder->incomplete || folder_find(folder, path) != NULL;
 }
 
 const struct folder_file *folder_find(const struct folder *folder, const char *path)

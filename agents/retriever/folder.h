@@ -16,6 +16,7 @@
 #define FOLDER_FILES_MAX 200000U
 #define FOLDER_FOLDERS_MAX 20000U
 #define FOLDER_DEPTH_MAX 32U
+#define FOLDER_UNREADABLE_MAX 100U
 
 struct folder_file {
     char *path; /* the root as it was given, then what lies below it */
@@ -31,14 +32,20 @@ struct folder {
     size_t file_count, file_capacity;
     char **folders; /* every folder walked: what to watch */
     size_t folder_count, folder_capacity;
+    /* What could not be looked at just now: what lies there may be there still. */
+    char *unreadable[FOLDER_UNREADABLE_MAX];
+    size_t unreadable_count;
     bool truncated;  /* a bound was reached: there is more */
-    bool incomplete; /* a folder could not be read now: what is missing may still be there */
+    bool incomplete; /* stopped early, or more is unreadable than can be told */
 };
 
 /* Roots are folders or files. `stop` (may be NULL) true: ends early, incomplete. */
 void folder_walk(struct folder *folder, const char *const *roots, size_t root_count,
                  const atomic_bool *stop);
 void folder_deinit(struct folder *folder);
+
+/* False: the walk has seen that there is no such file. */
+bool folder_may_have(const struct folder *folder, const char *path);
 
 /* NULL: not there. */
 const struct folder_file *folder_find(const struct folder *folder, const char *path);

@@ -99,8 +99,9 @@ static void advance_to(struct html *html, size_t to)
 /* Where `byte` is, from `from` on; the end of the text if nowhere. */
 static size_t find_byte(const struct html *html, size_t from, uint8_t byte)
 {
-    const uint8_t *found =
-        from < html->text.size ? memchr(html->text.data + from, byte, html->text.size - from) : NULL;
+    const uint8_t *found = from < html->text.size
+                               ? memchr(html->text.data + from, byte, html->text.size - from)
+                               : NULL;
 
     return found == NULL ? html->text.size : (size_t)(found - html->text.data);
 }
@@ -124,7 +125,8 @@ static uint32_t entity_number(const char *name)
     char *end;
     unsigned long code = strtoul(digits, &end, hex ? 16 : 10);
 
-    return isxdigit((unsigned char)digits[0]) && *end == '\0' && code <= 0x10FFFF ? (uint32_t)code : 0;
+    return isxdigit((unsigned char)digits[0]) && *end == '\0' && code <= 0x10FFFF ? (uint32_t)code
+                                                                                  : 0;
 }
 
 /* Adds what stands at `&`: a character by name or number, or else the & itself. */

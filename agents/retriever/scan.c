@@ -164,7 +164,7 @@ static bool files_index(struct scan *scan, const struct folder *folder)
 
 static bool is_on_disk(const char *path, void *arg)
 {
-    return folder_find(arg, path) != NULL;
+    return folder_may_have(arg, path);
 }
 
 static bool gone_remove(struct scan *scan, struct folder *folder)
@@ -182,14 +182,17 @@ static void folder_log(struct scan *scan, const struct folder *folder)
     struct log_field limits[] = {LOG_UINT("files_max", FOLDER_FILES_MAX),
                                  LOG_UINT("folders_max", FOLDER_FOLDERS_MAX),
                                  LOG_UINT("depth_max", FOLDER_DEPTH_MAX)};
-    struct log_field effect[] = {LOG_WORD("effect", "nothing is removed from the index")};
+    struct log_field unreadable[] = {LOG_UINT("count", folder->unreadable_count),
+                                     LOG_WORD("first", "")};
 
     if (folder->truncated) {
         scan_log(scan, LOG_WARN, "folder_truncated", limits, 3);
     }
-    if (folder->incomplete && !stopped(scan)) {
-        scan_log(scan, LOG_WARN, "folder_unreadable", effect, 1);
+    if (folder->unreadable_count > 0 && folder->unreadable_count != scan->unreadable) {
+        unreadable[1] = LOG_WORD("first", folder->unreadable[0]);
+        scan_log(scan, LOG_WARN, "folder_unreadable", unreadable, 2);
     }
+    scan->unreadable = folder->unreadable_count;
 }
 
 static void scan_done_log(struct scan *scan)
@@ -212,11 +215,7 @@ bool scan_run(struct scan *scan, struct folder *folder)
     folder_walk(folder, scan->roots, scan->root_count, scan->stop);
     scan->files = folder->file_count;
     folder_log(scan, folder);
-    ok = !stopped(scan);
-    if (ok && !folder->incomplete) {
-        /* Otherwise rather keep what is gone than lose what a disk that stutters still has. */
-        ok = gone_remove(scan, folder);
-    }
+    ok = !stopped(scan) && gone_remove(scan, folder);
     ok = ok && files_index(scan, folder);
     if (ok && scan->read >= SCAN_OPTIMIZE_FILES) {
         ok = index_optimize(scan->index) == INDEX_OK || scan_fault(scan);

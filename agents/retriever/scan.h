@@ -20,6 +20,7 @@ struct scan {
     scan_log_fn *log;        /* may be NULL */
     void *log_arg;
     bool pdf_warned, full_warned; /* stay from scan to scan: said once */
+    size_t unreadable;            /* folders at the last scan: said when it changes */
     /* results of the last scan */
     size_t files;    /* found on disk, of a kind we read */
     size_t read;     /* of those, new or changed */

@@ -324,7 +324,8 @@ static void odd_html_is_read_as_a_browser_does(void **state)
         const char *html, *expected;
     } cases[] = {
         {"a < b && c<=d", "1 a < b && c<=d\n"},
-        {"&lt;&eacute;&#233;&#xE9;&unknown;&amp &#0;&#x110000;&", "1 <ééé&unknown;& &#0;&#x110000;&\n"},
+        {"&lt;&eacute;&#233;&#xE9;&unknown;&amp &#0;&#x110000;&",
+         "1 <ééé&unknown;& &#0;&#x110000;&\n"},
         {"x<a title='a > b' href=\"c>d\">y</a>z", "1 xyz\n"},
         {"<p title=don't>one<p title='>two", "1 one\n1 two\n"},
         {"a<!-->b<!-- <p> --->c<!-- x", "1 abc\n"},
@@ -351,9 +352,9 @@ static void odd_html_is_read_as_a_browser_does(void **state)
 static void hostile_html_takes_linear_time(void **state)
 {
     static const char *const pieces[][2] = {
-        {"<div>", "</b>"}, {"<p ", "a1 b2 c3 "}, {"<p ", "a='\"' b=\"'\" "}, {"", "<a b='"},
-        {"", "<a b=\"<a b='"}, {"", "<!--"}, {"<script>", "</scrip"}, {"<nav>", "<nav>"}, {"", "&am"},
-        {"", "<a'\""}, {"<title>", "x"}, {"<p a=", "=\""},
+        {"<div>", "</b>"},     {"<p ", "a1 b2 c3 "}, {"<p ", "a='\"' b=\"'\" "}, {"", "<a b='"},
+        {"", "<a b=\"<a b='"}, {"", "<!--"},         {"<script>", "</scrip"},    {"<nav>", "<nav>"},
+        {"", "&am"},           {"", "<a'\""},        {"<title>", "x"},           {"<p a=", "=\""},
     };
 
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {

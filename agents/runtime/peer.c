@@ -306,8 +306,8 @@ void peer_receive(struct peer *peer, const struct message *message)
     } else if (peer->state == SESSION_OPEN) {
         receive_open(peer, message);
     }
-    submissions_pump(peer);
-    submissions_offer_room(peer);
+    window_pump(peer);
+    window_offer_room(peer);
 }
 
 /* ---- liveness ---- */
@@ -391,8 +391,8 @@ void peer_advance(struct peer *peer, uint64_t now_ms)
         session_advance(peer);
         submissions_advance(peer);
         requests_advance(peer);
-        submissions_pump(peer);
-        submissions_offer_room(peer);
+        window_pump(peer);
+        window_offer_room(peer);
     }
 }
 

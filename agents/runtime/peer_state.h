@@ -1,5 +1,5 @@
 /* peer_state: the inside of struct peer, shared by the files that make it up:
- * peer.c (session), offering.c, lease.c, submission.c, request.c. */
+ * peer.c (session), offering.c, lease.c, submission.c, window.c, request.c. */
 #ifndef SLUICE_RUNTIME_PEER_STATE_H
 #define SLUICE_RUNTIME_PEER_STATE_H
 
@@ -176,8 +176,17 @@ void submission_send_cancel(struct peer *peer, struct submission *submission, st
                             bool confirm);
 /* No need of the join still waits here: the broker would refuse a join of it. */
 bool submission_needs_sent(const struct peer *peer, const struct submission *submission);
-void submissions_pump(struct peer *peer);
-void submissions_offer_room(struct peer *peer);
+
+/* Its turn has come: sends it, or ends it if its time has passed. */
+void submission_dispatch(struct peer *peer, struct submission *submission);
+
+/* window.c */
+/* `submission` has been sent, or is not at the broker any more. */
+void window_count(struct peer *peer, const struct submission *submission, bool sent);
+void window_wait(struct peer *peer, struct submission *submission); /* in line */
+bool window_takes_now(struct peer *peer, const struct submission *submission);
+void window_pump(struct peer *peer); /* sends what fits */
+void window_offer_room(struct peer *peer);
 
 /* submission_receive.c: what happens to them. */
 void submission_receive(struct peer *peer, const struct result *result);

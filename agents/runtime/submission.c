@@ -55,38 +55,7 @@ static void submission_free(struct peer *peer, struct submission *submission)
     }
 }
 
-/* ---- window ---- */
-
-/* The lease that a child was submitted from; NULL: it has ended, or no child. */
-static struct lease *parent_of(const struct peer *peer, const struct submission *submission)
-{
-    struct lease *lease =
-        submission->has_parent ? lease_find(peer, &submission->submit.parent) : NULL;
-
-    return lease != NULL && lease->attempt == submission->submit.parent_attempt ? lease : NULL;
-}
-
-static void count_sent(struct peer *peer, const struct submission *submission, bool sent)
-{
-    struct lease *parent = parent_of(peer, submission);
-
-    if (parent != NULL && sent) {
-        parent->children++;
-    } else if (parent != NULL && parent->children > 0) {
-        parent->children--;
-    }
-    if (submission->submit.held) {
-        return;
-    }
-    if (sent) {
-        peer->window_used++;
-        peer->window_used_bytes += submission->cost_bytes;
-    } else {
-        CHECK(peer->window_used > 0);
-        peer->window_used--;
-        peer->window_used_bytes -= submission->cost_bytes;
-    }
-}
+/* ---- state ---- */
 
 static void set_state(struct peer *peer, struct submission *submission, enum submission_state next)
 {
@@ -94,61 +63,9 @@ static void set_state(struct peer *peer, struct submission *submission, enum sub
     bool is_sent = next == SUBMISSION_SENT;
 
     if (was_sent != is_sent) {
-        count_sent(peer, submission, is_sent);
+        window_count(peer, submission, is_sent);
     }
     submission->state = next;
-}
-
-static uint64_t window_of(const struct peer *peer, bool has_parent)
-{
-    uint64_t window = peer->welcome.window_tasks;
-
-    return peer->offering_count > 0 && !has_parent ? (window + 1) / 2 : window;
-}
-
-/* PROTOCOL.md, SUBMIT 4: a parent may always have one child. */
-static bool is_first_child(const struct peer *peer, const struct submission *submission)
-{
-    const struct lease *parent = parent_of(peer, submission);
-
-    return parent != NULL && peer_lease_childless(parent);
-}
-
-/* Held tasks end without our hearing of it before their join does, so only the broker
- * can count them: it refuses what is too much, and we try again. */
-static bool fits_window(const struct peer *peer, const struct submission *submission)
-{
-    if (submission->submit.held || is_first_child(peer, submission)) {
-        return true;
-    }
-    if (peer->window_used >= window_of(peer, submission->has_parent)) {
-        return false;
-    }
-    return peer->window_used == 0 ||
-           peer->window_used_bytes + submission->cost_bytes <= peer->welcome.window_bytes;
-}
-
-size_t peer_room(const struct peer *peer, bool children)
-{
-    uint64_t window = window_of(peer, children);
-
-    if (peer->open_count >= window || peer->open_bytes >= peer->welcome.window_bytes) {
-        return 0;
-    }
-    return (size_t)(window - peer->open_count);
-}
-
-void peer_want_room(struct peer *peer)
-{
-    peer->room_wanted = true;
-}
-
-void submissions_offer_room(struct peer *peer)
-{
-    if (peer->room_wanted && peer_room(peer, true) > 0) {
-        peer->room_wanted = false;
-        peer->sink.room(peer->sink.context);
-    }
 }
 
 /* ---- time ---- */
@@ -320,7 +237,7 @@ bool submission_needs_sent(const struct peer *peer, const struct submission *sub
     return true;
 }
 
-static void pump_one(struct peer *peer, struct submission *submission)
+void submission_dispatch(struct peer *peer, struct submission *submission)
 {
     list_unlink(&submission->waiting);
     if (peer->now_ms >= submission->deadline_ms ||
@@ -336,52 +253,10 @@ static void pump_one(struct peer *peer, struct submission *submission)
     }
 }
 
-static void pump_list(struct peer *peer, struct list *waiting)
-{
-    while (peer->state == SESSION_OPEN && !list_empty(waiting)) {
-        struct submission *first = list_entry(waiting->next, struct submission, waiting);
-
-        if (!fits_window(peer, first)) {
-            return;
-        }
-        pump_one(peer, first);
-    }
-}
-
-static bool children_fit(const struct peer *peer)
-{
-    return peer->state == SESSION_OPEN && !list_empty(&peer->waiting_children) &&
-           fits_window(peer, list_entry(peer->waiting_children.next, struct submission, waiting));
-}
-
-/* Upcalls may submit more, which comes here again: the outer loop takes it. */
-void submissions_pump(struct peer *peer)
-{
-    if (peer->pumping) {
-        return;
-    }
-    peer->pumping = true;
-    do {
-        pump_list(peer, &peer->waiting_children);
-        pump_list(peer, &peer->waiting);
-    } while (children_fit(peer)); /* submitted by upcalls meanwhile */
-    peer->pumping = false;
-}
-
-static struct list *queue_of(struct peer *peer, const struct submission *submission)
-{
-    return submission->has_parent ? &peer->waiting_children : &peer->waiting;
-}
-
 void submission_enqueue(struct peer *peer, struct submission *submission)
 {
     set_state(peer, submission, SUBMISSION_WAITING);
-    if (peer->state == SESSION_OPEN && is_first_child(peer, submission)) {
-        /* It fits whatever the window says: nobody who does not may be before it. */
-        list_push_front(&peer->waiting_children, &submission->waiting);
-    } else {
-        list_push_back(queue_of(peer, submission), &submission->waiting);
-    }
+    window_wait(peer, submission);
 }
 
 /* ---- the application's calls ---- */
@@ -483,7 +358,7 @@ static enum error_code bar(struct peer *peer, const struct submission *submissio
         return ERROR_WINDOW_EXCEEDED;
     }
     if (options->no_wait && peer->state == SESSION_OPEN &&
-        (!list_empty(queue_of(peer, submission)) || !fits_window(peer, submission))) {
+        !window_takes_now(peer, submission)) {
         return ERROR_WINDOW_EXCEEDED;
     }
     if (options->parent != NULL && options->parent->lost) {
@@ -528,7 +403,7 @@ struct submission *peer_submit(struct peer *peer, const struct submit *submit,
     }
     submission_enqueue(peer, submission);
     ended = peer->ended_count;
-    submissions_pump(peer);
+    window_pump(peer);
     /* If anything has ended meanwhile, it may have been this one. */
     return ended == peer->ended_count ? submission : submission_find(peer, &id);
 }

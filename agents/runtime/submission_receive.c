@@ -171,7 +171,7 @@ void submissions_resume(struct peer *peer, bool known)
                        submission->has_parent ? "its parent's lease was lost with the connection"
                                               : "cancelled by its submitter");
     }
-    submissions_pump(peer);
+    window_pump(peer);
 }
 
 /* ---- time ---- */

@@ -14,9 +14,9 @@ sluice=$BUILD/bin/sluice
 manuals=$BUILD/demo/libzmq
 
 questions=(
-    "Which error does a ROUTER socket return when a message is unroutable and ZMQ_ROUTER_MANDATORY is set?"
-    "What happens to the tasks of a worker that is killed?"
-    "What is the default value of ZMQ_SNDHWM, and what is 12 * 1000 + 7?"
+    "Which error does a ROUTER socket return when a message is unroutable, and what is the default value of ZMQ_SNDHWM?"
+    "What happens to the tasks of a worker that is killed, and what happens to a task when the broker dies?"
+    "What is the default value of ZMQ_RCVHWM, and what is 12 * 1000 + 7?"
 )
 
 SLUICE_RUN=$(mktemp -d "${TMPDIR:-/tmp}/sluice-demo-XXXXXX")

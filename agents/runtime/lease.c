@@ -60,6 +60,7 @@ static void lose(struct peer *peer, struct lease *lease, const char *reason)
     id_map_remove(&peer->leases_by_id, &lease->by_id);
     list_unlink(&lease->link);
     peer->lease_count--;
+    list_unlink(&lease->starving);
     list_push_back(&peer->lost_leases, &lease->link);
     lease->lost = true;
     peer->sink.cancel(peer->sink.context, lease, span_from_text(reason));
@@ -88,6 +89,8 @@ void lease_receive(struct peer *peer, const struct task_message *task)
     *lease = (struct lease){
         .by_id = {.id = task->id}, .attempt = task->attempt, .offering = offering, .owed = true};
     id_map_insert(&peer->leases_by_id, &lease->by_id);
+    list_init(&lease->children_waiting);
+    list_init(&lease->starving);
     list_init(&lease->link);
     list_push_back(&peer->leases, &lease->link);
     peer->lease_count++;
@@ -185,6 +188,10 @@ static void end(struct peer *peer, struct lease *lease)
         peer->lease_count--;
     }
     list_unlink(&lease->link);
+    list_unlink(&lease->starving);
+    while (list_pop_front(&lease->children_waiting) != NULL) {
+        /* They still wait; the broker will say that their parent has ended. */
+    }
     lease_free(peer, lease);
 }
 

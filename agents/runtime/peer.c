@@ -80,6 +80,7 @@ struct peer *peer_new(const struct peer_options *options, const struct peer_sink
     list_init(&peer->submissions);
     list_init(&peer->waiting);
     list_init(&peer->waiting_children);
+    list_init(&peer->starving);
     list_init(&peer->requests);
     return peer;
 }

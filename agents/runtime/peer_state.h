@@ -33,7 +33,9 @@ struct lease {
     uint64_t attempt;
     struct offering *offering;
     void *user;
-    uint64_t children; /* submissions that are sent and name it as parent */
+    uint64_t children;            /* submissions that are sent and name it as parent */
+    struct list children_waiting; /* submissions by `sibling`, to be sent */
+    struct list starving;         /* peer.starving */
     bool lost;        /* our result interests nobody any more */
     bool owed;        /* but while this is set, the answer still frees our credit at the broker */
     struct list link; /* peer.leases, or peer.lost_leases */
@@ -69,6 +71,7 @@ struct submission {
     struct timer timer;
     struct list all;     /* peer.submissions: in the order of first submission */
     struct list waiting; /* peer.waiting or peer.waiting_children */
+    struct list sibling; /* its parent's children_waiting, while it waits */
 };
 
 enum request_kind { REQUEST_QUERY, REQUEST_CANCEL_ID };
@@ -121,6 +124,7 @@ struct peer {
     struct list submissions;
     struct list waiting;
     struct list waiting_children; /* those with a parent: they go first */
+    struct list starving;         /* leases whose children wait while none is sent */
     struct timers submission_timers;
     size_t submission_count;     /* all */
     uint64_t ended_count;        /* since the start */
@@ -184,6 +188,7 @@ void submission_dispatch(struct peer *peer, struct submission *submission);
 /* `submission` has been sent, or is not at the broker any more. */
 void window_count(struct peer *peer, const struct submission *submission, bool sent);
 void window_wait(struct peer *peer, struct submission *submission); /* in line */
+void window_leave(struct peer *peer, struct submission *submission); /* out of it */
 bool window_takes_now(struct peer *peer, const struct submission *submission);
 void window_pump(struct peer *peer); /* sends what fits */
 void window_offer_room(struct peer *peer);

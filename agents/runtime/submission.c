@@ -100,7 +100,7 @@ static void detach(struct peer *peer, struct submission *submission)
     id_map_remove(&peer->submissions_by_id, &submission->by_id);
     timers_clear(&peer->submission_timers, &submission->timer);
     list_unlink(&submission->all);
-    list_unlink(&submission->waiting);
+    window_leave(peer, submission);
     peer->submission_count--;
     peer->ended_count++;
     peer->submission_bytes -= submission->cost_bytes;
@@ -217,7 +217,7 @@ static void send_submit(struct peer *peer, struct submission *submission)
 
 void submission_pause(struct peer *peer, struct submission *submission, uint64_t pause_ms)
 {
-    list_unlink(&submission->waiting);
+    window_leave(peer, submission);
     set_state(peer, submission, SUBMISSION_PAUSING);
     submission->retry_ms = peer->now_ms + pause_ms;
     submission_set_timer(peer, submission);
@@ -239,7 +239,7 @@ bool submission_needs_sent(const struct peer *peer, const struct submission *sub
 
 void submission_dispatch(struct peer *peer, struct submission *submission)
 {
-    list_unlink(&submission->waiting);
+    window_leave(peer, submission);
     if (peer->now_ms >= submission->deadline_ms ||
         (!submission->was_sent && peer->now_ms >= submission->ttl_ms)) {
         submission_expire(peer, submission);
@@ -322,6 +322,7 @@ static void set_terms(const struct peer *peer, struct submission *submission,
     }
     list_init(&submission->all);
     list_init(&submission->waiting);
+    list_init(&submission->sibling);
 }
 
 /* False: no memory. */

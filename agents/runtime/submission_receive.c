@@ -129,7 +129,7 @@ void submission_cancelled(struct peer *peer, struct submission *submission)
  * must not be brought to life again in one that does not. */
 static bool resume(struct peer *peer, struct submission *submission, bool known)
 {
-    list_unlink(&submission->waiting);
+    window_leave(peer, submission);
     if (submission->has_parent) {
         return true;
     }

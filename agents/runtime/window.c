@@ -12,6 +12,16 @@ static struct lease *parent_of(const struct peer *peer, const struct submission 
     return lease != NULL && lease->attempt == submission->submit.parent_attempt ? lease : NULL;
 }
 
+/* A parent may always have one child, whatever the window says (PROTOCOL.md, SUBMIT 4): while
+ * it has none, and some wait, it starves, and its first goes before everybody. */
+static void lease_place(struct peer *peer, struct lease *lease)
+{
+    list_unlink(&lease->starving);
+    if (lease->children == 0 && !list_empty(&lease->children_waiting)) {
+        list_push_back(&peer->starving, &lease->starving);
+    }
+}
+
 void window_count(struct peer *peer, const struct submission *submission, bool sent)
 {
     struct lease *parent = parent_of(peer, submission);
@@ -20,6 +30,9 @@ void window_count(struct peer *peer, const struct submission *submission, bool s
         parent->children++;
     } else if (parent != NULL && parent->children > 0) {
         parent->children--;
+    }
+    if (parent != NULL) {
+        lease_place(peer, parent);
     }
     if (submission->submit.held) {
         return;
@@ -41,19 +54,11 @@ static uint64_t window_of(const struct peer *peer, bool has_parent)
     return peer->offering_count > 0 && !has_parent ? (window + 1) / 2 : window;
 }
 
-/* PROTOCOL.md, SUBMIT 4: a parent may always have one child. */
-static bool first_child(const struct peer *peer, const struct submission *submission)
-{
-    const struct lease *parent = parent_of(peer, submission);
-
-    return parent != NULL && peer_lease_childless(parent);
-}
-
 /* Held tasks end without our hearing of it before their join does, so only the broker
  * can count them: it refuses what is too much, and we try again. */
 static bool window_fits(const struct peer *peer, const struct submission *submission)
 {
-    if (submission->submit.held || first_child(peer, submission)) {
+    if (submission->submit.held) {
         return true;
     }
     if (peer->window_used >= window_of(peer, submission->has_parent)) {
@@ -86,6 +91,19 @@ void window_offer_room(struct peer *peer)
     }
 }
 
+static void pump_starving(struct peer *peer)
+{
+    struct list *first;
+
+    while (peer->state == SESSION_OPEN && (first = list_first(&peer->starving)) != NULL) {
+        struct lease *lease = list_entry(first, struct lease, starving);
+        struct list *child = list_first(&lease->children_waiting);
+
+        CHECK(child != NULL);
+        submission_dispatch(peer, list_entry(child, struct submission, sibling));
+    }
+}
+
 static void pump_list(struct peer *peer, struct list *waiting)
 {
     while (peer->state == SESSION_OPEN && !list_empty(waiting)) {
@@ -100,7 +118,10 @@ static void pump_list(struct peer *peer, struct list *waiting)
 
 static bool children_fit(const struct peer *peer)
 {
-    return peer->state == SESSION_OPEN && !list_empty(&peer->waiting_children) &&
+    if (peer->state != SESSION_OPEN || list_empty(&peer->waiting_children)) {
+        return false;
+    }
+    return !list_empty(&peer->starving) ||
            window_fits(peer, list_entry(peer->waiting_children.next, struct submission, waiting));
 }
 
@@ -112,6 +133,7 @@ void window_pump(struct peer *peer)
     }
     peer->pumping = true;
     do {
+        pump_starving(peer);
         pump_list(peer, &peer->waiting_children);
         pump_list(peer, &peer->waiting);
     } while (children_fit(peer)); /* submitted by upcalls meanwhile */
@@ -125,15 +147,32 @@ static struct list *queue_of(struct peer *peer, const struct submission *submiss
 
 void window_wait(struct peer *peer, struct submission *submission)
 {
-    if (peer->state == SESSION_OPEN && first_child(peer, submission)) {
-        /* It fits whatever the window says: nobody who does not may be before it. */
-        list_push_front(&peer->waiting_children, &submission->waiting);
-    } else {
-        list_push_back(queue_of(peer, submission), &submission->waiting);
+    struct lease *parent = parent_of(peer, submission);
+
+    list_push_back(queue_of(peer, submission), &submission->waiting);
+    if (parent != NULL) {
+        list_push_back(&parent->children_waiting, &submission->sibling);
+        lease_place(peer, parent);
+    }
+}
+
+void window_leave(struct peer *peer, struct submission *submission)
+{
+    struct lease *parent = parent_of(peer, submission);
+
+    list_unlink(&submission->waiting);
+    list_unlink(&submission->sibling);
+    if (parent != NULL) {
+        lease_place(peer, parent);
     }
 }
 
 bool window_takes_now(struct peer *peer, const struct submission *submission)
 {
+    const struct lease *parent = parent_of(peer, submission);
+
+    if (parent != NULL && parent->children == 0 && list_empty(&parent->children_waiting)) {
+        return true;
+    }
     return list_empty(queue_of(peer, submission)) && window_fits(peer, submission);
 }

@@ -316,6 +316,35 @@ static void a_result_is_told_once(void **state)
     expect_trace(f, "-> SUBMIT a s\n!! result a done\n");
 }
 
+/* The window holds one, and a child that waits stands in front of a grandchild: the
+ * grandchild's parent has no child yet, so it goes all the same. */
+static void every_parent_may_have_one_child(void **state)
+{
+    struct fixture *f = *state;
+    struct submit child = {.service = span_from_text("s")};
+    struct lease *parent;
+
+    given_session(f, 1);
+    given_offer(f, "s", 4);
+    receive(f, task_of('t', 1, "s"));
+    parent = f->lease;
+    forget_trace(f);
+    child.id = id_of('a');
+    submit_with(f, &child, (struct submission_options){.parent = parent});
+    child.id = id_of('b');
+    submit_with(f, &child, (struct submission_options){.parent = parent});
+    expect_trace(f, "-> SUBMIT a s parent=t/1\n");
+    receive(f, task_of('a', 1, "s"));
+    forget_trace(f);
+    child.id = id_of('c');
+    submit_with(f, &child, (struct submission_options){.parent = f->lease});
+    expect_trace(f, "-> SUBMIT c s parent=a/1\n");
+    receive(f, result_of('c', OUTCOME_DONE, "", 0));
+    forget_trace(f);
+    receive(f, result_of('a', OUTCOME_DONE, "", 0));
+    expect_trace(f, "!! result a done\n-> SUBMIT b s parent=t/1\n");
+}
+
 /* The parent was taken back with the session: its next attempt submits anew. */
 static void children_of_a_lost_lease_are_cancelled(void **state)
 {
@@ -461,6 +490,7 @@ static void a_join_that_tells_nothing_leaves_no_need_behind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(every_parent_may_have_one_child),
         TEST(tasks_beyond_the_window_wait_in_order),
         TEST(bytes_fill_the_window_too),
         TEST(room_is_told_once_to_who_wants_it),

@@ -14,9 +14,9 @@ sluice=$BUILD/bin/sluice
 manuals=$BUILD/demo/libzmq
 
 questions=(
-    "Which error does a ROUTER socket return when a message is unroutable, and what is the default value of ZMQ_SNDHWM?"
+    "Which error does a ROUTER socket return when a message is unroutable, and what is a ZMQ_REQ socket used for?"
     "What happens to the tasks of a worker that is killed, and what happens to a task when the broker dies?"
-    "What is the default value of ZMQ_RCVHWM, and what is 12 * 1000 + 7?"
+    "What is the default value of ZMQ_LINGER, and how many days is it from 2026-01-01 to 2026-12-24?"
 )
 
 SLUICE_RUN=$(mktemp -d "${TMPDIR:-/tmp}/sluice-demo-XXXXXX")
@@ -59,7 +59,7 @@ SLUICE_BROKER=tcp://127.0.0.1:$(free_port)
 export SLUICE_BROKER
 
 echo "demo: starting a broker, 2 retrievers, 2 tools, 2 analysis, 1 research"
-deploy/cluster.sh up --docs "$root/docs" --docs "$root/$manuals" \
+deploy/cluster.sh up --docs docs --docs "$manuals" \
     --retriever 2 --tool 2 --analysis 2 --research 1
 echo
 "$sluice" services

@@ -15,9 +15,9 @@ def _():
     equal(status, 0, "exit status of demo.sh, which said:\n%s\n" % output[-3000:])
     reports = output.split('\n$ sluice ask "')[1:]
     equal(len(reports), 3, "reports")
-    for report, facts in zip(reports, (("EHOSTUNREACH", "Default value 1000"),
+    for report, facts in zip(reports, (("EHOSTUNREACH", "used by a client"),
                                        ("go to another worker", "submit again"),
-                                       ("Default value 1000", "12007"))):
+                                       ("Default value -1 (infinite)", "357 days"))):
         answer = report[:report.index("\n## ")]
         for fact in facts:
             check(fact in " ".join(answer.split()), "no '%s' in the answer:\n%s" % (fact, answer))

@@ -15,6 +15,7 @@
 #include "agents/runtime/timers.h"
 
 #define MIDDLEWARES_MAX 32
+#define LEAVE_MS 1000 /* for BYE and the last answers to get out */
 
 enum run_state {
     RUN_IDLE,     /* not in sluice_run */
@@ -85,12 +86,18 @@ struct sluice {
 };
 
 /* sluice.c */
+void runtime_turns_start(struct sluice *sluice);
+void runtime_turns_stop(struct sluice *sluice);
 void runtime_log(struct sluice *sluice, enum log_level level, const char *event,
                  const struct log_field *fields, size_t field_count);
 /* The peer, told the time: for calls that come between two turns. */
 struct peer *runtime_peer(struct sluice *sluice);
 /* The task whose handler is running: inline, or on the running strand. NULL: none. */
 struct sluice_task *runtime_task(struct sluice *sluice);
+
+/* run.c */
+void run_start_main(struct sluice *sluice); /* if there is one, once */
+void run_advance(struct sluice *sluice);    /* towards the end, as far as that has come */
 
 /* task.c: upcalls of the peer */
 void task_receive(struct sluice *sluice, struct lease *lease, const struct task_message *message);

@@ -1,4 +1,4 @@
-/* sluice: a peer's life: its loop, its turns, its end. */
+/* sluice: a peer: its upcalls, the turns of its loop, how it is made and freed. */
 #include "agents/runtime/runtime.h"
 
 #include "common/check.h"
@@ -6,7 +6,6 @@
 #include "agents/runtime/fiber.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,6 @@
 #define STACK_BYTES_DEFAULT (256 * 1024)
 #define STACK_BYTES_MIN (64 * 1024) /* printf and libcurl callbacks need some */
 #define DRAIN_MS_DEFAULT 10000
-#define LEAVE_MS 1000 /* for BYE and the last answers to get out */
 /* What a turn does before it looks at the clock and the other handles again. */
 #define TURN_MESSAGES 64
 #define TURN_STRANDS 1024
@@ -42,15 +40,13 @@ static void on_send(void *context, const struct message *message)
     connection_write(&sluice->connection, message);
 }
 
-static void start_main(struct sluice *sluice);
-
 static void on_connected(void *context, const struct welcome *welcome)
 {
     struct sluice *sluice = context;
 
     sluice->shard = welcome->shard;
     sluice->connect_at_ms = TIMERS_NEVER;
-    start_main(sluice);
+    run_start_main(sluice);
 }
 
 static void on_disconnected(void *context, bool silent)
@@ -159,92 +155,6 @@ struct sluice_task *runtime_task(struct sluice *sluice)
     return strand != NULL ? strand->task : sluice->sync_task;
 }
 
-/* ---- ending ---- */
-
-static void main_enter(struct sluice *sluice, void *arg)
-{
-    (void)arg;
-    sluice->result = sluice->main_fn(sluice, sluice->main_arg);
-    sluice->main_strand = NULL;
-}
-
-static void start_main(struct sluice *sluice)
-{
-    if (sluice->main_fn == NULL || sluice->main_started || sluice->state != RUN_SERVING) {
-        return;
-    }
-    sluice->main_started = true;
-    sluice->result = -ECANCELED; /* until main_fn has returned something else */
-    sluice->main_strand = strand_start(sluice, main_enter, NULL, NULL);
-    if (sluice->main_strand == NULL) {
-        sluice->result = -ENOMEM;
-    }
-}
-
-static void drain(struct sluice *sluice)
-{
-    sluice->state = RUN_DRAINING;
-    sluice->drain_at_ms = uv_now(&sluice->loop) + sluice->drain_ms;
-    registry_withdraw_all(sluice);
-    if (sluice->main_strand != NULL) {
-        strand_cancel(sluice->main_strand);
-    }
-}
-
-/* True: there is a broker to hear it. */
-static bool leave(struct sluice *sluice)
-{
-    bool connected = peer_connected(sluice->peer);
-
-    peer_bye(sluice->peer, span_from_text(""));
-    sluice->state = RUN_LEAVING;
-    sluice->drain_at_ms = uv_now(&sluice->loop) + LEAVE_MS;
-    return connected;
-}
-
-static void settle(struct sluice *sluice)
-{
-    sluice->state = RUN_SETTLING;
-    list_each(at, &sluice->strands) {
-        strand_cancel(list_entry(at, struct strand, all));
-    }
-}
-
-/* How far the end has come. Each state falls through to the next when it has
- * nothing to wait for. */
-static void advance_end(struct sluice *sluice)
-{
-    bool late = sluice->drain_at_ms <= uv_now(&sluice->loop);
-    unsigned stops = __atomic_load_n(&sluice->stop_count, __ATOMIC_RELAXED);
-
-    if (sluice->state == RUN_SERVING) {
-        bool main_over = sluice->main_started && sluice->main_strand == NULL;
-
-        if (sluice->connect_at_ms <= uv_now(&sluice->loop)) {
-            sluice->result = -ETIMEDOUT;
-        } else if (stops == 0 && !main_over) {
-            return;
-        }
-        drain(sluice);
-        late = false;
-    }
-    if (stops > 1) {
-        late = true;
-    }
-    if (sluice->state == RUN_DRAINING &&
-        (late || (list_empty(&sluice->tasks) && sluice->main_strand == NULL &&
-                  peer_lease_count(sluice->peer) == 0))) {
-        settle(sluice);
-    }
-    if (sluice->state == RUN_SETTLING && (late || sluice->strand_count == 0)) {
-        late = !leave(sluice);
-    }
-    if (sluice->state == RUN_LEAVING && (connection_flush(&sluice->connection) || late)) {
-        sluice->state = RUN_OVER;
-        uv_stop(&sluice->loop);
-    }
-}
-
 /* ---- a turn of the loop ---- */
 
 static uint64_t next_deadline_ms(const struct sluice *sluice)
@@ -313,7 +223,7 @@ static void turn(struct sluice *sluice)
     strands_advance(sluice, now_ms);
     tasks_start(sluice, TURN_STRANDS);
     more = strands_run(sluice, TURN_STRANDS);
-    advance_end(sluice);
+    run_advance(sluice);
     peer_flush(sluice->peer);
     connection_flush(&sluice->connection);
     if (sluice->reconnect || sluice->connection.clogged) {
@@ -343,61 +253,19 @@ static void on_stop(uv_async_t *async)
     (void)async; /* the turn looks at stop_count */
 }
 
-int sluice_run(struct sluice *sluice, sluice_main_fn *main_fn, void *arg)
+void runtime_turns_start(struct sluice *sluice)
 {
-    CHECK(sluice->state == RUN_IDLE);
-    uv_update_time(&sluice->loop);
-    sluice->state = RUN_SERVING;
-    sluice->main_fn = main_fn;
-    sluice->main_arg = arg;
-    if (sluice->connect_ms > 0 && !peer_connected(sluice->peer)) {
-        sluice->connect_at_ms = uv_now(&sluice->loop) + sluice->connect_ms;
-    } else {
-        start_main(sluice);
-    }
     uv_prepare_start(&sluice->prepare, on_prepare);
     uv_check_start(&sluice->check, on_check);
-    while (sluice->state != RUN_OVER) {
-        uv_run(&sluice->loop, UV_RUN_DEFAULT);
-    }
+}
+
+void runtime_turns_stop(struct sluice *sluice)
+{
     uv_prepare_stop(&sluice->prepare);
     uv_check_stop(&sluice->check);
     uv_idle_stop(&sluice->idle);
     uv_timer_stop(&sluice->timer);
     sluice->timer_at_ms = TIMERS_NEVER;
-    return sluice->result;
-}
-
-void sluice_stop(struct sluice *sluice)
-{
-    __atomic_add_fetch(&sluice->stop_count, 1, __ATOMIC_RELAXED);
-    uv_async_send(&sluice->stopper);
-}
-
-static void on_signal(uv_signal_t *signal, int number)
-{
-    (void)number;
-    sluice_stop(sluice_of(signal));
-}
-
-int sluice_stop_on_signals(struct sluice *sluice)
-{
-    static const int numbers[] = {SIGINT, SIGTERM};
-
-    for (size_t i = 0; i < 2; i++) {
-        int rc;
-
-        if (!sluice->signals_open) {
-            uv_signal_init(&sluice->loop, &sluice->signals[i]);
-            sluice->signals[i].data = sluice;
-        }
-        rc = uv_signal_start(&sluice->signals[i], on_signal, numbers[i]);
-        if (rc != 0) {
-            return rc;
-        }
-    }
-    sluice->signals_open = true;
-    return 0;
 }
 
 /* ---- new and free ---- */

@@ -240,6 +240,17 @@ struct sluice_future *sluice_submit_json(struct sluice *sluice, const char *serv
     return future;
 }
 
+static struct sluice_future *refused(struct sluice *sluice, const char *why)
+{
+    static const struct sluice_submit_options defaults;
+    struct sluice_future *future = future_new(sluice, "", &defaults);
+
+    if (future != NULL) {
+        future_end_here(future, SLUICE_REFUSED, ERROR_TOO_LARGE, why);
+    }
+    return future;
+}
+
 struct sluice_future *sluice_join(struct sluice *sluice, struct sluice_future **futures,
                                   size_t count, enum sluice_join_policy policy,
                                   const struct sluice_submit_options *options)
@@ -249,7 +260,9 @@ struct sluice_future *sluice_join(struct sluice *sluice, struct sluice_future **
     uint8_t *needs;
 
     CHECK(policy == SLUICE_JOIN_ALL || policy == SLUICE_JOIN_SETTLED);
-    CHECK(count <= NEEDS_MAX);
+    if (count > NEEDS_MAX) {
+        return refused(sluice, "a join has 16,384 members at most: join joins");
+    }
     submit.join = policy == SLUICE_JOIN_ALL ? JOIN_ALL : JOIN_SETTLED;
     needs = malloc(count * ID_BYTES + 1);
     if (needs == NULL) {
@@ -415,7 +428,7 @@ void future_settle(struct submission *submission, const struct result *result)
                             "it is done, but its result could not be asked for");
         }
         return;
-    } else if (!keep_payload(future, &record->payload)) {
+    } else if (result->input_count == 0 && !keep_payload(future, &record->payload)) {
         future_end_here(future, SLUICE_FAILED, ERROR_MEMORY_FULL,
                         "it is done, but there is no memory for its result here");
         return;

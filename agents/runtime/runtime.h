@@ -120,6 +120,7 @@ void futures_orphan(struct sluice *sluice);
 
 /* scope.c */
 void scope_add(struct sluice_scope *scope, struct list *future_link);
+void scopes_drop(struct strand *strand); /* those its function has left open */
 uint64_t scope_deadline_ms(const struct sluice_scope *scope); /* absolute */
 
 /* query.c: upcall of the peer */

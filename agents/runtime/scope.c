@@ -43,6 +43,44 @@ uint64_t scope_deadline_ms(const struct sluice_scope *scope)
     return scope->deadline_ms;
 }
 
+static void scope_free(struct sluice_scope *scope)
+{
+    while (!list_empty(&scope->futures)) {
+        sluice_future_free(list_entry(scope->futures.next, struct sluice_future, scope));
+    }
+    scope->strand->scope = scope->outer;
+    free(scope);
+}
+
+void scopes_drop(struct strand *strand)
+{
+    while (strand->scope != NULL) {
+        scope_free(strand->scope);
+    }
+}
+
+/* Without memory to wait for all of them at once, or cancelled itself, it does not wait: they
+ * are cancelled when they are freed. */
+static void wait_for_all(struct sluice_scope *scope)
+{
+    struct sluice_future **futures;
+    size_t count = 0;
+
+    list_each(at, &scope->futures) {
+        count++;
+    }
+    futures = malloc(count * sizeof(struct sluice_future *) + 1);
+    if (futures == NULL) {
+        return;
+    }
+    count = 0;
+    list_each(at, &scope->futures) {
+        futures[count++] = list_entry(at, struct sluice_future, scope);
+    }
+    futures_wait(scope->strand, futures, count, STRAND_NEVER);
+    free(futures);
+}
+
 void sluice_scope_close(struct sluice_scope *scope, enum sluice_scope_end end)
 {
     CHECK(scope->strand == strand_here("sluice_scope_close"));
@@ -52,17 +90,6 @@ void sluice_scope_close(struct sluice_scope *scope, enum sluice_scope_end end)
             sluice_cancel(list_entry(at, struct sluice_future, scope), "its scope was closed");
         }
     }
-    list_each(at, &scope->futures) {
-        struct sluice_future *future = list_entry(at, struct sluice_future, scope);
-
-        if (future->outcome == SLUICE_PENDING &&
-            futures_wait(scope->strand, &future, 1, STRAND_NEVER) != WAKE_EVENT) {
-            break; /* cancelled itself: freeing them cancels them */
-        }
-    }
-    while (!list_empty(&scope->futures)) {
-        sluice_future_free(list_entry(scope->futures.next, struct sluice_future, scope));
-    }
-    scope->strand->scope = scope->outer;
-    free(scope);
+    wait_for_all(scope);
+    scope_free(scope);
 }

@@ -32,6 +32,7 @@ static void strand_enter(void *arg)
     struct strand *strand = arg;
 
     strand->fn(strand->sluice, strand->arg);
+    scopes_drop(strand);
 }
 
 struct strand *strand_start(struct sluice *sluice, sluice_fiber_fn *fn, void *arg,

@@ -265,6 +265,13 @@ static int join(struct sluice *sluice)
     REQUIRE(sluice_future_outcome(futures[0]) == SLUICE_CANCELLED);
     sluice_future_free(settled);
     free_all(futures, 2);
+
+    settled = sluice_join(sluice, NULL, 0, SLUICE_JOIN_ALL, NULL);
+    REQUIRE(sluice_await(settled) == SLUICE_DONE); /* of nothing: done */
+    sluice_future_free(settled);
+    settled = sluice_join(sluice, NULL, 16385, SLUICE_JOIN_ALL, NULL);
+    REQUIRE(failed_with(settled, SLUICE_REFUSED, "too_large"));
+    sluice_future_free(settled);
     return 0;
 }
 
@@ -382,6 +389,9 @@ static int careless(struct sluice *sluice)
     struct sluice_future *future = sluice_submit_json(sluice, "careless", NULL, NULL);
 
     REQUIRE(sluice_await(future) == SLUICE_DONE);
+    sluice_future_free(future);
+    future = sluice_submit_json(sluice, "open_scope", NULL, NULL);
+    REQUIRE(sluice_await(future) == SLUICE_DONE);
     while (seen.running > 0) {
         sluice_sleep_ms(sluice, 5);
     }
@@ -497,7 +507,7 @@ static int queries(struct sluice *sluice)
     json_t *reply = NULL;
 
     REQUIRE(sluice_query(sluice, "catalog", NULL, NULL, &reply) == 0);
-    REQUIRE(json_array_size(json_object_get(reply, "services")) == 11);
+    REQUIRE(json_array_size(json_object_get(reply, "services")) == 12);
     json_decref(reply);
     REQUIRE(sluice_query(sluice, "nonsense", NULL, NULL, &reply) == -EINVAL);
     REQUIRE(sluice_cancel_id(sluice, sluice_future_id(future), "enough", &reply) == 0);

@@ -95,6 +95,15 @@ static inline void serve_careless(struct sluice_task *task, void *arg)
     sluice_done_json(task, json_object());
 }
 
+/* The same, with a scope that is never closed. */
+static inline void serve_open_scope(struct sluice_task *task, void *arg)
+{
+    (void)arg;
+    sluice_scope_open(sluice_task_peer(task), 0);
+    sluice_submit_json(sluice_task_peer(task), "nap", json_pack("{s:i}", "ms", 3600000), NULL);
+    sluice_done_json(task, json_object());
+}
+
 /* What its task has left of its deadline. */
 static inline void serve_left(struct sluice_task *task, void *arg)
 {
@@ -140,6 +149,7 @@ static inline void serve_all(struct sluice *sluice, unsigned credit)
         {.name = "silent", .handler = serve_silent, .sync = true},
         {.name = "steps", .handler = serve_steps},
         {.name = "careless", .handler = serve_careless},
+        {.name = "open_scope", .handler = serve_open_scope},
         {.name = "left", .handler = serve_left},
         {.name = "ask_left", .handler = serve_ask_left},
         {.name = "parent", .handler = serve_parent},

@@ -122,6 +122,27 @@ static bool question_does(struct span question)
     return question_opens(question, openings, sizeof openings / sizeof openings[0]);
 }
 
+static bool question_counts(struct span question)
+{
+    static const char *const openings[] = {"how many ",
+                                           "how long ",
+                                           "how much ",
+                                           "how often ",
+                                           "how large ",
+                                           "how big ",
+                                           "what is the default ",
+                                           "what is the maximum ",
+                                           "what is the minimum ",
+                                           "what is the size ",
+                                           "what is the limit ",
+                                           "what is the port ",
+                                           "what port ",
+                                           "which port ",
+                                           "what is the value "};
+
+    return question_opens(question, openings, sizeof openings / sizeof openings[0]);
+}
+
 static bool question_defines(struct span question)
 {
     static const char *const openings[] = {"what is ", "what are ", "what does ", "what do ",
@@ -150,7 +171,9 @@ void query_init(struct query *query, struct corpus *corpus, struct span question
     struct query_slot *slot = NULL;
     bool bare = true; /* nothing but content words */
 
-    *query = (struct query){.defines = question_defines(question), .does = question_does(question)};
+    *query = (struct query){.defines = question_defines(question),
+                            .does = question_does(question),
+                            .counts = question_counts(question)};
     word_reader_init(&reader, question);
     while (word_next(&reader, &word)) {
         uint32_t term = word.stop ? TERM_NONE : corpus_term(corpus, &word);
@@ -173,7 +196,8 @@ void query_init(struct query *query, struct corpus *corpus, struct span question
         slot_expand(slot, corpus, &word);
     }
     /* "ZMQ_DEALER"; but "What is the default size of the queue?" asks for a value. */
-    query->defines = (query->defines || bare) && query->count <= DEFINES_SLOTS_MAX;
+    query->defines =
+        (query->defines || bare) && !query->counts && query->count <= DEFINES_SLOTS_MAX;
 }
 
 double query_slot_strength(const struct query_slot *slot, const struct term_vector *vector)

@@ -28,6 +28,7 @@ struct query {
     size_t count;
     double idf_sum;
     bool does;    /* "how do I ...": commands and examples answer as well as prose */
+    bool counts;  /* "how many", "what is the default": a number is wanted */
     bool defines; /* "what is X", "what does X do", or just "X": a definition is wanted */
 };
 

@@ -19,6 +19,7 @@
 #define WEIGHT_POSITION 0.03
 #define WEIGHT_PASSAGE 0.05
 
+#define NUMBER_BONUS 0.1
 #define DEFINITION_BONUS 0.12
 #define DEFINITION_WORDS 5 /* a definition names its subject this early */
 
@@ -33,7 +34,7 @@
 
 static const double kind_factor[] = {
     [SENTENCE_PROSE] = 1,  [SENTENCE_HEADING] = 0.45, [SENTENCE_ROW] = 0.8,
-    [SENTENCE_CODE] = 0.4, [SENTENCE_NAMES] = 0.1,
+    [SENTENCE_CODE] = 0.4, [SENTENCE_NAMES] = 0,
 };
 
 static double strength_min(double a, double b)
@@ -242,6 +243,23 @@ static bool unit_is_aside(const struct rank *rank, const struct unit *unit)
     return false;
 }
 
+/* A number: a word that is digits, perhaps with a unit; not "0MQ" inside a name. */
+static bool unit_has_number(const struct unit *unit)
+{
+    struct word_reader reader;
+    struct word word;
+
+    word_reader_init(&reader, unit->sentence.text);
+    while (word_next(&reader, &word)) {
+        uint8_t last = word.raw.data[word.raw.size - 1];
+
+        if (word.raw.data[0] >= '0' && word.raw.data[0] <= '9' && !(last >= 'A' && last <= 'Z')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* "The following are supported:" says that an answer comes, not what it is. */
 static bool unit_introduces(const struct unit *unit)
 {
@@ -297,6 +315,9 @@ static double unit_score(const struct rank *rank, uint32_t index)
                    WEIGHT_POSITION / (1.0 + unit->position) +
                    WEIGHT_PASSAGE * (passages - unit->passage) / passages;
 
+    if (rank->query->counts && unit_has_number(unit)) {
+        score += NUMBER_BONUS;
+    }
     if (rank->query->defines) {
         score += unit_defines(rank, unit) ? DEFINITION_BONUS : 0;
         score *= unit_is_aside(rank, unit) ? 0.75 : 1;
@@ -307,7 +328,8 @@ static double unit_score(const struct rank *rank, uint32_t index)
     if (unit_introduces(unit)) {
         score *= 0.6;
     }
-    if (unit->terms.length < SENTENCE_WORDS_MIN) {
+    if (unit->terms.length < SENTENCE_WORDS_MIN &&
+        !(rank->query->counts && unit_has_number(unit))) {
         score *= 0.6;
     }
     if (!unit_speaks(rank, unit)) {

@@ -1,5 +1,7 @@
 #include "agents/analysis/sentence.h"
 
+#include "agents/analysis/kind.h"
+
 #include <stdlib.h>
 
 #define HEADING_BYTES_MAX 110
@@ -58,60 +60,6 @@ static bool span_starts(struct span span, const char *text)
     size_t size = strlen(text);
 
     return span.size >= size && memcmp(span.data, text, size) == 0;
-}
-
-/* "rc = f (x); assert (rc == 0);": examples that lost their lines on the way here. */
-static bool text_is_code(struct span text)
-{
-    size_t ends = 0, signs = 0, options = 0;
-    size_t i;
-
-    if (span_starts(text, "//") || span_starts(text, "/*") || span_starts(text, "#include")) {
-        return true;
-    }
-    for (i = 0; i < text.size; i++) {
-        ends += text.data[i] == ';' && (i + 1 == text.size || char_is_space(text.data[i + 1]));
-        options += i > 0 && i + 2 < text.size &&
-                   (text.data[i - 1] == ' ' || text.data[i - 1] == '[') && text.data[i] == '-' &&
-                   text.data[i + 1] == '-' && char_is_lower(text.data[i + 2]);
-        signs += text.data[i] != '\0' && strchr("=(){}[]&*", text.data[i]) != NULL;
-    }
-    return (ends > 0 && signs >= 2 * ends + 1) ||
-           (options >= 2 && strchr(".!?", text.data[text.size - 1]) == NULL);
-}
-
-/* At least two words, and every one is a page of a manual: "name(3)", with or without comma. */
-static bool text_is_names(struct span text)
-{
-    size_t words = 0;
-    size_t at = 0;
-
-    while (at < text.size) {
-        size_t end = at;
-
-        while (end < text.size && !char_is_space(text.data[end])) {
-            end++;
-        }
-        at = end;
-        end -= end > 0 && strchr(",.;", text.data[end - 1]) != NULL;
-        if (end < 4 || text.data[end - 1] != ')' || !char_is_digit(text.data[end - 2]) ||
-            text.data[end - 3] != '(') {
-            return false;
-        }
-        words++;
-        while (at < text.size && char_is_space(text.data[at])) {
-            at++;
-        }
-    }
-    return words >= 2;
-}
-
-static enum sentence_kind kind_of_prose(struct span text)
-{
-    text = span_trim(text);
-    return text_is_code(text)    ? SENTENCE_CODE
-           : text_is_names(text) ? SENTENCE_NAMES
-                                 : SENTENCE_PROSE;
 }
 
 static void emit(struct splitter *splitter, struct span text, enum sentence_kind kind)
@@ -239,15 +187,15 @@ static void split_prose(struct splitter *splitter, struct span text)
         size_t end = mark_ends(text, at);
 
         if (end > 0) {
-            struct span sentence = span_of(text.data + start, end - start);
+            struct span sentence = span_trim(span_of(text.data + start, end - start));
 
-            emit(splitter, sentence, kind_of_prose(sentence));
+            emit(splitter, sentence, kind_of_text(sentence));
             start = end;
             at = end - 1;
         }
     }
-    rest = span_of(text.data + start, text.size - start);
-    emit(splitter, rest, kind_of_prose(rest));
+    rest = span_trim(span_of(text.data + start, text.size - start));
+    emit(splitter, rest, kind_of_text(rest));
 }
 
 /* ---- blocks ------------------------------------------------------------------ */

@@ -145,6 +145,61 @@ static void synonyms_and_parts_of_names_match(void **state)
     json_decref(answer);
 }
 
+/* What stands in a manual about two options, and how it is used. */
+static const char options[] =
+    "[{'ref':'tcp','source':'a','title':'options > VALVE_TCP: keep the pipe',"
+    "'text':'Default value of the option is the default value 7 of the system.'},"
+    "{'ref':'hwm','source':'a','title':'options > VALVE_HWM: bound of the pipe',"
+    "'text':'Limits how many drops wait. When VALVE_HWM is reached, a valve blocks. "
+    "VALVE_HWM is the bound of a pipe. Default value 1000.'},"
+    "{'ref':'see','source':'b','title':'valve > SEE ALSO','text':'valve(3) pipe(3) drop(3)'},"
+    "{'ref':'use','source':'b','title':'valve > Use',"
+    "'text':'A valve starts by itself when it is told to start.\\n\\nvalve start --pipe 3 --drop 7'}]";
+
+static void who_names_an_identifier_means_that_one(void **state)
+{
+    json_t *answer = extract("What is the default value of VALVE_HWM?", options, 1);
+
+    assert_string_equal(text_of(answer, 0, "text"), "Default value 1000.");
+    assert_string_equal(text_of(answer, 0, "heading"), "VALVE_HWM: bound of the pipe");
+    json_decref(answer);
+}
+
+static void what_defines_leads_a_definition(void **state)
+{
+    json_t *answer = extract("What is VALVE_HWM?", options, 1);
+
+    assert_string_equal(text_of(answer, 0, "text"), "VALVE_HWM is the bound of a pipe.");
+    json_decref(answer);
+}
+
+/* The score of the sentence that is `text`; 0: it was not chosen. */
+static double score_of(const json_t *answer, const char *text)
+{
+    size_t i;
+
+    for (i = 0; i < json_array_size(json_object_get(answer, "sentences")); i++) {
+        if (strcmp(text_of(answer, i, "text"), text) == 0) {
+            return json_number_value(
+                json_object_get(json_array_get(json_object_get(answer, "sentences"), i), "score"));
+        }
+    }
+    return 0;
+}
+
+static void commands_answer_how_to_do_it(void **state)
+{
+    const char *command = "valve start --pipe 3 --drop 7";
+    json_t *how = extract("How do I start a valve?", options, 50);
+    json_t *who = extract("Who may start a valve?", options, 50);
+
+    assert_true(score_of(who, command) > 0);
+    assert_true(score_of(how, command) > 1.5 * score_of(who, command));
+    assert_true(score_of(how, "valve(3) pipe(3) drop(3)") == 0); /* names answer nothing */
+    json_decref(how);
+    json_decref(who);
+}
+
 static void wrong_arguments_are_named(void **state)
 {
     const char *wrong[][2] = {
@@ -193,6 +248,9 @@ int main(void)
         cmocka_unit_test(lines_narrow_when_the_text_has_the_lines_of_its_file),
         cmocka_unit_test(words_that_no_passage_has_are_named),
         cmocka_unit_test(synonyms_and_parts_of_names_match),
+        cmocka_unit_test(who_names_an_identifier_means_that_one),
+        cmocka_unit_test(what_defines_leads_a_definition),
+        cmocka_unit_test(commands_answer_how_to_do_it),
         cmocka_unit_test(wrong_arguments_are_named),
         cmocka_unit_test(too_many_passages_are_refused),
     };

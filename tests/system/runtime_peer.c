@@ -1,9 +1,10 @@
 /* links: runtime */
-/* runtime_peer BROKER worker | flood N MS | nowhere | misplaced: one peer, and what
- * it sees, line by line. Run by test_runtime.py. */
+/* runtime_peer BROKER worker | flood N MS | nowhere | misplaced | threads: one peer (two with
+ * `threads`), and what it sees, line by line. Run by test_runtime.py. */
 #include "tests/system/runtime_services.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 /* Submits N naps of MS; a line with their outcomes, and how many handlers ran in all. */
 struct flood {
@@ -67,6 +68,32 @@ static int submit_misplaced(struct sluice *sluice, void *arg)
     return 0;
 }
 
+/* A peer of its own in a thread of its own, stopped from the main thread. */
+static void *serve_in_thread(void *arg)
+{
+    struct sluice *sluice = arg;
+
+    serve_all(sluice, 16);
+    return sluice_run(sluice, NULL, NULL) == 0 ? arg : NULL;
+}
+
+static int submit_beside_thread(struct sluice *sluice, const char *broker)
+{
+    struct sluice_options options = {.broker = broker, .quiet = true};
+    struct sluice *other = sluice_new(&options);
+    struct flood arg = {1000, 1};
+    pthread_t thread;
+    void *served = NULL;
+    int rc;
+
+    pthread_create(&thread, NULL, serve_in_thread, other);
+    rc = sluice_run(sluice, flood, &arg);
+    sluice_stop(other);
+    pthread_join(thread, &served);
+    sluice_free(other);
+    return served != NULL ? rc : -EIO;
+}
+
 static int run(struct sluice *sluice, int argc, char **argv)
 {
     struct sluice_service told = {.name = "told", .handler = serve_told};
@@ -82,6 +109,9 @@ static int run(struct sluice *sluice, int argc, char **argv)
         arg.count = strtoul(argv[3], NULL, 10);
         arg.ms = atoi(argv[4]);
         return sluice_run(sluice, flood, &arg);
+    }
+    if (strcmp(argv[2], "threads") == 0) {
+        return submit_beside_thread(sluice, argv[1]);
     }
     if (strcmp(argv[2], "misplaced") == 0) {
         return sluice_run(sluice, submit_misplaced, NULL);

@@ -6,8 +6,12 @@ import os
 import signal
 import sys
 
+import msgpack
+import zmq
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import BUILD, Broker, Peer, Process, case, check, equal, main, run  # noqa: E402
+from sluice_test import BUILD, SLOW, Broker, Peer, Process  # noqa: E402
+from sluice_test import case, check, equal, main, run  # noqa: E402
 
 CASES = os.path.join(BUILD, "tests", "system", "runtime_cases")
 PEER = os.path.join(BUILD, "tests", "system", "runtime_peer")
@@ -121,6 +125,43 @@ def _():
             other.offer("told", 1)
             equal(other.serve_one(), task)
             equal(asker.result(task).outcome, "done", "outcome")
+
+
+@case("peers in two threads share nothing, and are stopped from elsewhere")
+def _():
+    with Broker() as broker:
+        status, output = run([PEER, broker.endpoint, "threads"], 30)
+        check(status == 0 and "done=1000" in output, "exit status %d: %s" % (status, output))
+
+
+@case("a broker that talks nonsense does not stop a peer")
+def _():
+    pack, task = msgpack.packb, b"0123456789abcdef"
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+        router.linger = 0
+        router.rcvtimeo = int(10000 * SLOW)
+        port = router.bind_to_random_port("tcp://127.0.0.1")
+        with Process([PEER, "tcp://127.0.0.1:%d" % port, "worker"]) as worker:
+            peer, probe = router.recv_multipart()
+            equal(probe, b"", "first message")
+            for nonsense in (b"\xc1", b"\x00" * 100, b"\xdd\xff\xff\xff\xff", pack([999, 1]),
+                             pack([35]), pack([36, b"short", 0, b""]), pack([35, task, 1, "echo", 63]),
+                             pack([32, 1, {"ping_ms": "soon"}]), pack([1, 1, task, "you"])):
+                router.send_multipart([peer, nonsense])
+            router.send_multipart([peer, pack([43, 0])] + [b"frame"] * 100)
+            router.send_multipart([peer, pack([44, {"code": "hello_required"}])])
+            while msgpack.unpackb(router.recv_multipart()[1])[0] != 1:
+                pass  # a HELLO that it said unasked may come first
+            router.send_multipart([peer, pack([32, 1, {"broker": task, "ping_ms": 0}]) +
+                                   pack([36, task, 0, b"of nobody"]) + pack([39, task, 1, "expired"]) +
+                                   pack([41, 77, True, {}]) + pack([35, task, 1, "echo", b"hello"])])
+            done = None
+            while done is None:
+                commands = msgpack.Unpacker()
+                commands.feed(router.recv_multipart()[1])
+                done = next((c for c in commands if c[0] == 7), None)
+            equal(done, [7, task, 1, b"hello"], "DONE")
+            check(worker.running(), "the peer ended")
 
 
 @case("without a broker the peer says so in time")

@@ -107,7 +107,7 @@ struct sluice_service {
     bool sync;            /* runs inline on the loop, may not SUSPEND; for quick functions */
     unsigned credit;      /* tasks at once; 0: 16 (sync: 256) */
     const char *schema;   /* JSON Schema of the payload, checked before the handler runs
-                             (subset: docs/agents.md); NULL: none */
+                             (subset: docs/schema.md); NULL: none */
     const char *about;    /* a sentence or two for people and models; NULL: none */
     const char *version;  /* NULL: none */
     uint64_t max_tasks;   /* queue bound at the broker; 0: its default */

@@ -74,6 +74,7 @@ static void take_answers(struct inquiry *inquiry, const struct step *steps)
         switch (inquiry->plan.calls[i].kind) {
         case CALL_SEARCH:
             inquiry->searches_done++;
+            inquiry->searched[inquiry->plan.calls[i].part] = true;
             evidence_add_search(&inquiry->evidence, answer, inquiry->plan.calls[i].part);
             break;
         case CALL_FETCH:
@@ -124,9 +125,18 @@ static const char *part_text(const struct inquiry *inquiry, size_t part)
     return inquiry->plan.digest ? inquiry->question : inquiry->plan.question.parts[part].text;
 }
 
+/* What to read for a part: what was found for it; when its search failed, what was
+ * found for the others. */
+static json_t *passages_for(const struct inquiry *inquiry, size_t part)
+{
+    return inquiry->searched[part] || inquiry->plan.digest
+               ? evidence_of_part(&inquiry->evidence, part)
+               : evidence_of_all(&inquiry->evidence);
+}
+
 static struct step extract_step(const struct inquiry *inquiry, size_t part, char **label)
 {
-    json_t *passages = evidence_of_part(&inquiry->evidence, part);
+    json_t *passages = passages_for(inquiry, part);
     struct text text = {0};
     struct step step;
 
@@ -268,6 +278,24 @@ static struct report report_of(const struct inquiry *inquiry)
     };
 }
 
+/* What was not found because nobody could look says so. */
+static void explain_not_found(const struct inquiry *inquiry, json_t *checked)
+{
+    json_t *not_found = json_object_get(checked, "not_found");
+    size_t i, part;
+
+    for (i = 0; i < json_array_size(not_found); i++) {
+        json_t *item = json_array_get(not_found, i);
+
+        for (part = 0; part < inquiry->plan.question.count; part++) {
+            if (!inquiry->searched[part] &&
+                strcmp(text_at(item, "question"), part_text(inquiry, part)) == 0) {
+                json_object_set_new(item, "reason", json_string("its search failed"));
+            }
+        }
+    }
+}
+
 /* NULL: cancelled. */
 static json_t *write_report(struct inquiry *inquiry, const json_t *sections)
 {
@@ -303,6 +331,7 @@ static void ask_run(struct inquiry *inquiry)
     } else {
         struct report report = report_of(inquiry);
 
+        explain_not_found(inquiry, checked);
         sluice_done_json(inquiry->task, report_json(&report, checked));
     }
     json_decref(sections);

@@ -179,6 +179,11 @@ json_t *evidence_of_part(const struct evidence *evidence, size_t part)
     return list;
 }
 
+json_t *evidence_of_all(const struct evidence *evidence)
+{
+    return json_copy(evidence->passages);
+}
+
 json_t *evidence_find(const struct evidence *evidence, const char *ref)
 {
     size_t i;

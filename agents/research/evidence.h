@@ -35,6 +35,9 @@ size_t evidence_add_fetch(struct evidence *evidence, const json_t *answer, size_
 /* The passages to read for `part`, as analysis wants them; a new reference. */
 json_t *evidence_of_part(const struct evidence *evidence, size_t part);
 
+/* All passages, for a part whose own search failed; a new reference. */
+json_t *evidence_of_all(const struct evidence *evidence);
+
 /* The passage named `ref`, borrowed; NULL: none. */
 json_t *evidence_find(const struct evidence *evidence, const char *ref);
 

@@ -19,6 +19,7 @@ struct inquiry {
     json_t *facts;  /* [{ref, source, text}] */
     json_t *failed; /* [{task, service, code, message}] */
     size_t searches, searches_done;
+    bool searched[QUESTION_PARTS_MAX]; /* the part's own search was done */
 };
 
 #endif

@@ -3,6 +3,7 @@
 #include "agents/research/text.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define FETCH_MS_MAX 120000 /* what tool.fetch takes */
 
@@ -60,6 +61,10 @@ void plan_init(struct plan *plan, const char *question, unsigned fetch_ms)
     *plan = (struct plan){.count = 0};
     mentions_init(&mentions, question);
     question_init(&plan->question, mentions.rest); /* may be nothing but a sum */
+    if (plan->question.count > 0) {                /* people read what they wrote */
+        free(plan->question.parts[0].text);
+        plan->question.parts[0].text = text_squeeze(question, strlen(question));
+    }
     for (i = 0; i < plan->question.count; i++) {
         const struct question_part *part = &plan->question.parts[i];
 

@@ -267,6 +267,9 @@ def _():
               [("retriever.search", "index_broken", "the index cannot be read")], "what failed")
         check("A lease is a task" in report["answer"], "no lease in: " + report["answer"])
         check("index_broken" in report["markdown"], "the failure is not in the report")
+        # What the other searches found is read for the part that lost its own.
+        check("bounded by count" in report["answer"], "no bound in: " + report["answer"])
+        equal([r["service"] for r in report["timeline"]].count("analysis.extract"), 3, "extracts")
         check_citations(report)
 
 
@@ -285,7 +288,7 @@ def _():
         equal([(f["service"], f["code"]) for f in report["failed"]],
               [("retriever.search", "expired")], "what failed")
         equal(report["claims"], [], "claims")
-        equal(len(report["not_found"]), 1, "what was not found")
+        equal([n["reason"] for n in report["not_found"]], ["its search failed"])
         equal(report["timeline"][0]["outcome"], "expired")
 
 

@@ -177,7 +177,8 @@ static void dates_nobody_asks_about_are_searched_for(void **state)
     plan_deinit(&plan);
     plan_init(&plan, "How are queues bounded? And what is 6 * 7?", 1000);
     assert_int_equal(plan.count, 2);
-    assert_string_equal(plan.calls[0].label, "search: How are queues bounded?");
+    assert_string_equal(json_string_value(json_object_get(plan.calls[0].args, "query")),
+                        "How are queues bounded?");
     plan_deinit(&plan);
 }
 

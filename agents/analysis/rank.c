@@ -31,6 +31,8 @@
 #define WINDOW_SENTENCES 3
 #define WINDOW_BYTES 700
 #define WINDOW_SHARE 0.45
+#define WINDOW_SHORT_BYTES 420
+#define WINDOW_SHARE_SHORT 0.15
 
 static const double kind_factor[] = {
     [SENTENCE_PROSE] = 1,  [SENTENCE_HEADING] = 0.45, [SENTENCE_ROW] = 0.8,
@@ -407,16 +409,21 @@ size_t rank_select(const struct rank *rank, uint32_t *chosen, size_t max)
     return count;
 }
 
+/* The next sentence elaborates: a short window takes it when it has anything to do with the
+ * question. Beyond that a sentence must score for itself. */
 static bool window_takes(const struct rank *rank, uint32_t anchor, uint32_t candidate,
                          struct span window)
 {
     const struct unit *a = &rank->corpus->units[anchor];
     const struct unit *b = &rank->corpus->units[candidate];
+    size_t bytes = window.size + b->sentence.text.size;
+    bool elaborates = candidate == anchor + 1 && bytes <= WINDOW_SHORT_BYTES;
 
     return a->passage == b->passage && a->sentence.block == b->sentence.block &&
            a->sentence.kind == SENTENCE_PROSE && b->sentence.kind == SENTENCE_PROSE &&
-           !unit_introduces(b) && window.size + b->sentence.text.size <= WINDOW_BYTES &&
-           rank->scores[candidate] >= WINDOW_SHARE * rank->scores[anchor];
+           !unit_introduces(b) && bytes <= WINDOW_BYTES &&
+           rank->scores[candidate] >=
+               (elaborates ? WINDOW_SHARE_SHORT : WINDOW_SHARE) * rank->scores[anchor];
 }
 
 static struct span window_text(const struct corpus *corpus, uint32_t first, uint32_t last)

@@ -78,9 +78,9 @@ void buffer_add_code_point(struct buffer *buffer, uint32_t code)
 
 void buffer_truncate(struct buffer *buffer, size_t size)
 {
-    if (size < buffer->size) {
+    if (size <= buffer->size && buffer->data != NULL) {
         buffer->size = size;
-        buffer->data[size] = '\0';
+        buffer->data[size] = '\0'; /* also over what was reserved and not used */
     }
 }
 

@@ -142,6 +142,18 @@ static void a_cut_gzip_file_is_broken(void **state)
     assert_reads(path, true, FILE_BROKEN, "");
 }
 
+static void a_damaged_gzip_file_is_broken(void **state)
+{
+    const char *path = given_gzip("damaged.gz", "not one bit of this may change", 30, 1);
+    FILE *file = fopen(path, "r+");
+
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 20, SEEK_SET), 0);
+    assert_true(fputc('!', file) == '!');
+    assert_int_equal(fclose(file), 0);
+    assert_reads(path, true, FILE_BROKEN, "");
+}
+
 static void a_gzip_bomb_is_bounded(void **state)
 {
     static char zeros[1 << 20];
@@ -304,6 +316,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_file_is_read_as_valid_text, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(what_is_not_text_is_told_apart, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(a_cut_gzip_file_is_broken, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(a_damaged_gzip_file_is_broken, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(a_gzip_bomb_is_bounded, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(a_large_file_is_not_read_at_all, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(every_version_of_a_file_has_its_stamp, folder_open,

@@ -200,6 +200,19 @@ static void manual_pages_lose_macros_and_keep_words(void **state)
     document_deinit(&document);
 }
 
+static void conditions_are_those_of_a_terminal(void **state)
+{
+    static const char page[] =
+        ".SH A\n.if !n never\n.if !t one\n.if t never\n.ie n two\n.el never\n"
+        ".ie \\nF never\n.el three\n.if 'a'b' never\n"
+        ".ie t \\{\n.ie n never\n.el never\n.\\}\n.el four\n.if n .if n five\n";
+    struct document document;
+
+    given_text(&document, text_reader_man, page);
+    assert_document(&document, "# 1 A\n3-15 one two three four five\n");
+    document_deinit(&document);
+}
+
 static void mdoc_pages_are_read_too(void **state)
 {
     struct document document;
@@ -413,6 +426,7 @@ int main(void)
         cmocka_unit_test(html_text_knows_its_lines),
         cmocka_unit_test(every_word_is_on_the_line_it_is_said_to_be_on),
         cmocka_unit_test(manual_pages_lose_macros_and_keep_words),
+        cmocka_unit_test(conditions_are_those_of_a_terminal),
         cmocka_unit_test(mdoc_pages_are_read_too),
         cmocka_unit_test(what_is_no_manual_page_is_refused),
         cmocka_unit_test(readers_survive_huge_and_nested_input),

@@ -362,6 +362,23 @@ static void the_watch_follows_every_change(void **state)
     assert_int_equal(reports.ready, 1);
 }
 
+static void a_single_file_is_followed_through_replacement(void **state)
+{
+    struct fixture *f = *state;
+    struct watch *watch;
+    char root[300];
+
+    snprintf(root, sizeof root, "%s", scratch_write(&f->scratch, "a.md", "apples\n"));
+    f->roots[0] = root;
+    watch = given_watch(f, 3600 * 1000);
+    assert_non_null(watch);
+    await_found(f->index, "apples", 1);
+    scratch_write(&f->scratch, ".new", "cherries\n"); /* as editors save */
+    assert_int_equal(rename(scratch_path(&f->scratch, ".new"), root), 0);
+    await_found(f->index, "cherries", 1);
+    watch_stop(watch);
+}
+
 static void the_rescan_finds_what_nobody_told(void **state)
 {
     struct fixture *f = *state;
@@ -411,6 +428,7 @@ int main(void)
         CASE(an_unreadable_folder_keeps_its_sources),
         CASE(a_scan_can_be_stopped),
         CASE(the_watch_follows_every_change),
+        CASE(a_single_file_is_followed_through_replacement),
         CASE(the_rescan_finds_what_nobody_told),
         CASE(a_watch_stops_at_any_moment),
     };

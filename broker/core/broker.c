@@ -122,6 +122,38 @@ static void discard_log(void *context, const struct log_record *record)
     (void)record;
 }
 
+static void service_timer(struct broker *broker, struct service *service)
+{
+    if (service->offer_count == 0 && service->tasks == 0 && !service->configured) {
+        service_free(broker, service);
+    } else if (service->offer_count == 0) {
+        wheel_arm(&broker->wheel, &service->linger,
+                  broker->now_ms + broker->options.service_linger_ms);
+    }
+}
+
+static void run_timers(struct broker *broker)
+{
+    struct timer *timer;
+
+    wheel_advance(&broker->wheel, broker->now_ms);
+    while ((timer = wheel_pop(&broker->wheel)) != NULL) {
+        switch ((enum timer_kind)timer->kind) {
+        case TIMER_TASK:
+            task_timer(broker, list_entry(timer, struct task, timer));
+            break;
+        case TIMER_PEER:
+            peer_timer(broker, list_entry(timer, struct peer, timer));
+            break;
+        case TIMER_SERVICE:
+            service_timer(broker, list_entry(timer, struct service, linger));
+            break;
+        case TIMER_RETENTION:
+            break; /* broker_settle trims */
+        }
+    }
+}
+
 /* Every session ends, every task is cancelled, every record is forgotten: what is left
  * after that is a leak, and the deinits CHECK for it. */
 void broker_free(struct broker *broker)
@@ -138,6 +170,10 @@ void broker_free(struct broker *broker)
     while ((link = list_first(&broker->peers)) != NULL) {
         peer_end(broker, list_entry(link, struct peer, link), "broker stops");
     }
+    broker_settle(broker);
+    /* What waits for something else to stop does so no longer than its grace. */
+    broker->now_ms += broker->options.cancel_grace_ms;
+    run_timers(broker);
     broker_settle(broker);
     while (retention_evict(broker)) {
     }
@@ -288,38 +324,6 @@ static void handle_lost(struct broker *broker, connection_id from)
 
     if (peer != NULL) {
         peer_lose(broker, peer, "unreachable");
-    }
-}
-
-static void service_timer(struct broker *broker, struct service *service)
-{
-    if (service->offer_count == 0 && service->tasks == 0 && !service->configured) {
-        service_free(broker, service);
-    } else if (service->offer_count == 0) {
-        wheel_arm(&broker->wheel, &service->linger,
-                  broker->now_ms + broker->options.service_linger_ms);
-    }
-}
-
-static void run_timers(struct broker *broker)
-{
-    struct timer *timer;
-
-    wheel_advance(&broker->wheel, broker->now_ms);
-    while ((timer = wheel_pop(&broker->wheel)) != NULL) {
-        switch ((enum timer_kind)timer->kind) {
-        case TIMER_TASK:
-            task_timer(broker, list_entry(timer, struct task, timer));
-            break;
-        case TIMER_PEER:
-            peer_timer(broker, list_entry(timer, struct peer, timer));
-            break;
-        case TIMER_SERVICE:
-            service_timer(broker, list_entry(timer, struct service, linger));
-            break;
-        case TIMER_RETENTION:
-            break; /* broker_settle trims */
-        }
     }
 }
 

@@ -322,16 +322,18 @@ void broker_settle(struct broker *broker)
 
 /* ---- timers ------------------------------------------------------------------ */
 
-/* TIMERS cancel grace: what has not answered by now is left behind. */
+/* TIMERS cancel grace: what has not stopped by now, its worker or something below it, is left
+ * behind. What is below has a grace of its own that began no later. Without this, a join that
+ * needs its own parent would wait for it, and it for the join, for ever. */
 static void task_give_up(struct broker *broker, struct task *task)
 {
+    task->unconfirmed = true;
+    BROKER_LOG(broker, LOG_WARN, "cancel_unconfirmed", LOG_ID("task", &task->id),
+               LOG_TEXT("worker", label_span(task->worker)));
     if (task->offer != NULL) {
-        task->unconfirmed = true;
         lease_stray(broker, task);
-        BROKER_LOG(broker, LOG_WARN, "cancel_unconfirmed", LOG_ID("task", &task->id),
-                   LOG_TEXT("worker", label_span(task->worker)));
     }
-    task_wake(broker, task);
+    task_end(broker, task, TASK_CANCELLED, ERROR_CANCELLED, NULL);
 }
 
 static void task_lease_over(struct broker *broker, struct task *task)

@@ -68,6 +68,32 @@ static void a_worker_that_does_not_confirm_cannot_hold_up_a_cancel(void **state)
     expect_trace(f, "[10000] w1 <- TASK t2 attempt=1\n");
 }
 
+static void a_join_that_needs_its_own_parent_still_ends(void **state)
+{
+    struct fixture *f = *state;
+    struct submit held = {.held = true};
+    struct submit join = {.join = JOIN_ALL,
+                          .parent = id_of("p1"),
+                          .parent_attempt = 1,
+                          .needs_count = 1,
+                          .needs_stride = sizeof(struct id)};
+    struct id need = id_of("p1");
+
+    given_echo(f, 1);
+    submit_with(f, "w1", "p1", "echo", "", &held);
+    join.needs = need.bytes;
+    submit_with(f, "w1", "j1", "", "", &join);
+    cancel(f, "w1", "j1", 5);
+    fail_task(f, "w1", "p1", 1, "cancelled", false);
+    drop_trace(f);
+    advance_ms(f, 9999);
+    ping(f, "w1");
+    expect_trace(f, "[9999] w1 <- PONG\n");
+    advance_ms(f, 1);
+    assert_true(trace_has(f, "w1 <- RESULT j1 cancelled code=cancelled unconfirmed=1"));
+    assert_int_equal(stats_of(f).tasks, 0);
+}
+
 static void a_cancelled_parent_gets_no_new_children(void **state)
 {
     struct fixture *f = *state;
@@ -148,6 +174,7 @@ int main(void)
         SPEC(cancel_of_a_tree_is_confirmed_when_all_of_it_has_stopped),
         SPEC(a_result_after_cancel_counts_as_stopped),
         SPEC(a_worker_that_does_not_confirm_cannot_hold_up_a_cancel),
+        SPEC(a_join_that_needs_its_own_parent_still_ends),
         SPEC(a_cancelled_parent_gets_no_new_children),
         SPEC(children_end_with_their_parents_attempt),
         SPEC(cancel_of_a_join_cancels_what_only_it_waits_for),

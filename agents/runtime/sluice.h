@@ -142,7 +142,7 @@ SLUICE_API json_t *sluice_task_args(struct sluice_task *task);
 /* Milliseconds until the deadline; UINT64_MAX: none; 0: passed. */
 SLUICE_API uint64_t sluice_task_left_ms(const struct sluice_task *task);
 /* True once the broker has asked to stop, or the task is lost. SUSPENDing calls of its
- * handler then return SLUICE_CANCELLED or -ECANCELED at once. */
+ * handler then return at once: SLUICE_PENDING of what has not ended, or -ECANCELED. */
 SLUICE_API bool sluice_task_cancelled(const struct sluice_task *task);
 SLUICE_API bool sluice_task_ended(const struct sluice_task *task);
 
@@ -225,7 +225,8 @@ SLUICE_API size_t sluice_any(struct sluice_future **futures, size_t count);
 
 /* Asks to cancel; the future ends with SLUICE_CANCELLED when all below it has stopped. */
 SLUICE_API void sluice_cancel(struct sluice_future *future, const char *reason);
-/* Cancels it if it has not ended, and gives up the future. Accepts NULL. */
+/* Cancels it if it has not ended, and gives up the future. Accepts NULL. Not while a
+ * fiber waits for it. */
 SLUICE_API void sluice_future_free(struct sluice_future *future);
 
 /* What is known of a future; borrowed until it is freed. */

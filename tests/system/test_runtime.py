@@ -3,8 +3,11 @@
 
 The peers are tests/system/runtime_cases.c (one case a process) and runtime_peer.c."""
 import os
+import select
 import signal
+import socket
 import sys
+import threading
 
 import msgpack
 import zmq
@@ -15,6 +18,61 @@ from sluice_test import case, check, equal, main, run  # noqa: E402
 
 CASES = os.path.join(BUILD, "tests", "system", "runtime_cases")
 PEER = os.path.join(BUILD, "tests", "system", "runtime_peer")
+
+
+class Wire:
+    """A TCP port that passes everything on to a broker, until it is cut."""
+
+    def __init__(self, broker):
+        host, port = broker.endpoint[len("tcp://"):].rsplit(":", 1)
+        self.target = (host, int(port))
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = "tcp://127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.lock, self.pairs = threading.Lock(), []
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(self.target)
+            with self.lock:
+                self.pairs.append((near, far))
+            threading.Thread(target=self.carry, args=(near, far), daemon=True).start()
+
+    def carry(self, near, far):
+        try:
+            while True:
+                for ready in select.select([near, far], [], [])[0]:
+                    data = ready.recv(65536)
+                    if not data:
+                        return
+                    (far if ready is near else near).sendall(data)
+        except (OSError, ValueError):
+            pass
+        finally:
+            near.close()
+            far.close()
+
+    def cut(self):
+        """Breaks what is connected now; new connections are let through."""
+        with self.lock:
+            pairs, self.pairs = self.pairs, []
+        for pair in pairs:
+            for end in pair:
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+        self.cut()
 
 
 def in_process(name, promise, *broker_options, seconds=30):
@@ -65,6 +123,22 @@ def _():
         equal(flood.wait_exit(60), 0, "exit status of the submitter")
         flood.wait_line("done=2000")
         check(worker.running(), "the worker ended")
+
+
+@case("connections that break in the middle of 3,000 tasks lose none")
+def _():
+    with Broker() as broker, Wire(broker) as near_worker, Wire(broker) as near_flood, \
+            Process([PEER, near_worker.endpoint, "worker"]) as worker, \
+            Process([PEER, near_flood.endpoint, "flood", "3000", "3000"]) as flood:
+        flood.wait_line("submitted", 30)
+        near_flood.cut()
+        flood.wait_line("known=yes", 30)  # the broker has kept its tasks
+        seen = len(worker.lines)
+        near_worker.cut()
+        worker.wait_line(" connected ", 30, after=seen)
+        near_flood.cut()
+        equal(flood.wait_exit(60), 0, "exit status of the submitter")
+        flood.wait_line("done=3000 retried=yes")  # the worker's leases went with its connection
 
 
 @case("a worker killed in the middle of 2,000 tasks loses none")

@@ -2,7 +2,7 @@
 # cluster.sh: a whole cluster on this machine: a broker and its agents.
 #
 #   cluster.sh up [--docs DIR]... [--retriever N] [--tool N] [--analysis N] [--research N]
-#                 [--broker ENDPOINT] [--config FILE] [--no-broker]
+#                 [--broker ENDPOINT] [--config FILE] [--no-broker] [--wait SECONDS]
 #   cluster.sh down [--keep-logs]
 #   cluster.sh status
 #   cluster.sh logs [NAME] [-f]
@@ -26,7 +26,8 @@ root=$(dirname "$(dirname "$self")")
 roles=(retriever tool analysis research)
 default_broker=tcp://127.0.0.1:5570
 slow=${SLUICE_SLOW:-1}
-ready_s=$((30 * ${slow%.*}))         # longest wait until all are connected
+ready_s=$((120 * ${slow%.*}))        # longest wait until all serve; a retriever reads its documents first
+patience_s=3                         # then `up` says what it waits for
 broker_grace_s=2                     # how long a broker may drain before it is told twice
 agent_grace_s=12                     # an agent ends its running tasks within 10 s
 backoff_ms=200
@@ -39,7 +40,7 @@ complain() { printf 'cluster: %s\n' "$*" >&2; }
 die() { complain "$*"; exit 1; }
 
 usage() {
-    sed -n '3,10s/^# \{0,3\}//p' "$self" >&2
+    sed -n '4,10s/^# \{0,3\}//p' "$self" >&2
     exit 2
 }
 
@@ -349,15 +350,19 @@ list_absent() {
 
 # wait_agents NAME...: until the broker lists all of them.
 wait_agents() {
-    local end=$((SECONDS + ready_s)) absent
+    local end=$((SECONDS + ready_s)) patience=$((SECONDS + patience_s)) absent name
     while ((SECONDS < end)); do
         check_started || return 1
         absent=$(list_absent "$@")
         [ -n "$absent" ] || return 0
+        if ((patience > 0 && SECONDS >= patience)); then
+            complain "waiting for $(paste -sd' ' <<<"$absent") (at most $ready_s s)"
+            patience=0
+        fi
         sleep 0.05
     done
     for name in $absent; do
-        complain "$name has not connected to the broker at $broker within $ready_s s"
+        complain "$name does not serve anything at $broker after $ready_s s; more time: --wait SECONDS"
         show_log "$name"
     done
     return 1
@@ -411,6 +416,12 @@ cmd_up() {
             --broker) need_value "$@"; asked_broker=$2; shift ;;
             --config) need_value "$@"; config=$(readlink -e "$2") || die "--config: no such file: $2"; shift ;;
             --no-broker) own_broker=no ;;
+            --wait)
+                need_value "$@"
+                [[ $2 =~ ^[1-9][0-9]{0,4}$ ]] || die "--wait is a number of seconds, not '$2'"
+                ready_s=$2
+                shift
+                ;;
             *) complain "up does not know '$1'"; usage ;;
         esac
         shift

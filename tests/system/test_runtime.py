@@ -171,6 +171,23 @@ def _():
             equal(asker.result(task).body, b"hi")
 
 
+@case("a worker that hangs loses its tasks to another, and comes back")
+def _():
+    with Broker("--ping-ms", "100", "--silence-ms", "500") as broker, \
+            Process([PEER, broker.endpoint, "worker"]) as first, \
+            Process([PEER, broker.endpoint, "worker"]) as second:
+        first.wait_line("connected")
+        second.wait_line("connected")
+        with Process([PEER, broker.endpoint, "flood", "200", "300"]) as flood:
+            flood.wait_line("submitted", 30)
+            first.signal(signal.SIGSTOP)
+            flood.wait_line("done=200 retried=yes", 60)
+        seen = len(first.lines)
+        first.signal(signal.SIGCONT)
+        first.wait_line(" connected ", 30, after=seen)
+        check(second.running(), "the other worker ended")
+
+
 @case("SIGTERM lets a worker finish what it holds")
 def _():
     with Broker() as broker, Process([PEER, broker.endpoint, "worker"]) as worker, \

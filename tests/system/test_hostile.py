@@ -6,6 +6,7 @@ SLUICE_FRAMES: how many random frames (100,000). SLUICE_SEED: where they start (
 """
 import os
 import random
+import socket
 import subprocess
 import sys
 import time
@@ -368,6 +369,36 @@ def _():
                 pass
             pair.echo()
         pair.echo(b"y" * (4 * MIB))  # large is fine, too large is not
+        pair.quiet()
+
+
+@case("connections that do not speak ZeroMQ, or stop in the middle of it, harm nobody")
+def _():
+    rng = random.Random(SEED)
+    greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(16) + b"\x00" + bytes(31)
+    ready = b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"
+    speeches = [b"GET / HTTP/1.1\r\nHost: broker\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", greeting[:11], greeting,
+                greeting + ready[:7], greeting + b"\x04\xff" * 8, greeting + b"\x06" + b"\xff" * 8,
+                greeting + ready + b"\x02\x7f\xff\xff\xff\xff\xff\xff\xff"]
+    with Broker() as broker, Pair(broker) as pair:
+        host, port = broker.endpoint[6:].split(":")
+        held = []
+        try:
+            for number in range(200):
+                connection = socket.create_connection((host, int(port)), 10)
+                held.append(connection)
+                speech = speeches[number % len(speeches)] if number % 3 else rng.randbytes(rng.randrange(300))
+                try:
+                    connection.sendall(speech)
+                except OSError:
+                    pass  # it has hung up already
+                if number % 4 == 0:
+                    held.pop(rng.randrange(len(held))).close()
+                pair.echo()
+        finally:
+            for connection in held:
+                connection.close()
+        pair.echo()
         pair.quiet()
 
 

@@ -172,9 +172,11 @@ void broker_free(struct broker *broker)
     }
     broker_settle(broker);
     /* What waits for something else to stop does so no longer than its grace. */
-    broker->now_ms += broker->options.cancel_grace_ms;
-    run_timers(broker);
-    broker_settle(broker);
+    for (unsigned i = 0; i < 2; i++) {
+        broker->now_ms += broker->options.cancel_grace_ms + 1;
+        run_timers(broker);
+        broker_settle(broker);
+    }
     while (retention_evict(broker)) {
     }
     while ((link = list_first(&broker->services)) != NULL) {

@@ -323,17 +323,24 @@ void broker_settle(struct broker *broker)
 /* ---- timers ------------------------------------------------------------------ */
 
 /* TIMERS cancel grace: what has not stopped by now, its worker or something below it, is left
- * behind. What is below has a grace of its own that began no later. Without this, a join that
- * needs its own parent would wait for it, and it for the join, for ever. */
+ * behind. What is below has a grace that began no later: it ends in this millisecond, and wakes
+ * this task, which ends after it. Only what waits for itself (a join may need its own parent) is
+ * still there a millisecond later, and ends as it is. */
 static void task_give_up(struct broker *broker, struct task *task)
 {
+    bool again = task->unconfirmed;
+
     task->unconfirmed = true;
-    BROKER_LOG(broker, LOG_WARN, "cancel_unconfirmed", LOG_ID("task", &task->id),
-               LOG_TEXT("worker", label_span(task->worker)));
     if (task->offer != NULL) {
+        BROKER_LOG(broker, LOG_WARN, "cancel_unconfirmed", LOG_ID("task", &task->id),
+                   LOG_TEXT("worker", label_span(task->worker)));
         lease_stray(broker, task);
     }
-    task_end(broker, task, TASK_CANCELLED, ERROR_CANCELLED, NULL);
+    if (again || task_stopped(task)) {
+        task_end(broker, task, TASK_CANCELLED, ERROR_CANCELLED, NULL);
+    } else {
+        wheel_arm(&broker->wheel, &task->timer, broker->now_ms + 1);
+    }
 }
 
 static void task_lease_over(struct broker *broker, struct task *task)

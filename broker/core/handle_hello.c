@@ -27,6 +27,9 @@ void handle_hello(struct broker *broker, connection_id from, const struct hello 
     struct peer *peer = peer_find_session(broker, &hello->session);
     bool known = peer != NULL;
 
+    if (here != NULL) {
+        here->heard_ms = broker->now_ms; /* whatever it said, it is alive */
+    }
     if (hello->version == 0) {
         send_error(broker, from, ERROR_UNSUPPORTED, COMMAND_HELLO, "version", NULL);
         return;

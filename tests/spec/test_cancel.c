@@ -89,7 +89,7 @@ static void a_join_that_needs_its_own_parent_still_ends(void **state)
     advance_ms(f, 9999);
     ping(f, "w1");
     expect_trace(f, "[9999] w1 <- PONG\n");
-    advance_ms(f, 1);
+    advance_ms(f, 2);
     assert_true(trace_has(f, "w1 <- RESULT j1 cancelled code=cancelled unconfirmed=1"));
     assert_int_equal(stats_of(f).tasks, 0);
 }

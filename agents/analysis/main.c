@@ -8,9 +8,9 @@
 #include <string.h>
 
 static const char usage[] =
-    "Usage: sluice-analysis [--broker ENDPOINT] [--name NAME]\n"
+    "usage: sluice-analysis [OPTION]...\n"
     "\n"
-    "Offers analysis.extract, analysis.summarize, analysis.compare and analysis.report.\n"
+    "Serves analysis.extract, analysis.summarize, analysis.compare and analysis.report.\n"
     "\n"
     "  --broker ENDPOINT  where the broker is (default: $SLUICE_BROKER, else\n"
     "                     tcp://127.0.0.1:5570)\n"
@@ -48,12 +48,12 @@ static int options_parse(int argc, char **argv, struct sluice_options *options)
             printf("sluice-analysis %s\n", sluice_version());
             return 0;
         default:
-            fputs(usage, stderr);
+            fputs("Try 'sluice-analysis --help'.\n", stderr);
             return 2;
         }
     }
     if (optind < argc) {
-        fprintf(stderr, "sluice-analysis: unexpected argument: %s\n%s", argv[optind], usage);
+        fprintf(stderr, "sluice-analysis: what is '%s'? Try 'sluice-analysis --help'.\n", argv[optind]);
         return 2;
     }
     return -1;

@@ -10,9 +10,9 @@
 #include <string.h>
 
 static const char usage[] =
-    "Usage: sluice-research [--broker ENDPOINT] [--name NAME] [--deadline-ms N]\n"
+    "usage: sluice-research [OPTION]...\n"
     "\n"
-    "Offers research.ask.\n"
+    "Serves research.ask.\n"
     "\n"
     "  --broker ENDPOINT  where the broker is (default: $SLUICE_BROKER, else\n"
     "                     tcp://127.0.0.1:5570)\n"
@@ -76,12 +76,12 @@ static int options_parse(int argc, char **argv, struct sluice_options *options,
             printf("sluice-research %s\n", sluice_version());
             return 0;
         default:
-            fputs(usage, stderr);
+            fputs("Try 'sluice-research --help'.\n", stderr);
             return 2;
         }
     }
     if (optind < argc) {
-        fprintf(stderr, "sluice-research: unexpected argument: %s\n%s", argv[optind], usage);
+        fprintf(stderr, "sluice-research: what is '%s'? Try 'sluice-research --help'.\n", argv[optind]);
         return 2;
     }
     return -1;

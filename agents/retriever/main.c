@@ -121,6 +121,8 @@ int main(int argc, char **argv)
         status = 2;
     } else if (options.help) {
         fputs(options_usage, stdout);
+    } else if (options.version) {
+        printf("sluice-retriever %s\n", sluice_version());
     } else {
         status = retriever_main(&options);
     }

@@ -12,7 +12,7 @@
 #define RESCAN_MS_MAX 86400000U /* a day */
 
 const char options_usage[] =
-    "usage: sluice-retriever --docs DIR... [options]\n"
+    "usage: sluice-retriever --docs DIR... [OPTION]...\n"
     "\n"
     "Indexes documents (md, txt, html, manual pages, pdf) and serves retriever.search,\n"
     "retriever.passage and retriever.sources.\n"
@@ -24,7 +24,8 @@ const char options_usage[] =
     "  --broker E       endpoint (default: $SLUICE_BROKER, else tcp://127.0.0.1:5570)\n"
     "  --name N         name of this process in lists (default: program and pid)\n"
     "  --debug          log every file that is left out, and why\n"
-    "  --help           this text\n";
+    "  --help           this text\n"
+    "  --version        the version\n";
 
 static bool number_parse(const char *text, uint64_t min, uint64_t max, uint64_t *number)
 {
@@ -106,6 +107,10 @@ bool options_parse(struct options *options, int argc, char **argv, char error[OP
     for (int at = 1; at < argc; at++) {
         if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
             options->help = true;
+            return true;
+        }
+        if (strcmp(argv[at], "--version") == 0) {
+            options->version = true;
             return true;
         }
         if (strcmp(argv[at], "--debug") == 0) {

@@ -16,7 +16,7 @@ struct options {
     const char *broker; /* NULL: the runtime's default */
     const char *name;   /* NULL: likewise */
     uint64_t rescan_ms;
-    bool help, debug;
+    bool help, version, debug;
 };
 
 /* False: `error` is a sentence about the argument that is wrong. Deinit in both cases. */

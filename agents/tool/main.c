@@ -7,7 +7,9 @@
 #include <string.h>
 
 static const char usage[] =
-    "sluice-tool: serves tool.fetch, tool.calc, tool.time and tool.sleep\n"
+    "usage: sluice-tool [OPTION]...\n"
+    "\n"
+    "Serves tool.fetch, tool.calc, tool.time and tool.sleep.\n"
     "\n"
     "  --allow-private  let tool.fetch reach private, loopback and link-local\n"
     "                   addresses; refused otherwise, so that nobody reaches your\n"

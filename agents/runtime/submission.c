@@ -368,6 +368,22 @@ static enum error_code bar(struct peer *peer, const struct submission *submissio
     return ERROR_NONE;
 }
 
+static const char *bar_message(enum error_code code)
+{
+    switch (code) {
+    case ERROR_CONFLICT:
+        return "a task with this id is under way already";
+    case ERROR_TOO_LARGE:
+        return "the payload is larger than the broker takes";
+    case ERROR_WINDOW_EXCEEDED:
+        return "too many tasks of this process are under way";
+    case ERROR_CANCELLED:
+        return "the task that this one belongs to has been taken away";
+    default:
+        return "refused before it was sent";
+    }
+}
+
 struct submission *peer_submit(struct peer *peer, const struct submit *submit,
                                const struct submission_options *options)
 {
@@ -388,7 +404,7 @@ struct submission *peer_submit(struct peer *peer, const struct submit *submit,
         struct result result = result_of(&submission->by_id.id,
                                          code == ERROR_CANCELLED ? OUTCOME_CANCELLED
                                                                  : OUTCOME_REFUSED,
-                                         code, "refused before it was sent");
+                                         code, bar_message(code));
 
         peer->sink.result(peer->sink.context, submission, &result);
         cancel_left_behind(peer, submission);

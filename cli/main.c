@@ -2,6 +2,7 @@
  * folder and a line of the table below. */
 #include "cli/command.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,7 +68,21 @@ static int help(int argc, char **argv)
     return command->run(&cli, command, 0, NULL);
 }
 
-int main(int argc, char **argv)
+/* What was printed may not have arrived: a full disk, a closed descriptor. */
+static int output_close(int code)
+{
+    bool failed = ferror(stdout) != 0;
+
+    errno = 0;
+    if (fflush(stdout) == 0 && !failed) {
+        return code;
+    }
+    fprintf(stderr, "sluice: cannot write the output%s%s\n", errno != 0 ? ": " : "",
+            errno != 0 ? strerror(errno) : "");
+    return code == EXIT_DONE ? EXIT_TASK : code;
+}
+
+static int run(int argc, char **argv)
 {
     struct cli cli = {0};
     struct option_spec specs[3];
@@ -93,4 +108,15 @@ int main(int argc, char **argv)
     command = command_find(argv[0]);
     return command != NULL ? command->run(&cli, command, argc - 1, argv + 1)
                            : command_unknown(argv[0]);
+}
+
+int main(int argc, char **argv)
+{
+    char version[] = "version";
+
+    /* The one option that other programs have, too, where we have a command. */
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        argv[1] = version;
+    }
+    return output_close(run(argc, argv));
 }

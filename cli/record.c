@@ -63,13 +63,11 @@ const char *record_text(const json_t *record, const char *name)
     return text != NULL ? text : "";
 }
 
-/* The name without its unit, which is part of the printed value. */
+/* The name without its unit, which is part of the printed value. `bytes` stays: there are
+ * both `queued` and `queued_bytes`. */
 static size_t label_size(const char *name)
 {
-    if (ends_with(name, "_ms")) {
-        return strlen(name) - 3;
-    }
-    return ends_with(name, "_bytes") ? strlen(name) - 6 : strlen(name);
+    return strlen(name) - (ends_with(name, "_ms") ? 3 : 0);
 }
 
 void record_print(const json_t *record, FILE *stream)

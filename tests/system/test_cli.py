@@ -109,6 +109,20 @@ def _():
     contains(sluice(None, "bench", "echo", "--help").out, "--payload", "--window")
 
 
+@case("--version says the same as version")
+def _():
+    equal(sluice(None, "--version").out, sluice(None, "version").out)
+
+
+@case("output that cannot be written is a failure: exit 1")
+def _():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([program("sluice"), "help"], stdout=full, stderr=subprocess.PIPE,
+                              stdin=subprocess.DEVNULL, check=False)
+    equal(done.returncode, 1)
+    contains(done.stderr.decode(), "cannot write")
+
+
 @case("a wrong command line exits 2 and says what is wrong")
 def _():
     contains(sluice(None, "nope", status=2).err, "nope")
@@ -297,7 +311,9 @@ def _():
         row = json.loads(sluice(broker, "services", "--json").out)[0]
         equal((row["service"], row["workers"], row["credit"]), ("some.service", 1, 7))
         contains(sluice(broker, "peers").out, "a-worker")
-        contains(sluice(broker, "stats").out, "peers", "submitted")
+        stats = [line.split()[0] for line in sluice(broker, "stats").out.splitlines()]
+        contains(stats, "peers", "submitted", "queued", "queued_bytes")
+        equal(len(stats), len(set(stats)), "two lines of the same name")
         equal(json.loads(sluice(broker, "stats", "--json").out)["services"], 1)
         contains(sluice(broker, "top", "--once").out, "some.service", "a-worker", "submitted")
         contains(sluice(broker, "top").out, "some.service")

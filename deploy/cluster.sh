@@ -10,10 +10,12 @@
 #   cluster.sh restart NAME|ROLE...
 #
 # Every command takes --run DIR (or $SLUICE_RUN): where pid files and logs are;
-# default $XDG_RUNTIME_DIR/sluice, else /tmp/sluice-UID. `up` again starts only
-# what is missing; `down` leaves nothing behind. Each process has a supervisor,
-# a shell that starts it again when it ends, after 0.2 s, doubled each time up
-# to 30 s, and from the start again once it has run for a minute.
+# default $XDG_RUNTIME_DIR/sluice, else /tmp/sluice-UID.
+#
+# `up` again starts only what is missing; `down` leaves nothing behind. Each
+# process has a supervisor, a shell that starts it again when it ends, after
+# 0.2 s, doubled each time up to 30 s, and from the start again once it has run
+# for a minute.
 #
 # A process is known by its pid and the time it started, so that a pid which
 # the kernel has given to somebody else is never signalled.
@@ -39,8 +41,10 @@ say() { printf '%s\n' "$*"; }
 complain() { printf 'cluster: %s\n' "$*" >&2; }
 die() { complain "$*"; exit 1; }
 
+help() { sed -n '4,13s/^# \{0,1\}//p' "$self"; }
+
 usage() {
-    sed -n '4,10s/^# \{0,3\}//p' "$self" >&2
+    help >&2
     exit 2
 }
 
@@ -327,7 +331,8 @@ wait_broker() {
     while ((SECONDS < end)); do
         check_started || return 1
         if [ -z "${log_start[broker]:-}" ] ||
-            tail -c "+$((log_start[broker] + 1))" "$run/broker.log" | grep -q broker_started; then
+            tail -c "+$((log_start[broker] + 1))" "$run/broker.log" 2>/dev/null |
+            grep -q broker_started; then
             ! ask stats >/dev/null || return 0
         fi
         sleep 0.05
@@ -628,5 +633,7 @@ verb=${1:-}
 [ -z "$verb" ] || shift
 case $verb in
     up | down | status | logs | scale | restart) "cmd_$verb" "$@" ;;
-    *) usage ;;
+    help | --help | -h) help ;;
+    '') usage ;;
+    *) complain "there is no command '$verb'"; usage ;;
 esac

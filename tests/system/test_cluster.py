@@ -238,6 +238,8 @@ def _():
                                 (["nonsense"], "up")):
             status, output = cluster(*arguments)
             check(status != 0 and word in output, "%s: %d %s" % (arguments, status, output))
+        for word in ("help", "--help", "-h"):
+            check("--run DIR" in cluster.good(word), "%s does not tell of --run" % word)
 
 
 if __name__ == "__main__":

@@ -152,15 +152,15 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
     }
     if (submit->join != JOIN_NONE) {
         admission->service = NULL;
-        code = check_needs(broker, peer, submit);
-        bytes += submit->needs_count * sizeof(struct need);
-    } else {
-        admission->service = service_find(broker, submit->service);
-        if (admission->service != NULL) {
-            code = service_admit(admission->service, bytes);
-        } else if (submit->if_absent == IF_ABSENT_REFUSE) {
-            code = ERROR_UNKNOWN_SERVICE;
-        }
+        /* Memory first: making room may forget ended tasks, and a need may be one of them. */
+        code = check_memory(broker, bytes + submit->needs_count * sizeof(struct need));
+        return code != ERROR_NONE ? code : check_needs(broker, peer, submit);
+    }
+    admission->service = service_find(broker, submit->service);
+    if (admission->service != NULL) {
+        code = service_admit(admission->service, bytes);
+    } else if (submit->if_absent == IF_ABSENT_REFUSE) {
+        code = ERROR_UNKNOWN_SERVICE;
     }
     return code != ERROR_NONE ? code : check_memory(broker, bytes);
 }

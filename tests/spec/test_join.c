@@ -87,6 +87,25 @@ static void a_join_of_nothing_or_of_ended_tasks_ends_at_once(void **state)
                     " | a1 done attempt=1 payload=one\n");
 }
 
+/* Making room for the join forgets ended tasks: then the need is unknown, and nothing worse. */
+static void a_need_forgotten_for_the_joins_own_memory_is_unknown(void **state)
+{
+    struct fixture *f = *state;
+    char payload[4000];
+
+    memset(payload, 'x', sizeof payload - 1);
+    payload[sizeof payload - 1] = '\0';
+    f->options.memory_max = 4700; /* a1 and t1, but not j1 too */
+    fixture_restart(f);
+    given_echo(f, 1);
+    submit_held(f, "a1");
+    done(f, "w1", "a1", 1, payload);
+    submit_with(f, "s1", "t1", "echo", "0123456789", NULL);
+    drop_trace(f);
+    submit_join(f, "s1", "j1", JOIN_SETTLED, 0, (const char *const[]){"a1", "t1", NULL});
+    expect_trace(f, "[   0] s1 <- RESULT j1 refused code=not_found\n");
+}
+
 static void a_join_of_an_unknown_task_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -143,6 +162,7 @@ int main(void)
         SPEC(a_settled_join_waits_for_every_end),
         SPEC(a_settled_join_ends_at_its_deadline_with_what_it_has),
         SPEC(a_join_of_nothing_or_of_ended_tasks_ends_at_once),
+        SPEC(a_need_forgotten_for_the_joins_own_memory_is_unknown),
         SPEC(a_join_of_an_unknown_task_is_refused),
         SPEC(joins_of_joins_end_without_recursion),
         SPEC(a_finished_need_is_kept_until_its_join_has_ended),

@@ -60,6 +60,21 @@ static void a_worker_with_leases_is_probed_and_an_idle_one_is_not(void **state)
                     "[3000] w1 <- PONG\n");
 }
 
+static void a_result_lost_with_its_connection_is_told_again(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    done(f, "w1", "t1", 1, "once");
+    lose(f, "s1"); /* nothing is unfinished: but was the RESULT read? */
+    drop_trace(f);
+    hello_from(f, "s1", connection_of("s9"));
+    submit(f, "s9", "t1", "echo");
+    expect_trace(f, "[   0] s9 <- WELCOME\n"
+                    "[   0] s9 <- RESULT t1 done attempt=1 payload=once\n");
+}
+
 static void a_submitter_that_comes_back_finds_its_tasks(void **state)
 {
     struct fixture *f = *state;
@@ -182,6 +197,7 @@ int main(void)
         SPEC(a_task_whose_workers_all_die_fails_with_the_cause),
         SPEC(a_silent_worker_is_lost),
         SPEC(a_worker_with_leases_is_probed_and_an_idle_one_is_not),
+        SPEC(a_result_lost_with_its_connection_is_told_again),
         SPEC(a_submitter_that_comes_back_finds_its_tasks),
         SPEC(a_submitter_that_stays_away_has_its_tree_cancelled),
         SPEC(a_submitter_back_after_all_submits_afresh),

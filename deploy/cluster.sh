@@ -287,7 +287,7 @@ stop_orphan() {
 
 # stop_members NAME...: tells all of them to end, then waits for each.
 stop_members() {
-    local name
+    local name end
     for name; do
         if read_member "$name" && [ "$m_state" != gone ]; then
             kill -TERM "$m_supervisor" 2>/dev/null || true
@@ -295,8 +295,13 @@ stop_members() {
     done
     for name; do
         read_member "$name" || continue
-        # Its supervisor kills what does not end, so this does.
-        while runs "$m_supervisor" "$m_supervisor_start"; do sleep 0.05; done
+        # Its supervisor kills what does not end, so this ends, unless somebody stopped the
+        # supervisor itself.
+        end=$((SECONDS + agent_grace_s + 10))
+        while runs "$m_supervisor" "$m_supervisor_start"; do
+            ((SECONDS < end)) || kill -KILL "$m_supervisor" 2>/dev/null || true
+            sleep 0.05
+        done
         stop_orphan "$name"
     done
 }

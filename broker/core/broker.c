@@ -6,6 +6,8 @@
 #include "broker/core/state.h"
 #include "common/memory.h"
 
+#define LINGER_AGAIN_MIN_MS 1000
+
 struct broker_options broker_options_default(void)
 {
     return (struct broker_options){
@@ -83,6 +85,7 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
     }
     wheel_init(&broker->wheel, now_ms);
     list_init(&broker->services);
+    list_init(&broker->idle);
     list_init(&broker->peers);
     list_init(&broker->wake);
     list_init(&broker->doomed);
@@ -127,8 +130,11 @@ static void service_timer(struct broker *broker, struct service *service)
     if (service->offer_count == 0 && service->tasks == 0 && !service->configured) {
         service_free(broker, service);
     } else if (service->offer_count == 0) {
-        wheel_arm(&broker->wheel, &service->linger,
-                  broker->now_ms + broker->options.service_linger_ms);
+        uint64_t again_ms = broker->options.service_linger_ms;
+
+        /* Tasks hold it: look again later, never in this very step. */
+        again_ms = again_ms > LINGER_AGAIN_MIN_MS ? again_ms : LINGER_AGAIN_MIN_MS;
+        wheel_arm(&broker->wheel, &service->linger, broker->now_ms + again_ms);
     }
 }
 
@@ -206,6 +212,7 @@ bool broker_configure_service(struct broker *broker, struct span name,
         return false;
     }
     service->configured = true;
+    service_note_idle(broker, service);
     wheel_cancel(&broker->wheel, &service->linger);
     if (limits->max_tasks > 0) {
         service->limits.max_tasks = limits->max_tasks;

@@ -30,8 +30,11 @@ void handle_offer(struct broker *broker, struct peer *peer, const struct offer_m
     struct service *service;
 
     if (offer == NULL) {
-        service = service_open(broker, message->service);
-        if (service == NULL || peer->offer_count >= broker->options.offers_per_peer_max) {
+        /* Asked first: a refused offer must not leave a service behind. */
+        service = peer->offer_count < broker->options.offers_per_peer_max
+                      ? service_open(broker, message->service)
+                      : NULL;
+        if (service == NULL) {
             send_error(broker, peer->connection, ERROR_LIMIT_EXCEEDED, COMMAND_OFFER, "service",
                        NULL);
             return;

@@ -137,6 +137,8 @@ static void check_service(const struct service *service)
     CHECK(credit == service->credit);
     CHECK(held == service->held);
     CHECK(offers > 0 || service->configured || timer_armed(&service->linger));
+    CHECK(list_empty(&service->idle_link) ==
+          (offers > 0 || service->tasks > 0 || service->configured));
 }
 
 static void check_peer(const struct peer *peer)

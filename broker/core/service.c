@@ -22,12 +22,26 @@ struct service *service_find(const struct broker *broker, struct span name)
     return NULL;
 }
 
+void service_note_idle(struct broker *broker, struct service *service)
+{
+    bool idle = service->offer_count == 0 && service->tasks == 0 && !service->configured;
+
+    if (!idle) {
+        list_unlink(&service->idle_link);
+    } else if (list_empty(&service->idle_link)) {
+        list_push_back(&broker->idle, &service->idle_link);
+    }
+}
+
 struct service *service_open(struct broker *broker, struct span name)
 {
     struct service *service = service_find(broker, name);
 
     if (service != NULL || !service_name_valid(name)) {
         return service;
+    }
+    if (broker->service_pool.used == broker->service_pool.max && !list_empty(&broker->idle)) {
+        service_free(broker, list_entry(broker->idle.next, struct service, idle_link));
     }
     service = pool_get(&broker->service_pool);
     if (service == NULL) {
@@ -39,6 +53,7 @@ struct service *service_open(struct broker *broker, struct span name)
     memcpy(service->name, name.data, name.size);
     list_init(&service->link);
     list_init(&service->dirty_link);
+    list_init(&service->idle_link);
     timer_init(&service->linger, TIMER_SERVICE);
     list_init(&service->ready);
     list_init(&service->offers);
@@ -46,6 +61,7 @@ struct service *service_open(struct broker *broker, struct span name)
         list_init(&service->loads[i]);
     }
     list_push_back(&broker->services, &service->link);
+    service_note_idle(broker, service);
     table_insert(&broker->services_by_name, &service->node,
                  broker_hash(broker, name.data, name.size));
     wheel_arm(&broker->wheel, &service->linger,
@@ -61,6 +77,7 @@ void service_free(struct broker *broker, struct service *service)
     CHECK(list_empty(&service->offers));
     wheel_cancel(&broker->wheel, &service->linger);
     list_unlink(&service->dirty_link);
+    list_unlink(&service->idle_link);
     list_unlink(&service->link);
     table_remove(&broker->services_by_name, &service->node);
     pool_put(&broker->service_pool, service);
@@ -208,6 +225,7 @@ struct offer *offer_new(struct broker *broker, struct peer *peer, struct service
     peer->offer_count++;
     list_push_back(&service->offers, &offer->service_link);
     service->offer_count++;
+    service_note_idle(broker, service);
     wheel_cancel(&broker->wheel, &service->linger);
     return offer;
 }
@@ -236,6 +254,7 @@ void offer_withdraw(struct broker *broker, struct offer *offer)
         list_unlink(&offer->service_link);
         CHECK(service->offer_count > 0);
         service->offer_count--;
+        service_note_idle(broker, service);
         service->credit -= offer->credit;
         service->held -= offer->held;
         offer_place(offer);

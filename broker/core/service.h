@@ -17,6 +17,7 @@ struct service {
     struct table_node node;
     struct list link;         /* broker->services, in order of creation */
     struct list dirty_link;   /* broker->dirty: may have something to hand out */
+    struct list idle_link;    /* broker->idle: no offer, no task, not configured */
     struct timer linger;      /* armed while nobody offers it */
     uint64_t serial;
     struct service_limits limits;  /* what holds now */
@@ -65,8 +66,11 @@ struct stray {
 };
 
 struct service *service_find(const struct broker *broker, struct span name); /* NULL: unknown */
-/* Finds or makes. NULL: too many, or an invalid name. */
+/* Finds or makes; if there are too many, in place of the one that has been idle longest.
+ * NULL: none is idle, or an invalid name. */
 struct service *service_open(struct broker *broker, struct span name);
+/* To be told when offers, tasks or `configured` have changed. */
+void service_note_idle(struct broker *broker, struct service *service);
 /* Forgets it; CHECKs that nothing refers to it. */
 void service_free(struct broker *broker, struct service *service);
 

@@ -30,6 +30,7 @@ struct broker {
     struct wheel wheel;
     struct table tasks, services_by_name, peers_by_connection, peers_by_session, strays;
     struct list services, peers;
+    struct list idle; /* services that nobody would miss, oldest first */
 
     /* Work that one step leaves for broker_settle, so that nothing recurses. */
     struct list wake;   /* extras: something they wait for has ended */

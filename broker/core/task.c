@@ -133,8 +133,8 @@ struct task *task_new(struct broker *broker, const struct id *id, struct peer *o
     task->owner = owner;
     owner->tasks++;
     task->service = service;
-    if (service != NULL) {
-        service->tasks++;
+    if (service != NULL && service->tasks++ == 0) {
+        service_note_idle(broker, service);
     }
     task->body = body;
     task->deadline_ms = WHEEL_NEVER;
@@ -181,7 +181,9 @@ void task_free(struct broker *broker, struct task *task)
     label_unref(broker, task->worker);
     if (task->service != NULL) {
         CHECK(task->service->tasks > 0);
-        task->service->tasks--;
+        if (--task->service->tasks == 0) {
+            service_note_idle(broker, task->service);
+        }
     }
     CHECK(task->owner->tasks > 0);
     task->owner->tasks--;

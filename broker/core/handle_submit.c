@@ -3,7 +3,6 @@
 #include "broker/core/join.h"
 
 #define REFUSED_RETRY_MS 100 /* window, memory, draining: nothing better is known */
-#define NEEDED_BY_MAX 16     /* joins that may wait for one task: keeps cancelling linear */
 
 /* What a submit resolves to before anything is changed. */
 struct admission {
@@ -78,28 +77,39 @@ static enum error_code check_parent(const struct broker *broker, const struct pe
     return ERROR_NONE;
 }
 
-/* ON RECV 5. */
+static struct task *find_need(const struct broker *broker, const struct submit *submit,
+                              size_t index)
+{
+    struct id id;
+
+    memcpy(id.bytes, submit->needs + index * submit->needs_stride, sizeof id.bytes);
+    return task_find(broker, &id);
+}
+
+/* ON RECV 5. A task may be named more than once: its edges are counted as if the join were
+ * there, then the counts are taken back. */
 static enum error_code check_needs(const struct broker *broker, const struct peer *peer,
                                    const struct submit *submit)
 {
-    for (size_t i = 0; i < submit->needs_count; i++) {
-        unsigned joins = 0;
-        struct task *need;
-        struct id id;
+    enum error_code code = ERROR_NONE;
+    size_t counted = 0;
 
-        memcpy(id.bytes, submit->needs + i * submit->needs_stride, sizeof id.bytes);
-        need = task_find(broker, &id);
+    while (code == ERROR_NONE && counted < submit->needs_count) {
+        struct task *need = find_need(broker, submit, counted);
+
         if (need == NULL || !id_equal(&need->owner->session, &peer->session)) {
-            return ERROR_NOT_FOUND;
-        }
-        for (const struct need *edge = need->needed_by; edge != NULL; edge = edge->next) {
-            joins++;
-        }
-        if (joins >= NEEDED_BY_MAX) {
-            return ERROR_LIMIT_EXCEEDED;
+            code = ERROR_NOT_FOUND;
+        } else if (need->needed_by_count == NEEDED_BY_MAX) {
+            code = ERROR_LIMIT_EXCEEDED;
+        } else {
+            need->needed_by_count++;
+            counted++;
         }
     }
-    return ERROR_NONE;
+    while (counted > 0) {
+        find_need(broker, submit, --counted)->needed_by_count--;
+    }
+    return code;
 }
 
 static bool window_has_room(const struct broker *broker, const struct peer *peer, uint64_t bytes)

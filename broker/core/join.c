@@ -20,6 +20,8 @@ static void need_link(struct need *need)
         need->next->at = &need->next;
     }
     task->needed_by = need;
+    CHECK(task->needed_by_count < NEEDED_BY_MAX);
+    task->needed_by_count++;
 }
 
 static void need_unlink(struct broker *broker, struct need *need)
@@ -30,6 +32,8 @@ static void need_unlink(struct broker *broker, struct need *need)
     if (need->next != NULL) {
         need->next->at = need->at;
     }
+    CHECK(task->needed_by_count > 0);
+    task->needed_by_count--;
     if (task->needed_by == NULL && task_ended(task)) {
         list_push_back(&broker->retained, &task->link);
     }

@@ -53,6 +53,9 @@ struct need {
     bool doomed;             /* cancelled by this join, which waits for it to stop */
 };
 
+/* Edges to one task, of all joins together: keeps cancelling linear. */
+#define NEEDED_BY_MAX 16
+
 #define NEED_CHUNK 63
 struct need_chunk {
     struct need_chunk *next;
@@ -115,6 +118,7 @@ struct task {
     uint8_t error;           /* enum error_code of an ended task; NONE: body has the map */
     uint8_t attempt;         /* the last one; 0: never started */
     uint8_t attempts_max;
+    uint8_t needed_by_count; /* edges on needed_by, NEEDED_BY_MAX at most */
     bool receipts : 1;
     bool held : 1;
     bool orphan : 1;         /* ended because its submitter went away */

@@ -44,9 +44,12 @@ static void init_pools(struct broker *broker)
     pool_init(&broker->extra_pool, sizeof(struct extra), options->tasks_max);
     pool_init(&broker->join_pool, sizeof(struct join), options->tasks_max);
     pool_init(&broker->need_pool, sizeof(struct need_chunk), options->tasks_max);
-    pool_init(&broker->wait_pool, sizeof(struct wait), options->peers_max);
-    pool_init(&broker->peer_pool, sizeof(struct peer), options->peers_max);
-    pool_init(&broker->label_pool, sizeof(struct label), 4 * options->peers_max);
+    pool_init(&broker->wait_pool, sizeof(struct wait), options->tasks_max);
+    /* Sessions, and those that are gone but for a task of theirs. */
+    pool_init(&broker->peer_pool, sizeof(struct peer), options->peers_max + options->tasks_max);
+    /* Every peer has one, and every task may keep another. */
+    pool_init(&broker->label_pool, sizeof(struct label),
+              options->peers_max + 2 * options->tasks_max);
     pool_init(&broker->service_pool, sizeof(struct service), options->services_max);
     pool_init(&broker->offer_pool, sizeof(struct offer), 4 * offers_max);
     pool_init(&broker->stray_pool, sizeof(struct stray), options->tasks_max);

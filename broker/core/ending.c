@@ -121,6 +121,8 @@ static void task_notify_waits(struct broker *broker, struct task *task)
         peer_send(broker, wait->peer, &message);
         list_unlink(&wait->task_link);
         list_unlink(&wait->peer_link);
+        CHECK(wait->peer->wait_count > 0);
+        wait->peer->wait_count--;
         pool_put(&broker->wait_pool, wait);
     }
 }

@@ -34,15 +34,18 @@ static void reply_ended(struct broker *broker, struct peer *peer, uint64_t reque
 static bool wait_for(struct broker *broker, struct peer *peer, struct task *task,
                      uint64_t request)
 {
-    struct extra *extra = task_extra(broker, task);
-    struct wait *wait = pool_get(&broker->wait_pool);
+    struct extra *extra;
+    struct wait *wait;
 
-    if (extra == NULL || wait == NULL) {
-        if (wait != NULL) {
-            pool_put(&broker->wait_pool, wait);
-        }
+    if (peer->wait_count >= broker->options.window_tasks) {
         return false;
     }
+    extra = task_extra(broker, task);
+    wait = extra == NULL ? NULL : pool_get(&broker->wait_pool);
+    if (wait == NULL) {
+        return false;
+    }
+    peer->wait_count++;
     wait->peer = peer;
     wait->request = request;
     list_init(&wait->task_link);

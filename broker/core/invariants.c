@@ -143,7 +143,7 @@ static void check_service(const struct service *service)
 
 static void check_peer(const struct peer *peer)
 {
-    uint64_t offers = 0, held = 0, tasks = 0, bytes = 0;
+    uint64_t offers = 0, held = 0, tasks = 0, bytes = 0, waits = 0;
 
     CHECK(peer->state != PEER_GONE);
     CHECK(timer_armed(&peer->timer));
@@ -166,6 +166,10 @@ static void check_peer(const struct peer *peer)
         tasks++;
         bytes += blob_span(task->body).size;
     }
+    list_each(link, &peer->waits) {
+        waits++;
+    }
+    CHECK(waits == peer->wait_count);
     CHECK(tasks == peer->submitted_count);
     CHECK(bytes == peer->submitted_bytes);
     CHECK(peer->tasks >= tasks);

@@ -87,7 +87,9 @@ static void peer_connect(struct broker *broker, struct peer *peer, connection_id
 
 struct peer *peer_open(struct broker *broker, connection_id from, const struct hello *hello)
 {
-    struct peer *peer = pool_get(&broker->peer_pool);
+    struct peer *peer = broker->stats.peers < broker->options.peers_max
+                            ? pool_get(&broker->peer_pool)
+                            : NULL;
 
     if (peer == NULL) {
         return NULL;
@@ -206,6 +208,7 @@ static void peer_drop_waits(struct broker *broker, struct peer *peer)
 
         list_unlink(&wait->peer_link);
         list_unlink(&wait->task_link);
+        peer->wait_count--;
         pool_put(&broker->wait_pool, wait);
     }
 }

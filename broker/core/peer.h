@@ -37,6 +37,7 @@ struct peer {
     uint64_t submitted_count, submitted_bytes;
     uint64_t tasks;                  /* records that name it as owner, ended ones too */
     struct list waits;               /* cancels it wants to hear the end of */
+    uint64_t wait_count;             /* window_tasks at most */
 };
 
 struct peer *peer_find(const struct broker *broker, connection_id connection); /* NULL: none */

@@ -74,12 +74,86 @@ static void a_linger_of_nothing_ends_a_step(void **state)
     assert_int_equal(stats_of(f).services, 0);
 }
 
+/* The work of a cancel is linear in the edges because a task has few of them. */
+static void a_need_named_too_often_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    const char *needs[18] = {NULL};
+
+    given_echo(f, 1);
+    submit_held(f, "a1");
+    drop_trace(f);
+    for (int i = 0; i < 17; i++) {
+        needs[i] = "a1";
+    }
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, needs);
+    expect_trace(f, "[   0] s1 <- RESULT j1 refused code=limit_exceeded retry_after_ms=100\n");
+    needs[16] = NULL;
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, needs);
+    expect_trace(f, "");
+    submit_join(f, "s1", "j2", JOIN_ALL, 0, (const char *const[]){"a1", NULL});
+    expect_trace(f, "[   0] s1 <- RESULT j2 refused code=limit_exceeded retry_after_ms=100\n");
+    cancel(f, "s1", "j1", 5);
+    expect_trace(f, "[   0] w1 <- CANCEL a1 attempt=1 reason=cancelled\n");
+    done(f, "w1", "a1", 1, "");
+    assert_true(trace_has(f, "s1 <- RESULT j1 cancelled"));
+    assert_true(trace_has(f, "s1 <- REPLY 5 ok state=cancelled"));
+}
+
+/* What a peer waits for is its own affair: it takes no room from others. */
+static void one_peer_waiting_for_cancels_does_not_stop_others(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.peers_max = 8;
+    f->options.window_tasks = 50;
+    fixture_restart(f);
+    given_echo(f, 2);
+    hello(f, "s2");
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s2", "t2", "echo");
+    for (unsigned i = 1; i < 100; i++) {
+        cancel(f, "s1", "t1", i);
+    }
+    assert_true(trace_has(f, "s1 <- REPLY 99 failed code=limit_exceeded"));
+    drop_trace(f);
+    cancel(f, "s2", "t2", 7);
+    expect_trace(f, "[   0] w1 <- CANCEL t2 attempt=1 reason=cancelled\n");
+    done(f, "w1", "t2", 1, "");
+    expect_trace(f, "[   0] s2 <- RESULT t2 cancelled attempt=1 code=cancelled\n"
+                    "[   0] s2 <- REPLY 7 ok state=cancelled stopped=1\n");
+}
+
+/* Sessions that end leave records behind for a while, and none of them is a session. */
+static void ended_sessions_do_not_keep_others_out(void **state)
+{
+    struct fixture *f = *state;
+    char name[16];
+
+    f->options.peers_max = 3;
+    fixture_restart(f);
+    given_echo(f, 100);
+    for (int i = 2; i < 50; i++) {
+        snprintf(name, sizeof name, "s%d", i);
+        hello(f, name);
+        submit(f, name, name, "echo");
+        bye(f, name);
+    }
+    assert_false(trace_has(f, "limit_exceeded"));
+    drop_trace(f);
+    hello(f, "s99");
+    expect_trace(f, "[   0] s99 <- WELCOME\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         SPEC(a_refused_offer_leaves_no_service_behind),
         SPEC(idle_services_do_not_keep_others_out),
         SPEC(a_linger_of_nothing_ends_a_step),
+        SPEC(a_need_named_too_often_is_refused),
+        SPEC(one_peer_waiting_for_cancels_does_not_stop_others),
+        SPEC(ended_sessions_do_not_keep_others_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,7 +53,8 @@ static int options_parse(int argc, char **argv, struct sluice_options *options)
         }
     }
     if (optind < argc) {
-        fprintf(stderr, "sluice-analysis: what is '%s'? Try 'sluice-analysis --help'.\n", argv[optind]);
+        fprintf(stderr, "sluice-analysis: what is '%s'? Try 'sluice-analysis --help'.\n",
+                argv[optind]);
         return 2;
     }
     return -1;

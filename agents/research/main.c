@@ -81,7 +81,8 @@ static int options_parse(int argc, char **argv, struct sluice_options *options,
         }
     }
     if (optind < argc) {
-        fprintf(stderr, "sluice-research: what is '%s'? Try 'sluice-research --help'.\n", argv[optind]);
+        fprintf(stderr, "sluice-research: what is '%s'? Try 'sluice-research --help'.\n",
+                argv[optind]);
         return 2;
     }
     return -1;

@@ -167,6 +167,9 @@ void task_end(struct broker *broker, struct task *task, enum task_state state,
     task->error = (uint8_t)error;
     task->ended_ms = broker->now_ms;
     task_set_state(broker, task, state);
+    if (task->extra != NULL && task->extra->join != NULL) {
+        join_close(task->extra->join);
+    }
     task_count_end(broker, task);
     if (!task->held) {
         result_send(broker, owner, task);

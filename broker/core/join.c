@@ -111,6 +111,16 @@ void join_free(struct broker *broker, struct join *join)
     pool_put(&broker->join_pool, join);
 }
 
+void join_close(struct join *join)
+{
+    if (join->left == 0) {
+        return;
+    }
+    join_each_need(need, join) {
+        need->cut = !task_ended(need->task);
+    }
+}
+
 /* Called once for each need, when it has ended (or is found to have). */
 void join_count(struct broker *broker, struct need *need)
 {
@@ -205,6 +215,7 @@ void join_input_at(void *context, size_t index, struct outcome_record *record)
 {
     struct join_cursor *cursor = context;
     const struct task *task = cursor->task;
+    const struct need *edge;
     const struct task *need;
 
     CHECK(index < task->extra->join->need_count);
@@ -215,9 +226,10 @@ void join_input_at(void *context, size_t index, struct outcome_record *record)
         cursor->chunk = cursor->chunk->next;
         cursor->first += NEED_CHUNK;
     }
-    need = cursor->chunk->needs[index - cursor->first].task;
+    edge = &cursor->chunk->needs[index - cursor->first];
+    need = edge->task;
 
-    if (task_ended(need)) {
+    if (!edge->cut) {
         task_record(need, record);
         return;
     }

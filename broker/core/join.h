@@ -10,6 +10,9 @@ bool join_open(struct broker *broker, struct task *task, const struct submit *su
 /* Lets go of the needs. */
 void join_free(struct broker *broker, struct join *join);
 
+/* The join ends now: its inputs stay as they are, however often its RESULT is sent. */
+void join_close(struct join *join);
+
 /* The need of `need` has ended. */
 void join_count(struct broker *broker, struct need *need);
 /* Ends the join if it is decided. */

@@ -51,6 +51,7 @@ struct need {
     struct task *join;
     struct need *next, **at; /* task->needed_by */
     bool doomed;             /* cancelled by this join, which waits for it to stop */
+    bool cut;                /* had not ended when the join did: what it became later is not told */
 };
 
 /* Edges to one task, of all joins together: keeps cancelling linear. */

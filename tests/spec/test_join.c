@@ -38,6 +38,23 @@ static void a_join_of_all_fails_fast_and_keeps_what_is_finished(void **state)
                     "[   0] w1 <- CANCEL a3 attempt=1 reason=cancelled\n");
 }
 
+static void a_join_told_again_says_the_same(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 2);
+    submit_held(f, "a1");
+    submit(f, "s1", "a2", "echo");
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", "a2", NULL});
+    fail_task(f, "w1", "a1", 1, "broken", false);
+    done(f, "w1", "a2", 1, "two");
+    drop_trace(f);
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", "a2", NULL});
+    expect_trace(f, "[   0] s1 <- RESULT j1 failed code=dependency_failed id=a1 outcome=1"
+                    " | a1 failed attempt=1 code=broken"
+                    " | a2 cancelled attempt=1 code=cancelled\n");
+}
+
 static void a_settled_join_waits_for_every_end(void **state)
 {
     struct fixture *f = *state;
@@ -159,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SPEC(a_join_of_all_brings_every_result_in_order),
         SPEC(a_join_of_all_fails_fast_and_keeps_what_is_finished),
+        SPEC(a_join_told_again_says_the_same),
         SPEC(a_settled_join_waits_for_every_end),
         SPEC(a_settled_join_ends_at_its_deadline_with_what_it_has),
         SPEC(a_join_of_nothing_or_of_ended_tasks_ends_at_once),

@@ -196,6 +196,7 @@ void broker_free(struct broker *broker)
     CHECK(broker->memory_bytes == 0);
     CHECK(broker->retained_count == 0);
     CHECK(broker->retained_bytes == 0);
+    CHECK(broker->text_bytes == 0);
     deinit_pools(broker);
     table_deinit(&broker->tasks);
     table_deinit(&broker->services_by_name);

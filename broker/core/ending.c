@@ -398,11 +398,26 @@ void task_timer(struct broker *broker, struct task *task)
 void retention_add(struct broker *broker, struct task *task)
 {
     CHECK(task_ended(task));
+    if (task->needed_by != NULL) {
+        return; /* the last of the joins adds it */
+    }
     broker->retained_bytes += task_bytes(task);
     broker->retained_count++;
-    if (task->needed_by == NULL) {
-        list_push_back(&broker->retained, &task->link);
+    list_push_back(&broker->retained, &task->link);
+}
+
+void retention_remove(struct broker *broker, struct task *task)
+{
+    uint64_t bytes = task_bytes(task);
+
+    if (list_empty(&task->link)) {
+        return; /* some join has it already */
     }
+    CHECK(broker->retained_bytes >= bytes);
+    CHECK(broker->retained_count > 0);
+    broker->retained_bytes -= bytes;
+    broker->retained_count--;
+    list_unlink(&task->link);
 }
 
 /* The oldest ended tasks have long left the caches: what the next two evictions will
@@ -429,15 +444,8 @@ static void retention_prefetch(const struct broker *broker, const struct task *t
 
 static void retention_forget(struct broker *broker, struct task *task)
 {
-    uint64_t bytes = task_bytes(task);
-
     retention_prefetch(broker, task);
-
-    CHECK(broker->retained_bytes >= bytes);
-    CHECK(broker->retained_count > 0);
-    broker->retained_bytes -= bytes;
-    broker->retained_count--;
-    list_unlink(&task->link);
+    retention_remove(broker, task);
     if (task->extra != NULL) {
         list_unlink(&task->extra->wake_link);
         list_unlink(&task->extra->doom_link);
@@ -456,6 +464,16 @@ bool retention_evict(struct broker *broker)
     return true;
 }
 
+bool retention_make_room(struct broker *broker, uint64_t bytes)
+{
+    while (broker_memory_used(broker) + bytes > broker->options.memory_max) {
+        if (!retention_evict(broker)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void retention_trim(struct broker *broker)
 {
     const struct broker_options *options = &broker->options;
@@ -466,7 +484,8 @@ void retention_trim(struct broker *broker)
         uint64_t until_ms = oldest->ended_ms + options->retain_ms;
 
         if (until_ms > broker->now_ms && broker->retained_count <= options->retain_tasks &&
-            broker->retained_bytes <= options->retain_bytes) {
+            broker->retained_bytes <= options->retain_bytes &&
+            broker_memory_used(broker) <= options->memory_max) {
             if (!timer_armed(&broker->retention)) {
                 wheel_arm(&broker->wheel, &broker->retention, until_ms);
             }

@@ -38,7 +38,11 @@ void broker_settle(struct broker *broker);
 /* Retention of ended tasks. */
 void retention_add(struct broker *broker, struct task *task);
 void retention_trim(struct broker *broker);
+/* Takes an ended task out of retention: a join needs it, or it is to be freed. */
+void retention_remove(struct broker *broker, struct task *task);
 /* Forgets the oldest ended task. False: there is none. */
 bool retention_evict(struct broker *broker);
+/* Forgets ended tasks until `bytes` more fit into memory_max. False: they do not. */
+bool retention_make_room(struct broker *broker, uint64_t bytes);
 
 #endif

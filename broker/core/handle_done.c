@@ -38,6 +38,13 @@ static bool confirm_cancel(struct broker *broker, struct task *task)
     return true;
 }
 
+/* Keeps an answer for the joins that need it. They hold it for as long as they like, so it
+ * counts against the budget; any other is forgotten when the room is needed. */
+static bool has_room(struct broker *broker, const struct task *task, uint64_t bytes)
+{
+    return task->needed_by == NULL || retention_make_room(broker, bytes + blob_overhead());
+}
+
 void handle_done(struct broker *broker, struct peer *peer, const struct done *done)
 {
     struct task *task = find_answered(broker, peer, &done->id, done->attempt);
@@ -47,8 +54,10 @@ void handle_done(struct broker *broker, struct peer *peer, const struct done *do
         return;
     }
     if (done->payload.bytes.size > 0) {
-        body = done->payload.blob != NULL ? blob_ref(done->payload.blob)
-                                          : blob_new(done->payload.bytes);
+        if (has_room(broker, task, done->payload.bytes.size)) {
+            body = done->payload.blob != NULL ? blob_ref(done->payload.blob)
+                                              : blob_new(done->payload.bytes);
+        }
         if (body == NULL) {
             /* The result cannot be kept: the outcome is a failure, said so. */
             lease_release(broker, task);
@@ -77,7 +86,7 @@ void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fa
     if (task == NULL || confirm_cancel(broker, task)) {
         return;
     }
-    map = blob_new(fail->error.raw);
+    map = has_room(broker, task, fail->error.raw.size) ? blob_new(fail->error.raw) : NULL;
     lease_release(broker, task);
     if (map == NULL) {
         task_end(broker, task, TASK_FAILED, ERROR_MEMORY_FULL, NULL);

@@ -1,10 +1,13 @@
+#include "broker/core/ending.h"
 #include "broker/core/handle.h"
 
 /* Keeps a copy of an offer's text; an empty one is NULL, and so is one without memory. */
-static void keep_text(struct blob **kept, struct span text)
+static void keep_text(struct broker *broker, struct blob **kept, struct span text)
 {
+    broker->text_bytes -= blob_span(*kept).size;
     blob_unref(*kept);
     *kept = text.size > 0 ? blob_new(text) : NULL;
+    broker->text_bytes += blob_span(*kept).size;
 }
 
 /* The operator's limits stand; else the newest offer that names some wins. */
@@ -28,7 +31,12 @@ void handle_offer(struct broker *broker, struct peer *peer, const struct offer_m
 {
     struct offer *offer = peer_offer(peer, message->service);
     struct service *service;
+    uint64_t text_bytes = message->schema.size + message->version.size + message->about.size;
 
+    if (text_bytes > 0 && !retention_make_room(broker, text_bytes)) {
+        send_error(broker, peer->connection, ERROR_MEMORY_FULL, COMMAND_OFFER, "schema", NULL);
+        return;
+    }
     if (offer == NULL) {
         /* Asked first: a refused offer must not leave a service behind. */
         service = peer->offer_count < broker->options.offers_per_peer_max
@@ -50,9 +58,9 @@ void handle_offer(struct broker *broker, struct peer *peer, const struct offer_m
                    LOG_UINT("credit", message->credit));
     }
     adopt_limits(offer->service, message);
-    keep_text(&offer->schema, message->schema);
-    keep_text(&offer->version, message->version);
-    keep_text(&offer->about, message->about);
+    keep_text(broker, &offer->schema, message->schema);
+    keep_text(broker, &offer->version, message->version);
+    keep_text(broker, &offer->about, message->about);
     offer->lease_ms = message->lease_ms > 0 ? message->lease_ms : offer->service->limits.lease_ms;
     offer_set_credit(broker, offer, message->credit);
 }

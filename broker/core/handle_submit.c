@@ -43,9 +43,7 @@ static bool answer_known(struct broker *broker, struct peer *peer, const struct 
     if (task->orphan && task->needed_by == NULL) {
         /* It was cancelled because its submitter seemed gone. Here it is again: the
          * task is not lost, it starts anew. */
-        broker->retained_bytes -= task_bytes(task);
-        broker->retained_count--;
-        list_unlink(&task->link);
+        retention_remove(broker, task);
         task_free(broker, task);
         return false;
     }
@@ -130,13 +128,12 @@ static enum error_code check_memory(struct broker *broker, uint64_t bytes)
 {
     uint64_t wanted = bytes + sizeof(struct task) + sizeof(struct extra);
 
-    while (broker->memory_bytes + wanted > broker->options.memory_max ||
-           broker->task_pool.used == broker->task_pool.max) {
+    while (broker->task_pool.used == broker->task_pool.max) {
         if (!retention_evict(broker)) {
             return ERROR_MEMORY_FULL;
         }
     }
-    return ERROR_NONE;
+    return retention_make_room(broker, wanted) ? ERROR_NONE : ERROR_MEMORY_FULL;
 }
 
 /* ON RECV 2 to 7, in their order. */
@@ -163,7 +160,7 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
     if (submit->join != JOIN_NONE) {
         admission->service = NULL;
         /* Memory first: making room may forget ended tasks, and a need may be one of them. */
-        code = check_memory(broker, bytes + submit->needs_count * sizeof(struct need));
+        code = check_memory(broker, bytes + sizeof(struct join) + needs_bytes(submit->needs_count));
         return code != ERROR_NONE ? code : check_needs(broker, peer, submit);
     }
     admission->service = service_find(broker, submit->service);

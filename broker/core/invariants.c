@@ -70,8 +70,10 @@ static void check_task(const struct broker *broker, const struct task *task, str
     CHECK((state == TASK_READY || state == TASK_DELAYED) ? task->offer == NULL : true);
     CHECK(task_ended(task) == list_empty(&task->owner_link));
     if (task_ended(task)) {
-        tally->retained_count++;
-        tally->retained_bytes += task_bytes(task);
+        if (task->needed_by == NULL) {
+            tally->retained_count++;
+            tally->retained_bytes += task_bytes(task);
+        }
         CHECK(task->offer == NULL);
         CHECK(!timer_armed(&task->timer));
         CHECK((task->needed_by == NULL) == !list_empty(&task->link));

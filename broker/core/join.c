@@ -35,7 +35,7 @@ static void need_unlink(struct broker *broker, struct need *need)
     CHECK(task->needed_by_count > 0);
     task->needed_by_count--;
     if (task->needed_by == NULL && task_ended(task)) {
-        list_push_back(&broker->retained, &task->link);
+        retention_add(broker, task);
     }
 }
 
@@ -89,7 +89,7 @@ bool join_open(struct broker *broker, struct task *task, const struct submit *su
         need->join = task;
         CHECK(need->task != NULL);
         if (task_ended(need->task)) {
-            list_unlink(&need->task->link); /* kept while it is needed */
+            retention_remove(broker, need->task); /* kept while it is needed */
         } else {
             join->left++;
         }

@@ -240,6 +240,8 @@ static void offer_free(struct broker *broker, struct offer *offer)
     list_unlink(&offer->peer_link);
     CHECK(offer->peer->offer_count > 0);
     offer->peer->offer_count--;
+    broker->text_bytes -= blob_span(offer->schema).size + blob_span(offer->version).size +
+                          blob_span(offer->about).size;
     blob_unref(offer->schema);
     blob_unref(offer->version);
     blob_unref(offer->about);

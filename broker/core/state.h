@@ -37,12 +37,14 @@ struct broker {
     struct list doomed; /* extras: to be cancelled */
     struct list dirty;  /* services: may have something to hand out */
 
-    /* Ended tasks, oldest first; those a join still needs are counted but not listed. */
+    /* Ended tasks, oldest first. Those that a join needs stay as long as it, and are not
+     * here: no join may use up what is remembered for others. */
     struct list retained;
     uint64_t retained_bytes, retained_count;
     struct timer retention;
 
-    uint64_t memory_bytes;
+    uint64_t memory_bytes; /* of tasks, with payloads and results */
+    uint64_t text_bytes;   /* of offers: schema, version, about */
     struct broker_stats stats; /* sums; levels by state are kept by task_set_state */
     uint64_t state_count[TASK_STATE_COUNT];
 
@@ -64,6 +66,17 @@ struct broker {
 static inline uint32_t broker_hash(const struct broker *broker, const void *key, size_t size)
 {
     return table_hash(broker->options.hash_seed, key, size);
+}
+
+/* What counts against memory_max: tasks, and what else peers can make without an end. */
+static inline uint64_t broker_memory_used(const struct broker *broker)
+{
+    uint64_t gone = broker->peer_pool.used - broker->stats.peers;
+
+    return broker->memory_bytes + broker->text_bytes +
+           broker->stray_pool.used * sizeof(struct stray) +
+           broker->wait_pool.used * sizeof(struct wait) +
+           gone * (sizeof(struct peer) + sizeof(struct label));
 }
 
 /* A sentence that says what to do about `code`. */

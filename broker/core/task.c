@@ -81,7 +81,7 @@ uint64_t task_bytes(const struct task *task)
     if (task->extra != NULL) {
         bytes += sizeof *task->extra;
         if (task->extra->join != NULL) {
-            bytes += sizeof(struct join) + task->extra->join->need_count * sizeof(struct need);
+            bytes += sizeof(struct join) + needs_bytes(task->extra->join->need_count);
         }
     }
     return bytes;
@@ -109,7 +109,7 @@ struct extra *task_extra(struct broker *broker, struct task *task)
         task->extra = extra_new(broker, task);
         if (task->extra != NULL) {
             broker->memory_bytes += sizeof *task->extra;
-            if (task_ended(task)) {
+            if (task_ended(task) && !list_empty(&task->link)) {
                 broker->retained_bytes += sizeof *task->extra;
             }
         }

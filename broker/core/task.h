@@ -63,6 +63,12 @@ struct need_chunk {
     struct need needs[NEED_CHUNK];
 };
 
+/* What the needs of a join take: whole chunks. */
+static inline uint64_t needs_bytes(uint64_t needs)
+{
+    return (needs + NEED_CHUNK - 1) / NEED_CHUNK * sizeof(struct need_chunk);
+}
+
 struct join {
     enum join_policy policy;
     struct need_chunk *chunks;

@@ -145,6 +145,112 @@ static void ended_sessions_do_not_keep_others_out(void **state)
     expect_trace(f, "[   0] s99 <- WELCOME\n");
 }
 
+/* A join keeps the results of its needs until it ends: they count, as all memory does. */
+static void results_that_a_join_keeps_are_bounded(void **state)
+{
+    static char large[8193];
+    struct fixture *f = *state;
+    const char *needs[21] = {NULL};
+    char names[20][16];
+
+    memset(large, 'x', sizeof large - 1);
+    f->options.memory_max = 64 * 1024;
+    f->options.service.attempts = 1;
+    fixture_restart(f);
+    given_echo(f, 20);
+    for (int i = 0; i < 20; i++) {
+        snprintf(names[i], sizeof names[i], "a%d", i);
+        submit_held(f, names[i]);
+        needs[i] = names[i];
+    }
+    submit_join(f, "s1", "j1", JOIN_SETTLED, 0, needs);
+    for (int i = 0; i < 20; i++) {
+        drop_trace(f);
+        done(f, "w1", names[i], 1, large);
+        assert_true(stats_of(f).memory_bytes <= f->options.memory_max);
+    }
+    assert_in_range(stats_of(f).done, 4, 8);
+    assert_int_equal(stats_of(f).done - 1 + stats_of(f).failed, 20);
+    assert_true(trace_has(f, "s1 <- RESULT j1 done"));
+    assert_true(trace_has(f, "a19 failed attempt=1 code=memory_full"));
+}
+
+/* However much one join keeps, others' results are remembered as before. */
+static void what_a_join_keeps_takes_no_retention_from_others(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.retain_tasks = 2;
+    fixture_restart(f);
+    given_echo(f, 10);
+    hello(f, "s2");
+    submit_held(f, "a1");
+    submit_held(f, "a2");
+    submit_held(f, "a3");
+    submit_held(f, "a4");
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", "a2", "a3", "a4", NULL});
+    done(f, "w1", "a1", 1, "");
+    done(f, "w1", "a2", 1, "");
+    done(f, "w1", "a3", 1, "");
+    submit(f, "s2", "t1", "echo");
+    done(f, "w1", "t1", 1, "one");
+    drop_trace(f);
+    submit(f, "s2", "t1", "echo");
+    expect_trace(f, "[   0] s2 <- RESULT t1 done attempt=1 payload=one\n");
+    done(f, "w1", "a4", 1, "");
+    advance_ms(f, 70000);
+    assert_int_equal(stats_of(f).retained, 0);
+    assert_int_equal(stats_of(f).memory_bytes, 0);
+}
+
+/* A worker that never answers keeps its credit taken, which takes memory. */
+static void leases_without_an_answer_are_bounded_by_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct submit brief = {.deadline_ms = 1};
+    char name[16];
+
+    f->options.memory_max = 16 * 1024;
+    fixture_restart(f);
+    given_echo(f, 1000);
+    for (int i = 0; i < 500; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        submit_with(f, "s1", name, "echo", "", &brief);
+        advance_ms(f, 1);
+    }
+    assert_in_range(f->refused, 200, 480);
+    bye(f, "w1");
+    hello(f, "w2");
+    offer(f, "w2", "echo", 1);
+    drop_trace(f);
+    submit(f, "s1", "t", "echo");
+    expect_trace(f, "[ 500] w2 <- TASK t attempt=1\n");
+}
+
+static void texts_of_offers_are_bounded_by_memory(void **state)
+{
+    static char schema[SCHEMA_BYTES_MAX];
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_OFFER};
+
+    memset(schema, ' ', sizeof schema);
+    f->options.memory_max = 3 * SCHEMA_BYTES_MAX;
+    fixture_restart(f);
+    hello(f, "w1");
+    drop_trace(f);
+    message.offer.schema = span_of(schema, sizeof schema);
+    for (int i = 0; i < 4; i++) {
+        message.offer.service = span_of("abcd" + i, 1);
+        say(f, "w1", &message);
+    }
+    expect_trace(f, "[   0] w1 <- ERROR code=memory_full field=schema\n");
+    assert_int_equal(stats_of(f).services, 3);
+    message.offer.service = span_from_text("a");
+    withdraw(f, "w1", "a");
+    say(f, "w1", &message);
+    expect_trace(f, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +260,10 @@ int main(void)
         SPEC(a_need_named_too_often_is_refused),
         SPEC(one_peer_waiting_for_cancels_does_not_stop_others),
         SPEC(ended_sessions_do_not_keep_others_out),
+        SPEC(results_that_a_join_keeps_are_bounded),
+        SPEC(what_a_join_keeps_takes_no_retention_from_others),
+        SPEC(leases_without_an_answer_are_bounded_by_memory),
+        SPEC(texts_of_offers_are_bounded_by_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

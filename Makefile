@@ -145,7 +145,9 @@ TESTS_UNIT := $(sort $(wildcard tests/unit/test_*.c))
 TESTS_SPEC := $(sort $(wildcard tests/spec/test_*.c))
 # Peers in C that the system tests start.
 TESTS_SYSTEM := $(sort $(wildcard tests/system/*.c))
-TEST_BINS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS_UNIT) $(TESTS_SPEC) $(TESTS_SYSTEM))
+# Workers, submitters and the proxy of the chaos run.
+TESTS_CHAOS := $(sort $(wildcard tests/chaos/*.c))
+TEST_BINS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS_UNIT) $(TESTS_SPEC) $(TESTS_SYSTEM) $(TESTS_CHAOS))
 TEST_LIB   := $(sort $(wildcard tests/lib/*.c))
 SPEC_LIB   := tests/spec/fixture.c
 
@@ -172,7 +174,7 @@ $(BUILD)/tests/$(1): $(call obj,tests/$(1).c $(TEST_LIB)) \
 	@mkdir -p $$(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(TEST_LINK) $(call pc_libs,cmocka) -lm -lpthread
 endef
-$(foreach t,$(patsubst tests/%.c,%,$(TESTS_UNIT) $(TESTS_SPEC) $(TESTS_SYSTEM)),$(eval $(call test_rule,$(t))))
+$(foreach t,$(patsubst tests/%.c,%,$(TESTS_UNIT) $(TESTS_SPEC) $(TESTS_SYSTEM) $(TESTS_CHAOS)),$(eval $(call test_rule,$(t))))
 
 .PHONY: deps test check tidy bench demo install clean help tests-build
 deps:
@@ -201,6 +203,17 @@ check-system: ## the system tests with every program under the sanitizers
 
 tidy: $(LIBS_CORE) ## check the layers, the headers and the forbidden calls
 	$(Q)BUILD=$(BUILD) tests/tidy/tidy
+
+# TASKS, SEED, WORKER_KILLS, BROKER_KILLS: what `make chaos` is told.
+TASKS        ?= 100000
+WORKER_KILLS ?= 200
+BROKER_KILLS ?= 50
+.PHONY: chaos
+chaos: ## real processes, killed, stopped and cut off: every task has exactly one outcome
+	@deploy/deps.sh --check test || deploy/deps.sh test
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS_CHAOS))
+	$(Q)BUILD=$(BUILD) tests/chaos/run --tasks $(TASKS) --worker-kills $(WORKER_KILLS) \
+	    --broker-kills $(BROKER_KILLS) $(if $(SEED),--seed $(SEED))
 
 bench: ## echo, gather and the zmq_proxy floor in one run, with ratios
 	@deploy/deps.sh --check bench || deploy/deps.sh bench

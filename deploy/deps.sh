@@ -37,6 +37,7 @@ pc:cmocka               libcmocka-dev
 file:/usr/bin/python3   python3
 py:zmq                  python3-zmq
 py:msgpack              python3-msgpack
+cmd:faketime            faketime
 "
 
 # needs SET: its lines. `dev` is `test` and what checks this project's scripts.

@@ -87,9 +87,9 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
         goto fail;
     }
     wheel_init(&broker->wheel, now_ms);
-    list_init(&broker->services);
+    roster_init(&broker->services);
     list_init(&broker->idle);
-    list_init(&broker->peers);
+    roster_init(&broker->peers);
     list_init(&broker->wake);
     list_init(&broker->doomed);
     list_init(&broker->dirty);
@@ -176,8 +176,8 @@ void broker_free(struct broker *broker)
                                        .forget = discard_forget,
                                        .log = discard_log,
                                        .log_level = LOG_ERROR};
-    while ((link = list_first(&broker->peers)) != NULL) {
-        peer_end(broker, list_entry(link, struct peer, link), "broker stops");
+    while ((link = list_first(&broker->peers.lanes[0])) != NULL) {
+        peer_end(broker, list_entry(link, struct peer, place.lanes), "broker stops");
     }
     broker_settle(broker);
     /* What waits for something else to stop does so no longer than its grace. */
@@ -188,8 +188,8 @@ void broker_free(struct broker *broker)
     }
     while (retention_evict(broker)) {
     }
-    while ((link = list_first(&broker->services)) != NULL) {
-        service_free(broker, list_entry(link, struct service, link));
+    while ((link = list_first(&broker->services.lanes[0])) != NULL) {
+        service_free(broker, list_entry(link, struct service, place.lanes));
     }
     wheel_cancel(&broker->wheel, &broker->retention);
     wheel_deinit(&broker->wheel);
@@ -403,8 +403,4 @@ void broker_stats(const struct broker *broker, struct broker_stats *stats)
     stats->cancelling = broker->state_count[TASK_CANCELLING];
     stats->retained = broker->retained_count;
     stats->memory_bytes = broker->memory_bytes;
-    stats->queued_bytes = 0;
-    list_each(link, &broker->services) {
-        stats->queued_bytes += list_entry(link, struct service, link)->queued_bytes;
-    }
 }

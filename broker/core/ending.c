@@ -79,7 +79,7 @@ static void task_leave(struct broker *broker, struct task *task)
 {
     wheel_cancel(&broker->wheel, &task->timer);
     if (task->state == TASK_READY || task->state == TASK_DELAYED) {
-        service_dequeue(task->service, task);
+        service_dequeue(broker, task->service, task);
     }
     if (task->offer != NULL) {
         lease_release(broker, task);
@@ -202,7 +202,7 @@ void task_retry(struct broker *broker, struct task *task, enum error_code error,
         task_arm(broker, task, WHEEL_NEVER);
     } else {
         task_set_state(broker, task, TASK_DELAYED);
-        service_delay(task->service, task);
+        service_delay(broker, task->service, task);
         task_arm(broker, task, broker->now_ms + delay_ms);
     }
 }
@@ -232,7 +232,7 @@ static bool task_stopped(const struct task *task)
 static void task_begin_cancel(struct broker *broker, struct task *task)
 {
     if (task->state == TASK_READY || task->state == TASK_DELAYED) {
-        service_dequeue(task->service, task);
+        service_dequeue(broker, task->service, task);
     }
     task_set_state(broker, task, TASK_CANCELLING);
     wheel_arm(&broker->wheel, &task->timer,

@@ -80,24 +80,23 @@ static void service_row(struct doc *doc, const struct service *service)
 
 static enum error_code answer_catalog(struct broker *broker, struct span cursor, struct doc *doc)
 {
-    uint64_t after = cursor_parse(cursor), last = 0;
+    const struct list *head = &broker->services.lanes[0];
+    const struct list *link = roster_seek(&broker->services, cursor_parse(cursor));
+    uint64_t last = 0;
     size_t rows = 0;
     bool more = false;
 
     doc_map(doc, NULL);
     doc_list(doc, "services");
-    list_each(link, &broker->services) {
-        const struct service *service = list_entry(link, struct service, link);
+    while ((link = link->next) != head) {
+        const struct service *service = list_entry(link, struct service, place.lanes);
 
-        if (service->serial <= after) {
-            continue;
-        }
         if (!page_has_room(doc, rows)) {
             more = true;
             break;
         }
         service_row(doc, service);
-        last = service->serial;
+        last = service->place.serial;
         rows++;
     }
     doc_end(doc);
@@ -123,24 +122,23 @@ static void peer_row(const struct broker *broker, struct doc *doc, const struct 
 
 static enum error_code answer_peers(struct broker *broker, struct span cursor, struct doc *doc)
 {
-    uint64_t after = cursor_parse(cursor), last = 0;
+    const struct list *head = &broker->peers.lanes[0];
+    const struct list *link = roster_seek(&broker->peers, cursor_parse(cursor));
+    uint64_t last = 0;
     size_t rows = 0;
     bool more = false;
 
     doc_map(doc, NULL);
     doc_list(doc, "peers");
-    list_each(link, &broker->peers) {
-        const struct peer *peer = list_entry(link, struct peer, link);
+    while ((link = link->next) != head) {
+        const struct peer *peer = list_entry(link, struct peer, place.lanes);
 
-        if (peer->serial <= after) {
-            continue;
-        }
         if (!page_has_room(doc, rows)) {
             more = true;
             break;
         }
         peer_row(broker, doc, peer);
-        last = peer->serial;
+        last = peer->place.serial;
         rows++;
     }
     doc_end(doc);

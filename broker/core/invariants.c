@@ -199,14 +199,20 @@ static void check_tasks(const struct broker *broker)
 
 void broker_check(const struct broker *broker)
 {
+    uint64_t queued_bytes = 0;
+
     CHECK(list_empty(&broker->wake));
     CHECK(list_empty(&broker->doomed));
     CHECK(list_empty(&broker->dirty));
     check_tasks(broker);
-    list_each(link, &broker->services) {
-        check_service(list_entry(link, struct service, link));
+    list_each(link, &broker->services.lanes[0]) {
+        const struct service *service = list_entry(link, struct service, place.lanes);
+
+        check_service(service);
+        queued_bytes += service->queued_bytes;
     }
-    list_each(link, &broker->peers) {
-        check_peer(list_entry(link, struct peer, link));
+    CHECK(queued_bytes == broker->stats.queued_bytes);
+    list_each(link, &broker->peers.lanes[0]) {
+        check_peer(list_entry(link, struct peer, place.lanes));
     }
 }

@@ -94,10 +94,8 @@ struct peer *peer_open(struct broker *broker, connection_id from, const struct h
     if (peer == NULL) {
         return NULL;
     }
-    peer->serial = ++broker->serial;
     peer->session = hello->session;
     timer_init(&peer->timer, TIMER_PEER);
-    list_init(&peer->link);
     list_init(&peer->offers);
     list_init(&peer->submitted);
     list_init(&peer->waits);
@@ -106,7 +104,9 @@ struct peer *peer_open(struct broker *broker, connection_id from, const struct h
         pool_put(&broker->peer_pool, peer);
         return NULL;
     }
-    list_push_back(&broker->peers, &peer->link);
+    broker->serial++;
+    roster_append(&broker->peers, &peer->place, broker->serial,
+                  broker_hash(broker, &broker->serial, sizeof broker->serial));
     broker->stats.peers++;
     table_insert(&broker->peers_by_session, &peer->by_session,
                  session_hash(broker, &peer->session));
@@ -223,7 +223,7 @@ void peer_end(struct broker *broker, struct peer *peer, const char *why)
     peer_drop_waits(broker, peer);
     wheel_cancel(&broker->wheel, &peer->timer);
     table_remove(&broker->peers_by_session, &peer->by_session);
-    list_unlink(&peer->link);
+    roster_remove(&peer->place);
     broker->stats.peers--;
     peer->state = PEER_GONE;
     peer->tasks++; /* not to be freed by the last task that ends below */

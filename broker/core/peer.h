@@ -18,8 +18,7 @@ enum peer_state { PEER_CONNECTED, PEER_AWAY, PEER_GONE };
 struct peer {
     struct table_node by_connection; /* connected only */
     struct table_node by_session;    /* until gone */
-    struct list link;                /* broker->peers, until gone */
-    uint64_t serial;
+    struct roster_place place;       /* broker->peers, until gone */
     struct id session;
     connection_id connection;
     enum peer_state state;

@@ -47,11 +47,9 @@ struct service *service_open(struct broker *broker, struct span name)
     if (service == NULL) {
         return NULL;
     }
-    service->serial = ++broker->serial;
     service->limits = broker->options.service;
     service->name_size = (uint32_t)name.size;
     memcpy(service->name, name.data, name.size);
-    list_init(&service->link);
     list_init(&service->dirty_link);
     list_init(&service->idle_link);
     timer_init(&service->linger, TIMER_SERVICE);
@@ -60,7 +58,9 @@ struct service *service_open(struct broker *broker, struct span name)
     for (unsigned i = 0; i < SERVICE_LOADS; i++) {
         list_init(&service->loads[i]);
     }
-    list_push_back(&broker->services, &service->link);
+    broker->serial++;
+    roster_append(&broker->services, &service->place, broker->serial,
+                  broker_hash(broker, &broker->serial, sizeof broker->serial));
     service_note_idle(broker, service);
     table_insert(&broker->services_by_name, &service->node,
                  broker_hash(broker, name.data, name.size));
@@ -78,7 +78,7 @@ void service_free(struct broker *broker, struct service *service)
     wheel_cancel(&broker->wheel, &service->linger);
     list_unlink(&service->dirty_link);
     list_unlink(&service->idle_link);
-    list_unlink(&service->link);
+    roster_remove(&service->place);
     table_remove(&broker->services_by_name, &service->node);
     pool_put(&broker->service_pool, service);
 }
@@ -126,10 +126,14 @@ uint64_t service_retry_after_ms(const struct service *service, uint64_t now_ms)
     return after_ms > RETRY_AFTER_MAX_MS ? RETRY_AFTER_MAX_MS : after_ms;
 }
 
-static void service_count(struct service *service, const struct task *task)
+static void service_count(struct broker *broker, struct service *service,
+                          const struct task *task)
 {
+    uint64_t bytes = blob_span(task->body).size;
+
     service->queued++;
-    service->queued_bytes += blob_span(task->body).size;
+    service->queued_bytes += bytes;
+    broker->stats.queued_bytes += bytes;
 }
 
 void service_enqueue(struct broker *broker, struct service *service, struct task *task,
@@ -137,7 +141,7 @@ void service_enqueue(struct broker *broker, struct service *service, struct task
 {
     CHECK(task->service == service);
     if (task->state != TASK_DELAYED) {
-        service_count(service, task);
+        service_count(broker, service, task);
     }
     task_set_state(broker, task, TASK_READY);
     if (front) {
@@ -148,13 +152,13 @@ void service_enqueue(struct broker *broker, struct service *service, struct task
     service_touch(broker, service);
 }
 
-void service_delay(struct service *service, struct task *task)
+void service_delay(struct broker *broker, struct service *service, struct task *task)
 {
     CHECK(task->state == TASK_DELAYED);
-    service_count(service, task);
+    service_count(broker, service, task);
 }
 
-void service_dequeue(struct service *service, struct task *task)
+void service_dequeue(struct broker *broker, struct service *service, struct task *task)
 {
     uint64_t bytes = blob_span(task->body).size;
 
@@ -164,6 +168,7 @@ void service_dequeue(struct service *service, struct task *task)
     CHECK(service->queued_bytes >= bytes);
     service->queued--;
     service->queued_bytes -= bytes;
+    broker->stats.queued_bytes -= bytes;
 }
 
 void service_touch(struct broker *broker, struct service *service)
@@ -319,7 +324,7 @@ static void lease_take(struct broker *broker, struct offer *offer, struct task *
     struct message message = {.command = COMMAND_TASK};
     struct task_message *out = &message.task;
 
-    service_dequeue(task->service, task);
+    service_dequeue(broker, task->service, task);
     task->offer = offer;
     task->attempt++;
     task->started_ms = broker->now_ms;

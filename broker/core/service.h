@@ -7,6 +7,7 @@
 #define SLUICE_BROKER_CORE_SERVICE_H
 
 #include "broker/core/broker.h"
+#include "broker/core/roster.h"
 #include "broker/core/task.h"
 
 /* Offers with room, by how many tasks they hold: the least loaded is found by
@@ -15,11 +16,10 @@
 
 struct service {
     struct table_node node;
-    struct list link;         /* broker->services, in order of creation */
+    struct roster_place place; /* broker->services */
     struct list dirty_link;   /* broker->dirty: may have something to hand out */
     struct list idle_link;    /* broker->idle: no offer, no task, not configured */
     struct timer linger;      /* armed while nobody offers it */
-    uint64_t serial;
     struct service_limits limits;  /* what holds now */
     bool configured;          /* by the operator: offers do not change the limits */
     uint32_t name_size;
@@ -88,9 +88,9 @@ uint64_t service_retry_after_ms(const struct service *service, uint64_t now_ms);
 void service_enqueue(struct broker *broker, struct service *service, struct task *task,
                      bool front);
 /* Takes a ready or delayed task out of the count, and off the queue. */
-void service_dequeue(struct service *service, struct task *task);
+void service_dequeue(struct broker *broker, struct service *service, struct task *task);
 /* Counts a task that becomes delayed. */
-void service_delay(struct service *service, struct task *task);
+void service_delay(struct broker *broker, struct service *service, struct task *task);
 
 /* Remembers to hand out, when the step is settled. */
 void service_touch(struct broker *broker, struct service *service);

@@ -29,7 +29,7 @@ struct broker {
 
     struct wheel wheel;
     struct table tasks, services_by_name, peers_by_connection, peers_by_session, strays;
-    struct list services, peers;
+    struct roster services, peers;
     struct list idle; /* services that nobody would miss, oldest first */
 
     /* Work that one step leaves for broker_settle, so that nothing recurses. */
@@ -45,7 +45,7 @@ struct broker {
 
     uint64_t memory_bytes; /* of tasks, with payloads and results */
     uint64_t text_bytes;   /* of offers: schema, version, about */
-    struct broker_stats stats; /* sums; levels by state are kept by task_set_state */
+    struct broker_stats stats; /* sums, peers, queued_bytes; the rest is filled in when asked */
     uint64_t state_count[TASK_STATE_COUNT];
 
     struct pool task_pool, extra_pool, join_pool, need_pool, wait_pool;

@@ -176,6 +176,33 @@ $(BUILD)/tests/$(1): $(call obj,tests/$(1).c $(TEST_LIB)) \
 endef
 $(foreach t,$(patsubst tests/%.c,%,$(TESTS_UNIT) $(TESTS_SPEC) $(TESTS_SYSTEM) $(TESTS_CHAOS)),$(eval $(call test_rule,$(t))))
 
+# -------------------------------------------------------------- fuzzing
+
+# libFuzzer needs clang: the layers are built once more, instrumented, in a tree of
+# their own. A harness says what it links as a test does. See docs/testing.md.
+FUZZERS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_DIR ?= $(BUILD)/fuzz
+FUZZ_CC  ?= clang
+
+define fuzz_rule
+$(FUZZ_DIR)/$(1): TEST_LINK = $(foreach n,$(call test_links,tests/fuzz/fuzz_$(1).c),$(LINK_$(n)))
+$(FUZZ_DIR)/$(1): $(call obj,tests/fuzz/fuzz_$(1).c) \
+  $(filter %.a,$(foreach n,$(call test_links,tests/fuzz/fuzz_$(1).c),$(LINK_$(n))))
+	$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $$@ $$(filter %.o,$$^) $$(TEST_LINK) -lm -lpthread
+endef
+$(foreach f,$(FUZZERS),$(eval $(call fuzz_rule,$(f))))
+
+.PHONY: fuzz fuzz-build fuzz-programs
+fuzz-programs: $(addprefix $(FUZZ_DIR)/,$(FUZZERS))
+fuzz-build: ## build the fuzzers into build/fuzz; `build/fuzz/NAME FILE` runs one input
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) CC=$(FUZZ_CC) BUILD=$(BUILD)/fuzz/tree \
+	    FUZZ_DIR=$(BUILD)/fuzz OPT='-O1 -fsanitize=fuzzer-no-link' SAN=address,undefined fuzz-programs
+
+fuzz: fuzz-build ## run every fuzzer for SECONDS=n (60); a finding fails, and names its input
+	$(Q)BUILD=$(BUILD) tests/fuzz/run --seconds $(or $(SECONDS),60)
+
 .PHONY: deps test check tidy bench demo install clean help tests-build
 deps:
 	@deploy/deps.sh --check build || deploy/deps.sh build

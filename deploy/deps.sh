@@ -38,6 +38,8 @@ file:/usr/bin/python3   python3
 py:zmq                  python3-zmq
 py:msgpack              python3-msgpack
 cmd:faketime            faketime
+cmd:clang               clang
+file:/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a|/usr/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a  libclang-rt-dev|libclang-rt-14-dev
 "
 
 # needs SET: its lines. `dev` is `test` and what checks this project's scripts.
@@ -66,7 +68,7 @@ is_here() {
     for item in "${items[@]}"; do
         case $kind in
             cmd) command -v "$item" >/dev/null 2>&1 && return 0 ;;
-            file) [ -e "$item" ] && return 0 ;;
+            file) compgen -G "$item" >/dev/null && return 0 ;; # may be a pattern
             pc) pkg-config --exists "$item" >/dev/null 2>&1 && return 0 ;;
             py) /usr/bin/python3 -c "import $item" >/dev/null 2>&1 && return 0 ;;
         esac

@@ -1,0 +1,509 @@
+/* links: core */
+/* The broker's whole core through structured events.
+ *
+ * The bytes choose limits, then events from a few connections about a few sessions, services and
+ * tasks, so that everything collides with everything; the clock moves by small steps, to
+ * the next deadline, and far. Some events are bytes of the wire, as the codec reads them.
+ *
+ * After every step broker_check holds, the next deadline is not in the past, and what was
+ * sent: went to a connection that had spoken, can be written by the codec and read by a peer,
+ * ends no task twice. At the end everybody is lost and time passes: everything
+ * must end. broker_free CHECKs that nothing is left. */
+#include "tests/fuzz/input.h"
+
+#include "broker/core/broker.h"
+#include "common/check.h"
+#include "proto/codec.h"
+
+#include <stdlib.h>
+
+#define CONNECTIONS 8
+#define TASKS 24
+#define SESSIONS 6
+#define SERVICES 5
+#define STEPS_MAX 400     /* an input that does more is cut: a finding should be readable */
+#define END_STEPS_MAX 20000
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct world {
+    struct input input;
+    struct broker *broker;
+    struct broker_options options;
+    uint64_t now_ms;
+    bool spoken[CONNECTIONS + 1]; /* has said something, and was not forgotten since */
+    struct codec_writer writer;
+};
+
+/* ---- effects ----------------------------------------------------------- */
+
+/* A peer must be able to read what the core says. */
+static void check_readable(struct world *world, const struct message *message)
+{
+    struct codec_reader reader;
+    struct codec_error error;
+    struct message back;
+
+    codec_writer_clear(&world->writer);
+    CHECK(codec_write(&world->writer, message) == CODEC_WRITTEN);
+    codec_reader_init(&reader, span_of(world->writer.data, world->writer.size),
+                      world->writer.frames, world->writer.frame_count);
+    CHECK(codec_read(&reader, CODEC_AT_PEER, &back, &error) == CODEC_OK);
+    CHECK(back.command == message->command);
+    CHECK(codec_read(&reader, CODEC_AT_PEER, &back, &error) == CODEC_END);
+}
+
+static void on_send(void *context, connection_id to, const struct message *message)
+{
+    struct world *world = context;
+
+    CHECK(to >= 1 && to <= CONNECTIONS);
+    CHECK(world->spoken[to]);
+    check_readable(world, message);
+}
+
+static void on_forget(void *context, connection_id connection)
+{
+    struct world *world = context;
+
+    CHECK(connection >= 1 && connection <= CONNECTIONS);
+    CHECK(world->spoken[connection]);
+    world->spoken[connection] = false;
+}
+
+static void on_log(void *context, const struct log_record *record)
+{
+    char line[512];
+
+    (void)context;
+    CHECK(log_format(record, line, sizeof line) < sizeof line);
+}
+
+/* ---- what the bytes choose --------------------------------------------- */
+
+static struct id id_of(uint8_t kind, unsigned number)
+{
+    struct id id = {{kind, (uint8_t)number}};
+
+    return id;
+}
+
+static struct id take_task(struct world *world)
+{
+    return id_of(0xa0, take_below(&world->input, TASKS));
+}
+
+static struct span take_service(struct world *world)
+{
+    static const char *const names[SERVICES] = {"a", "b", "c.d", "echo", "z-9"};
+
+    return span_from_text(names[take_below(&world->input, SERVICES)]);
+}
+
+static struct span take_text(struct world *world)
+{
+    static const char *const texts[] = {"", "x", "a reason", "\xc3\xa9", "w1"};
+
+    return span_from_text(texts[take_below(&world->input, 5)]);
+}
+
+/* Durations at which the timers of small_options meet. */
+static uint64_t take_duration(struct world *world)
+{
+    static const uint64_t durations[] = {0, 1, 10, 50, 100, 1000, 60000, DURATION_MS_MAX};
+
+    return durations[take_below(&world->input, 8)];
+}
+
+static uint64_t take_bounded(struct world *world, uint64_t max)
+{
+    uint64_t number = take_number(&world->input);
+
+    return number < max ? number : max;
+}
+
+/* `blob` is set when the bytes are as if attached: unref it after the step. */
+static struct payload take_payload(struct world *world)
+{
+    static uint8_t large[16384];
+    uint8_t code = take_byte(&world->input);
+    struct payload payload = {.bytes = span_of(large, 0)};
+
+    payload.bytes.size = code < 128 ? code / 8 : (size_t)(code - 127) * 127;
+    if (code & 1) {
+        payload.blob = blob_new(payload.bytes);
+        payload.bytes = blob_span(payload.blob);
+    }
+    return payload;
+}
+
+static struct error take_error(struct world *world)
+{
+    static const char *const codes[] = {"oops", "worker_lost", "a.b", "lease_expired"};
+    unsigned flags = take_byte(&world->input);
+    struct error error = {.code = span_from_text(codes[flags & 3]),
+                          .message = span_from_text("why"),
+                          .retryable = flags & 4};
+
+    error.retry_after_ms = flags & 8 ? take_duration(world) : 0;
+    return error;
+}
+
+static struct hello take_hello(struct world *world)
+{
+    unsigned number = take_byte(&world->input);
+    struct hello hello = {.version = number < 250,
+                          .session = id_of(0x50, number % SESSIONS),
+                          .name = span_from_text(number & 64 ? "w1" : "peer")};
+
+    hello.agent = span_from_text(number & 128 ? "c 0.1" : "");
+    return hello;
+}
+
+static struct offer_message take_offer(struct world *world)
+{
+    struct offer_message offer = {.service = take_service(world)};
+    unsigned flags = take_byte(&world->input);
+
+    offer.credit = flags % 4;
+    if (flags & 4) {
+        offer.credit = take_bounded(world, CREDIT_MAX);
+    }
+    if (flags & 8) {
+        offer.schema = span_from_text("{\"type\":\"object\"}");
+        offer.version = span_from_text("1");
+        offer.about = span_from_text("what it does");
+    }
+    if (flags & 16) {
+        offer.max_tasks = take_number(&world->input);
+        offer.max_bytes = take_number(&world->input);
+    }
+    if (flags & 32) {
+        offer.lease_ms = take_duration(world);
+    }
+    if (flags & 64) {
+        offer.attempts = take_bounded(world, ATTEMPTS_MAX);
+    }
+    return offer;
+}
+
+#define NEEDS_TAKEN_MAX 20
+
+/* `needs` is the caller's: room for NEEDS_TAKEN_MAX ids. */
+static struct submit take_submit(struct world *world, struct id *needs)
+{
+    struct submit submit = {.id = take_task(world)};
+    unsigned flags = take_byte(&world->input), more = take_byte(&world->input);
+
+    submit.receipts = flags & 1;
+    submit.held = flags & 2;
+    submit.if_absent = flags & 4 ? IF_ABSENT_WAIT : IF_ABSENT_REFUSE;
+    submit.deadline_ms = flags & 8 ? take_duration(world) : 0;
+    submit.queue_ttl_ms = flags & 16 ? take_duration(world) : 0;
+    submit.lease_ms = flags & 32 ? take_duration(world) : 0;
+    submit.attempts = flags & 64 ? take_bounded(world, ATTEMPTS_MAX) : 0;
+    if (flags & 128) {
+        submit.parent = take_task(world);
+        submit.parent_attempt = 1 + take_below(&world->input, 3);
+    }
+    if (more & 1) {
+        submit.join = more & 2 ? JOIN_ALL : JOIN_SETTLED;
+        submit.needs_count = more / 4 % (NEEDS_TAKEN_MAX + 1);
+        for (size_t i = 0; i < submit.needs_count; i++) {
+            needs[i] = take_task(world);
+        }
+        submit.needs = needs[0].bytes;
+        submit.needs_stride = sizeof needs[0];
+    } else {
+        submit.service = take_service(world);
+        submit.payload = take_payload(world);
+    }
+    return submit;
+}
+
+static struct query take_query(struct world *world)
+{
+    static struct id argument; /* outlives the message */
+    struct query query = {.request = take_number(&world->input),
+                          .what = (enum query_what)take_below(&world->input, QUERY_WHAT_COUNT)};
+
+    switch (query.what) {
+    case QUERY_CATALOG:
+        query.argument = take_bool(&world->input) ? take_service(world) : span_of(NULL, 0);
+        break;
+    case QUERY_PEERS:
+        query.argument = take_text(world);
+        break;
+    case QUERY_STATS:
+        break;
+    case QUERY_STATUS:
+    case QUERY_WHY:
+    case QUERY_TREE:
+    case QUERY_RESULT:
+        argument = take_task(world);
+        query.argument = span_of(argument.bytes, ID_BYTES);
+        break;
+    }
+    return query;
+}
+
+/* ---- events ------------------------------------------------------------ */
+
+static void check_step(struct world *world)
+{
+    broker_check(world->broker);
+    CHECK(broker_deadline(world->broker) >= world->now_ms);
+}
+
+static void step(struct world *world, struct event event)
+{
+    event.now_ms = world->now_ms;
+    if (event.from != 0 && event.kind != EVENT_LOST) {
+        world->spoken[event.from] = true;
+    }
+    broker_step(world->broker, &event);
+    check_step(world);
+}
+
+static void say(struct world *world, connection_id from, const struct message *message)
+{
+    step(world, (struct event){.kind = EVENT_MESSAGE, .from = from, .message = message});
+}
+
+/* Many answers and many submits: they are what moves the state. */
+static const enum command commands[] = {
+    COMMAND_SUBMIT,  COMMAND_SUBMIT, COMMAND_SUBMIT, COMMAND_DONE,     COMMAND_DONE,
+    COMMAND_FAIL,    COMMAND_CANCEL, COMMAND_OFFER,  COMMAND_WITHDRAW, COMMAND_CREDIT,
+    COMMAND_PROGRESS, COMMAND_QUERY, COMMAND_PING,   COMMAND_BYE,      COMMAND_HELLO,
+};
+
+static void say_something(struct world *world, connection_id from)
+{
+    struct message message = {
+        .command = commands[take_below(&world->input, sizeof commands / sizeof commands[0])]};
+    struct id needs[NEEDS_TAKEN_MAX];
+    struct blob *blob = NULL;
+
+    switch (message.command) {
+    case COMMAND_SUBMIT:
+        message.submit = take_submit(world, needs);
+        blob = message.submit.payload.blob;
+        break;
+    case COMMAND_DONE:
+        message.done = (struct done){.id = take_task(world),
+                                     .attempt = 1 + take_below(&world->input, 3),
+                                     .payload = take_payload(world)};
+        blob = message.done.payload.blob;
+        break;
+    case COMMAND_FAIL:
+        message.fail = (struct fail){.id = take_task(world),
+                                     .attempt = 1 + take_below(&world->input, 3),
+                                     .error = take_error(world)};
+        break;
+    case COMMAND_CANCEL:
+        message.cancel = (struct cancel){.id = take_task(world),
+                                         .reason = take_text(world),
+                                         .request = take_below(&world->input, 4)};
+        break;
+    case COMMAND_OFFER:
+        message.offer = take_offer(world);
+        break;
+    case COMMAND_WITHDRAW:
+        message.withdraw.service = take_service(world);
+        break;
+    case COMMAND_CREDIT:
+        message.credit.service = take_service(world);
+        message.credit.credit = take_bounded(world, CREDIT_MAX);
+        break;
+    case COMMAND_PROGRESS:
+        message.progress = (struct progress){.id = take_task(world),
+                                             .attempt = 1 + take_below(&world->input, 3)};
+        break;
+    case COMMAND_QUERY:
+        message.query = take_query(world);
+        break;
+    case COMMAND_PING:
+        message.ping.nonce = take_number(&world->input);
+        break;
+    case COMMAND_HELLO:
+        message.hello = take_hello(world);
+        break;
+    default:
+        message.bye.reason = take_text(world);
+        break;
+    }
+    say(world, from, &message);
+    blob_unref(blob);
+}
+
+/* What the shell makes of a batch. */
+static void say_bytes(struct world *world, connection_id from)
+{
+    struct span batch = take_span(&world->input, take_byte(&world->input));
+    struct codec_reader reader;
+
+    codec_reader_init(&reader, batch, NULL, 0);
+    for (;;) {
+        struct message message;
+        struct codec_error error;
+        enum codec_result result = codec_read(&reader, CODEC_AT_BROKER, &message, &error);
+        struct malformed malformed;
+
+        if (result == CODEC_END) {
+            return;
+        }
+        if (result == CODEC_OK) {
+            say(world, from, &message);
+            continue;
+        }
+        malformed = (struct malformed){.code = error.code,
+                                       .command = error.command,
+                                       .field = error.field,
+                                       .message = error.message,
+                                       .id = error.id};
+        step(world, (struct event){.kind = EVENT_MALFORMED, .from = from, .malformed = &malformed});
+    }
+}
+
+/* A garbled DONE or FAIL ends an attempt, so it is worth a shorter way than say_bytes. */
+static void say_garbled(struct world *world, connection_id from)
+{
+    struct malformed malformed = {.code = ERROR_BAD_MESSAGE,
+                                  .command = take_bool(&world->input) ? COMMAND_DONE : COMMAND_FAIL,
+                                  .field = "payload",
+                                  .message = "must be bin or a frame's number",
+                                  .id = take_task(world)};
+
+    step(world, (struct event){.kind = EVENT_MALFORMED, .from = from, .malformed = &malformed});
+}
+
+static void pass_time(struct world *world)
+{
+    uint64_t deadline_ms = broker_deadline(world->broker);
+    unsigned how = take_byte(&world->input);
+
+    if (how < 128) {
+        world->now_ms += how;
+    } else if (how < 224 && deadline_ms != BROKER_NEVER) {
+        world->now_ms = deadline_ms;
+    } else {
+        world->now_ms += 1ULL << (how % 32);
+    }
+    step(world, (struct event){.kind = EVENT_TICK});
+}
+
+static void one_event(struct world *world)
+{
+    unsigned kind = take_byte(&world->input);
+    connection_id from = 1 + kind / 32;
+
+    switch (kind % 32) {
+    default:
+        say_something(world, from);
+        break;
+    case 24:
+    case 25:
+    case 26:
+        pass_time(world);
+        break;
+    case 27:
+        step(world, (struct event){.kind = EVENT_LOST, .from = from});
+        break;
+    case 28:
+        step(world, (struct event){.kind = EVENT_PROBE, .from = from});
+        break;
+    case 29:
+        say_garbled(world, from);
+        break;
+    case 30:
+        say_bytes(world, from);
+        break;
+    case 31:
+        if (take_byte(&world->input) == 255) {
+            step(world, (struct event){.kind = EVENT_DRAIN});
+        }
+        break;
+    }
+}
+
+/* ---- begin and end ----------------------------------------------------- */
+
+/* Limits so small that every one of them is met, and each in its turn wide. */
+static struct broker_options take_options(struct input *input)
+{
+    struct broker_options options = broker_options_default();
+    unsigned tight = take_byte(input), timers = take_byte(input);
+
+    options.broker = id_of(0xb0, 1);
+    options.hash_seed = take_byte(input);
+    options.peers_max = tight & 1 ? 2 : 16;
+    options.services_max = tight & 2 ? 2 : 16;
+    options.offers_per_peer_max = tight & 4 ? 1 : 8;
+    options.tasks_max = tight & 8 ? 6 : 64;
+    options.memory_max = tight & 16 ? 4096 : 1 << 20;
+    options.window_tasks = tight & 32 ? 3 : 100;
+    options.window_bytes = tight & 32 ? 600 : 1 << 20;
+    options.service.max_tasks = tight & 64 ? 2 : 100;
+    options.service.max_bytes = tight & 64 ? 500 : 1 << 20;
+    options.retain_tasks = tight & 128 ? 2 : 100;
+    options.retain_bytes = tight & 128 ? 300 : 1 << 20;
+    options.payload_max = timers & 1 ? 256 : PAYLOAD_BYTES_MAX;
+    options.service.lease_ms = timers & 2 ? 50 : 0;
+    options.service.attempts = timers & 4 ? 1 : 3;
+    options.resume_ms = timers & 8 ? 0 : 1000;
+    options.cancel_grace_ms = timers & 16 ? 0 : 100;
+    options.retain_ms = timers & 32 ? 0 : 500;
+    options.service_linger_ms = timers & 64 ? 0 : 300;
+    options.backoff_ms = 10;
+    options.backoff_max_ms = timers & 128 ? 10 : 1000;
+    options.ping_ms = 100;
+    options.silence_ms = 500;
+    options.probe_ms = 50;
+    return options;
+}
+
+/* Everybody is gone, and time goes on: whatever was accepted ends. */
+static void end_of_the_world(struct world *world)
+{
+    struct broker_stats stats;
+    unsigned steps = 0;
+
+    for (connection_id from = 1; from <= CONNECTIONS; from++) {
+        step(world, (struct event){.kind = EVENT_LOST, .from = from});
+    }
+    while (broker_deadline(world->broker) != BROKER_NEVER) {
+        CHECK(steps++ < END_STEPS_MAX);
+        world->now_ms = broker_deadline(world->broker);
+        step(world, (struct event){.kind = EVENT_TICK});
+    }
+    broker_stats(world->broker, &stats);
+    CHECK(stats.tasks == 0);
+    CHECK(stats.peers == 0);
+    CHECK(stats.offers == 0);
+    CHECK(stats.retained == 0);
+    CHECK(stats.queued_bytes == 0);
+    CHECK(stats.memory_bytes == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct codec_writer writer; /* keeps its buffer from run to run */
+    struct world world = {.input = input_of(data, size), .writer = writer};
+    struct effects effects = {&world, on_send, on_forget, on_log, LOG_DEBUG};
+    struct service_limits limits = {.max_tasks = 3, .attempts = 2, .lease_ms = 20};
+
+    world.options = take_options(&world.input);
+    world.broker = broker_new(&world.options, &effects, 0);
+    CHECK(world.broker != NULL);
+    if (take_bool(&world.input)) {
+        CHECK(broker_configure_service(world.broker, span_from_text("a"), &limits));
+    }
+    for (unsigned i = 0; i < STEPS_MAX && input_left(&world.input) > 0; i++) {
+        one_event(&world);
+    }
+    end_of_the_world(&world);
+    broker_free(world.broker);
+    codec_writer_clear(&world.writer);
+    writer = world.writer;
+    return 0;
+}

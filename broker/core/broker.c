@@ -340,11 +340,24 @@ static void handle_lost(struct broker *broker, connection_id from)
     }
 }
 
+/* Stepped long after its deadline, the broker was the one that slept (a stopped process, a
+ * suspended machine): what its peers said meanwhile has yet to be read. */
+static void note_sleep(struct broker *broker, uint64_t now_ms)
+{
+    uint64_t due_ms = broker_deadline(broker);
+
+    if (now_ms > due_ms && now_ms - due_ms > broker->options.ping_ms) {
+        BROKER_LOG(broker, LOG_WARN, "overslept", LOG_UINT("late_ms", now_ms - due_ms));
+        broker->awake_ms = now_ms;
+    }
+}
+
 void broker_step(struct broker *broker, const struct event *event)
 {
     CHECK(event->now_ms >= broker->now_ms);
     /* What is due is over before anything new is heard: a late answer is late. */
     if (event->now_ms > broker->now_ms || event->kind == EVENT_TICK) {
+        note_sleep(broker, event->now_ms);
         broker->now_ms = event->now_ms;
         run_timers(broker);
         broker_settle(broker);

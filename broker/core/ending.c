@@ -377,6 +377,8 @@ void task_timer(struct broker *broker, struct task *task)
     case TASK_LEASED:
         if (dead) {
             task_expire(broker, task);
+        } else if (broker->awake_ms == broker->now_ms) {
+            lease_renew(broker, task); /* its PROGRESS may be there, unread */
         } else {
             task_lease_over(broker, task);
         }

@@ -115,14 +115,11 @@ void handle_progress(struct broker *broker, struct peer *peer, const struct prog
 {
     struct task *task = find_held(broker, peer, &progress->id, progress->attempt);
     struct message message = {.command = COMMAND_PROGRESS_OUT};
-    uint64_t lease_ms;
 
     if (task == NULL || task->state != TASK_LEASED) {
         return;
     }
-    lease_ms = task->extra != NULL && task->extra->lease_ms > 0 ? task->extra->lease_ms
-                                                                : task->offer->lease_ms;
-    task_arm(broker, task, lease_ms > 0 ? broker->now_ms + lease_ms : WHEEL_NEVER);
+    lease_renew(broker, task);
     if (progress->payload.bytes.size > 0 && !task->held) {
         message.progress = *progress;
         peer_send(broker, task->owner, &message);

@@ -265,9 +265,14 @@ void peer_watch(struct broker *broker, struct peer *peer)
 void peer_timer(struct broker *broker, struct peer *peer)
 {
     uint64_t now_ms = broker->now_ms;
-    uint64_t silent_at_ms = peer->heard_ms + broker->options.silence_ms;
+    uint64_t since_ms = peer->heard_ms > broker->awake_ms ? peer->heard_ms : broker->awake_ms;
+    uint64_t silent_at_ms = since_ms + broker->options.silence_ms;
     uint64_t due_ms = silent_at_ms;
 
+    if (peer->state == PEER_AWAY && now_ms == broker->awake_ms) {
+        wheel_arm(&broker->wheel, &peer->timer, now_ms + broker->options.resume_ms + 1);
+        return; /* its HELLO may be there, unread */
+    }
     if (peer->state == PEER_AWAY) {
         peer_end(broker, peer, "not back within resume_ms");
         return;

@@ -317,10 +317,22 @@ static void offer_unhold(struct broker *broker, struct offer *offer)
 
 /* ---- leases ---------------------------------------------------------------- */
 
+static uint64_t lease_ms_of(const struct task *task)
+{
+    const struct extra *extra = task->extra;
+
+    return extra != NULL && extra->lease_ms > 0 ? extra->lease_ms : task->offer->lease_ms;
+}
+
+void lease_renew(struct broker *broker, struct task *task)
+{
+    uint64_t lease_ms = lease_ms_of(task);
+
+    task_arm(broker, task, lease_ms > 0 ? broker->now_ms + lease_ms : WHEEL_NEVER);
+}
+
 static void lease_take(struct broker *broker, struct offer *offer, struct task *task)
 {
-    struct extra *extra = task->extra;
-    uint64_t lease_ms = extra != NULL && extra->lease_ms > 0 ? extra->lease_ms : offer->lease_ms;
     struct message message = {.command = COMMAND_TASK};
     struct task_message *out = &message.task;
 
@@ -332,7 +344,7 @@ static void lease_take(struct broker *broker, struct offer *offer, struct task *
     list_push_back(&offer->leases, &task->link);
     offer_hold(offer);
     task_set_worker(broker, task, offer->peer->name);
-    task_arm(broker, task, lease_ms > 0 ? broker->now_ms + lease_ms : WHEEL_NEVER);
+    lease_renew(broker, task);
     peer_watch(broker, offer->peer);
     service_count_start(task->service, broker->now_ms);
     broker->stats.attempts++;
@@ -343,7 +355,7 @@ static void lease_take(struct broker *broker, struct offer *offer, struct task *
     out->payload = (struct payload){.bytes = blob_span(task->body), .blob = task->body};
     out->deadline_ms =
         task->deadline_ms == WHEEL_NEVER ? 0 : task->deadline_ms - broker->now_ms;
-    out->lease_ms = lease_ms;
+    out->lease_ms = lease_ms_of(task);
     out->submitter = label_span(task->owner->name);
     peer_send(broker, offer->peer, &message);
     if (task->receipts) {

@@ -107,6 +107,8 @@ static inline bool offer_withdrawn(const struct offer *offer)
     return list_empty(&offer->service_link);
 }
 
+/* The worker has that long from now, again. */
+void lease_renew(struct broker *broker, struct task *task);
 /* Takes the task out of its worker's hands: the worker has answered, or is gone.
  * May free the offer. */
 void lease_release(struct broker *broker, struct task *task);

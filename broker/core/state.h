@@ -24,6 +24,7 @@ struct broker {
     struct broker_options options;
     struct effects effects;
     uint64_t now_ms, started_ms;
+    uint64_t awake_ms; /* when it was last stepped much too late */
     bool draining;
     uint64_t serial;
 

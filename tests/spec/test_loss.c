@@ -60,6 +60,36 @@ static void a_worker_with_leases_is_probed_and_an_idle_one_is_not(void **state)
                     "[3000] w1 <- PONG\n");
 }
 
+/* What w1 says is read after the clock has jumped: the broker slept, not the worker. */
+static void a_broker_that_slept_loses_nobody(void **state)
+{
+    struct fixture *f = *state;
+    struct submit leased = {.lease_ms = 1000};
+
+    given_echo(f, 2);
+    hello(f, "s2");
+    submit_with(f, "s1", "t1", "echo", "", &leased);
+    submit(f, "s2", "t2", "echo");
+    lose(f, "s2");
+    drop_trace(f);
+    f->now_ms = 60000;
+    ping(f, "w1");
+    ping(f, "s1");
+    hello(f, "s2");
+    done(f, "w1", "t1", 1, "");
+    done(f, "w1", "t2", 1, "");
+    expect_trace(f, "[60000] w1 <- PONG\n"
+                    "[60000] w1 <- PONG\n"
+                    "[60000] s1 <- PONG\n"
+                    "[60000] s2 <- WELCOME known\n"
+                    "[60000] s1 <- RESULT t1 done attempt=1\n"
+                    "[60000] s2 <- RESULT t2 done attempt=1\n");
+    advance_ms(f, 14999);
+    assert_int_equal(stats_of(f).peers, 3);
+    advance_ms(f, 1);
+    assert_int_equal(stats_of(f).peers, 0);
+}
+
 static void a_result_lost_with_its_connection_is_told_again(void **state)
 {
     struct fixture *f = *state;
@@ -197,6 +227,7 @@ int main(void)
         SPEC(a_task_whose_workers_all_die_fails_with_the_cause),
         SPEC(a_silent_worker_is_lost),
         SPEC(a_worker_with_leases_is_probed_and_an_idle_one_is_not),
+        SPEC(a_broker_that_slept_loses_nobody),
         SPEC(a_result_lost_with_its_connection_is_told_again),
         SPEC(a_submitter_that_comes_back_finds_its_tasks),
         SPEC(a_submitter_that_stays_away_has_its_tree_cancelled),

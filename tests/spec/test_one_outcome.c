@@ -114,6 +114,29 @@ static void receipts_come_in_order_and_only_if_asked_for(void **state)
                     "[   0] s1 <- STARTED t1 attempt=1 worker=w1\n");
 }
 
+/* s1 was away for too long, and w1 never said that it stopped. Now s1 is back, and w1 holds the
+ * task twice, each time as attempt 1. */
+static void a_task_that_starts_anew_is_not_ended_by_its_old_lease(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 2);
+    submit(f, "s1", "t1", "echo");
+    bye(f, "s1");
+    for (int i = 0; i < 10; i++) {
+        advance_ms(f, 1000);
+        ping(f, "w1");
+    }
+    hello(f, "s1");
+    drop_trace(f);
+    submit(f, "s1", "t1", "echo");
+    expect_trace(f, "[10000] w1 <- TASK t1 attempt=1\n");
+    fail_task(f, "w1", "t1", 1, "cancelled", false);
+    expect_trace(f, "");
+    done(f, "w1", "t1", 1, "new");
+    expect_trace(f, "[10000] s1 <- RESULT t1 done attempt=1 payload=new\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +147,7 @@ int main(void)
         SPEC(a_final_failure_is_final_at_once),
         SPEC(a_retryable_failure_is_retried_after_backoff),
         SPEC(receipts_come_in_order_and_only_if_asked_for),
+        SPEC(a_task_that_starts_anew_is_not_ended_by_its_old_lease),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -215,6 +215,7 @@ void join_input_at(void *context, size_t index, struct outcome_record *record)
 {
     struct join_cursor *cursor = context;
     const struct task *task = cursor->task;
+    bool expired = task->state == TASK_DONE || task->state == TASK_EXPIRED;
     const struct need *edge;
     const struct task *need;
 
@@ -233,11 +234,11 @@ void join_input_at(void *context, size_t index, struct outcome_record *record)
         task_record(need, record);
         return;
     }
-    /* The join has ended before this need: at its deadline, or with a failure. */
+    /* The join has ended before this need: at its deadline, with a failure, or cancelled. */
     *record = (struct outcome_record){
         .id = need->id,
-        .outcome = task->state == TASK_FAILED ? OUTCOME_CANCELLED : OUTCOME_EXPIRED,
-        .error = error_of(task->state == TASK_FAILED ? ERROR_CANCELLED : ERROR_EXPIRED),
+        .outcome = expired ? OUTCOME_EXPIRED : OUTCOME_CANCELLED,
+        .error = error_of(expired ? ERROR_EXPIRED : ERROR_CANCELLED),
         .attempt = need->attempt,
         .worker = label_span(need->worker),
     };

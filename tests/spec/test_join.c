@@ -171,6 +171,19 @@ static void a_finished_need_is_kept_until_its_join_has_ended(void **state)
     assert_int_equal(stats_of(f).memory_bytes, 0);
 }
 
+static void a_cancelled_join_tells_open_needs_as_cancelled(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 2);
+    submit(f, "s1", "t1", "echo");
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"t1", NULL});
+    drop_trace(f);
+    cancel(f, "s1", "j1", 0);
+    expect_trace(f, "[   0] s1 <- RESULT j1 cancelled code=cancelled"
+                    " | t1 cancelled attempt=1 code=cancelled\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +197,7 @@ int main(void)
         SPEC(a_join_of_an_unknown_task_is_refused),
         SPEC(joins_of_joins_end_without_recursion),
         SPEC(a_finished_need_is_kept_until_its_join_has_ended),
+        SPEC(a_cancelled_join_tells_open_needs_as_cancelled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

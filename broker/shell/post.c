@@ -404,6 +404,11 @@ void post_write(struct post *post, connection_id to, const struct message *messa
     if (outbox->state == OUTBOX_LOST) {
         return; /* the core does not know yet */
     }
+    if (outbox->stalled && message->command == COMMAND_PROGRESS_OUT) {
+        /* No submitter is to be lost because its worker talks faster than it reads. */
+        journal_say(post->journal, LOG_WARN, "progress_dropped", LOG_UINT("connection", to));
+        return;
+    }
     if (message->command == COMMAND_WELCOME) {
         outbox->welcomed = true;
     }

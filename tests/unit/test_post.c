@@ -117,6 +117,17 @@ static void write_task(struct fixture *f, connection_id to, uint64_t attempt, st
                                           .payload = {blob_span(blob), blob}}});
 }
 
+static void write_progress(struct fixture *f, connection_id to)
+{
+    static const uint8_t bytes[PAYLOAD_INLINE_MAX];
+
+    post_write(f->post, to,
+               &(struct message){.command = COMMAND_PROGRESS_OUT,
+                                 .progress = {.id = {{1}},
+                                              .attempt = 1,
+                                              .payload = {span_of(bytes, sizeof bytes), NULL}}});
+}
+
 /* Flushes as the loop would, a little later each time. */
 static void flush(struct fixture *f)
 {
@@ -397,10 +408,27 @@ static void all_with_a_session_hear_it(void **state)
     assert_int_equal(numbers[1], 99);
 }
 
+/* A worker that talks faster than its submitter reads must not cost it its connection. */
+static void progress_is_dropped_rather_than_a_slow_reader(void **state)
+{
+    struct fixture *f = *state;
+    connection_id slow = f->connections[0], lost;
+
+    write_welcome(f, slow);
+    for (int i = 0; i < 10000; i++) { /* 80 MiB */
+        write_progress(f, slow);
+        if (i % 100 == 0) {
+            flush(f);
+        }
+        assert_false(post_next_lost(f->post, &lost));
+    }
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        CASE(progress_is_dropped_rather_than_a_slow_reader),
         CASE(everything_since_a_flush_is_one_message),
         CASE(a_connection_without_a_session_is_forgotten_when_said),
         CASE(a_connection_that_is_gone_is_lost_once),

@@ -194,7 +194,7 @@ void task_retry(struct broker *broker, struct task *task, enum error_code error,
     broker->stats.retries++;
     BROKER_LOG(broker, LOG_INFO, "task_retried", LOG_ID("task", &task->id),
                LOG_TEXT("service", service_name(task->service)),
-               LOG_TEXT("worker", label_span(task->worker)), LOG_UINT("attempt", task->attempt),
+               LOG_TEXT("worker", label_span(task->worker)), LOG_UINT("attempt", task_attempt(task)),
                LOG_WORD("why", error == ERROR_NONE ? "failed" : error_code_name(error)));
     task_doom_children(broker, task); /* they belong to the attempt that is over */
     if (delay_ms == 0) {
@@ -212,7 +212,7 @@ static void send_cancel(struct broker *broker, const struct task *task, enum err
     struct message message = {.command = COMMAND_CANCEL_OUT};
 
     message.cancel_out.id = task->id;
-    message.cancel_out.attempt = task->attempt;
+    message.cancel_out.attempt = task_attempt(task);
     message.cancel_out.reason = span_from_text(error_code_name(reason));
     peer_send(broker, task->offer->peer, &message);
 }

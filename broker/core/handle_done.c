@@ -8,24 +8,23 @@ static struct task *find_held(struct broker *broker, const struct peer *peer,
     struct task *task = task_find(broker, id);
 
     if (task != NULL && task->offer != NULL && task->offer->peer == peer &&
-        task->attempt == attempt) {
+        task_attempt(task) == attempt) {
         return task;
     }
     broker->stats.stale++;
     return NULL;
 }
 
-/* As find_held, for an answer: a stale one frees the credit that its lease still held. A task
- * that started anew under its old id counts its attempts anew, so the same worker may hold
- * both: the older lease is answered first. */
+/* As find_held, for an answer: a stale one frees the credit that its lease still held. */
 static struct task *find_answered(struct broker *broker, const struct peer *peer,
                                   const struct id *id, uint64_t attempt)
 {
-    if (broker->strays.count > 0 && stray_answer(broker, peer, id, attempt)) {
-        broker->stats.stale++;
-        return NULL;
+    struct task *task = find_held(broker, peer, id, attempt);
+
+    if (task == NULL) {
+        stray_answer(broker, peer, id, attempt);
     }
-    return find_held(broker, peer, id, attempt);
+    return task;
 }
 
 /* A cancelling task's worker has answered, with whatever: it has stopped. */

@@ -164,7 +164,7 @@ static void task_row(const struct broker *broker, struct doc *doc, const struct 
     }
     doc_text(doc, "service", task_service_name(task));
     doc_word(doc, "state", task_state_name(task->state));
-    doc_uint(doc, "attempt", task->attempt);
+    doc_uint(doc, "attempt", task_attempt(task));
     doc_uint(doc, "waited_ms", task_waited_ms(broker, task));
     doc_uint(doc, "ran_ms", task_ran_ms(broker, task));
     if (task->worker != NULL) {
@@ -177,7 +177,7 @@ static enum error_code answer_status(struct broker *broker, const struct task *t
 {
     doc_map(doc, NULL);
     task_row(broker, doc, task);
-    doc_uint(doc, "attempts", task->attempts_max);
+    doc_uint(doc, "attempts", task->attempts_before + task->attempts_max);
     doc_uint(doc, "children", task->extra != NULL ? task->extra->live_children : 0);
     if (task->deadline_ms != WHEEL_NEVER && !task_ended(task)) {
         doc_uint(doc, "deadline_ms",

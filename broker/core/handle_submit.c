@@ -67,7 +67,7 @@ static enum error_code check_parent(const struct broker *broker, const struct pe
     if (task == NULL) {
         return ERROR_NOT_FOUND;
     }
-    if (task->state != TASK_LEASED || task->attempt != submit->parent_attempt ||
+    if (task->state != TASK_LEASED || task_attempt(task) != submit->parent_attempt ||
         task->offer->peer != peer) {
         return ERROR_CANCELLED;
     }
@@ -245,6 +245,9 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
         return NULL;
     }
     set_options(broker, task, submit);
+    if (broker->strays.count > 0) {
+        task->attempts_before = stray_last_attempt(broker, &task->id);
+    }
     if (submit->join != JOIN_NONE && !join_open(broker, task, submit)) {
         task_free(broker, task);
         return NULL;

@@ -239,7 +239,7 @@ void join_input_at(void *context, size_t index, struct outcome_record *record)
         .id = need->id,
         .outcome = expired ? OUTCOME_EXPIRED : OUTCOME_CANCELLED,
         .error = error_of(expired ? ERROR_EXPIRED : ERROR_CANCELLED),
-        .attempt = need->attempt,
+        .attempt = task_attempt(need),
         .worker = label_span(need->worker),
     };
 }

@@ -350,7 +350,7 @@ static void lease_take(struct broker *broker, struct offer *offer, struct task *
     broker->stats.attempts++;
 
     out->id = task->id;
-    out->attempt = task->attempt;
+    out->attempt = task_attempt(task);
     out->service = service_name(task->service);
     out->payload = (struct payload){.bytes = blob_span(task->body), .blob = task->body};
     out->deadline_ms =
@@ -361,7 +361,7 @@ static void lease_take(struct broker *broker, struct offer *offer, struct task *
     if (task->receipts) {
         message = (struct message){.command = COMMAND_STARTED};
         message.started.id = task->id;
-        message.started.attempt = task->attempt;
+        message.started.attempt = task_attempt(task);
         message.started.worker = label_span(task->worker);
         peer_send(broker, task->owner, &message);
     }
@@ -396,9 +396,25 @@ void lease_release(struct broker *broker, struct task *task)
     offer_unhold(broker, offer);
 }
 
-static uint32_t stray_hash(const struct broker *broker, const struct id *id, uint64_t attempt)
+static uint32_t stray_hash(const struct broker *broker, const struct id *id)
 {
-    return broker_hash(broker, id->bytes, sizeof id->bytes) ^ (uint32_t)attempt;
+    return broker_hash(broker, id->bytes, sizeof id->bytes);
+}
+
+uint16_t stray_last_attempt(const struct broker *broker, const struct id *id)
+{
+    uint32_t hash = stray_hash(broker, id);
+    struct table_node *node = table_chain(&broker->strays, hash);
+    uint16_t last = 0;
+
+    for (; node != NULL; node = node->next) {
+        const struct stray *stray = table_entry(node, struct stray, node);
+
+        if (node->hash == hash && stray->attempt > last && id_equal(&stray->id, id)) {
+            last = stray->attempt;
+        }
+    }
+    return last;
 }
 
 void lease_stray(struct broker *broker, struct task *task)
@@ -414,10 +430,10 @@ void lease_stray(struct broker *broker, struct task *task)
     lease_unlink(task);
     stray->offer = offer;
     stray->id = task->id;
-    stray->attempt = task->attempt;
+    stray->attempt = (uint16_t)task_attempt(task);
     list_init(&stray->link);
     list_push_back(&offer->strays, &stray->link);
-    table_insert(&broker->strays, &stray->node, stray_hash(broker, &stray->id, stray->attempt));
+    table_insert(&broker->strays, &stray->node, stray_hash(broker, &stray->id));
 }
 
 static void stray_free(struct broker *broker, struct stray *stray)
@@ -430,7 +446,7 @@ static void stray_free(struct broker *broker, struct stray *stray)
 bool stray_answer(struct broker *broker, const struct peer *peer, const struct id *id,
                   uint64_t attempt)
 {
-    uint32_t hash = stray_hash(broker, id, attempt);
+    uint32_t hash = stray_hash(broker, id);
     struct table_node *node = table_chain(&broker->strays, hash);
 
     for (; node != NULL; node = node->next) {

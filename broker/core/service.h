@@ -62,7 +62,7 @@ struct stray {
     struct list link; /* offer->strays */
     struct offer *offer;
     struct id id;
-    uint8_t attempt;
+    uint16_t attempt;
 };
 
 struct service *service_find(const struct broker *broker, struct span name); /* NULL: unknown */
@@ -114,6 +114,8 @@ void lease_renew(struct broker *broker, struct task *task);
 void lease_release(struct broker *broker, struct task *task);
 /* The task moves on, the worker has yet to answer. */
 void lease_stray(struct broker *broker, struct task *task);
+/* The highest attempt of `id` that some worker still holds as a stray; 0: none does. */
+uint16_t stray_last_attempt(const struct broker *broker, const struct id *id);
 /* True: (peer, id, attempt) was a stray, and its credit is free again. */
 bool stray_answer(struct broker *broker, const struct peer *peer, const struct id *id,
                   uint64_t attempt);

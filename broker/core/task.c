@@ -38,7 +38,7 @@ void task_set_state(struct broker *broker, struct task *task, enum task_state ne
     CHECK(task_rules[from].next & BIT(next));
     BROKER_LOG(broker, LOG_DEBUG, "task_state", LOG_ID("task", &task->id),
                LOG_WORD("from", task_rules[from].name), LOG_WORD("to", task_rules[next].name),
-               LOG_UINT("attempt", task->attempt));
+               LOG_UINT("attempt", task_attempt(task)));
     CHECK(broker->state_count[from] > 0);
     broker->state_count[from]--;
     broker->state_count[next]++;
@@ -267,7 +267,7 @@ void task_record(const struct task *task, struct outcome_record *record)
     *record = (struct outcome_record){
         .id = task->id,
         .outcome = task_outcome(task),
-        .attempt = task->attempt,
+        .attempt = task_attempt(task),
         .waited_ms = task_waited_ms(NULL, task),
         .ran_ms = task_ran_ms(NULL, task),
         .worker = label_span(task->worker),

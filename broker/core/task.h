@@ -123,14 +123,22 @@ struct task {
     uint64_t ended_ms;
     uint8_t state;           /* enum task_state */
     uint8_t error;           /* enum error_code of an ended task; NONE: body has the map */
-    uint8_t attempt;         /* the last one; 0: never started */
+    uint8_t attempt;         /* the last one, counted from 1; 0: never started */
     uint8_t attempts_max;
+    uint16_t attempts_before; /* of an earlier task of this id, which some worker still holds:
+                                 numbers go on from there, so that no answer is taken for another's */
     uint8_t needed_by_count; /* edges on needed_by, NEEDED_BY_MAX at most */
     bool receipts : 1;
     bool held : 1;
     bool orphan : 1;         /* ended because its submitter went away */
     bool unconfirmed : 1;    /* its worker never said that it stopped */
 };
+
+/* The number of its last attempt, as peers see it; 0: never started. */
+static inline uint64_t task_attempt(const struct task *task)
+{
+    return task->attempt == 0 ? 0 : (uint64_t)task->attempts_before + task->attempt;
+}
 
 const char *task_state_name(enum task_state state);
 

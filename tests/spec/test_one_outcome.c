@@ -115,7 +115,7 @@ static void receipts_come_in_order_and_only_if_asked_for(void **state)
 }
 
 /* s1 was away for too long, and w1 never said that it stopped. Now s1 is back, and w1 holds the
- * task twice, each time as attempt 1. */
+ * task twice: the numbers of the attempts go on, so that each answer finds its own. */
 static void a_task_that_starts_anew_is_not_ended_by_its_old_lease(void **state)
 {
     struct fixture *f = *state;
@@ -130,11 +130,14 @@ static void a_task_that_starts_anew_is_not_ended_by_its_old_lease(void **state)
     hello(f, "s1");
     drop_trace(f);
     submit(f, "s1", "t1", "echo");
-    expect_trace(f, "[10000] w1 <- TASK t1 attempt=1\n");
-    fail_task(f, "w1", "t1", 1, "cancelled", false);
-    expect_trace(f, "");
-    done(f, "w1", "t1", 1, "new");
-    expect_trace(f, "[10000] s1 <- RESULT t1 done attempt=1 payload=new\n");
+    expect_trace(f, "[10000] w1 <- TASK t1 attempt=2\n");
+    done(f, "w1", "t1", 2, "new");
+    expect_trace(f, "[10000] s1 <- RESULT t1 done attempt=2 payload=new\n");
+    submit(f, "s1", "t2", "echo");
+    submit(f, "s1", "t3", "echo");
+    expect_trace(f, "[10000] w1 <- TASK t2 attempt=1\n");
+    fail_task(f, "w1", "t1", 1, "cancelled", false); /* the old one has stopped at last */
+    expect_trace(f, "[10000] w1 <- TASK t3 attempt=1\n");
 }
 
 int main(void)

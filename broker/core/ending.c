@@ -178,6 +178,9 @@ void task_end(struct broker *broker, struct task *task, enum task_state state,
     task_doom_children(broker, task);
     task_notify_parent(broker, task);
     task_notify_joins(broker, task);
+    if (task->orphan && task->extra != NULL && task->extra->join != NULL) {
+        join_let_go(broker, task); /* nobody reads it, and its needs may start anew */
+    }
     retention_add(broker, task);
 }
 

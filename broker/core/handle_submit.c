@@ -27,12 +27,14 @@ static bool answer_known(struct broker *broker, struct peer *peer, const struct 
         refusal_send(broker, peer, &submit->id, ERROR_CONFLICT, 0);
         return true;
     }
+    if (task->orphan && (!task_ended(task) || task->needed_by != NULL)) {
+        /* Still stopping, or a join of it is, since this session was away for too long: soon
+         * it can be submitted afresh. */
+        refusal_send(broker, peer, &submit->id, ERROR_WINDOW_EXCEEDED, REFUSED_RETRY_MS);
+        return true;
+    }
     if (!task_ended(task)) {
-        if (task->orphan) {
-            /* Still stopping, since this session was away for too long: soon it can
-             * be submitted afresh. */
-            refusal_send(broker, peer, &submit->id, ERROR_WINDOW_EXCEEDED, REFUSED_RETRY_MS);
-        } else if (task->receipts) {
+        if (task->receipts) {
             struct message message = {.command = COMMAND_ACCEPTED};
 
             message.accepted.id = task->id;
@@ -40,7 +42,7 @@ static bool answer_known(struct broker *broker, struct peer *peer, const struct 
         }
         return true;
     }
-    if (task->orphan && task->needed_by == NULL) {
+    if (task->orphan) {
         /* It was cancelled because its submitter seemed gone. Here it is again: the
          * task is not lost, it starts anew. */
         retention_remove(broker, task);
@@ -97,6 +99,8 @@ static enum error_code check_needs(const struct broker *broker, const struct pee
 
         if (need == NULL || !id_equal(&need->owner->session, &peer->session)) {
             code = ERROR_NOT_FOUND;
+        } else if (need->orphan) {
+            code = ERROR_WINDOW_EXCEEDED; /* soon it is submitted afresh: after that */
         } else if (need->needed_by_count == NEEDED_BY_MAX) {
             code = ERROR_LIMIT_EXCEEDED;
         } else {

@@ -102,6 +102,20 @@ bool join_open(struct broker *broker, struct task *task, const struct submit *su
     return true;
 }
 
+void join_let_go(struct broker *broker, struct task *task)
+{
+    struct join *join = task->extra->join;
+
+    CHECK(task_ended(task));
+    broker->memory_bytes -= task_bytes(task);
+    join_each_need(need, join) {
+        need_unlink(broker, need);
+    }
+    join_put_chunks(broker, join);
+    join->need_count = join->left = join->stopping = 0;
+    broker->memory_bytes += task_bytes(task);
+}
+
 void join_free(struct broker *broker, struct join *join)
 {
     join_each_need(need, join) {

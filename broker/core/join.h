@@ -13,6 +13,8 @@ void join_free(struct broker *broker, struct join *join);
 /* The join ends now: its inputs stay as they are, however often its RESULT is sent. */
 void join_close(struct join *join);
 
+/* Forgets which needs an ended join had. */
+void join_let_go(struct broker *broker, struct task *task);
 /* The need of `need` has ended. */
 void join_count(struct broker *broker, struct need *need);
 /* Ends the join if it is decided. */

@@ -160,6 +160,41 @@ static void a_submitter_back_after_all_submits_afresh(void **state)
     assert_int_equal(stats_of(f).ready, 1);
 }
 
+/* A gather of a session that was away too long is no different: its needs are not held back by
+ * the join that was cancelled with them. */
+static void a_join_submitted_afresh_waits_for_fresh_needs(void **state)
+{
+    struct fixture *f = *state;
+    const char *const needs[] = {"a1", "a2", NULL};
+
+    given_echo(f, 1);
+    submit_held(f, "a1");
+    submit_held(f, "a2");
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, needs);
+    bye(f, "s1");
+    hello(f, "s1");
+    drop_trace(f);
+    /* w1 has not stopped a1 yet: neither it nor the join can begin. */
+    submit_held(f, "a1");
+    submit_held(f, "a2");
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, needs);
+    expect_trace(f, "[   0] s1 <- RESULT a1 refused code=window_exceeded retry_after_ms=100\n"
+                    "[   0] s1 <- RESULT a2 refused code=window_exceeded retry_after_ms=100\n"
+                    "[   0] s1 <- RESULT j1 refused code=window_exceeded retry_after_ms=100\n");
+    fail_task(f, "w1", "a1", 1, "cancelled", false);
+    drop_trace(f);
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, needs);
+    expect_trace(f, "[   0] s1 <- RESULT j1 refused code=window_exceeded retry_after_ms=100\n");
+    submit_held(f, "a1");
+    submit_held(f, "a2");
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, needs);
+    done(f, "w1", "a1", 1, "one");
+    drop_trace(f);
+    done(f, "w1", "a2", 1, "two");
+    expect_trace(f, "[   0] s1 <- RESULT j1 done | a1 done attempt=1 payload=one"
+                    " | a2 done attempt=1 payload=two\n");
+}
+
 static void a_session_on_a_new_connection_gives_its_work_back(void **state)
 {
     struct fixture *f = *state;
@@ -232,6 +267,7 @@ int main(void)
         SPEC(a_submitter_that_comes_back_finds_its_tasks),
         SPEC(a_submitter_that_stays_away_has_its_tree_cancelled),
         SPEC(a_submitter_back_after_all_submits_afresh),
+        SPEC(a_join_submitted_afresh_waits_for_fresh_needs),
         SPEC(a_session_on_a_new_connection_gives_its_work_back),
         SPEC(a_lease_that_runs_out_moves_the_task_and_keeps_the_credit),
         SPEC(progress_renews_a_lease),

@@ -270,6 +270,22 @@ static void say(struct world *world, connection_id from, const struct message *m
     step(world, (struct event){.kind = EVENT_MESSAGE, .from = from, .message = message});
 }
 
+/* As it comes from the wire, where an error is a map and its parts: by way of the codec. */
+static void say_fail(struct world *world, connection_id from, const struct fail *fail)
+{
+    struct message message = {.command = COMMAND_FAIL, .fail = *fail};
+    struct codec_writer writer;
+    struct codec_reader reader;
+    struct codec_error error;
+
+    codec_writer_init(&writer);
+    CHECK(codec_write(&writer, &message) == CODEC_WRITTEN);
+    codec_reader_init(&reader, span_of(writer.data, writer.size), NULL, 0);
+    CHECK(codec_read(&reader, CODEC_AT_BROKER, &message, &error) == CODEC_OK);
+    say(world, from, &message);
+    codec_writer_deinit(&writer);
+}
+
 /* Many answers and many submits: they are what moves the state. */
 static const enum command commands[] = {
     COMMAND_SUBMIT,  COMMAND_SUBMIT, COMMAND_SUBMIT, COMMAND_DONE,     COMMAND_DONE,
@@ -299,7 +315,8 @@ static void say_something(struct world *world, connection_id from)
         message.fail = (struct fail){.id = take_task(world),
                                      .attempt = 1 + take_below(&world->input, 3),
                                      .error = take_error(world)};
-        break;
+        say_fail(world, from, &message.fail);
+        return;
     case COMMAND_CANCEL:
         message.cancel = (struct cancel){.id = take_task(world),
                                          .reason = take_text(world),

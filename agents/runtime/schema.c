@@ -90,6 +90,7 @@ refuse(struct compiler *compiler, const struct json_pointer *at, const char *for
     va_end(arguments);
     json_pointer_format(at, place, sizeof place);
     snprintf(compiler->error, compiler->error_size, "schema at #%s: %s", place, reason);
+    schema_text_clean(compiler->error);
     return false;
 }
 
@@ -440,6 +441,7 @@ struct schema *schema_compile(const char *json_text, char *error, size_t error_s
     if (!compiler.schema->source) {
         snprintf(error, error_size, "schema: not JSON: line %d: %s", parse_error.line,
                  parse_error.text);
+        schema_text_clean(error);
         goto fail;
     }
     compiler.schema->root = compile_node(&compiler, compiler.schema->source, &root, 1);

@@ -20,7 +20,7 @@
 struct schema;
 
 /* Compiles `json_text`, at most SCHEMA_BYTES_MAX bytes. NULL: `error` says where
- * (a JSON Pointer into the schema) and why, cut at `error_size`. */
+ * (a JSON Pointer into the schema) and why, without control characters, cut at `error_size`. */
 struct schema *schema_compile(const char *json_text, char *error, size_t error_size);
 
 /* True: `value` fits. False: `why` is `POINTER: reason`, cut at `size`, the pointer

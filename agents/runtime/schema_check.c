@@ -10,9 +10,7 @@
 
 /* ---- reporting ---------------------------------------------------------- */
 
-/* Drops a character cut in half at the end and takes control characters out:
- * the text may hold a piece of the schema or of the value. */
-static void text_clean(char *text)
+void schema_text_clean(char *text)
 {
     size_t size = strlen(text);
     size_t lead = size;
@@ -50,7 +48,7 @@ misfit(struct schema_run *run, const struct json_pointer *at, const char *format
     va_end(arguments);
     json_pointer_format(at, place, sizeof place);
     snprintf(run->why, run->why_size, "%s: %s", *place ? place : "(value)", reason);
-    text_clean(run->why);
+    schema_text_clean(run->why);
     return false;
 }
 
@@ -61,7 +59,7 @@ static bool too_complex(struct schema_run *run, const struct json_pointer *at)
     if (!run->too_complex) {
         json_pointer_format(at, place, sizeof place);
         snprintf(run->why, run->why_size, "%s: too complex to check", *place ? place : "(value)");
-        text_clean(run->why);
+        schema_text_clean(run->why);
     }
     run->too_complex = true;
     return false;
@@ -78,7 +76,7 @@ static const char *argument_text(const struct schema_rule *rule, char *text, siz
     } else {
         memcpy(text + size - 4, "...", 4);
         text[size - 4] = '\0';
-        text_clean(text);
+        schema_text_clean(text);
         strcat(text, "...");
     }
     return text;

@@ -104,4 +104,8 @@ schema_check_fn schema_check_type, schema_check_enum, schema_check_const, schema
     schema_check_properties_min, schema_check_properties_max, schema_check_all, schema_check_any,
     schema_check_one, schema_check_not;
 
+/* For what is reported, which may hold a piece of the schema or of the value: drops a
+ * character cut in half at the end and takes control characters out. */
+void schema_text_clean(char *text);
+
 #endif

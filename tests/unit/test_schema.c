@@ -98,6 +98,20 @@ static void reports_hold_no_control_characters(void **state)
     expect("{\"const\":\"\\u007f\"}", "1", "(value): must be \" \"");
 }
 
+static void refusals_hold_no_control_characters(void **state)
+{
+    static const char *const schemas[] = {"{\x02type\":1}", "{\"a\\u001b\":1}",
+                                          "{\"type\":\"\\u007f\"}", "{\"type\": \n\n \x1b }"};
+    char why[128];
+
+    for (size_t i = 0; i < sizeof schemas / sizeof schemas[0]; i++) {
+        assert_null(schema_compile(schemas[i], why, sizeof why));
+        for (const char *c = why; *c != '\0'; c++) {
+            assert_true((unsigned char)*c >= 0x20 && *c != 0x7f);
+        }
+    }
+}
+
 static void reports_are_cut_between_characters(void **state)
 {
     struct schema *schema = compiled("{\"const\":\"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\"}");
@@ -368,6 +382,7 @@ int main(void)
         cmocka_unit_test(types_are_told_apart_and_one_point_zero_is_an_integer),
         cmocka_unit_test(members_are_named_by_pointer),
         cmocka_unit_test(reports_hold_no_control_characters),
+        cmocka_unit_test(refusals_hold_no_control_characters),
         cmocka_unit_test(reports_are_cut_between_characters),
         cmocka_unit_test(elements_are_checked_in_order),
         cmocka_unit_test(numbers_are_compared_exactly),

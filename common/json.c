@@ -147,6 +147,14 @@ static const char *str_bytes(const msgpack_object_str *str)
     return str->size > 0 ? str->ptr : "";
 }
 
+/* A key with a NUL in it would be another, shorter key to all who look it up by a C string: it
+ * would pass a schema's additionalProperties. jansson's own parser refuses it too. */
+static bool is_key(const msgpack_object *key)
+{
+    return key->type == MSGPACK_OBJECT_STR &&
+           memchr(str_bytes(&key->via.str), '\0', key->via.str.size) == NULL;
+}
+
 static json_t *map_from(const msgpack_object_map *map)
 {
     json_t *json = json_object();
@@ -154,7 +162,7 @@ static json_t *map_from(const msgpack_object_map *map)
     for (uint32_t i = 0; json != NULL && i < map->size; i++) {
         const msgpack_object *key = &map->ptr[i].key;
 
-        if (key->type != MSGPACK_OBJECT_STR ||
+        if (!is_key(key) ||
             json_object_setn_new(json, str_bytes(&key->via.str), key->via.str.size,
                                  value_from(&map->ptr[i].val)) != 0) {
             json_decref(json);

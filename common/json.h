@@ -16,8 +16,8 @@
 uint8_t *json_pack_bytes(const json_t *value, size_t *size);
 
 /* JSON of exactly one MessagePack value; a new reference. NULL: malformed, too
- * deep, ext types, keys that are not str, invalid UTF-8, NaN or infinity, or no
- * memory. bin becomes {"$bin": "base64"}; uint beyond INT64_MAX becomes a real.
+ * deep, ext types, keys that are not str or hold a NUL, invalid UTF-8, NaN or infinity,
+ * or no memory. bin becomes {"$bin": "base64"}; uint beyond INT64_MAX becomes a real.
  * Of a key that stands twice the last value counts. */
 json_t *json_unpack_bytes(struct span bytes);
 

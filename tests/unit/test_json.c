@@ -116,6 +116,7 @@ static void what_is_no_json_is_refused(void **state)
     assert_refused("\x91\xc7\x00\x05");                  /* ext in an array */
     assert_refused("\xa2\xc3\x28");                      /* bad UTF-8 */
     assert_refused("\x81\xa1\xff\x01");                  /* in a key */
+    assert_refused("\x81\xa3\x61\x00\x62\x01");          /* a NUL in a key: "a" to C */
     assert_refused("\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00"); /* NaN */
     assert_refused("\xca\x7f\x80\x00\x00");              /* infinity */
     assert_refused("\xdd\xff\xff\xff\xff");              /* 4 billion elements, no bytes */

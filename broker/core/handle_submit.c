@@ -140,6 +140,13 @@ static enum error_code check_memory(struct broker *broker, uint64_t bytes)
     return retention_make_room(broker, wanted) ? ERROR_NONE : ERROR_MEMORY_FULL;
 }
 
+/* A service that nobody has offered yet is not known because somebody waits for it:
+ * the next one with the same typing error would wait, too. */
+static bool is_known(const struct service *service)
+{
+    return service != NULL && (service->offered || service->configured);
+}
+
 /* ON RECV 2 to 7, in their order. */
 static enum error_code admit(struct broker *broker, const struct peer *peer,
                              const struct submit *submit, struct admission *admission)
@@ -168,10 +175,11 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
         return code != ERROR_NONE ? code : check_needs(broker, peer, submit);
     }
     admission->service = service_find(broker, submit->service);
+    if (submit->if_absent == IF_ABSENT_REFUSE && !is_known(admission->service)) {
+        return ERROR_UNKNOWN_SERVICE;
+    }
     if (admission->service != NULL) {
         code = service_admit(admission->service, bytes);
-    } else if (submit->if_absent == IF_ABSENT_REFUSE) {
-        code = ERROR_UNKNOWN_SERVICE;
     }
     return code != ERROR_NONE ? code : check_memory(broker, bytes);
 }

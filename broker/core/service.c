@@ -230,6 +230,7 @@ struct offer *offer_new(struct broker *broker, struct peer *peer, struct service
     peer->offer_count++;
     list_push_back(&service->offers, &offer->service_link);
     service->offer_count++;
+    service->offered = true;
     service_note_idle(broker, service);
     wheel_cancel(&broker->wheel, &service->linger);
     return offer;

@@ -22,6 +22,7 @@ struct service {
     struct timer linger;      /* armed while nobody offers it */
     struct service_limits limits;  /* what holds now */
     bool configured;          /* by the operator: offers do not change the limits */
+    bool offered;             /* by somebody, once; else only tasks that wait name it */
     uint32_t name_size;
     uint8_t name[SERVICE_NAME_MAX];
 

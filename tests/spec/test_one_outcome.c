@@ -17,6 +17,23 @@ static void an_unknown_service_is_refused_or_waited_for(void **state)
     expect_trace(f, "[   0] w1 <- TASK t1 attempt=1\n");
 }
 
+static void one_who_waits_makes_a_service_known_to_nobody_else(void **state)
+{
+    struct fixture *f = *state;
+    struct submit wait = {.if_absent = IF_ABSENT_WAIT};
+
+    hello(f, "w1");
+    hello(f, "s1");
+    submit_with(f, "s1", "t1", "nobody", "", &wait);
+    drop_trace(f);
+    submit(f, "s1", "t2", "nobody");
+    expect_trace(f, "[   0] s1 <- RESULT t2 refused code=unknown_service retry_after_ms=100\n");
+    offer(f, "w1", "nobody", 1);
+    drop_trace(f);
+    submit(f, "s1", "t2", "nobody");
+    expect_trace(f, "");
+}
+
 static void resubmitting_changes_nothing_and_repeats_the_result(void **state)
 {
     struct fixture *f = *state;
@@ -144,6 +161,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SPEC(an_unknown_service_is_refused_or_waited_for),
+        SPEC(one_who_waits_makes_a_service_known_to_nobody_else),
         SPEC(resubmitting_changes_nothing_and_repeats_the_result),
         SPEC(an_id_belongs_to_its_session),
         SPEC(stale_answers_are_ignored),

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define TICK_MS 100
+#define PATIENCE_MS 2000 /* a task that has not started by then is worth a question */
 
 /* The handles outlive the call by one turn of the loop, so they are not on its
  * stack; there is one call in a process. */
@@ -18,6 +19,8 @@ static struct watch {
     struct call *call;
     struct progress progress;
     char said[512]; /* the last thing worth saying */
+    bool under_way; /* it started, or we have said how to ask why not */
+    uint64_t waited_ms;
     uv_signal_t signals[2];
     uv_timer_t tick;
 } watch;
@@ -43,6 +46,21 @@ static void on_signal(uv_signal_t *handle, int number)
     sluice_cancel(watch.future, "interrupted");
 }
 
+/* Nobody knows the id of a task that does not come back, unless we say it. */
+static void offer_advice(void)
+{
+    char id[SLUICE_ID_TEXT_SIZE], text[256];
+
+    watch.waited_ms += TICK_MS;
+    if (watch.under_way || watch.waited_ms < PATIENCE_MS) {
+        return;
+    }
+    watch.under_way = true;
+    sluice_id_format(sluice_future_id(watch.future), id);
+    snprintf(text, sizeof(text), "waiting for %.100s; why: sluice why %s", watch.call->service, id);
+    watch_say(text);
+}
+
 static void on_tick(uv_timer_t *handle)
 {
     if (watch.call->silent) {
@@ -52,6 +70,7 @@ static void on_tick(uv_timer_t *handle)
         progress_set(&watch.progress, "the broker is gone; waiting for it to come back");
     } else {
         progress_set(&watch.progress, watch.said);
+        offer_advice();
     }
     progress_tick(&watch.progress);
 }
@@ -69,6 +88,7 @@ static void on_started(struct sluice_future *future, const char *worker, void *a
 {
     char text[128];
 
+    watch.under_way = true;
     snprintf(text, sizeof(text), "started by %s", worker);
     if (watch.progress.tty) { /* a script has no use for it */
         watch_say(text);

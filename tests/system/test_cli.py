@@ -229,6 +229,17 @@ def _():
         run.expect(0)
 
 
+@case("a task that does not start gives its id, and why takes it")
+def _():
+    with Broker() as broker:
+        waiting = Cli(broker, "submit", "no.such", "--wait")
+        line = waiting.child.stderr.readline().decode()
+        contains(line, "waiting for no.such", "sluice why ")
+        contains(sluice(broker, "why", line.split()[-1]).out, "no_worker")
+        waiting.child.send_signal(signal.SIGINT)
+        waiting.expect(1)
+
+
 @case("a deadline that passes is said to have expired")
 def _():
     with Broker() as broker, Peer(broker, "worker") as worker:

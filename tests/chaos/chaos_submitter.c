@@ -1,8 +1,8 @@
 /* links: runtime */
 /* chaos_submitter ENDPOINT NAME SEED COUNT HISTORY: submits COUNT jobs and records what came of them.
  *
- * A job is a task, or a join and its members; which, and with what options, follows from SEED
- * and the job's number alone. `go N` on standard input lets N more jobs begin; after each
+ * A job is a task, or a join and its members; which, and with what options, follows from SEED,
+ * NAME and the job's number alone. `go N` on standard input lets N more jobs begin; after each
  * REPORT_EVERY jobs that have ended it prints `finished N`, and at the end of all
  * `all`. The end of standard input ends it. The file HISTORY gets a line for each event:
  *
@@ -240,11 +240,11 @@ static void run_join(enum kind kind, unsigned number, unsigned long long *random
 static void run_job(struct sluice *sluice, void *arg)
 {
     unsigned number = (unsigned)(uintptr_t)arg;
-    unsigned long long random = self.seed * 1000003 + number;
+    unsigned long long random =
+        self.seed * 1000003 + number + chaos_hash(self.name, strlen(self.name));
     enum kind kind = job_kind(&random);
 
     (void)sluice;
-    random += chaos_hash(self.name, strlen(self.name));
     if (kind == JOIN_ALL || kind == JOIN_SETTLED) {
         run_join(kind, number, &random);
     } else {

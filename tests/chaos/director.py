@@ -30,12 +30,17 @@ from sluice_test import (BUILD, SLOW, Deadline, Failure, Peer, Process,  # noqa:
 SUBMITTERS, WORKERS = 4, 6
 UNDER_WAY = 100      # jobs that a submitter has leave for beyond the next fault
 SILENCE_MS = 3000
+RESUME_MS = 3000
 STALL_S = 90         # no task ends for so long: the run has failed
 FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
 
+# Limits of the broker, of which each run draws its own: what is refused for now is tried again.
+LIMITS = {"--window-tasks": (32768, 200, 40), "--service-max-tasks": (16384, 100, 10),
+          "--window-bytes": (1 << 28, 100000), "--max-payload": (65536,)}
+
 # How many faults of each kind for 200 killed workers and 50 killed brokers.
-SHARES = dict(stop_worker=20, reset=40, half_open=8, cut=8, storm=10, delay=20, rate=10,
-              trickle=10, pause=10, starve=4, jump=10)
+SHARES = dict(stop_worker=20, stop_submitter=4, stop_broker=4, reset=40, half_open=8, cut=8,
+              storm=10, delay=20, rate=10, trickle=10, pause=10, starve=4, jump=10)
 
 
 def now_ms():
@@ -108,6 +113,10 @@ class Cluster:
         self.workers, self.submitters = [None] * WORKERS, [None] * SUBMITTERS
         self.broker = self.proxy = None
         self.port = free_port()
+        rng = random.Random("%d-limits" % seed)
+        self.limits = [word for option, values in LIMITS.items()
+                       for word in (option, str(rng.choice(values)))]
+        print("# broker: %s" % " ".join(self.limits), flush=True)
         self.faketime = find_faketime()
         self.clock_path = os.path.join(directory, "clock")
         self.environment = dict(os.environ)
@@ -146,8 +155,9 @@ class Cluster:
     def start_broker(self):
         self.broker = Child(
             [program("sluice-broker"), "--endpoint", "tcp://127.0.0.1:%d" % self.port,
-             "--silence-ms", str(SILENCE_MS * int(SLOW)), "--ping-ms", "500", "--probe-ms", "200",
-             "--cancel-grace-ms", "2000", "--log-level", "warn"], self.environment)
+             "--silence-ms", str(int(SILENCE_MS * SLOW)), "--resume-ms", str(int(RESUME_MS * SLOW)),
+             "--ping-ms", "500", "--probe-ms", "200", "--cancel-grace-ms", "2000",
+             "--log-level", "warn", *self.limits], self.environment)
 
     def endpoint(self, slot):
         return "tcp://127.0.0.1:%d" % (self.proxy_port if slot % 2 else self.port)
@@ -312,13 +322,25 @@ class Director:
         self.record("kill_broker")
         self.cluster.start_broker()
 
+    def stop(self, fault, process, ms):
+        self.record(fault, ms)
+        process.signal(signal.SIGSTOP)
+        self.later(ms / 1000, lambda: process.running() and process.signal(signal.SIGCONT))
+
     def stop_worker(self, rng):
         """Beyond the leases of some tasks, or so long that it is given up."""
-        worker = self.cluster.workers[rng.randrange(WORKERS)]
-        seconds = rng.choice((0.6, 0.9, 1.3 * SILENCE_MS / 1000 * SLOW))
-        self.record("stop_worker", seconds)
-        worker.signal(signal.SIGSTOP)
-        self.later(seconds, lambda: worker.running() and worker.signal(signal.SIGCONT))
+        self.stop("stop_worker", rng.choice(self.cluster.workers),
+                  rng.choice((600, 900, 1.3 * SILENCE_MS * SLOW)))
+
+    def stop_submitter(self, rng):
+        """Until its tasks are cancelled: it submits them anew when it is back."""
+        self.stop("stop_submitter", rng.choice(self.cluster.submitters),
+                  1.1 * (SILENCE_MS + RESUME_MS) * SLOW)
+
+    def stop_broker(self, rng):
+        """So short that nobody minds, or so long that everybody gives it up."""
+        self.stop("stop_broker", self.cluster.broker,
+                  rng.choice((1000, 1.3 * SILENCE_MS * SLOW)))
 
     def starve(self, rng):
         """The broker may open no more, while everybody comes anew."""

@@ -306,7 +306,7 @@ void handle_submit(struct broker *broker, struct peer *peer, const struct submit
     }
     code = admit(broker, peer, submit, &admission);
     if (code == ERROR_NONE && submit->join == JOIN_NONE && admission.service == NULL) {
-        admission.service = service_open(broker, submit->service);
+        admission.service = service_open_waiting(broker, submit->service);
         code = admission.service == NULL ? ERROR_LIMIT_EXCEEDED : ERROR_NONE;
     }
     if (code == ERROR_NONE) {

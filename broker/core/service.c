@@ -33,14 +33,17 @@ void service_note_idle(struct broker *broker, struct service *service)
     }
 }
 
-struct service *service_open(struct broker *broker, struct span name)
+static struct service *open_below(struct broker *broker, struct span name, size_t max)
 {
     struct service *service = service_find(broker, name);
 
     if (service != NULL || !service_name_valid(name)) {
         return service;
     }
-    if (broker->service_pool.used == broker->service_pool.max && !list_empty(&broker->idle)) {
+    if (broker->service_pool.used >= max) {
+        if (list_empty(&broker->idle)) {
+            return NULL;
+        }
         service_free(broker, list_entry(broker->idle.next, struct service, idle_link));
     }
     service = pool_get(&broker->service_pool);
@@ -67,6 +70,16 @@ struct service *service_open(struct broker *broker, struct span name)
     wheel_arm(&broker->wheel, &service->linger,
               broker->now_ms + broker->options.service_linger_ms);
     return service;
+}
+
+struct service *service_open(struct broker *broker, struct span name)
+{
+    return open_below(broker, name, broker->service_pool.max);
+}
+
+struct service *service_open_waiting(struct broker *broker, struct span name)
+{
+    return open_below(broker, name, broker->service_pool.max - broker->service_pool.max / 4);
 }
 
 void service_free(struct broker *broker, struct service *service)

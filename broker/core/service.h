@@ -70,6 +70,9 @@ struct service *service_find(const struct broker *broker, struct span name); /* 
 /* Finds or makes; if there are too many, in place of the one that has been idle longest.
  * NULL: none is idle, or an invalid name. */
 struct service *service_open(struct broker *broker, struct span name);
+/* The same for who only waits for it: a quarter of all services is for those who offer,
+ * whom made-up names must not keep out. */
+struct service *service_open_waiting(struct broker *broker, struct span name);
 /* To be told when offers, tasks or `configured` have changed. */
 void service_note_idle(struct broker *broker, struct service *service);
 /* Forgets it; CHECKs that nothing refers to it. */

@@ -56,6 +56,28 @@ static void idle_services_do_not_keep_others_out(void **state)
     expect_trace(f, "[   0] w1 <- TASK t1 attempt=1\n");
 }
 
+/* Names that a submitter makes up and waits for leave room for those who offer. */
+static void services_waited_for_do_not_keep_workers_out(void **state)
+{
+    struct fixture *f = *state;
+    struct submit waiting = {.if_absent = IF_ABSENT_WAIT};
+    char name[16];
+
+    f->options.services_max = 4;
+    fixture_restart(f);
+    hello(f, "w1");
+    hello(f, "s1");
+    for (int i = 0; i < 10; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        submit_with(f, "s1", name, name, "", &waiting);
+    }
+    assert_int_equal(f->refused, 7);
+    drop_trace(f);
+    offer(f, "w1", "real", 1);
+    submit(f, "s1", "r1", "real");
+    expect_trace(f, "[   0] w1 <- TASK r1 attempt=1\n");
+}
+
 /* A service with tasks and no offer is looked at again and again, but not in one step. */
 static void a_linger_of_nothing_ends_a_step(void **state)
 {
@@ -256,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SPEC(a_refused_offer_leaves_no_service_behind),
         SPEC(idle_services_do_not_keep_others_out),
+        SPEC(services_waited_for_do_not_keep_workers_out),
         SPEC(a_linger_of_nothing_ends_a_step),
         SPEC(a_need_named_too_often_is_refused),
         SPEC(one_peer_waiting_for_cancels_does_not_stop_others),

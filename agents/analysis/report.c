@@ -158,7 +158,7 @@ static void not_found_add(struct writer *writer, const json_t *section, size_t i
     json_t *reason;
 
     if (missing_write(json_object_get(section, "missing"), words, sizeof words)) {
-        reason = json_sprintf("no passage mentions %s", words);
+        reason = json_sprintf("no passage found mentions %s", words);
     } else if (best != NULL) {
         reason = json_sprintf("the best passage covers only %d%% of the question (%d%% are needed)",
                               (int)(100 * number_at(best, "coverage")), (int)(100 * COVERAGE_MIN));
@@ -200,6 +200,20 @@ static const char *answer_key(const json_t *best)
     return text_contains(context, text_at(best, "text")) ? "context" : "text";
 }
 
+/* There is evidence, but not for all that was asked: whoever names what no document
+ * knows is told so, and not given the rest as if it were the answer. */
+static void doubt_add(struct writer *writer, const json_t *section)
+{
+    char words[MISSING_SHOWN_MAX * (MISSING_BYTES_MAX + 8)];
+
+    if (missing_write(json_object_get(section, "missing"), words, sizeof words)) {
+        json_array_append_new(
+            writer->not_found,
+            json_pack("{s:s, s:o}", "question", text_at(section, "question"), "reason",
+                      json_sprintf("answered in part: no passage found mentions %s", words)));
+    }
+}
+
 /* False: the section has no evidence. `leads`: its best sentence is part of the answer. */
 static bool weigh_section(struct writer *writer, const json_t *section, size_t index, bool leads)
 {
@@ -217,6 +231,9 @@ static bool weigh_section(struct writer *writer, const json_t *section, size_t i
     if (best == NULL || best_coverage < COVERAGE_MIN) {
         not_found_add(writer, section, index, best);
         return false;
+    }
+    if (leads) {
+        doubt_add(writer, section);
     }
     claim_add(writer, (json_t *)best, leads ? answer_key(best) : "text", best_score * (1 + leads),
               index, leads);

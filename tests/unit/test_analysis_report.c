@@ -85,8 +85,24 @@ static void weak_evidence_is_no_answer(void **state)
     assert_int_equal(json_array_size(json_object_get(answer, "claims")), 0);
     assert_int_equal(json_array_size(not_found), 2);
     assert_string_equal(text_at(json_array_get(not_found, 0), "reason"),
-                        "no passage mentions \"Kafka\"");
+                        "no passage found mentions \"Kafka\"");
     assert_string_equal(text_at(json_array_get(not_found, 1), "reason"), "no passage was found");
+    json_decref(answer);
+}
+
+static void an_answer_tells_of_words_that_no_passage_has(void **state)
+{
+    json_t *answer =
+        report(json_pack("[{s:s, s:[o], s:[s]}]", "question", "Which option disables Nagle?",
+                         "sentences", sentence("p1", "An option disables it.", "", 0.6, 0.7),
+                         "missing", "Nagle"),
+               NULL);
+    const json_t *not_found = json_object_get(answer, "not_found");
+
+    assert_int_equal(json_array_size(json_object_get(answer, "claims")), 1);
+    assert_int_equal(json_array_size(not_found), 1);
+    assert_string_equal(text_at(json_array_get(not_found, 0), "reason"),
+                        "answered in part: no passage found mentions \"Nagle\"");
     json_decref(answer);
 }
 
@@ -148,6 +164,7 @@ int main(void)
         cmocka_unit_test(the_best_sentence_leads_with_its_context),
         cmocka_unit_test(sentences_that_agree_become_one_claim),
         cmocka_unit_test(weak_evidence_is_no_answer),
+        cmocka_unit_test(an_answer_tells_of_words_that_no_passage_has),
         cmocka_unit_test(parts_found_answer_the_whole),
         cmocka_unit_test(facts_stand_first),
         cmocka_unit_test(wrong_arguments_are_named),

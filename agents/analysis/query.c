@@ -31,6 +31,8 @@ static const char *const thesaurus[][8] = {
     {"install", "setup"},
     {"run", "execute"},
     {"agent", "worker"},
+    {"outgoing", "outbound"},
+    {"incoming", "inbound"},
 };
 
 static void slot_add(struct query_slot *slot, uint32_t term, double weight)

@@ -2,6 +2,7 @@
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
 
+#define OVERDRAFT_TASKS 1024
 #define REFUSED_RETRY_MS 100 /* window, memory, draining: nothing better is known */
 
 /* What a submit resolves to before anything is changed. */
@@ -121,11 +122,15 @@ static bool window_has_room(const struct broker *broker, const struct peer *peer
             peer->submitted_bytes + bytes <= broker->options.window_bytes);
 }
 
-/* A handler may always have one child, whatever its peer's window: were the window full of
- * parents that wait, none of them could ever go on. Leases bound how many that can be. */
-static bool is_first_child(const struct task *parent)
+/* A handler may have one child beyond its peer's window: were the window full of parents that
+ * wait, none of them could ever go on. A chain of such children is no way around the window:
+ * twice as much and a little more is the end, deeper than anybody recurses. */
+static bool may_overdraw(const struct broker *broker, const struct peer *peer,
+                         const struct task *parent)
 {
-    return parent != NULL && (parent->extra == NULL || parent->extra->live_children == 0);
+    return parent != NULL && (parent->extra == NULL || parent->extra->live_children == 0) &&
+           peer->submitted_count < 2 * broker->options.window_tasks + OVERDRAFT_TASKS &&
+           peer->submitted_bytes <= 2 * broker->options.window_bytes;
 }
 
 static enum error_code check_memory(struct broker *broker, uint64_t bytes)
@@ -165,7 +170,7 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
     if (bytes > options->payload_max) {
         return ERROR_TOO_LARGE;
     }
-    if (!window_has_room(broker, peer, bytes) && !is_first_child(admission->parent)) {
+    if (!window_has_room(broker, peer, bytes) && !may_overdraw(broker, peer, admission->parent)) {
         return ERROR_WINDOW_EXCEEDED;
     }
     if (submit->join != JOIN_NONE) {

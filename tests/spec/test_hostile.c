@@ -273,6 +273,25 @@ static void texts_of_offers_are_bounded_by_memory(void **state)
     expect_trace(f, "");
 }
 
+/* Each of a chain of parents may have a child, but the chain has an end. */
+static void a_chain_of_children_does_not_get_around_the_window(void **state)
+{
+    struct fixture *f = *state;
+    char parent[16] = "p0", child[16];
+
+    f->options.window_tasks = 10;
+    fixture_restart(f);
+    given_echo(f, 5000);
+    f->quiet = true;
+    submit(f, "w1", "p0", "echo");
+    for (int i = 1; i < 2000; i++) {
+        snprintf(child, sizeof child, "p%d", i);
+        submit_child(f, "w1", child, "echo", parent, 1);
+        strcpy(parent, child);
+    }
+    assert_int_equal(stats_of(f).leased, 2 * 10 + 1024);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +306,7 @@ int main(void)
         SPEC(what_a_join_keeps_takes_no_retention_from_others),
         SPEC(leases_without_an_answer_are_bounded_by_memory),
         SPEC(texts_of_offers_are_bounded_by_memory),
+        SPEC(a_chain_of_children_does_not_get_around_the_window),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,10 @@ static bool may_pass(struct peer *peer, const struct submission *submission,
         /* A join may have overtaken a need that was refused for now. */
         return submission->submit.join != JOIN_NONE && !submission_needs_sent(peer, submission);
     }
+    if (code_is(error, ERROR_CONFLICT)) {
+        /* Our own task of before we were away: it is still being stopped. */
+        return error->retryable;
+    }
     return code_is(error, ERROR_QUEUE_FULL) || code_is(error, ERROR_WINDOW_EXCEEDED) ||
            code_is(error, ERROR_MEMORY_FULL) || code_is(error, ERROR_DRAINING);
 }

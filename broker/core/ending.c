@@ -46,6 +46,7 @@ void refusal_send(struct broker *broker, struct peer *peer, const struct id *id,
     record->outcome = OUTCOME_REFUSED;
     record->error = error_of(code);
     record->error.retry_after_ms = retry_after_ms;
+    record->error.retryable |= retry_after_ms > 0;
     broker->stats.refused++;
     peer_send(broker, peer, &message);
 }

@@ -104,11 +104,13 @@ void handle_garbled_answer(struct broker *broker, struct peer *peer, const struc
 {
     struct task *task = task_find(broker, id);
 
-    if (task == NULL || task->offer == NULL || task->offer->peer != peer ||
-        confirm_cancel(broker, task)) {
+    if (task == NULL || task->offer == NULL || task->offer->peer != peer) {
+        stray_answer(broker, peer, id, stray_last_attempt(broker, id));
         return;
     }
-    task_end(broker, task, TASK_FAILED, ERROR_BAD_MESSAGE, NULL);
+    if (!confirm_cancel(broker, task)) {
+        task_end(broker, task, TASK_FAILED, ERROR_BAD_MESSAGE, NULL);
+    }
 }
 
 void handle_progress(struct broker *broker, struct peer *peer, const struct progress *progress)

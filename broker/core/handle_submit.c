@@ -31,7 +31,7 @@ static bool answer_known(struct broker *broker, struct peer *peer, const struct 
     if (task->orphan && (!task_ended(task) || task->needed_by != NULL)) {
         /* Still stopping, or a join of it is, since this session was away for too long: soon
          * it can be submitted afresh. */
-        refusal_send(broker, peer, &submit->id, ERROR_WINDOW_EXCEEDED, REFUSED_RETRY_MS);
+        refusal_send(broker, peer, &submit->id, ERROR_CONFLICT, REFUSED_RETRY_MS);
         return true;
     }
     if (!task_ended(task)) {

@@ -172,7 +172,8 @@ void join_count(struct broker *broker, struct need *need)
 static bool needed_elsewhere(const struct need *need)
 {
     for (const struct need *other = need->task->needed_by; other != NULL; other = other->next) {
-        if (other->join != need->join && !task_ended(other->join)) {
+        if (other->join != need->join && !task_ended(other->join) &&
+            other->join->state != TASK_CANCELLING) {
             return true;
         }
     }

@@ -123,6 +123,21 @@ static void a_need_forgotten_for_the_joins_own_memory_is_unknown(void **state)
     expect_trace(f, "[   0] s1 <- RESULT j1 refused code=not_found\n");
 }
 
+static void a_need_of_cancelled_joins_is_cancelled_with_the_last(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 2);
+    submit_held(f, "a1");
+    submit_held(f, "a2");
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", "a2", NULL});
+    submit_join(f, "s1", "j2", JOIN_ALL, 0, (const char *const[]){"a2", NULL});
+    cancel(f, "s1", "j1", 0); /* waits for a1 to stop; a2 is j2's too */
+    drop_trace(f);
+    cancel(f, "s1", "j2", 0);
+    assert_true(trace_has(f, "w1 <- CANCEL a2 attempt=1 reason=cancelled"));
+}
+
 static void a_join_of_an_unknown_task_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -194,6 +209,7 @@ int main(void)
         SPEC(a_settled_join_ends_at_its_deadline_with_what_it_has),
         SPEC(a_join_of_nothing_or_of_ended_tasks_ends_at_once),
         SPEC(a_need_forgotten_for_the_joins_own_memory_is_unknown),
+        SPEC(a_need_of_cancelled_joins_is_cancelled_with_the_last),
         SPEC(a_join_of_an_unknown_task_is_refused),
         SPEC(joins_of_joins_end_without_recursion),
         SPEC(a_finished_need_is_kept_until_its_join_has_ended),

@@ -178,13 +178,13 @@ static void a_join_submitted_afresh_waits_for_fresh_needs(void **state)
     submit_held(f, "a1");
     submit_held(f, "a2");
     submit_join(f, "s1", "j1", JOIN_ALL, 0, needs);
-    expect_trace(f, "[   0] s1 <- RESULT a1 refused code=window_exceeded retry_after_ms=100\n"
-                    "[   0] s1 <- RESULT a2 refused code=window_exceeded retry_after_ms=100\n"
-                    "[   0] s1 <- RESULT j1 refused code=window_exceeded retry_after_ms=100\n");
+    expect_trace(f, "[   0] s1 <- RESULT a1 refused code=conflict retry_after_ms=100\n"
+                    "[   0] s1 <- RESULT a2 refused code=conflict retry_after_ms=100\n"
+                    "[   0] s1 <- RESULT j1 refused code=conflict retry_after_ms=100\n");
     fail_task(f, "w1", "a1", 1, "cancelled", false);
     drop_trace(f);
     submit_join(f, "s1", "j1", JOIN_ALL, 0, needs);
-    expect_trace(f, "[   0] s1 <- RESULT j1 refused code=window_exceeded retry_after_ms=100\n");
+    expect_trace(f, "[   0] s1 <- RESULT j1 refused code=conflict retry_after_ms=100\n");
     submit_held(f, "a1");
     submit_held(f, "a2");
     submit_join(f, "s1", "j1", JOIN_ALL, 0, needs);
@@ -193,6 +193,22 @@ static void a_join_submitted_afresh_waits_for_fresh_needs(void **state)
     done(f, "w1", "a2", 1, "two");
     expect_trace(f, "[   0] s1 <- RESULT j1 done | a1 done attempt=1 payload=one"
                     " | a2 done attempt=1 payload=two\n");
+}
+
+static void a_task_still_stopping_is_refused_for_now(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    bye(f, "s1");
+    hello(f, "s1");
+    drop_trace(f);
+    submit(f, "s1", "t1", "echo");
+    expect_trace(f, "[   0] s1 <- RESULT t1 refused code=conflict retry_after_ms=100\n");
+    fail_task(f, "w1", "t1", 1, "cancelled", false);
+    submit(f, "s1", "t1", "echo");
+    expect_trace(f, "[   0] w1 <- TASK t1 attempt=1\n");
 }
 
 static void a_session_on_a_new_connection_gives_its_work_back(void **state)
@@ -268,6 +284,7 @@ int main(void)
         SPEC(a_submitter_that_stays_away_has_its_tree_cancelled),
         SPEC(a_submitter_back_after_all_submits_afresh),
         SPEC(a_join_submitted_afresh_waits_for_fresh_needs),
+        SPEC(a_task_still_stopping_is_refused_for_now),
         SPEC(a_session_on_a_new_connection_gives_its_work_back),
         SPEC(a_lease_that_runs_out_moves_the_task_and_keeps_the_credit),
         SPEC(progress_renews_a_lease),

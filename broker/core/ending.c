@@ -198,7 +198,8 @@ void task_retry(struct broker *broker, struct task *task, enum error_code error,
     broker->stats.retries++;
     BROKER_LOG(broker, LOG_INFO, "task_retried", LOG_ID("task", &task->id),
                LOG_TEXT("service", service_name(task->service)),
-               LOG_TEXT("worker", label_span(task->worker)), LOG_UINT("attempt", task_attempt(task)),
+               LOG_TEXT("worker", label_span(task->worker)),
+               LOG_UINT("attempt", task_attempt(task)),
                LOG_WORD("why", error == ERROR_NONE ? "failed" : error_code_name(error)));
     task_doom_children(broker, task); /* they belong to the attempt that is over */
     if (delay_ms == 0) {

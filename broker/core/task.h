@@ -126,7 +126,7 @@ struct task {
     uint8_t attempt;         /* the last one, counted from 1; 0: never started */
     uint8_t attempts_max;
     uint16_t attempts_before; /* of an earlier task of this id, which some worker still holds:
-                                 numbers go on from there, so that no answer is taken for another's */
+                                 numbers go on from there, lest an answer be taken for another's */
     uint8_t needed_by_count; /* edges on needed_by, NEEDED_BY_MAX at most */
     bool receipts : 1;
     bool held : 1;

@@ -101,7 +101,7 @@ static enum error_code check_needs(const struct broker *broker, const struct pee
         if (need == NULL || !id_equal(&need->owner->session, &peer->session)) {
             code = ERROR_NOT_FOUND;
         } else if (need->orphan) {
-            code = ERROR_WINDOW_EXCEEDED; /* soon it is submitted afresh: after that */
+            code = ERROR_CONFLICT; /* soon it is submitted afresh: after that */
         } else if (need->needed_by_count == NEEDED_BY_MAX) {
             code = ERROR_LIMIT_EXCEEDED;
         } else {
@@ -195,7 +195,8 @@ static uint64_t retry_after_ms(const struct broker *broker, enum error_code code
     if (code == ERROR_QUEUE_FULL) {
         return service_retry_after_ms(admission->service, broker->now_ms);
     }
-    return error_code_retryable(code) ? REFUSED_RETRY_MS : 0;
+    /* A conflict that gets here is with the past of a need, and passes. */
+    return code == ERROR_CONFLICT || error_code_retryable(code) ? REFUSED_RETRY_MS : 0;
 }
 
 static void adopt(struct broker *broker, struct task *task, struct task *parent)

@@ -5,7 +5,47 @@
 struct tally {
     uint64_t states[TASK_STATE_COUNT];
     uint64_t memory_bytes, retained_bytes, retained_count;
+    /* What must be in use of each pool. */
+    uint64_t tasks, extras, joins, need_chunks, waits, peers, labels, services, offers, strays;
 };
+
+static void see_label(struct label *label, struct tally *tally)
+{
+    if (label != NULL && label->seen++ == 0) {
+        tally->labels++;
+    }
+}
+
+static void unsee_label(struct label *label)
+{
+    if (label != NULL && label->seen > 0) {
+        CHECK(label->seen == label->references);
+        label->seen = 0;
+    }
+}
+
+static void see_peer(struct peer *peer, struct tally *tally)
+{
+    tally->peers++;
+    see_label(peer->name, tally);
+}
+
+/* A gone peer is found by the tasks that still name it. */
+static void see_owner(struct peer *peer, struct tally *tally)
+{
+    if (peer->seen++ == 0 && peer->state == PEER_GONE) {
+        see_peer(peer, tally);
+    }
+}
+
+static void unsee_owner(struct peer *peer)
+{
+    if (peer->seen > 0) {
+        CHECK(peer->seen == peer->tasks);
+        peer->seen = 0;
+    }
+    unsee_label(peer->name);
+}
 
 static void check_family(const struct task *task)
 {
@@ -58,11 +98,29 @@ static void check_join(const struct task *task)
     }
 }
 
+static void tally_extra(const struct extra *extra, struct tally *tally)
+{
+    tally->extras++;
+    list_each(link, &extra->waits) {
+        tally->waits++;
+    }
+    if (extra->join != NULL) {
+        tally->joins++;
+        tally->need_chunks += (extra->join->need_count + NEED_CHUNK - 1) / NEED_CHUNK;
+    }
+}
+
 static void check_task(const struct broker *broker, const struct task *task, struct tally *tally)
 {
     enum task_state state = task->state;
 
     CHECK(state != TASK_NEW);
+    tally->tasks++;
+    see_owner(task->owner, tally);
+    see_label(task->worker, tally);
+    if (task->extra != NULL) {
+        tally_extra(task->extra, tally);
+    }
     tally->states[state]++;
     tally->memory_bytes += task_bytes(task);
     CHECK(task->attempt <= task->attempts_max);
@@ -92,7 +150,7 @@ static void check_task(const struct broker *broker, const struct task *task, str
     }
 }
 
-static void check_offer(const struct offer *offer)
+static void check_offer(const struct offer *offer, struct tally *tally)
 {
     uint64_t held = 0;
 
@@ -104,8 +162,10 @@ static void check_offer(const struct offer *offer)
         held++;
     }
     list_each(link, &offer->strays) {
+        tally->strays++;
         held++;
     }
+    tally->offers++;
     CHECK(held == offer->held);
     CHECK(list_empty(&offer->load_link) ==
           (offer_withdrawn(offer) || offer->held >= offer->credit));
@@ -143,7 +203,7 @@ static void check_service(const struct service *service)
           (offers > 0 || service->tasks > 0 || service->configured));
 }
 
-static void check_peer(const struct peer *peer)
+static void check_peer(const struct peer *peer, struct tally *tally)
 {
     uint64_t offers = 0, held = 0, tasks = 0, bytes = 0, waits = 0;
 
@@ -153,7 +213,7 @@ static void check_peer(const struct peer *peer)
         const struct offer *offer = list_entry(link, struct offer, peer_link);
 
         CHECK(offer->peer == peer);
-        check_offer(offer);
+        check_offer(offer, tally);
         offers++;
         held += offer->held;
     }
@@ -175,44 +235,83 @@ static void check_peer(const struct peer *peer)
     CHECK(tasks == peer->submitted_count);
     CHECK(bytes == peer->submitted_bytes);
     CHECK(peer->tasks >= tasks);
+    CHECK(peer->tasks == peer->seen);
 }
 
-static void check_tasks(const struct broker *broker)
+#define each_task(task, broker)                                                                    \
+    for (size_t i_ = 0; i_ < (broker)->tasks.bucket_count; i_++)                                   \
+        for (const struct table_node *node_ =                                                      \
+                 (broker)->tasks.segments[i_ / TABLE_SEGMENT_BUCKETS][i_ % TABLE_SEGMENT_BUCKETS]; \
+             node_ != NULL; node_ = node_->next)                                                   \
+            for (const struct task *task = table_entry(node_, struct task, node); task != NULL;    \
+                 task = NULL)
+
+static void check_tasks(const struct broker *broker, struct tally *tally)
 {
-    struct tally tally = {.memory_bytes = 0};
-
-    for (size_t i = 0; i < broker->tasks.bucket_count; i++) {
-        const struct table_node *node =
-            broker->tasks.segments[i / TABLE_SEGMENT_BUCKETS][i % TABLE_SEGMENT_BUCKETS];
-
-        for (; node != NULL; node = node->next) {
-            check_task(broker, table_entry(node, struct task, node), &tally);
-        }
+    each_task(task, broker) {
+        check_task(broker, task, tally);
     }
     for (unsigned state = 0; state < TASK_STATE_COUNT; state++) {
-        CHECK(tally.states[state] == broker->state_count[state]);
+        CHECK(tally->states[state] == broker->state_count[state]);
     }
-    CHECK(tally.memory_bytes == broker->memory_bytes);
-    CHECK(tally.retained_bytes == broker->retained_bytes);
-    CHECK(tally.retained_count == broker->retained_count);
+    CHECK(tally->memory_bytes == broker->memory_bytes);
+    CHECK(tally->retained_bytes == broker->retained_bytes);
+    CHECK(tally->retained_count == broker->retained_count);
+}
+
+/* What is taken from each pool is what the state explains: a leak shows at once. */
+static void check_pools(const struct broker *broker, const struct tally *tally)
+{
+    CHECK(tally->tasks == broker->task_pool.used);
+    CHECK(tally->tasks == broker->tasks.count);
+    CHECK(tally->extras == broker->extra_pool.used);
+    CHECK(tally->joins == broker->join_pool.used);
+    CHECK(tally->need_chunks == broker->need_pool.used);
+    CHECK(tally->waits == broker->wait_pool.used);
+    CHECK(tally->peers == broker->peer_pool.used);
+    CHECK(tally->labels == broker->label_pool.used);
+    CHECK(tally->services == broker->service_pool.used);
+    CHECK(tally->services == broker->services_by_name.count);
+    CHECK(tally->offers == broker->offer_pool.used);
+    CHECK(tally->strays == broker->stray_pool.used);
+    CHECK(tally->strays == broker->strays.count);
+}
+
+/* Takes back the marks that the tally left. */
+static void unsee_all(const struct broker *broker)
+{
+    each_task(task, broker) {
+        unsee_owner(task->owner);
+        unsee_label(task->worker);
+    }
+    list_each(link, &broker->peers.lanes[0]) {
+        unsee_label(list_entry(link, struct peer, place.lanes)->name);
+    }
 }
 
 void broker_check(const struct broker *broker)
 {
+    struct tally tally = {.memory_bytes = 0};
     uint64_t queued_bytes = 0;
 
     CHECK(list_empty(&broker->wake));
     CHECK(list_empty(&broker->doomed));
     CHECK(list_empty(&broker->dirty));
-    check_tasks(broker);
+    check_tasks(broker, &tally);
     list_each(link, &broker->services.lanes[0]) {
         const struct service *service = list_entry(link, struct service, place.lanes);
 
         check_service(service);
         queued_bytes += service->queued_bytes;
+        tally.services++;
     }
     CHECK(queued_bytes == broker->stats.queued_bytes);
     list_each(link, &broker->peers.lanes[0]) {
-        check_peer(list_entry(link, struct peer, place.lanes));
+        struct peer *peer = list_entry(link, struct peer, place.lanes);
+
+        check_peer(peer, &tally);
+        see_peer(peer, &tally);
     }
+    check_pools(broker, &tally);
+    unsee_all(broker);
 }

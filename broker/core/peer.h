@@ -35,6 +35,7 @@ struct peer {
     struct list submitted;           /* tasks that have not ended */
     uint64_t submitted_count, submitted_bytes;
     uint64_t tasks;                  /* records that name it as owner, ended ones too */
+    uint64_t seen;                   /* of those, by broker_check, which leaves 0 */
     struct list waits;               /* cancels it wants to hear the end of */
     uint64_t wait_count;             /* window_tasks at most */
 };

@@ -42,6 +42,7 @@ enum task_state {
 struct label {
     uint32_t references;
     uint32_t size;
+    uint32_t seen; /* by broker_check, which leaves 0 */
     uint8_t text[PEER_NAME_MAX];
 };
 

@@ -1,6 +1,7 @@
 #include "broker/core/ending.h"
 
 #include "broker/core/join.h"
+#include "broker/core/mutant.h"
 
 void result_send(struct broker *broker, struct peer *peer, const struct task *task)
 {
@@ -172,11 +173,16 @@ void task_end(struct broker *broker, struct task *task, enum task_state state,
         join_close(task->extra->join);
     }
     task_count_end(broker, task);
-    if (!task->held) {
+    if (!task->held && !(MUTANT(EXPIRY_UNTOLD) && state == TASK_EXPIRED)) {
+        result_send(broker, owner, task);
+    }
+    if (MUTANT(RESULT_SENT_TWICE) && !task->held && state == TASK_FAILED) {
         result_send(broker, owner, task);
     }
     task_notify_waits(broker, task);
-    task_doom_children(broker, task);
+    if (!MUTANT(CHILDREN_OUTLIVE_PARENT)) {
+        task_doom_children(broker, task);
+    }
     task_notify_parent(broker, task);
     task_notify_joins(broker, task);
     if (task->orphan && task->extra != NULL && task->extra->join != NULL) {
@@ -190,7 +196,7 @@ void task_retry(struct broker *broker, struct task *task, enum error_code error,
 {
     CHECK(task->state == TASK_LEASED);
     CHECK(task->offer == NULL);
-    if (task->attempt >= task->attempts_max) {
+    if (task->attempt >= task->attempts_max + MUTANT(ONE_ATTEMPT_TOO_MANY)) {
         task_end(broker, task, TASK_FAILED, error, body);
         return;
     }
@@ -202,7 +208,7 @@ void task_retry(struct broker *broker, struct task *task, enum error_code error,
                LOG_UINT("attempt", task_attempt(task)),
                LOG_WORD("why", error == ERROR_NONE ? "failed" : error_code_name(error)));
     task_doom_children(broker, task); /* they belong to the attempt that is over */
-    if (delay_ms == 0) {
+    if (delay_ms == 0 || MUTANT(BACKOFF_SKIPPED)) {
         service_enqueue(broker, task->service, task, true);
         task_arm(broker, task, WHEEL_NEVER);
     } else {
@@ -267,6 +273,9 @@ void task_doom(struct broker *broker, struct task *task)
     if (task_ended(task) || task->state == TASK_CANCELLING) {
         return;
     }
+    if (MUTANT(CANCEL_SKIPS_DELAYED) && task->state == TASK_DELAYED) {
+        return;
+    }
     if (has_below) {
         if (list_empty(&task->extra->doom_link)) {
             list_push_back(&broker->doomed, &task->extra->doom_link);
@@ -294,7 +303,9 @@ static void task_cancel_tree(struct broker *broker, struct task *task)
         return;
     }
     task_begin_cancel(broker, task);
-    task_doom_children(broker, task);
+    if (!MUTANT(CANCEL_SKIPS_CHILDREN)) {
+        task_doom_children(broker, task);
+    }
     if (task->extra->join != NULL) {
         join_doom_needs(broker, task);
     }
@@ -341,6 +352,9 @@ static void task_give_up(struct broker *broker, struct task *task)
     bool again = task->unconfirmed;
 
     task->unconfirmed = true;
+    if (MUTANT(GRACE_FORGOTTEN)) {
+        return;
+    }
     if (task->offer != NULL) {
         BROKER_LOG(broker, LOG_WARN, "cancel_unconfirmed", LOG_ID("task", &task->id),
                    LOG_TEXT("worker", label_span(task->worker)));
@@ -376,6 +390,9 @@ void task_timer(struct broker *broker, struct task *task)
         } else {
             list_unlink(&task->link);
             service_enqueue(broker, task->service, task, false);
+            if (MUTANT(DEADLINE_LOST_BY_RETRY)) {
+                break;
+            }
             task_arm(broker, task, WHEEL_NEVER);
         }
         break;
@@ -405,7 +422,7 @@ void task_timer(struct broker *broker, struct task *task)
 void retention_add(struct broker *broker, struct task *task)
 {
     CHECK(task_ended(task));
-    if (task->needed_by != NULL) {
+    if (task->needed_by != NULL && !MUTANT(NEED_FORGOTTEN_EARLY)) {
         return; /* the last of the joins adds it */
     }
     broker->retained_bytes += task_bytes(task);

@@ -1,5 +1,6 @@
 #include "broker/core/ending.h"
 #include "broker/core/handle.h"
+#include "broker/core/mutant.h"
 
 /* The task that `peer` holds in this very attempt. NULL: stale, and counted. */
 static struct task *find_held(struct broker *broker, const struct peer *peer,
@@ -7,8 +8,9 @@ static struct task *find_held(struct broker *broker, const struct peer *peer,
 {
     struct task *task = task_find(broker, id);
 
-    if (task != NULL && task->offer != NULL && task->offer->peer == peer &&
-        task_attempt(task) == attempt) {
+    if (task != NULL && task->offer != NULL &&
+        (task->offer->peer == peer || MUTANT(STRANGERS_ANSWER_TAKEN)) &&
+        (task_attempt(task) == attempt || MUTANT(STALE_ANSWER_TAKEN))) {
         return task;
     }
     broker->stats.stale++;

@@ -1,6 +1,7 @@
 #include "broker/core/ending.h"
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
+#include "broker/core/mutant.h"
 
 #define OVERDRAFT_TASKS 1024
 #define REFUSED_RETRY_MS 100 /* window, memory, draining: nothing better is known */
@@ -117,7 +118,7 @@ static enum error_code check_needs(const struct broker *broker, const struct pee
 
 static bool window_has_room(const struct broker *broker, const struct peer *peer, uint64_t bytes)
 {
-    return peer->submitted_count < broker->options.window_tasks &&
+    return peer->submitted_count < broker->options.window_tasks + MUTANT(WINDOW_OFF_BY_ONE) &&
            (peer->submitted_count == 0 ||
             peer->submitted_bytes + bytes <= broker->options.window_bytes);
 }
@@ -208,7 +209,7 @@ static void adopt(struct broker *broker, struct task *task, struct task *parent)
     extra->parent = parent;
     list_push_back(&above->children, &extra->sibling);
     above->live_children++;
-    if (parent->deadline_ms < task->deadline_ms) {
+    if (parent->deadline_ms < task->deadline_ms && !MUTANT(DEADLINE_NOT_INHERITED)) {
         task->deadline_ms = parent->deadline_ms;
     }
 }
@@ -320,6 +321,9 @@ void handle_submit(struct broker *broker, struct peer *peer, const struct submit
         code = task == NULL ? ERROR_MEMORY_FULL : ERROR_NONE;
     }
     if (code != ERROR_NONE) {
+        if (MUTANT(REFUSAL_TAKES_WINDOW) && code == ERROR_QUEUE_FULL) {
+            peer->submitted_bytes += 1;
+        }
         refusal_send(broker, peer, &submit->id, code, retry_after_ms(broker, code, &admission));
         return;
     }

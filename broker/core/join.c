@@ -1,6 +1,7 @@
 #include "broker/core/join.h"
 
 #include "broker/core/ending.h"
+#include "broker/core/mutant.h"
 
 /* Walks all needs in order without counting through the chunks each time. */
 #define join_each_need(need, join)                                                                 \
@@ -162,7 +163,7 @@ void join_count(struct broker *broker, struct need *need)
     if (task->state != TASK_NEW) {
         /* While it opens, needs that have ended were never counted as left. */
         CHECK(join->left > 0);
-        join->left--;
+        join->left -= 1 + (MUTANT(JOIN_COUNTS_TWICE) && join->left > 1);
     }
     if (join->left == 0 || join->failed || task->state == TASK_CANCELLING) {
         task_wake(broker, task);
@@ -185,7 +186,8 @@ void join_doom_needs(struct broker *broker, struct task *task)
     struct join *join = task->extra->join;
 
     join_each_need(need, join) {
-        if (task_ended(need->task) || !need->task->held || needed_elsewhere(need)) {
+        if (task_ended(need->task) || !need->task->held ||
+            (needed_elsewhere(need) && !MUTANT(CANCEL_TAKES_SHARED_NEEDS))) {
             continue;
         }
         if (!need->doomed && !task_ended(task)) {
@@ -201,7 +203,8 @@ void join_decide(struct broker *broker, struct task *task)
     struct join *join = task->extra->join;
 
     CHECK(task->state == TASK_WAITING);
-    if (join->policy == JOIN_ALL && join->failed) {
+    if ((join->policy == JOIN_ALL || MUTANT(SETTLED_FAILS_FAST)) && join->failed &&
+        !MUTANT(ALL_IGNORES_FAILURE)) {
         task_end(broker, task, TASK_FAILED, ERROR_DEPENDENCY_FAILED, NULL);
         join_doom_needs(broker, task);
     } else if (join->left == 0) {

@@ -1,6 +1,7 @@
 #include "broker/core/peer.h"
 
 #include "broker/core/ending.h"
+#include "broker/core/mutant.h"
 #include "broker/core/state.h"
 
 static uint32_t connection_hash(const struct broker *broker, connection_id connection)
@@ -230,6 +231,9 @@ void peer_end(struct broker *broker, struct peer *peer, const char *why)
     list_each(link, &peer->submitted) {
         struct task *task = list_entry(link, struct task, owner_link);
 
+        if (MUTANT(ORPHANS_KEPT) && task->state == TASK_LEASED) {
+            continue;
+        }
         task->orphan = true;
         task_doom(broker, task);
     }
@@ -277,7 +281,7 @@ void peer_timer(struct broker *broker, struct peer *peer)
         peer_end(broker, peer, "not back within resume_ms");
         return;
     }
-    if (now_ms >= silent_at_ms) {
+    if (now_ms >= silent_at_ms && !MUTANT(SILENCE_UNNOTICED)) {
         peer_lose(broker, peer, "silent");
         return;
     }

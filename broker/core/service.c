@@ -1,6 +1,7 @@
 #include "broker/core/state.h"
 
 #include "broker/core/ending.h"
+#include "broker/core/mutant.h"
 
 #define RATE_WINDOW_MS 1000
 #define RETRY_AFTER_MIN_MS 5
@@ -100,12 +101,13 @@ enum error_code service_admit(const struct service *service, uint64_t bytes)
 {
     const struct service_limits *limits = &service->limits;
 
-    if (service->queued >= limits->max_tasks) {
+    if (service->queued >= limits->max_tasks + MUTANT(QUEUE_BOUND_OFF_BY_ONE)) {
         return ERROR_QUEUE_FULL;
     }
     /* An empty queue takes any one task: a payload above max_bytes would otherwise
      * be refused for ever by an idle service. */
-    if (service->queued > 0 && service->queued_bytes + bytes > limits->max_bytes) {
+    if (service->queued > 0 && service->queued_bytes + bytes > limits->max_bytes &&
+        !MUTANT(QUEUE_BYTES_UNBOUNDED)) {
         return ERROR_QUEUE_FULL;
     }
     return ERROR_NONE;
@@ -157,7 +159,10 @@ void service_enqueue(struct broker *broker, struct service *service, struct task
         service_count(broker, service, task);
     }
     task_set_state(broker, task, TASK_READY);
-    if (front) {
+    if (MUTANT(REQUEUE_FORGOTTEN) && front) {
+        return;
+    }
+    if (front || (MUTANT(FIFO_REVERSED) && service->queued % 4 == 3)) {
         list_push_front(&service->ready, &task->link);
     } else {
         list_push_back(&service->ready, &task->link);
@@ -300,7 +305,9 @@ void offer_set_credit(struct broker *broker, struct offer *offer, uint64_t credi
     service->credit += credit - offer->credit;
     offer->credit = (uint32_t)credit;
     offer_place(offer);
-    service_touch(broker, service);
+    if (!MUTANT(NEW_CREDIT_UNNOTICED)) {
+        service_touch(broker, service);
+    }
 }
 
 static void offer_hold(struct offer *offer)
@@ -352,7 +359,7 @@ static void lease_take(struct broker *broker, struct offer *offer, struct task *
 
     service_dequeue(broker, task->service, task);
     task->offer = offer;
-    task->attempt++;
+    task->attempt += !(MUTANT(ATTEMPT_NOT_COUNTED) && task->attempt == 1);
     task->started_ms = broker->now_ms;
     task_set_state(broker, task, TASK_LEASED);
     list_push_back(&offer->leases, &task->link);
@@ -436,7 +443,10 @@ void lease_stray(struct broker *broker, struct task *task)
     struct offer *offer = task->offer;
     struct stray *stray = pool_get(&broker->stray_pool);
 
-    if (stray == NULL) {
+    if (stray == NULL || MUTANT(STRAY_FREES_CREDIT)) {
+        if (stray != NULL) {
+            pool_put(&broker->stray_pool, stray);
+        }
         /* No room to remember it: the worker may get one task more than it asked for. */
         lease_release(broker, task);
         return;
@@ -471,6 +481,9 @@ bool stray_answer(struct broker *broker, const struct peer *peer, const struct i
             struct offer *offer = stray->offer;
 
             stray_free(broker, stray);
+            if (MUTANT(STRAY_KEEPS_CREDIT)) {
+                return true;
+            }
             offer_unhold(broker, offer);
             return true;
         }

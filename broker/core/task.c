@@ -1,6 +1,7 @@
 #include "broker/core/state.h"
 
 #include "broker/core/join.h"
+#include "broker/core/mutant.h"
 
 #define BIT(state) (1u << (state))
 
@@ -237,6 +238,10 @@ void task_set_worker(struct broker *broker, struct task *task, struct label *wor
 void task_arm(struct broker *broker, struct task *task, uint64_t extra_ms)
 {
     uint64_t due_ms = extra_ms < task->deadline_ms ? extra_ms : task->deadline_ms;
+
+    if (MUTANT(TIMER_LATE) && due_ms != WHEEL_NEVER) {
+        due_ms += 2;
+    }
 
     if (due_ms == WHEEL_NEVER) {
         wheel_cancel(&broker->wheel, &task->timer);

@@ -1,4 +1,5 @@
 #include "broker/core/wheel.h"
+#include "broker/core/mutant.h"
 
 void wheel_init(struct wheel *wheel, uint64_t now_ms)
 {
@@ -139,6 +140,9 @@ void wheel_advance(struct wheel *wheel, uint64_t now_ms)
         list_append(&moved, &wheel->slots[level][slot]);
         wheel->occupied[level] &= ~(1ULL << slot);
         while ((link = list_pop_front(&moved)) != NULL) {
+            if (MUTANT(TIMER_LOST_ON_CASCADE) && level > 1 && list_empty(&moved)) {
+                break;
+            }
             wheel_place(wheel, list_entry(link, struct timer, link));
         }
     }

@@ -1,0 +1,56 @@
+/* mutant: named faults of the core, to prove that its tests would notice them.
+ *
+ * In the code, `MUTANT(NAME)` stands where a mistake could be made; it is 0 unless the build
+ * defines SLUICE_MUTANTS (only that of `make sim-mutants` does), and then true while that
+ * fault is the chosen one. */
+#ifndef SLUICE_BROKER_CORE_MUTANT_H
+#define SLUICE_BROKER_CORE_MUTANT_H
+
+#define MUTANTS(X)                                                                                 \
+    X(REQUEUE_FORGOTTEN)                                                                           \
+    X(QUEUE_BOUND_OFF_BY_ONE)                                                                      \
+    X(QUEUE_BYTES_UNBOUNDED)                                                                       \
+    X(FIFO_REVERSED)                                                                               \
+    X(NEW_CREDIT_UNNOTICED)                                                                        \
+    X(STRAY_FREES_CREDIT)                                                                          \
+    X(STRAY_KEEPS_CREDIT)                                                                          \
+    X(ATTEMPT_NOT_COUNTED)                                                                         \
+    X(EXPIRY_UNTOLD)                                                                               \
+    X(RESULT_SENT_TWICE)                                                                           \
+    X(CHILDREN_OUTLIVE_PARENT)                                                                     \
+    X(ONE_ATTEMPT_TOO_MANY)                                                                        \
+    X(BACKOFF_SKIPPED)                                                                             \
+    X(CANCEL_SKIPS_DELAYED)                                                                        \
+    X(CANCEL_SKIPS_CHILDREN)                                                                       \
+    X(GRACE_FORGOTTEN)                                                                             \
+    X(DEADLINE_LOST_BY_RETRY)                                                                      \
+    X(NEED_FORGOTTEN_EARLY)                                                                        \
+    X(TIMER_LATE)                                                                                  \
+    X(DEADLINE_NOT_INHERITED)                                                                      \
+    X(WINDOW_OFF_BY_ONE)                                                                           \
+    X(REFUSAL_TAKES_WINDOW)                                                                        \
+    X(STRANGERS_ANSWER_TAKEN)                                                                      \
+    X(STALE_ANSWER_TAKEN)                                                                          \
+    X(PROGRESS_RENEWS_NOTHING)                                                                     \
+    X(JOIN_COUNTS_TWICE)                                                                           \
+    X(SETTLED_FAILS_FAST)                                                                          \
+    X(ALL_IGNORES_FAILURE)                                                                         \
+    X(CANCEL_TAKES_SHARED_NEEDS)                                                                   \
+    X(ORPHANS_KEPT)                                                                                \
+    X(SILENCE_UNNOTICED)                                                                           \
+    X(TIMER_LOST_ON_CASCADE)
+
+#ifdef SLUICE_MUTANTS
+enum mutant {
+    MUTANT_NONE,
+#define MUTANT_ENUM(name) MUTANT_##name,
+    MUTANTS(MUTANT_ENUM)
+#undef MUTANT_ENUM
+};
+extern unsigned mutant_active;
+#define MUTANT(name) (mutant_active == MUTANT_##name)
+#else
+#define MUTANT(name) 0
+#endif
+
+#endif

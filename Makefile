@@ -17,6 +17,7 @@ Q := $(if $(filter 0,$(V)),@,)
 say = $(if $(filter 0,$(V)),@printf '  %-6s %s\n' '$(1)' '$(2)',)
 
 PKG_CONFIG ?= pkg-config
+OBJCOPY ?= objcopy
 # msgpack-c is called `msgpack` up to 5.x and `msgpack-c` from 6.0 on.
 MSGPACK_PC := $(shell $(PKG_CONFIG) --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 
@@ -260,5 +261,45 @@ clean: ## remove what was built
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+# ------------------------------------------------------------- simulation
+
+# The broker's core and the runtime's peer machine meet in one process here, and both have
+# a peer_send: the core goes in as one object that shows only broker_*.
+# build/sim: as users run it. build/sim-alt: other optimisation, other allocator
+# (ASan's); the same seeds must hash the same. build/sim-mutants: faults compiled in.
+SIM_SRC    := $(sort $(wildcard tests/sim/*.c))
+SIM_PURE   := $(addprefix agents/runtime/,id_map.c lease.c offering.c peer.c request.c session.c submission.c submission_receive.c timers.c window.c)
+
+$(BUILD)/sim/core.o: $(call obj,$(SRC_core))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LD) -r -o $@ $^ && $(OBJCOPY) --wildcard --keep-global-symbol='broker_*' $@
+
+$(BUILD)/sim/sim: $(call obj,$(SIM_SRC)) $(BUILD)/sim/core.o $(call obj,$(filter $(SIM_PURE),$(SRC_sluice))) \
+                  $(call lib,proto) $(call lib,common)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpthread
+
+# The same with faults compiled in, and the other build of each pair.
+SIM_FLAGS_mutants := BUILD=$(BUILD)/mutants CFLAGS='-O2 -g -DSLUICE_MUTANTS'
+SIM_FLAGS_alt     := BUILD=$(BUILD)/alt SAN=address,undefined OPT=-O1
+
+.PHONY: sim sim-mutants
+SECONDS ?= 60
+SEED    ?=
+sim: ## simulate: SEED=n replays one world, SECONDS=n runs new ones on both cores
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/sim/sim
+ifneq ($(SEED),)
+	$(Q)$(BUILD)/sim/sim --seed $(SEED) --trace $(SIM)
+else
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) $(SIM_FLAGS_alt) $(BUILD)/alt/sim/sim
+	$(Q)$(BUILD)/sim/sim --seeds tests/sim/seeds/seeds.txt
+	$(Q)$(BUILD)/sim/sim --seconds $(SECONDS) --jobs 1 --pair $(BUILD)/alt/sim/sim $(SIM)
+endif
+
+sim-mutants: ## break the core in every known way; the simulation must notice
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) $(SIM_FLAGS_mutants) $(BUILD)/mutants/sim/sim
+	$(Q)$(BUILD)/mutants/sim/sim --mutants --seconds $(SECONDS) --jobs $$(nproc)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

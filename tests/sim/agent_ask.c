@@ -1,0 +1,227 @@
+/* What an agent submits: root tasks, scatters with their joins, cancels, questions. */
+#include "tests/sim/agent_state.h"
+
+#include "common/check.h"
+#include "tests/sim/sometimes.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LARGE_PAYLOAD (PAYLOAD_INLINE_MAX + 100)
+#define JOIN_WIDTH_MAX 16
+
+/* What an agent does, beside what the broker sees. */
+void agent_trace(const struct agent *agent, const char *what, const struct id *id,
+                        const char *detail)
+{
+    char text[ID_TEXT_SIZE];
+
+    if (agent->world->model.trace) {
+        id_format(id, text);
+        printf("[%8" PRIu64 "] agent%u %s %.8s%.5s %s\n", world_now_ms(agent->world),
+               agent->index, what, text, text + 23, detail);
+    }
+}
+
+/* ---- submitting ------------------------------------------------------------------ */
+
+void ask_drop(struct ask *ask)
+{
+    list_unlink(&ask->link);
+    free(ask);
+}
+
+static struct ask *ask_new(struct agent *agent, struct job *parent)
+{
+    struct ask *ask = calloc(1, sizeof *ask);
+
+    CHECK(ask != NULL);
+    list_init(&ask->link);
+    list_push_back(&agent->asks, &ask->link);
+    ask->serial = ++agent->serials;
+    ask->parent = parent;
+    return ask;
+}
+
+static struct blob *draw_payload(struct agent *agent, unsigned depth)
+{
+    const struct sim_options *options = &agent->world->options;
+    uint8_t bytes[LARGE_PAYLOAD] = {0};
+    size_t size = 1 + random_below(&agent->work, (options->payload_max % LARGE_PAYLOAD) + 1);
+
+    if (random_chance(&agent->work, options->large_payloads)) {
+        size = LARGE_PAYLOAD;
+        sometimes(SOMETIMES_LARGE_PAYLOAD);
+    }
+    for (size_t i = 0; i < size && i < 16; i++) {
+        bytes[i] = (uint8_t)random_next(&agent->work);
+    }
+    bytes[0] = (uint8_t)depth;
+    return blob_new(span_of(bytes, size < LARGE_PAYLOAD ? size : LARGE_PAYLOAD));
+}
+
+void draw_options(struct agent *agent, struct submit *submit)
+{
+    const struct sim_options *options = &agent->world->options;
+    struct random *random = &agent->work;
+
+    if (random_chance(random, options->deadlines)) {
+        submit->deadline_ms = 1 + random_wait(random, 3000);
+    }
+    if (random_chance(random, options->queue_ttls)) {
+        submit->queue_ttl_ms = 1 + random_wait(random, 2000);
+    }
+    if (random_chance(random, options->leases)) {
+        submit->lease_ms = 1 + random_wait(random, options->work_ms * 2ULL + 10);
+    }
+    if (random_chance(random, 300)) {
+        submit->attempts = random_between(random, 1, 4);
+    }
+    submit->receipts = random_chance(random, options->receipts);
+}
+
+const char *draw_service(struct agent *agent)
+{
+    return world_service((unsigned)random_below(&agent->work, agent->world->options.services));
+}
+
+struct ask *ask_submit(struct agent *agent, struct job *parent, const char *service,
+                              struct submit *submit)
+{
+    struct submission_options options = {.parent = parent != NULL ? parent->lease : NULL,
+                                         .no_wait = random_chance(&agent->work, 100)};
+    struct ask *ask = ask_new(agent, parent);
+    struct blob *payload = draw_payload(agent, parent != NULL ? parent->depth + 1 : 0);
+    struct submission *submission;
+
+    submit->id = random_id(&agent->work);
+    submit->service = span_from_text(service);
+    submit->payload = (struct payload){blob_span(payload), payload};
+    options.user = ask;
+    world_saw_id(agent->world, &submit->id);
+    agent_trace(agent, submit->join != JOIN_NONE ? "joins" : submit->held ? "asks, held" : "asks",
+                &submit->id, service);
+    agent->submitted++;
+    submission = peer_submit(agent->peer, submit, &options);
+    blob_unref(payload);
+    if (submission == NULL) {
+        /* Ended before it began: the result upcall has come already. */
+        CHECK(ask->ended);
+        ask_drop(ask);
+        return NULL;
+    }
+    ask->submission = submission;
+    return ask;
+}
+
+static void ask_join(struct agent *agent)
+{
+    const struct sim_options *options = &agent->world->options;
+    struct random *random = &agent->work;
+    size_t width = random_below(random, (options->join_width % JOIN_WIDTH_MAX) + 1);
+    uint8_t needs[JOIN_WIDTH_MAX * ID_BYTES];
+    size_t count = 0;
+
+    for (size_t i = 0; i < width; i++) {
+        struct submit submit = {.held = random_chance(random, 800)};
+        struct ask *ask;
+
+        draw_options(agent, &submit);
+        ask = ask_submit(agent, NULL, draw_service(agent), &submit);
+        if (ask != NULL) {
+            memcpy(needs + count++ * ID_BYTES, submit.id.bytes, ID_BYTES);
+        }
+    }
+    for (unsigned i = 0; i < 1U + random_chance(random, options->shared_needs); i++) {
+        struct submit join = {.join = random_chance(random, 500) ? JOIN_ALL : JOIN_SETTLED,
+                              .needs = needs,
+                              .needs_count = count,
+                              .needs_stride = ID_BYTES};
+
+        if (random_chance(random, options->deadlines)) {
+            join.deadline_ms = 1 + random_wait(random, 2000);
+        }
+        ask_submit(agent, NULL, "", &join);
+    }
+}
+
+static void cancel_ask(void *context, uint64_t argument)
+{
+    struct agent *agent = context;
+
+    if (agent_void_ticket(agent, argument)) {
+        return;
+    }
+    peer_advance(agent->peer, world_now_ms(agent->world)); /* may end some */
+    list_each(at, &agent->asks) {
+        struct ask *ask = list_entry(at, struct ask, link);
+
+        if ((ask->serial & 0xffffffff) == (argument & 0xffffffff)) {
+            peer_cancel(agent->peer, ask->submission, span_from_text("changed my mind"));
+            break;
+        }
+    }
+    agent_settle(agent);
+}
+
+static void submit_root(struct agent *agent)
+{
+    const struct sim_options *options = &agent->world->options;
+    struct submit submit = {.if_absent = IF_ABSENT_REFUSE};
+    const char *service = draw_service(agent);
+    struct ask *ask;
+
+    draw_options(agent, &submit);
+    if (random_chance(&agent->work, 500)) {
+        submit.if_absent = IF_ABSENT_WAIT;
+    }
+    if (random_chance(&agent->work, options->lone_service)) {
+        service = world_service(WORLD_LONE_SERVICE);
+    }
+    ask = ask_submit(agent, NULL, service, &submit);
+    if (ask != NULL && random_chance(&agent->work, options->cancels)) {
+        agent_enter(agent, random_wait(&agent->work, 2000), cancel_ask, ask->serial);
+    }
+}
+
+static void on_question(struct agent *agent)
+{
+    struct id id = world_some_id(agent->world, &agent->work);
+    struct span argument = span_of(id.bytes, sizeof id.bytes);
+    enum query_what what = (enum query_what)random_below(&agent->work, QUERY_WHAT_COUNT);
+
+    if (random_chance(&agent->work, 200)) {
+        peer_cancel_id(agent->peer, &id, span_from_text("by id"), 5000, NULL);
+        return;
+    }
+    if (what == QUERY_CATALOG || what == QUERY_PEERS || what == QUERY_STATS) {
+        argument = span_of(NULL, 0);
+    }
+    peer_query(agent->peer, what, argument, 5000, NULL);
+}
+
+void ask_more(void *context, uint64_t argument)
+{
+    struct agent *agent = context;
+    const struct sim_options *options = &agent->world->options;
+
+    if (agent_void_ticket(agent, argument) || agent->world->calm ||
+        agent->roots >= options->tasks_max) {
+        return;
+    }
+    agent_enter(agent, random_wait(&agent->work, options->submit_every_ms), ask_more, 0);
+    if (agent->node.paused) {
+        return;
+    }
+    agent->roots++;
+    peer_advance(agent->peer, world_now_ms(agent->world));
+    if (random_chance(&agent->work, options->queries)) {
+        on_question(agent);
+    } else if (random_chance(&agent->work, options->joins)) {
+        ask_join(agent);
+    } else {
+        submit_root(agent);
+    }
+    agent_settle(agent);
+}

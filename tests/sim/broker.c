@@ -1,0 +1,418 @@
+#include "tests/sim/broker.h"
+
+#include "common/check.h"
+#include "tests/sim/sometimes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define OUTBOX_BYTES_MAX (128 * 1024) /* the shell's bounds, smaller: worlds are small */
+#define OUTBOX_MESSAGES_MAX 64
+#define RETRY_US 5000
+#define SESSION_FRAMES_SIZE (MESSAGE_FRAMES_MAX - 1)
+
+/* What waits to be sent to one connection, as whole messages and one in the making. */
+struct outbox {
+    struct list dirty;
+    struct link *link;
+    struct codec_writer writer;
+    struct codec_writer *full; /* finished messages, oldest first */
+    size_t full_count;
+    uint64_t bytes;
+    bool lost;
+};
+
+static struct outbox *outbox_of(struct sim_broker *broker, struct link *link)
+{
+    struct outbox *outbox = link->outbox;
+
+    if (outbox == NULL) {
+        outbox = calloc(1, sizeof *outbox);
+        CHECK(outbox != NULL);
+        list_init(&outbox->dirty);
+        outbox->link = link;
+        codec_writer_init(&outbox->writer);
+        link->outbox = outbox;
+    }
+    return outbox;
+}
+
+static void outbox_free(struct link *link)
+{
+    struct outbox *outbox = link->outbox;
+
+    if (outbox == NULL) {
+        return;
+    }
+    list_unlink(&outbox->dirty);
+    codec_writer_deinit(&outbox->writer);
+    for (size_t i = 0; i < outbox->full_count; i++) {
+        codec_writer_deinit(&outbox->full[i]);
+    }
+    free(outbox->full);
+    free(outbox);
+    link->outbox = NULL;
+}
+
+static struct link *find_link(const struct net *net, uint32_t connection)
+{
+    list_each(at, &net->links) {
+        struct link *link = list_entry(at, struct link, all);
+
+        if (link->connection == connection) {
+            return link;
+        }
+    }
+    return NULL;
+}
+
+uint64_t sim_broker_now_ms(const struct sim_broker *broker)
+{
+    return broker->agenda->now_us / 1000;
+}
+
+/* ---- effects ------------------------------------------------------------------ */
+
+static void outbox_seal(struct outbox *outbox)
+{
+    outbox->full = realloc(outbox->full, (outbox->full_count + 1) * sizeof *outbox->full);
+    CHECK(outbox->full != NULL);
+    outbox->full[outbox->full_count++] = outbox->writer;
+    codec_writer_init(&outbox->writer);
+}
+
+static void on_send(void *context, connection_id to, const struct message *message)
+{
+    struct sim_broker *broker = context;
+    struct link *link;
+    struct outbox *outbox;
+    enum codec_write_result result;
+
+    if (broker->quiet_sends) {
+        return;
+    }
+    model_sent(broker->model, to, message);
+    link = find_link(broker->net, to);
+    CHECK(link != NULL); /* the core speaks only to who has spoken to it */
+    outbox = outbox_of(broker, link);
+    result = codec_write(&outbox->writer, message);
+    if (result == CODEC_FULL) {
+        outbox_seal(outbox);
+        result = codec_write(&outbox->writer, message);
+    }
+    CHECK(result == CODEC_WRITTEN);
+    if (list_empty(&outbox->dirty)) {
+        list_push_back(&broker->dirty, &outbox->dirty);
+    }
+}
+
+static void on_forget(void *context, connection_id connection)
+{
+    struct sim_broker *broker = context;
+
+    if (!broker->quiet_sends) {
+        model_forgot(broker->model, connection);
+    }
+}
+
+static void on_log(void *context, const struct log_record *record)
+{
+    struct sim_broker *broker = context;
+
+    if (!broker->quiet_sends) {
+        model_logged(broker->model, record);
+    }
+}
+
+/* ---- steps ---------------------------------------------------------------------- */
+
+static void schedule_tick(struct sim_broker *broker);
+
+static void step(struct sim_broker *broker, struct event *event)
+{
+    struct event tick = {.kind = EVENT_TICK};
+
+    if (broker->core == NULL) {
+        return;
+    }
+    event->now_ms = sim_broker_now_ms(broker);
+    if (event->kind != EVENT_TICK && broker_deadline(broker->core) <= event->now_ms) {
+        /* As the core would do by itself; so the checkers can tell what the timers did from
+         * what the event did. */
+        step(broker, &tick);
+    }
+    broker->steps++;
+    model_before(broker->model, broker->core, event);
+    broker_step(broker->core, event);
+    model_after(broker->model, broker->core, event);
+}
+
+static void lose(struct sim_broker *broker, struct link *link, enum sometimes_state why)
+{
+    struct event event = {.kind = EVENT_LOST, .from = link->connection};
+
+    sometimes(why);
+    outbox_free(link);
+    step(broker, &event);
+}
+
+static void retry_flush(void *context, uint64_t incarnation);
+
+/* True: all of it is sent, or the connection is lost. */
+static bool outbox_flush(struct sim_broker *broker, struct outbox *outbox)
+{
+    struct link *link = outbox->link;
+    size_t waiting = 0;
+
+    if (outbox->writer.command_count > 0) {
+        outbox_seal(outbox);
+    }
+    while (outbox->full_count > 0) {
+        struct codec_writer *first = &outbox->full[0];
+        struct packet packet = {
+            .data = first->data, .size = first->size, .frame_count = first->frame_count};
+        enum sent sent;
+
+        memcpy(packet.frames, first->frames, first->frame_count * sizeof *first->frames);
+        sent = link_send_down(link, &packet);
+        if (sent == SENT_UNREACHABLE) {
+            lose(broker, link, SOMETIMES_PEER_UNREACHABLE);
+            return true;
+        }
+        if (sent == SENT_AGAIN) {
+            for (size_t i = 0; i < outbox->full_count; i++) {
+                waiting += outbox->full[i].size + outbox->full[i].frame_bytes;
+            }
+            if (waiting > OUTBOX_BYTES_MAX || outbox->full_count > OUTBOX_MESSAGES_MAX) {
+                lose(broker, link, SOMETIMES_PEER_TOO_SLOW);
+                return true;
+            }
+            return false;
+        }
+        codec_writer_deinit(first);
+        outbox->full_count--;
+        memmove(outbox->full, outbox->full + 1, outbox->full_count * sizeof *outbox->full);
+    }
+    list_unlink(&outbox->dirty);
+    return true;
+}
+
+static void flush(struct sim_broker *broker)
+{
+    struct list blocked;
+    struct list *at;
+
+    list_init(&blocked);
+    while (broker->core != NULL && (at = list_pop_front(&broker->dirty)) != NULL) {
+        struct outbox *outbox = list_entry(at, struct outbox, dirty);
+
+        if (!outbox_flush(broker, outbox)) {
+            list_push_back(&blocked, &outbox->dirty);
+        }
+    }
+    if (!list_empty(&blocked)) {
+        list_append(&broker->dirty, &blocked);
+    }
+    if (!list_empty(&broker->dirty) && !broker->retrying) {
+        broker->retrying = true;
+        agenda_enter(broker->agenda, broker->agenda->now_us + RETRY_US, retry_flush, broker,
+                     broker->incarnation);
+    }
+    schedule_tick(broker);
+}
+
+static void retry_flush(void *context, uint64_t incarnation)
+{
+    struct sim_broker *broker = context;
+
+    if (incarnation == broker->incarnation && broker->core != NULL) {
+        broker->retrying = false;
+        flush(broker);
+    }
+}
+
+static void on_tick(void *context, uint64_t tick)
+{
+    struct sim_broker *broker = context;
+    struct event event = {.kind = EVENT_TICK};
+
+    if (tick == broker->tick && broker->core != NULL) {
+        step(broker, &event);
+        flush(broker);
+    }
+}
+
+static void schedule_tick(struct sim_broker *broker)
+{
+    uint64_t at_ms;
+
+    if (broker->core == NULL) {
+        return;
+    }
+    at_ms = broker_deadline(broker->core);
+    broker->tick++;
+    if (at_ms != BROKER_NEVER) {
+        agenda_enter(broker->agenda, at_ms * 1000, on_tick, broker, broker->tick);
+    }
+}
+
+/* ---- input ------------------------------------------------------------------------ */
+
+static void step_malformed(struct sim_broker *broker, struct link *link, enum error_code code,
+                           unsigned command, const char *field, const char *message,
+                           const struct id *id)
+{
+    struct malformed malformed = {code, command, field, message, id != NULL ? *id : (struct id){{0}}};
+    struct event event = {
+        .kind = EVENT_MALFORMED, .from = link->connection, .malformed = &malformed};
+
+    sometimes(SOMETIMES_MALFORMED);
+    step(broker, &event);
+}
+
+static void step_batch(struct sim_broker *broker, struct link *link, const struct packet *packet)
+{
+    struct codec_reader reader;
+    enum codec_result result;
+
+    codec_reader_init(&reader, span_of(packet->data, packet->size), packet->frames,
+                      packet->frame_count);
+    do {
+        struct message message;
+        struct codec_error error;
+
+        result = codec_read(&reader, CODEC_AT_BROKER, &message, &error);
+        if (result == CODEC_OK) {
+            struct event event = {
+                .kind = EVENT_MESSAGE, .from = link->connection, .message = &message};
+
+            step(broker, &event);
+        } else if (result != CODEC_END) {
+            step_malformed(broker, link, error.code, error.command, error.field, error.message,
+                           &error.id);
+        }
+    } while ((result == CODEC_OK || result == CODEC_BAD) && broker->core != NULL);
+}
+
+static void on_receive(void *context, struct link *link, const struct packet *packet)
+{
+    struct sim_broker *broker = context;
+    struct event probe = {.kind = EVENT_PROBE, .from = link->connection};
+
+    if (broker->core == NULL) {
+        return;
+    }
+    if (packet->size == 0 && packet->frame_count == 0) {
+        step(broker, &probe);
+    } else if (packet->size > BATCH_BYTES_MAX) {
+        step_malformed(broker, link, ERROR_TOO_LARGE, 0, "batch", "too large", NULL);
+    } else {
+        step_batch(broker, link, packet);
+    }
+    flush(broker);
+}
+
+/* ---- life --------------------------------------------------------------------------- */
+
+void sim_broker_init(struct sim_broker *broker, struct net *net, const struct sim_options *options,
+                     struct model *model)
+{
+    *broker = (struct sim_broker){
+        .net = net, .agenda = net->agenda, .options = options, .model = model};
+    list_init(&broker->dirty);
+    random_init(&broker->random, options->seed, "broker", 0);
+    net->broker = broker;
+    net->broker_receive = on_receive;
+}
+
+static struct broker_options core_options(struct sim_broker *broker)
+{
+    const struct sim_options *from = broker->options;
+    struct broker_options options = broker_options_default();
+
+    options.hash_seed = random_next(&broker->random);
+    options.broker = random_id(&broker->random);
+    options.peers_max = from->submitters + from->workers + from->peers_spare;
+    options.services_max = 16;
+    options.offers_per_peer_max = 8;
+    options.tasks_max = 100000;
+    /* The tables of peers and services are part of it: a world must fit before tasks do. */
+    options.memory_max = (64 + from->memory_kib) * 1024ULL;
+    options.window_tasks = from->window_tasks;
+    options.window_bytes = from->window_tasks * 1000ULL;
+    options.service.max_tasks = from->queue_tasks;
+    options.service.max_bytes = from->queue_bytes;
+    options.retain_ms = from->retain_ms;
+    options.retain_tasks = from->retain_tasks;
+    options.resume_ms = from->resume_ms;
+    options.silence_ms = from->silence_ms;
+    options.ping_ms = from->silence_ms / 4 + 1;
+    options.cancel_grace_ms = from->cancel_grace_ms;
+    options.service_linger_ms = 5000;
+    return options;
+}
+
+void sim_broker_start(struct sim_broker *broker)
+{
+    struct broker_options options = core_options(broker);
+    struct effects effects = {.context = broker,
+                              .send = on_send,
+                              .forget = on_forget,
+                              .log = on_log,
+                              .log_level = LOG_DEBUG};
+
+    CHECK(broker->core == NULL);
+    broker->incarnation++;
+    broker->draining = false;
+    broker->retrying = false;
+    broker->core = broker_new(&options, &effects, sim_broker_now_ms(broker));
+    CHECK(broker->core != NULL);
+    broker->net->broker_alive = true;
+    model_started(broker->model, &options);
+    schedule_tick(broker);
+}
+
+void sim_broker_kill(struct sim_broker *broker)
+{
+    struct broker_stats stats;
+
+    if (broker->core == NULL) {
+        return;
+    }
+    broker_stats(broker->core, &stats);
+    if (stats.tasks > 0) {
+        sometimes(SOMETIMES_BROKER_RESTARTED_WITH_TASKS);
+    }
+    broker->restarts++;
+    broker->quiet_sends = true;
+    broker_free(broker->core);
+    broker->quiet_sends = false;
+    broker->core = NULL;
+    list_each(at, &broker->net->links) {
+        outbox_free(list_entry(at, struct link, all));
+    }
+    net_broker_died(broker->net);
+    model_stopped(broker->model);
+}
+
+void sim_broker_drain(struct sim_broker *broker)
+{
+    struct event event = {.kind = EVENT_DRAIN};
+
+    if (broker->core != NULL) {
+        broker->draining = true;
+        step(broker, &event);
+        flush(broker);
+    }
+}
+
+void sim_broker_limit(struct sim_broker *broker, const char *service, uint64_t max_tasks,
+                      uint64_t max_bytes)
+{
+    struct service_limits limits = {.max_tasks = max_tasks, .max_bytes = max_bytes};
+
+    if (broker->core != NULL &&
+        broker_configure_service(broker->core, span_from_text(service), &limits)) {
+        model_limited(broker->model, service, &limits);
+    }
+}

@@ -1,0 +1,39 @@
+/* broker: a broker process in the simulated world: the real core behind the real codec, with a
+ * shell like that of sluice-broker: outboxes, EAGAIN, EHOSTUNREACH, one message a peer a turn. */
+#ifndef SLUICE_TESTS_SIM_BROKER_H
+#define SLUICE_TESTS_SIM_BROKER_H
+
+#include "broker/core/broker.h"
+#include "tests/sim/model.h"
+#include "tests/sim/net.h"
+
+struct outbox;
+
+struct sim_broker {
+    struct net *net;
+    struct agenda *agenda;
+    const struct sim_options *options;
+    struct model *model;
+    struct random random;
+    struct broker *core;      /* NULL: the process is down */
+    uint64_t incarnation;
+    uint64_t tick;            /* the newest agenda entry for the core's deadline */
+    struct list dirty;        /* outboxes with something to send */
+    bool draining;
+    bool retrying;            /* an agenda entry will flush again */
+    bool quiet_sends;         /* the core sends while the process ends: nobody hears */
+    uint64_t steps, restarts;
+};
+
+void sim_broker_init(struct sim_broker *broker, struct net *net, const struct sim_options *options,
+                     struct model *model);
+void sim_broker_start(struct sim_broker *broker);
+/* kill -9 */
+void sim_broker_kill(struct sim_broker *broker);
+void sim_broker_drain(struct sim_broker *broker);
+/* The operator changes the bounds of a service. */
+void sim_broker_limit(struct sim_broker *broker, const char *service, uint64_t max_tasks,
+                      uint64_t max_bytes);
+uint64_t sim_broker_now_ms(const struct sim_broker *broker);
+
+#endif

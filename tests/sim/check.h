@@ -1,0 +1,41 @@
+/* check: the properties, one file each. Each is called after every step (with the step's
+ * event, facts, and the shadows as they are after it) and once at rest. */
+#ifndef SLUICE_TESTS_SIM_CHECK_H
+#define SLUICE_TESTS_SIM_CHECK_H
+
+#include "tests/sim/model.h"
+
+/* Called for each fact in order, before the model itself takes it in. */
+typedef void check_fact_fn(struct model *model, const struct fact *fact);
+typedef void check_fn(struct model *model, const struct broker *core);
+
+struct checker {
+    const char *property;
+    check_fact_fn *fact; /* NULL: not interested */
+    check_fn *after;     /* after a step; NULL */
+    check_fn *rest;      /* at rest; NULL */
+};
+
+extern const struct checker *const checkers[];
+extern const unsigned checker_count;
+
+extern const struct checker check_one_outcome;
+extern const struct checker check_none_forgotten;
+extern const struct checker check_declared_moves;
+extern const struct checker check_attempts_increase;
+extern const struct checker check_credit_kept;
+extern const struct checker check_queues_bounded;
+extern const struct checker check_refusals_change_nothing;
+extern const struct checker check_cancel_reaches_all;
+extern const struct checker check_joins_end;
+extern const struct checker check_timers_fire;
+extern const struct checker check_fifo;
+extern const struct checker check_no_idle_worker;
+extern const struct checker check_counters_add_up;
+extern const struct checker check_nothing_before_hello;
+extern const struct checker check_deadline_ahead;
+extern const struct checker check_memory_explained;
+/* Checks nothing: counts the rare states that a run has reached. */
+extern const struct checker check_rare_states;
+
+#endif

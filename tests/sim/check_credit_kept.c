@@ -1,0 +1,45 @@
+/* Credit is never exceeded and never negative: a TASK goes to a session that is here, offers the
+ * service and holds fewer tasks of it than its credit. At rest nobody holds anything. (That
+ * nothing is freed twice, the model CHECKs where it counts.) */
+#include "tests/sim/check.h"
+
+#include <inttypes.h>
+
+#define PROPERTY "credit_kept"
+
+static void on_fact(struct model *model, const struct fact *fact)
+{
+    const struct shadow_session *session;
+    const struct shadow_task *task;
+    const struct shadow_offer *offer;
+
+    if (fact->kind != FACT_SEND || fact->command != COMMAND_TASK) {
+        return;
+    }
+    session = model_session(model, fact->connection);
+    task = model_task(model, &fact->id);
+    MODEL_CHECK(model, PROPERTY, session != NULL && task != NULL,
+                "TASK %s to c%u: %s", model_id_text(&fact->id), fact->connection,
+                session == NULL ? "no session there" : "never accepted");
+    offer = model_offer(model, session, span_from_text(task->service));
+    MODEL_CHECK(model, PROPERTY, offer != NULL, "TASK %s to c%u, which does not offer '%s'",
+                model_id_text(&fact->id), fact->connection, task->service);
+    MODEL_CHECK(model, PROPERTY, offer->held < offer->credit || model->ambiguous,
+                "TASK %s to c%u, which holds %" PRIu64 " of credit %" PRIu64 " of '%s'",
+                model_id_text(&fact->id), fact->connection, offer->held, offer->credit,
+                task->service);
+}
+
+static void rest(struct model *model, const struct broker *core)
+{
+    list_each(at, &model->leases) {
+        const struct shadow_lease *lease = list_entry(at, struct shadow_lease, link);
+
+        MODEL_CHECK(model, PROPERTY, lease->twin,
+                    "at rest c%u still holds %s, attempt %" PRIu64,
+                    lease->offer->session->connection, model_id_text(&lease->task),
+                    lease->attempt);
+    }
+}
+
+const struct checker check_credit_kept = {.property = PROPERTY, .fact = on_fact, .rest = rest};

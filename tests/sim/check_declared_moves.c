@@ -1,0 +1,169 @@
+/* Only declared state moves, and each for its reason: PROTOCOL.md, section 4.1, row by row.
+ * (Why tasks are cancelled: check_cancel_reaches_all; how joins are decided: check_joins_end.) */
+#include "tests/sim/check.h"
+
+#include <inttypes.h>
+
+#define PROPERTY "declared_moves"
+#define BIT(state) (1u << SHADOW_##state)
+
+static const unsigned moves[SHADOW_EXPIRED + 1] = {
+    [SHADOW_NEW] = BIT(WAITING) | BIT(READY),
+    [SHADOW_WAITING] = BIT(DONE) | BIT(FAILED) | BIT(EXPIRED) | BIT(CANCELLING),
+    [SHADOW_READY] = BIT(LEASED) | BIT(EXPIRED) | BIT(CANCELLED) | BIT(CANCELLING),
+    [SHADOW_DELAYED] = BIT(READY) | BIT(EXPIRED) | BIT(CANCELLED) | BIT(CANCELLING),
+    [SHADOW_LEASED] = BIT(READY) | BIT(DELAYED) | BIT(DONE) | BIT(FAILED) | BIT(EXPIRED) |
+                      BIT(CANCELLING),
+    [SHADOW_CANCELLING] = BIT(CANCELLED),
+    [SHADOW_DONE] = 0,
+    [SHADOW_FAILED] = 0,
+    [SHADOW_CANCELLED] = 0,
+    [SHADOW_EXPIRED] = 0,
+};
+
+static const struct shadow_lease *lease_of(const struct model *model,
+                                           const struct shadow_task *task)
+{
+    list_each(at, &model->leases) {
+        const struct shadow_lease *lease = list_entry(at, struct shadow_lease, link);
+
+        if (lease->task_order == task->order && lease->attempt == task->attempt) {
+            return lease;
+        }
+    }
+    return NULL;
+}
+
+/* The worker's session is lost, or starts over with the HELLO under way. */
+static bool worker_lost(const struct model *model, const struct shadow_task *task)
+{
+    const struct shadow_lease *lease = lease_of(model, task);
+
+    if (lease == NULL) {
+        return !(model->current && model->subject == task);
+    }
+    return model_event_is(model, COMMAND_HELLO) &&
+           id_equal(&lease->offer->session->id, &model->event->message->hello.session);
+}
+
+static bool answered_with(const struct model *model, const struct shadow_task *task,
+                          enum command command)
+{
+    return model->current && model->subject == task && model_event_is(model, command);
+}
+
+static bool task_follows(const struct model *model, const struct fact *fact)
+{
+    const struct fact *end = model->facts + model->fact_count;
+
+    for (const struct fact *next = fact + 1; next < end; next++) {
+        if (next->kind == FACT_SEND && next->command == COMMAND_TASK) {
+            return id_equal(&next->id, &fact->id) && next->attempt == fact->attempt;
+        }
+    }
+    return false;
+}
+
+static bool retry_allowed(const struct shadow_task *task)
+{
+    return task->attempts_max == 0 || task->attempt < task->attempts_max;
+}
+
+static bool retry_forbidden(const struct shadow_task *task)
+{
+    return task->attempts_max == 0 || task->attempt >= task->attempts_max;
+}
+
+static bool failure_explained(const struct model *model, const struct shadow_task *task)
+{
+    if (task->state == SHADOW_WAITING) {
+        return true;
+    }
+    if (model->current && model->subject == task && model->event->kind == EVENT_MALFORMED) {
+        return true;
+    }
+    if (answered_with(model, task, COMMAND_FAIL)) {
+        return !model->event->message->fail.error.retryable || retry_forbidden(task);
+    }
+    return retry_forbidden(task) &&
+           (task->lease_until_ms <= model->now_ms || worker_lost(model, task));
+}
+
+/* What the table's third column says of the move, and what it is called in a message. */
+static const char *unexplained(const struct model *model, const struct shadow_task *task,
+                               const struct fact *fact)
+{
+    switch (fact->to) {
+    case SHADOW_WAITING:
+    case SHADOW_CANCELLING:
+    case SHADOW_CANCELLED:
+    case SHADOW_NEW:
+        return NULL;
+    case SHADOW_LEASED:
+        return task_follows(model, fact) ? NULL : "no TASK follows";
+    case SHADOW_READY:
+        if (fact->from == SHADOW_DELAYED) {
+            return model->now_ms >= task->delayed_until_ms ? NULL : "its time has not come";
+        }
+        if (!retry_allowed(task)) {
+            return "no attempt is left";
+        }
+        return task->lease_until_ms <= model->now_ms || worker_lost(model, task)
+                   ? NULL
+                   : "its worker is here and its lease runs";
+    case SHADOW_DELAYED:
+        if (!answered_with(model, task, COMMAND_FAIL) ||
+            !model->event->message->fail.error.retryable) {
+            return "no retryable FAIL of this attempt";
+        }
+        return retry_allowed(task) ? NULL : "no attempt is left";
+    case SHADOW_DONE:
+        return fact->from == SHADOW_WAITING || answered_with(model, task, COMMAND_DONE)
+                   ? NULL
+                   : "no DONE of this attempt";
+    case SHADOW_FAILED:
+        return failure_explained(model, task) ? NULL : "no final FAIL, and attempts are left";
+    case SHADOW_EXPIRED:
+        if (task->deadline_ms <= model->now_ms) {
+            return NULL;
+        }
+        return fact->from == SHADOW_READY && task->attempt == 0 && task->ttl_ms <= model->now_ms
+                   ? NULL
+                   : "neither its deadline nor its queue TTL has passed";
+    }
+    return "no such state";
+}
+
+static void on_fact(struct model *model, const struct fact *fact)
+{
+    const struct shadow_task *task;
+    const char *why;
+
+    if (fact->kind != FACT_MOVE) {
+        return;
+    }
+    MODEL_CHECK(model, PROPERTY, moves[fact->from] & (1u << fact->to), "%s: %s -> %s",
+                model_id_text(&fact->id), shadow_state_name(fact->from),
+                shadow_state_name(fact->to));
+    if (fact->from == SHADOW_NEW) {
+        MODEL_CHECK(model, PROPERTY, model_event_is(model, COMMAND_SUBMIT),
+                    "%s is accepted without a SUBMIT", model_id_text(&fact->id));
+        MODEL_CHECK(model, PROPERTY,
+                    (fact->to == SHADOW_WAITING) ==
+                        (model->event->message->submit.join != JOIN_NONE),
+                    "%s: new -> %s", model_id_text(&fact->id), shadow_state_name(fact->to));
+        return;
+    }
+    task = model_task(model, &fact->id);
+    MODEL_CHECK(model, PROPERTY, task != NULL, "%s moves, but was never accepted",
+                model_id_text(&fact->id));
+    MODEL_CHECK(model, PROPERTY, fact->from == task->state, "%s: %s -> %s, but it was %s",
+                model_id_text(&fact->id), shadow_state_name(fact->from),
+                shadow_state_name(fact->to), shadow_state_name(task->state));
+    why = unexplained(model, task, fact);
+    MODEL_CHECK(model, PROPERTY, why == NULL, "%s: %s -> %s in attempt %" PRIu64 ": %s",
+                model_id_text(&fact->id), shadow_state_name(fact->from),
+                shadow_state_name(fact->to), fact->attempt, why);
+}
+
+const struct checker check_declared_moves = {.property = PROPERTY, .fact = on_fact};

@@ -1,0 +1,156 @@
+/* Joins always end, as soon as they are decided: `all` done only when every need is, failed with
+ * the first that ended otherwise; `settled` when every need has ended, or at its deadline. Its
+ * inputs are its needs, each once, in order, with the outcomes they had then. */
+#include "tests/sim/check.h"
+
+#define PROPERTY "joins_end"
+
+struct tally {
+    size_t live, done, other;
+};
+
+static struct tally count_needs(const struct model *model, const struct shadow_task *join)
+{
+    struct tally tally = {0, 0, 0};
+
+    for (size_t i = 0; i < join->need_count; i++) {
+        const struct shadow_task *need = model_task(model, &join->needs[i]);
+
+        tally.live += need != NULL && !shadow_ended(need);
+        tally.done += need != NULL && need->state == SHADOW_DONE;
+        tally.other += need != NULL && shadow_ended(need) && need->state != SHADOW_DONE;
+    }
+    return tally;
+}
+
+static void see_end(struct model *model, const struct shadow_task *join, const struct fact *fact)
+{
+    struct tally needs = count_needs(model, join);
+    bool all = join->policy == JOIN_ALL;
+    bool late = join->deadline_ms <= model->now_ms;
+    bool right = true;
+
+    if (fact->to == SHADOW_DONE) {
+        right = all ? needs.done == join->need_count : needs.live == 0 || late;
+    } else if (fact->to == SHADOW_FAILED) {
+        right = all && needs.other > 0;
+    } else if (fact->to == SHADOW_EXPIRED) {
+        right = all && late;
+    }
+    MODEL_CHECK(model, PROPERTY, right,
+                "join %s (%s) is %s with %zu needs live, %zu done, %zu ended otherwise of %zu",
+                model_id_text(&join->id), join_policy_name(join->policy),
+                shadow_state_name(fact->to), needs.live, needs.done, needs.other,
+                join->need_count);
+}
+
+/* How the join saw its need: as it ended, or as what it was cut off with. */
+static bool input_right(const struct shadow_task *join, const struct shadow_task *need,
+                        enum outcome seen)
+{
+    enum outcome cut = join->state == SHADOW_FAILED ? OUTCOME_CANCELLED : OUTCOME_EXPIRED;
+
+    if (!shadow_ended(need) || need->ended_ms > join->ended_ms) {
+        return seen == cut;
+    }
+    return seen == need->outcome || (need->ended_ms == join->ended_ms && seen == cut);
+}
+
+static void check_culprit(struct model *model, const struct shadow_task *join,
+                          const struct fact *fact)
+{
+    const struct shadow_task *culprit = model_task(model, &fact->culprit);
+    bool named = false;
+
+    for (size_t i = 0; i < join->need_count; i++) {
+        named = named || id_equal(&join->needs[i], &fact->culprit);
+    }
+    MODEL_CHECK(model, PROPERTY, named && culprit != NULL && shadow_ended(culprit) &&
+                                     culprit->state != SHADOW_DONE,
+                "join %s failed for %s, which is %s", model_id_text(&join->id),
+                model_id_text(&fact->culprit),
+                !named            ? "none of its needs"
+                : culprit == NULL ? "unknown"
+                                  : shadow_state_name(culprit->state));
+}
+
+static void see_result(struct model *model, const struct shadow_task *join,
+                       const struct fact *fact)
+{
+    MODEL_CHECK(model, PROPERTY, fact->input_count == join->need_count,
+                "join %s has %zu needs, and RESULT %zu inputs", model_id_text(&join->id),
+                join->need_count, fact->input_count);
+    for (size_t i = 0; i < fact->input_count && i < 16; i++) {
+        const struct shadow_task *need = model_task(model, &join->needs[i]);
+
+        MODEL_CHECK(model, PROPERTY, id_equal(&fact->inputs[i], &join->needs[i]),
+                    "join %s: input %zu is %s, expected %s", model_id_text(&join->id), i,
+                    model_id_text(&fact->inputs[i]), model_id_text(&join->needs[i]));
+        if (need != NULL && (join->state == SHADOW_DONE || join->state == SHADOW_FAILED)) {
+            MODEL_CHECK(model, PROPERTY, input_right(join, need, fact->input_outcomes[i]),
+                        "join %s is %s; its need %s is %s, and an input that says %s",
+                        model_id_text(&join->id), shadow_state_name(join->state),
+                        model_id_text(&need->id), shadow_state_name(need->state),
+                        outcome_name(fact->input_outcomes[i]));
+        }
+    }
+    if (join->state == SHADOW_FAILED) {
+        MODEL_CHECK(model, PROPERTY, strcmp(fact->code, "dependency_failed") == 0,
+                    "join %s failed with code '%s'", model_id_text(&join->id), fact->code);
+        check_culprit(model, join, fact);
+    }
+}
+
+static void on_fact(struct model *model, const struct fact *fact)
+{
+    const struct shadow_task *task = model_task(model, &fact->id);
+
+    if (task == NULL || task->policy == JOIN_NONE) {
+        return;
+    }
+    if (fact->kind == FACT_MOVE && fact->from == SHADOW_WAITING) {
+        see_end(model, task, fact);
+    } else if (fact->kind == FACT_SEND && fact->command == COMMAND_RESULT &&
+               fact->outcome != OUTCOME_REFUSED && shadow_ended(task)) {
+        see_result(model, task, fact);
+    }
+}
+
+static bool may_decide(const struct model *model)
+{
+    for (size_t i = 0; i < model->fact_count; i++) {
+        const struct fact *fact = &model->facts[i];
+        const struct shadow_task *task =
+            fact->kind == FACT_MOVE && (fact->to >= SHADOW_DONE || fact->to == SHADOW_WAITING)
+                ? model_task(model, &fact->id)
+                : NULL;
+
+        if (task != NULL && (task->needed || task->policy != JOIN_NONE)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void after(struct model *model, const struct broker *core)
+{
+    if (!may_decide(model)) {
+        return;
+    }
+    list_each(at, &model->tasks) {
+        const struct shadow_task *join = list_entry(at, struct shadow_task, link);
+        struct tally needs;
+
+        if (join->state != SHADOW_WAITING) {
+            continue;
+        }
+        needs = count_needs(model, join);
+        MODEL_CHECK(model, PROPERTY,
+                    needs.live > 0 && (join->policy != JOIN_ALL || needs.other == 0),
+                    "join %s (%s) waits on, though %zu of its %zu needs are done, %zu ended "
+                    "otherwise", model_id_text(&join->id), join_policy_name(join->policy),
+                    needs.done, join->need_count, needs.other);
+    }
+}
+
+const struct checker check_joins_end = {.property = PROPERTY, .fact = on_fact, .after = after};

@@ -1,0 +1,30 @@
+/* An idle worker and a ready task never coexist: after a step, no session that is here, offers a
+ * service and holds less than its credit sees a ready task of that service. */
+#include "tests/sim/check.h"
+
+#include <inttypes.h>
+
+#define PROPERTY "no_idle_worker"
+
+static void after(struct model *model, const struct broker *core)
+{
+    if (model->levels[SHADOW_READY] == 0 || model->ambiguous) {
+        return;
+    }
+    list_each(at, &model->offers) {
+        const struct shadow_offer *offer = list_entry(at, struct shadow_offer, link);
+        const struct shadow_service *service;
+
+        if (offer->withdrawn || offer->session->connection == 0 ||
+            offer->held >= offer->credit) {
+            continue;
+        }
+        service = model_service(model, span_from_text(offer->service));
+        MODEL_CHECK(model, PROPERTY, service == NULL || service->ready_count == 0,
+                    "c%u holds %" PRIu64 " of credit %" PRIu64 " of '%s', and %" PRIu64
+                    " tasks are ready", offer->session->connection, offer->held, offer->credit,
+                    offer->service, service->ready_count);
+    }
+}
+
+const struct checker check_no_idle_worker = {.property = PROPERTY, .after = after};

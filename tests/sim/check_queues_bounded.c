@@ -1,0 +1,130 @@
+/* Every queue stays within its count and bytes, every window within its tasks, memory within the
+ * budget: checked when a task is accepted. (A task that comes back to the queue was
+ * accepted before, and may exceed it; an empty queue takes any one task.) And the other way
+ * round: what is refused for a bound is over that bound. (But for memory: the budget also has what
+ * no counter shows.) */
+#include "tests/sim/check.h"
+
+#include <inttypes.h>
+
+#define PROPERTY "queues_bounded"
+/* Admission reckons with the records' rough size: one task may exceed the budget by as much. */
+#define MEMORY_SLACK 1024
+
+struct window {
+    uint64_t tasks, bytes;
+};
+
+static struct window window_used(const struct model *model, const struct shadow_session *session)
+{
+    struct window used = {0, 0};
+
+    list_each(at, &model->tasks) {
+        const struct shadow_task *task = list_entry(at, struct shadow_task, link);
+
+        if (!task->orphan && id_equal(&task->session, &session->id)) {
+            used.tasks++;
+            used.bytes += task->bytes;
+        }
+    }
+    return used;
+}
+
+static bool window_full(const struct model *model, const struct window *used, uint64_t bytes)
+{
+    return used->tasks >= model->core.window_tasks ||
+           (used->tasks > 0 && used->bytes + bytes > model->core.window_bytes);
+}
+
+/* The one that is let through a full window: a window full of waiting parents must not stop them. */
+static bool first_child(const struct model *model, const struct submit *submit)
+{
+    const struct shadow_task *parent = model_task(model, &submit->parent);
+
+    return parent != NULL && !id_is_nil(&submit->parent) && parent->live_children == 0;
+}
+
+static bool queue_full(const struct shadow_service *service, uint64_t bytes)
+{
+    return service->queued >= service->limits.max_tasks ||
+           (service->queued > 0 && service->queued_bytes + bytes > service->limits.max_bytes);
+}
+
+static void see_acceptance(struct model *model, const struct submit *submit)
+{
+    const struct shadow_session *session = model_session(model, model->event->from);
+    const struct shadow_service *service = model_service(model, submit->service);
+    uint64_t bytes = submit->payload.bytes.size;
+    struct window used;
+
+    if (session == NULL) {
+        return;
+    }
+    used = window_used(model, session);
+    MODEL_CHECK(model, PROPERTY,
+                !window_full(model, &used, bytes) || first_child(model, submit),
+                "a task of %" PRIu64 " bytes is accepted into a window that holds %" PRIu64
+                " tasks, %" PRIu64 " bytes, of at most %" PRIu64 ", %" PRIu64,
+                bytes, used.tasks, used.bytes, model->core.window_tasks,
+                model->core.window_bytes);
+    MODEL_CHECK(model, PROPERTY, bytes <= model->core.payload_max,
+                "a payload of %" PRIu64 " bytes is accepted", bytes);
+    if (submit->join == JOIN_NONE && service != NULL && !service->vague) {
+        MODEL_CHECK(model, PROPERTY, !queue_full(service, bytes),
+                    "a task of %" PRIu64 " bytes is accepted into the queue of '%s', which holds "
+                    "%" PRIu64 " tasks, %" PRIu64 " bytes, of at most %" PRIu64 ", %" PRIu64,
+                    bytes, service->name, service->queued, service->queued_bytes,
+                    service->limits.max_tasks, service->limits.max_bytes);
+    }
+    MODEL_CHECK(model, PROPERTY,
+                model->after.memory_bytes <= model->core.memory_max + MEMORY_SLACK,
+                "a task is accepted, and memory is %" PRIu64 " bytes of %" PRIu64,
+                model->after.memory_bytes, model->core.memory_max);
+}
+
+static void see_refusal(struct model *model, const struct fact *fact)
+{
+    const struct submit *submit = &model->event->message->submit;
+    const struct shadow_session *session = model_session(model, fact->connection);
+    const struct shadow_service *service = model_service(model, submit->service);
+    uint64_t bytes = submit->payload.bytes.size;
+    struct window used;
+
+    if (session == NULL) {
+        return;
+    }
+    if (strcmp(fact->code, "queue_full") == 0) {
+        MODEL_CHECK(model, PROPERTY, service != NULL && (service->vague || queue_full(service, bytes)),
+                    "queue_full, but '%s' holds %" PRIu64 " tasks, %" PRIu64 " bytes of %" PRIu64
+                    ", %" PRIu64,
+                    service == NULL ? "?" : service->name, service == NULL ? 0 : service->queued,
+                    service == NULL ? 0 : service->queued_bytes,
+                    service == NULL ? 0 : service->limits.max_tasks,
+                    service == NULL ? 0 : service->limits.max_bytes);
+    } else if (strcmp(fact->code, "window_exceeded") == 0) {
+        used = window_used(model, session);
+        MODEL_CHECK(model, PROPERTY,
+                    (window_full(model, &used, bytes) && !first_child(model, submit)) ||
+                        (model->subject_live && model->subject->orphan),
+                    "window_exceeded at %" PRIu64 " tasks, %" PRIu64 " bytes of %" PRIu64
+                    ", %" PRIu64,
+                    used.tasks, used.bytes, model->core.window_tasks, model->core.window_bytes);
+    } else if (strcmp(fact->code, "draining") == 0) {
+        MODEL_CHECK(model, PROPERTY, model->draining, "draining, and nobody has asked for it");
+    }
+}
+
+static void on_fact(struct model *model, const struct fact *fact)
+{
+    if (!model_event_is(model, COMMAND_SUBMIT)) {
+        return;
+    }
+    if (fact->kind == FACT_MOVE && fact->from == SHADOW_NEW) {
+        see_acceptance(model, &model->event->message->submit);
+    } else if (fact->kind == FACT_SEND && fact->command == COMMAND_RESULT &&
+               fact->outcome == OUTCOME_REFUSED) {
+        see_refusal(model, fact);
+    }
+}
+
+const struct checker check_queues_bounded = {.property = PROPERTY, .fact = on_fact};

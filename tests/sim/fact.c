@@ -1,0 +1,225 @@
+/* What a step did, as facts: taken from effects and log records, hashed and printed. */
+#include "tests/sim/shadow.h"
+
+#include "common/check.h"
+#include "common/doc.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- what is seen ------------------------------------------------------------------- */
+
+static void hash_bytes(struct model *model, const void *bytes, size_t size)
+{
+    const uint8_t *at = bytes;
+
+    for (size_t i = 0; i < size; i++) {
+        model->hash = (model->hash ^ at[i]) * 0x100000001b3ULL; /* FNV-1a */
+    }
+}
+
+void fact_hash_number(struct model *model, uint64_t number)
+{
+    model->hash = (model->hash ^ number) * 0x9e3779b97f4a7c15ULL;
+    model->hash ^= model->hash >> 29;
+}
+
+static struct fact *fact_add(struct model *model, enum fact_kind kind)
+{
+    struct fact *fact;
+
+    if (model->fact_count == model->fact_capacity) {
+        model->fact_capacity = model->fact_capacity == 0 ? 64 : model->fact_capacity * 2;
+        model->facts = realloc(model->facts, model->fact_capacity * sizeof *model->facts);
+        CHECK(model->facts != NULL);
+    }
+    fact = &model->facts[model->fact_count++];
+    memset(fact, 0, sizeof *fact);
+    fact->kind = kind;
+    return fact;
+}
+
+void model_logged(struct model *model, const struct log_record *record)
+{
+    struct fact *fact;
+
+    if (strcmp(record->event, "task_state") != 0) {
+        return;
+    }
+    fact = fact_add(model, FACT_MOVE);
+    fact->id = *record->fields[0].id;
+    fact->from = shadow_state_from(record->fields[1].text);
+    fact->to = shadow_state_from(record->fields[2].text);
+    fact->attempt = record->fields[3].number;
+    hash_bytes(model, fact->id.bytes, sizeof fact->id.bytes);
+    fact_hash_number(model, (uint64_t)fact->from << 8 | fact->to);
+}
+
+void model_forgot(struct model *model, uint32_t connection)
+{
+    fact_add(model, FACT_FORGET)->connection = connection;
+    fact_hash_number(model, connection);
+}
+
+static void fact_of_error(struct fact *fact, const struct error *error)
+{
+    if (error->raw.size > 0) {
+        shadow_copy_text(fact->code, sizeof fact->code, span_from_text("(application)"));
+    } else {
+        shadow_copy_text(fact->code, sizeof fact->code, error->code);
+    }
+    fact->retry_after_ms = error->retry_after_ms;
+    for (size_t i = 0; error->details != NULL && i < error->details->token_count; i++) {
+        if (span_is(error->details->tokens[i].key, "unconfirmed")) {
+            fact->unconfirmed = true;
+        }
+        if (span_is(error->details->tokens[i].key, "id") &&
+            error->details->tokens[i].bytes.size == ID_BYTES) {
+            memcpy(fact->culprit.bytes, error->details->tokens[i].bytes.data, ID_BYTES);
+        }
+    }
+}
+
+static void fact_of_result(struct fact *fact, const struct result *result)
+{
+    fact->id = result->record.id;
+    fact->attempt = result->record.attempt;
+    fact->outcome = result->record.outcome;
+    fact->input_count = result->input_count;
+    if (fact->outcome != OUTCOME_DONE) {
+        fact_of_error(fact, &result->record.error);
+    }
+    for (size_t i = 0; i < result->input_count && i < 16; i++) {
+        struct outcome_record input;
+
+        result->input_at(result->input_context, i, &input);
+        fact->inputs[i] = input.id;
+        fact->input_outcomes[i] = input.outcome;
+    }
+}
+
+void model_sent(struct model *model, uint32_t to, const struct message *message)
+{
+    struct fact *fact = fact_add(model, FACT_SEND);
+
+    fact->connection = to;
+    fact->command = message->command;
+    switch (message->command) {
+    case COMMAND_ACCEPTED:
+        fact->id = message->accepted.id;
+        break;
+    case COMMAND_STARTED:
+        fact->id = message->started.id;
+        fact->attempt = message->started.attempt;
+        break;
+    case COMMAND_TASK:
+        fact->id = message->task.id;
+        fact->attempt = message->task.attempt;
+        fact->deadline_ms = message->task.deadline_ms;
+        break;
+    case COMMAND_RESULT:
+        fact_of_result(fact, &message->result);
+        break;
+    case COMMAND_PROGRESS_OUT:
+        fact->id = message->progress.id;
+        fact->attempt = message->progress.attempt;
+        break;
+    case COMMAND_CANCEL_OUT:
+        fact->id = message->cancel_out.id;
+        fact->attempt = message->cancel_out.attempt;
+        shadow_copy_text(fact->reason, sizeof fact->reason, message->cancel_out.reason);
+        break;
+    case COMMAND_REPLY:
+        fact->request = message->reply.request;
+        if (!message->reply.ok) {
+            fact_of_error(fact, &message->reply.error);
+        }
+        break;
+    case COMMAND_ERROR:
+        fact->id = message->error.id;
+        fact_of_error(fact, &message->error.error);
+        break;
+    default:
+        break;
+    }
+    fact_hash_number(model, (uint64_t)to << 32 | fact->command);
+    hash_bytes(model, fact->id.bytes, sizeof fact->id.bytes);
+    fact_hash_number(model, fact->attempt << 8 | fact->outcome);
+    hash_bytes(model, fact->code, strlen(fact->code));
+}
+
+const struct id *fact_event_task(const struct event *event)
+{
+    const struct message *message = event->message;
+
+    if (event->kind == EVENT_MALFORMED) {
+        return &event->malformed->id;
+    }
+    if (event->kind != EVENT_MESSAGE) {
+        return NULL;
+    }
+    switch (message->command) {
+    case COMMAND_SUBMIT:
+        return &message->submit.id;
+    case COMMAND_CANCEL:
+        return &message->cancel.id;
+    case COMMAND_DONE:
+        return &message->done.id;
+    case COMMAND_FAIL:
+        return &message->fail.id;
+    case COMMAND_PROGRESS:
+        return &message->progress.id;
+    default:
+        return NULL;
+    }
+}
+
+static void print_id(const struct id *id)
+{
+    printf(" %s", model_id_text(id));
+}
+
+static void print_fact(const struct model *model, const struct fact *fact)
+{
+    printf("[%8" PRIu64 "]   ", model->now_ms);
+    if (fact->kind == FACT_MOVE) {
+        print_id(&fact->id);
+        printf(" %s -> %s attempt=%" PRIu64 "\n", shadow_state_name(fact->from),
+               shadow_state_name(fact->to), fact->attempt);
+    } else if (fact->kind == FACT_FORGET) {
+        printf(" forget c%u\n", fact->connection);
+    } else {
+        printf(" c%u <- %s", fact->connection, command_name(fact->command));
+        if (!id_is_nil(&fact->id)) {
+            print_id(&fact->id);
+        }
+        if (fact->attempt > 0) {
+            printf(" attempt=%" PRIu64, fact->attempt);
+        }
+        if (fact->command == COMMAND_RESULT) {
+            printf(" %s", outcome_name(fact->outcome));
+        }
+        printf("%s%s%s%s\n", fact->code[0] ? " code=" : "", fact->code,
+               fact->reason[0] ? " reason=" : "", fact->reason);
+    }
+}
+
+void fact_print_step(const struct model *model)
+{
+    static const char *const kinds[] = {"MESSAGE", "MALFORMED", "PROBE", "LOST", "TICK", "DRAIN"};
+    const struct event *event = model->event;
+    const struct id *id = fact_event_task(event);
+
+    printf("[%8" PRIu64 "] c%u -> %s", event->now_ms, event->from,
+           event->kind == EVENT_MESSAGE ? command_name(event->message->command)
+                                        : kinds[event->kind]);
+    if (id != NULL) {
+        print_id(id);
+    }
+    printf("\n");
+    for (size_t i = 0; i < model->fact_count; i++) {
+        print_fact(model, &model->facts[i]);
+    }
+}

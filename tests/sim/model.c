@@ -1,0 +1,551 @@
+/* What follows from events and facts, by PROTOCOL.md alone. */
+#include "tests/sim/shadow.h"
+
+#include "common/check.h"
+#include "tests/sim/check.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- what follows from it ---------------------------------------------------------------- */
+
+void model_before(struct model *model, const struct broker *core, const struct event *event)
+{
+    const struct id *id = fact_event_task(event);
+
+    model->event = event;
+    model->now_ms = event->now_ms;
+    model->fact_count = 0;
+    model->subject = id != NULL ? model_task(model, id) : NULL;
+    model->subject_live = model->subject != NULL && !shadow_ended(model->subject);
+    model->current = model->answered = false;
+    broker_stats(core, &model->before);
+    fact_hash_number(model, event->now_ms);
+    fact_hash_number(model, (uint64_t)event->kind << 32 | event->from);
+    if (event->kind == EVENT_MESSAGE) {
+        fact_hash_number(model, event->message->command);
+    }
+}
+
+/* Attempts of a task's earlier life that some worker still holds: numbers go on from there. */
+static uint64_t last_attempt_held(const struct model *model, const struct id *id)
+{
+    uint64_t last = 0;
+
+    list_each(at, &model->leases) {
+        const struct shadow_lease *lease = list_entry(at, struct shadow_lease, link);
+
+        if (id_equal(&lease->task, id) && lease->attempt > last) {
+            last = lease->attempt;
+        }
+    }
+    return last;
+}
+
+/* The SUBMIT under way was accepted: its shadow begins. */
+static struct shadow_task *task_begin(struct model *model, const struct fact *fact)
+{
+    const struct submit *submit = &model->event->message->submit;
+    struct shadow_session *session = model_session(model, model->event->from);
+    struct shadow_task *old = model_task(model, &fact->id);
+    struct shadow_task *task = calloc(1, sizeof *task);
+    struct shadow_task *parent;
+
+    CHECK(task != NULL);
+    MODEL_CHECK(model, "declared_moves",
+                model->event->kind == EVENT_MESSAGE &&
+                    model->event->message->command == COMMAND_SUBMIT &&
+                    id_equal(&submit->id, &fact->id) && session != NULL,
+                "a task appeared without a SUBMIT");
+    if (old != NULL) {
+        MODEL_CHECK(model, "one_outcome", shadow_ended(old), "a live task was accepted again");
+        shadow_task_drop(model, old); /* forgotten by the broker, and submitted anew */
+        model->subject = NULL;
+    }
+    list_init(&task->link);
+    list_init(&task->ready_link);
+    list_push_back(&model->tasks, &task->link);
+    task->order = ++model->orders;
+    task->id = fact->id;
+    table_insert(&model->tasks_by_id, &task->node, shadow_id_hash(&task->id));
+    task->session = session->id;
+    shadow_copy_text(task->service, sizeof task->service, submit->service);
+    task->bytes = submit->payload.bytes.size;
+    task->attempts_max = submit->attempts > ATTEMPTS_MAX ? ATTEMPTS_MAX : submit->attempts;
+    task->accepted_ms = model->now_ms;
+    task->deadline_ms = submit->deadline_ms > 0 ? model->now_ms + submit->deadline_ms : UINT64_MAX;
+    task->ttl_ms = submit->queue_ttl_ms > 0 ? model->now_ms + submit->queue_ttl_ms : UINT64_MAX;
+    task->lease_ms = submit->lease_ms;
+    task->held = submit->held;
+    task->receipts = submit->receipts;
+    task->parent = submit->parent;
+    task->policy = submit->join;
+    task->home = submit->join == JOIN_NONE ? shadow_service_know(model, submit->service) : NULL;
+    if (task->attempts_max == 0) {
+        task->attempts_max = task->home == NULL   ? 1
+                             : task->home->vague ? 0
+                                                 : task->home->limits.attempts;
+    }
+    task->attempts_before = last_attempt_held(model, &task->id);
+    task->attempts_max += task->attempts_before;
+    parent = model_task(model, &submit->parent);
+    if (!id_is_nil(&submit->parent)) {
+        CHECK(parent != NULL);
+        task->parent_attempt = submit->parent_attempt;
+        task->parent_order = parent->order;
+        parent->live_children++;
+        if (parent->deadline_ms < task->deadline_ms) {
+            task->deadline_ms = parent->deadline_ms;
+        }
+    }
+    if (submit->needs_count > 0) {
+        task->needs = calloc(submit->needs_count, sizeof *task->needs);
+        CHECK(task->needs != NULL);
+        task->need_count = submit->needs_count;
+        for (size_t i = 0; i < submit->needs_count; i++) {
+            struct shadow_task *need;
+
+            memcpy(task->needs[i].bytes, submit->needs + i * submit->needs_stride, ID_BYTES);
+            need = model_task(model, &task->needs[i]);
+            MODEL_CHECK(model, "joins_end", need != NULL, "a join over a task nobody submitted");
+            need->needed = true;
+            need->open_joins++;
+        }
+    }
+    return task;
+}
+
+/* PROTOCOL.md, 4.2: in the order they became ready; what its worker lost goes to the front. */
+static void take_queue(struct shadow_task *task, const struct fact *fact)
+{
+    struct shadow_service *home = task->home;
+
+    if (home == NULL) {
+        return;
+    }
+    if (fact->from == SHADOW_READY) {
+        list_unlink(&task->ready_link);
+        home->ready_count--;
+    }
+    if (fact->from == SHADOW_READY || fact->from == SHADOW_DELAYED) {
+        home->queued--;
+        home->queued_bytes -= task->bytes;
+    }
+    if (fact->to == SHADOW_READY || fact->to == SHADOW_DELAYED) {
+        home->queued++;
+        home->queued_bytes += task->bytes;
+    }
+    if (fact->to == SHADOW_READY) {
+        home->ready_count++;
+        if (fact->from == SHADOW_LEASED) {
+            list_push_front(&home->ready, &task->ready_link);
+        } else {
+            list_push_back(&home->ready, &task->ready_link);
+        }
+    }
+}
+
+static void take_end(struct model *model, struct shadow_task *task)
+{
+    struct shadow_task *parent = model_parent(model, task);
+
+    list_unlink(&task->link);
+    list_push_back(&model->ended, &task->link);
+    task->ended_ms = model->now_ms;
+    task->outcome = task->state == SHADOW_DONE        ? OUTCOME_DONE
+                    : task->state == SHADOW_FAILED    ? OUTCOME_FAILED
+                    : task->state == SHADOW_CANCELLED ? OUTCOME_CANCELLED
+                                                      : OUTCOME_EXPIRED;
+    if (parent != NULL) {
+        parent->live_children--;
+    }
+    for (size_t i = 0; i < task->need_count; i++) {
+        struct shadow_task *need = model_task(model, &task->needs[i]);
+
+        CHECK(need != NULL);
+        need->open_joins--;
+    }
+}
+
+/* When a failed attempt's successor may start: as the worker said, or the broker's backoff. */
+static uint64_t delay_ms(const struct model *model, const struct shadow_task *task)
+{
+    uint64_t ms = model->core.backoff_ms;
+
+    if (model_event_is(model, COMMAND_FAIL) &&
+        model->event->message->fail.error.retry_after_ms > 0) {
+        return model->event->message->fail.error.retry_after_ms;
+    }
+    for (uint64_t i = task->attempts_before + 1;
+         i < task->attempt && ms < model->core.backoff_max_ms; i++) {
+        ms *= 2;
+    }
+    return ms < model->core.backoff_max_ms ? ms : model->core.backoff_max_ms;
+}
+
+static void take_move(struct model *model, const struct fact *fact)
+{
+    struct shadow_task *task =
+        fact->from == SHADOW_NEW ? task_begin(model, fact) : model_task(model, &fact->id);
+
+    MODEL_CHECK(model, "declared_moves", task != NULL, "a move of a task that was not accepted");
+    task->state = fact->to;
+    task->attempt = fact->attempt;
+    if (fact->to == SHADOW_READY && fact->from == SHADOW_NEW) {
+        task->ready_order = ++model->orders;
+    }
+    if (fact->to == SHADOW_LEASED) {
+        task->leased_ms = model->now_ms;
+    }
+    task->in_hands = fact->to == SHADOW_LEASED ||
+                     (fact->to == SHADOW_CANCELLING && fact->from == SHADOW_LEASED);
+    if (fact->to == SHADOW_DELAYED) {
+        task->delayed_until_ms = model->now_ms + delay_ms(model, task);
+    }
+    if (fact->to == SHADOW_CANCELLING) {
+        task->cancelled = true;
+        task->cancelled_ms = model->now_ms;
+    }
+    model->levels[fact->from] -= fact->from != SHADOW_NEW;
+    model->levels[fact->to]++;
+    take_queue(task, fact);
+    if (shadow_ended(task)) {
+        take_end(model, task);
+    }
+}
+
+static void take_welcome(struct model *model, const struct fact *fact)
+{
+    const struct hello *hello = &model->event->message->hello;
+    struct shadow_session *session = model_session_by_id(model, &hello->session);
+
+    if (session == NULL) {
+        session = calloc(1, sizeof *session);
+        CHECK(session != NULL);
+        list_init(&session->link);
+        session->id = hello->session;
+        list_push_back(&model->sessions, &session->link);
+    }
+    shadow_session_reset(model, session);
+    session->connection = fact->connection;
+    session->heard_ms = model->now_ms;
+    session->gone = false;
+}
+
+static void take_task(struct model *model, const struct fact *fact)
+{
+    struct shadow_session *session = model_session(model, fact->connection);
+    struct shadow_task *task = model_task(model, &fact->id);
+    struct shadow_offer *offer;
+    uint64_t lease_ms;
+    struct shadow_lease *lease = calloc(1, sizeof *lease);
+
+    CHECK(lease != NULL);
+    MODEL_CHECK(model, "credit_kept", session != NULL && task != NULL,
+                "TASK to a connection without a session, or of an unknown task");
+    offer = model_offer(model, session, span_from_text(task->service));
+    MODEL_CHECK(model, "credit_kept", offer != NULL, "TASK of '%s' to a peer that does not offer it",
+                task->service);
+    list_init(&lease->link);
+    list_each(at, &model->leases) {
+        struct shadow_lease *older = list_entry(at, struct shadow_lease, link);
+
+        if (older->offer->session == session && older->task_order != task->order &&
+            id_equal(&older->task, &fact->id)) {
+            older->twin = lease->twin = true;
+        }
+    }
+    list_push_back(&model->leases, &lease->link);
+    lease->offer = offer;
+    lease->task = fact->id;
+    lease->task_order = task->order;
+    lease->attempt = fact->attempt;
+    offer->held++;
+    lease_ms = task->lease_ms > 0 ? task->lease_ms : offer->lease_ms;
+    task->lease_until_ms = lease_ms > 0 ? model->now_ms + lease_ms : UINT64_MAX;
+}
+
+static void take_send(struct model *model, const struct fact *fact)
+{
+    struct shadow_task *task;
+
+    switch (fact->command) {
+    case COMMAND_WELCOME:
+        take_welcome(model, fact);
+        break;
+    case COMMAND_TASK:
+        take_task(model, fact);
+        break;
+    case COMMAND_RESULT:
+        task = model_task(model, &fact->id);
+        if (fact->outcome != OUTCOME_REFUSED && task != NULL) {
+            task->results++;
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+/* Its tasks are cancelled, and may be submitted anew. */
+static void session_end(struct model *model, struct shadow_session *session)
+{
+    session->gone = true;
+    list_each(at, &model->tasks) {
+        struct shadow_task *task = list_entry(at, struct shadow_task, link);
+
+        if (id_equal(&task->session, &session->id)) {
+            task->orphan = true;
+        }
+    }
+}
+
+static void take_forget(struct model *model, const struct fact *fact)
+{
+    struct shadow_session *session = model_session(model, fact->connection);
+
+    if (session != NULL) {
+        shadow_session_reset(model, session);
+        session->connection = 0;
+        session->away_ms = model->now_ms;
+        if (model_event_is(model, COMMAND_BYE)) {
+            session_end(model, session);
+        }
+    }
+}
+
+static void take_offer(struct model *model, struct shadow_session *session,
+                       const struct offer_message *message)
+{
+    struct shadow_offer *offer = model_offer(model, session, message->service);
+    struct shadow_service *service;
+
+    for (size_t i = 0; i < model->fact_count; i++) {
+        if (model->facts[i].kind == FACT_SEND && model->facts[i].command == COMMAND_ERROR) {
+            return; /* refused */
+        }
+    }
+    if (offer == NULL) {
+        offer = calloc(1, sizeof *offer);
+        CHECK(offer != NULL);
+        list_init(&offer->link);
+        offer->session = session;
+        shadow_copy_text(offer->service, sizeof offer->service, message->service);
+        list_push_back(&model->offers, &offer->link);
+    }
+    offer->credit = message->credit;
+    service = shadow_service_know(model, message->service);
+    if (!service->configured) {
+        const struct service_limits limits = {message->max_tasks, message->max_bytes,
+                                              message->attempts, 0};
+
+        service->vague |= limits.max_tasks > 0 || limits.max_bytes > 0 || limits.attempts > 0;
+        shadow_service_limit(service, &limits);
+    }
+    offer->lease_ms = message->lease_ms > 0 ? message->lease_ms : service->limits.lease_ms;
+}
+
+/* A worker's answer, or word of progress, about `attempt` of the step's subject. Sets
+ * model->current. Returns the lease that an answer frees; NULL: none. */
+static struct shadow_lease *find_answered(struct model *model,
+                                          const struct shadow_session *session,
+                                          const struct id *id, uint64_t attempt)
+{
+    const struct shadow_task *task = model->subject;
+    struct shadow_lease *found = NULL;
+
+    list_each(at, &model->leases) {
+        struct shadow_lease *lease = list_entry(at, struct shadow_lease, link);
+
+        if (lease->offer->session != session || lease->attempt != attempt ||
+            !id_equal(&lease->task, id)) {
+            continue;
+        }
+        model->ambiguous = model->ambiguous || (found != NULL && found->offer != lease->offer);
+        found = lease;
+        if (task != NULL && lease->task_order == task->order && task->attempt == attempt &&
+            task->in_hands &&
+            (task->state == SHADOW_LEASED ||
+             (task->state == SHADOW_CANCELLING &&
+              model->now_ms < task->cancelled_ms + model->core.cancel_grace_ms))) {
+            model->current = true;
+            return lease;
+        }
+    }
+    return found;
+}
+
+static void take_answer(struct model *model, const struct shadow_session *session,
+                        const struct id *id, uint64_t attempt)
+{
+    struct shadow_lease *lease = find_answered(model, session, id, attempt);
+
+    model->answered = lease != NULL;
+    if (lease != NULL) {
+        shadow_lease_drop(lease);
+    }
+}
+
+/* PROTOCOL.md, DONE and FAIL: one that cannot be read answers what the session holds. */
+static void take_garbled(struct model *model, const struct shadow_session *session)
+{
+    const struct malformed *malformed = model->event->malformed;
+    struct shadow_task *task = model->subject;
+
+    if ((malformed->command == COMMAND_DONE || malformed->command == COMMAND_FAIL) &&
+        task != NULL && !shadow_ended(task)) {
+        struct shadow_lease *lease = find_answered(model, session, &task->id, task->attempt);
+
+        if (model->current) {
+            model->answered = true;
+            shadow_lease_drop(lease);
+        }
+    }
+}
+
+static void take_progress(struct model *model, const struct shadow_session *session,
+                          const struct progress *progress)
+{
+    const struct shadow_lease *lease =
+        find_answered(model, session, &progress->id, progress->attempt);
+    struct shadow_task *task = model->subject;
+
+    if (model->current && task->state == SHADOW_LEASED) {
+        uint64_t lease_ms = task->lease_ms > 0 ? task->lease_ms : lease->offer->lease_ms;
+
+        task->leased_ms = model->now_ms;
+        task->lease_until_ms = lease_ms > 0 ? model->now_ms + lease_ms : UINT64_MAX;
+    }
+}
+
+/* What the peer's own command changes before any effect of it. */
+static void take_event(struct model *model)
+{
+    const struct event *event = model->event;
+    struct shadow_session *session = model_session(model, event->from);
+    struct shadow_offer *offer;
+
+    if (event->kind == EVENT_DRAIN) {
+        model->draining = true;
+    }
+    list_each(at, &model->sessions) {
+        struct shadow_session *away = list_entry(at, struct shadow_session, link);
+
+        if (away->connection == 0 && !away->gone &&
+            model->now_ms >= away->away_ms + model->core.resume_ms) {
+            session_end(model, away);
+        }
+    }
+    if (event->kind == EVENT_MALFORMED && session != NULL) {
+        session->heard_ms = model->now_ms;
+        take_garbled(model, session);
+    }
+    if (event->kind != EVENT_MESSAGE || session == NULL) {
+        return;
+    }
+    session->heard_ms = model->now_ms;
+    switch (event->message->command) {
+    case COMMAND_OFFER:
+        take_offer(model, session, &event->message->offer);
+        break;
+    case COMMAND_WITHDRAW:
+        offer = model_offer(model, session, event->message->withdraw.service);
+        if (offer != NULL) {
+            offer->withdrawn = true;
+        }
+        break;
+    case COMMAND_CREDIT:
+        offer = model_offer(model, session, event->message->credit.service);
+        if (offer != NULL) {
+            offer->credit = event->message->credit.credit;
+        }
+        break;
+    case COMMAND_DONE:
+        take_answer(model, session, &event->message->done.id, event->message->done.attempt);
+        break;
+    case COMMAND_FAIL:
+        take_answer(model, session, &event->message->fail.id, event->message->fail.attempt);
+        break;
+    case COMMAND_PROGRESS:
+        take_progress(model, session, &event->message->progress);
+        break;
+    default:
+        break;
+    }
+}
+
+static void drop_gone_sessions(struct model *model)
+{
+    list_each(at, &model->sessions) {
+        struct shadow_session *session = list_entry(at, struct shadow_session, link);
+
+        if (session->connection == 0 && session->gone) {
+            shadow_session_drop(model, session);
+        }
+    }
+}
+
+void model_after(struct model *model, const struct broker *core, const struct event *event)
+{
+    broker_stats(core, &model->after);
+    if (model->trace && (event->kind != EVENT_TICK || model->fact_count > 0)) {
+        fact_print_step(model);
+    }
+    take_event(model);
+    for (size_t i = 0; i < model->fact_count; i++) {
+        const struct fact *fact = &model->facts[i];
+
+        for (unsigned k = 0; k < checker_count; k++) {
+            if (checkers[k]->fact != NULL) {
+                checkers[k]->fact(model, fact);
+            }
+        }
+        switch (fact->kind) {
+        case FACT_MOVE:
+            take_move(model, fact);
+            break;
+        case FACT_SEND:
+            take_send(model, fact);
+            break;
+        case FACT_FORGET:
+            take_forget(model, fact);
+            break;
+        }
+    }
+    for (unsigned k = 0; k < checker_count; k++) {
+        if (checkers[k]->after != NULL) {
+            checkers[k]->after(model, core);
+        }
+    }
+    drop_gone_sessions(model);
+    model->previous_ms = model->now_ms;
+}
+
+void model_at_rest(struct model *model, const struct broker *core)
+{
+    model->event = NULL;
+    broker_stats(core, &model->after);
+    for (unsigned k = 0; k < checker_count; k++) {
+        if (checkers[k]->rest != NULL) {
+            checkers[k]->rest(model, core);
+        }
+    }
+}
+
+void model_fail(const struct model *model, const char *property, const char *format, ...)
+{
+    va_list arguments;
+
+    printf("VIOLATION %s at %" PRIu64 " ms: ", property, model->now_ms);
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    printf("\n");
+    if (model->event != NULL) {
+        fact_print_step(model);
+    }
+    fflush(stdout);
+    exit(1);
+}

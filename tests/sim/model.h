@@ -1,0 +1,217 @@
+/* model: what an onlooker knows of a broker: its events, its effects, and what follows from them
+ * by PROTOCOL.md alone. Checkers compare the two.
+ *
+ * The model sees every event before the core does, every effect as it is made, and the log's
+ * task_state records. It keeps a shadow of each task, session and connection of the broker's
+ * present incarnation, built from those alone: never from the core's memory. */
+#ifndef SLUICE_TESTS_SIM_MODEL_H
+#define SLUICE_TESTS_SIM_MODEL_H
+
+#include "broker/core/broker.h"
+#include "common/list.h"
+#include "common/table.h"
+#include "tests/sim/options.h"
+
+/* States by the names of PROTOCOL.md, section 4.1. */
+enum shadow_state {
+    SHADOW_NEW,
+    SHADOW_WAITING,
+    SHADOW_READY,
+    SHADOW_DELAYED,
+    SHADOW_LEASED,
+    SHADOW_CANCELLING,
+    SHADOW_DONE,
+    SHADOW_FAILED,
+    SHADOW_CANCELLED,
+    SHADOW_EXPIRED,
+};
+
+#define SHADOW_NAME_MAX 32
+
+struct shadow_session {
+    struct list link;      /* model->sessions */
+    struct id id;
+    uint32_t connection;   /* 0: away */
+    uint64_t heard_ms;
+    uint64_t away_ms;      /* when it went away */
+    bool gone;             /* it said BYE, or was away for too long */
+};
+
+/* What is known of a service: its queue, in the order in which it is to be handed out, and the
+ * bounds that hold. */
+struct shadow_service {
+    struct list link;      /* model->services */
+    char name[SHADOW_NAME_MAX];
+    struct list ready;     /* tasks by ready_link */
+    uint64_t ready_count, queued, queued_bytes;
+    struct service_limits limits;
+    bool configured;       /* by the operator */
+    bool vague;            /* an offer named bounds, which go when the service is forgotten */
+};
+
+/* What one session offers of one service, and what it was given. */
+struct shadow_offer {
+    struct list link;      /* model->offers */
+    struct shadow_session *session;
+    char service[SHADOW_NAME_MAX];
+    bool withdrawn;
+    uint64_t credit;
+    uint64_t lease_ms;     /* 0: none */
+    uint64_t held;         /* TASKs sent, less DONEs and FAILs that answered one */
+};
+
+/* A TASK in a worker's hands, until it answers or its session is reset. */
+struct shadow_lease {
+    struct list link;      /* model->leases */
+    struct shadow_offer *offer;
+    struct id task;
+    uint64_t task_order;
+    uint64_t attempt;
+    bool twin;             /* its session holds a TASK of another life of this id: one answer
+                              may seem to be the other's */
+};
+
+struct shadow_task {
+    struct table_node node;
+    struct list link;      /* model->tasks, in order of acceptance; model->ended */
+    struct list ready_link; /* home->ready */
+    struct shadow_service *home; /* NULL: a join */
+    uint64_t order;        /* of acceptance: tells two lives of one id apart */
+    struct id id;
+    struct id session;     /* of the submitter */
+    char service[SHADOW_NAME_MAX];
+    uint64_t bytes;
+    enum shadow_state state;
+    uint64_t attempt;
+    uint64_t attempts_before; /* where its numbers begin */
+    uint64_t attempts_max; /* 0: not known for sure */
+    uint64_t accepted_ms;
+    uint64_t deadline_ms;  /* absolute, with what the parent has left; UINT64_MAX: none */
+    uint64_t ttl_ms;       /* absolute; UINT64_MAX: none */
+    uint64_t lease_ms;     /* 0: none */
+    uint64_t leased_ms;    /* last TASK or PROGRESS */
+    uint64_t lease_until_ms;   /* meaningful while leased; UINT64_MAX: none */
+    uint64_t delayed_until_ms; /* meaningful while delayed */
+    uint64_t ready_order;  /* order in which first attempts became ready */
+    bool held, receipts;
+    bool in_hands;         /* of a worker, by its last TASK: leased, or cancelled while it was */
+    bool cancelled;        /* a CANCEL of it or of something above it was taken */
+    uint64_t cancelled_ms;
+    bool orphan;           /* its session was gone before it ended */
+    struct id parent;      /* nil: none */
+    uint64_t parent_attempt, parent_order;
+    uint64_t live_children;
+    bool needed;           /* some join has named it */
+    uint64_t open_joins;   /* of those, that have not ended */
+    enum join_policy policy;
+    struct id *needs;
+    size_t need_count;
+    unsigned results;      /* RESULTs sent for it that are not repetitions */
+    enum outcome outcome;
+    uint64_t ended_ms;
+};
+
+enum fact_kind { FACT_MOVE, FACT_SEND, FACT_FORGET };
+
+/* One thing that a step did, in order. */
+struct fact {
+    enum fact_kind kind;
+    struct id id;                /* MOVE; SEND about a task */
+    enum shadow_state from, to;  /* MOVE */
+    uint64_t attempt;
+    uint32_t connection;         /* SEND, FORGET */
+    enum command command;        /* SEND */
+    enum outcome outcome;        /* SEND RESULT */
+    char code[24];               /* SEND RESULT, ERROR, REPLY: error code; "": none */
+    char reason[24];             /* SEND CANCEL */
+    bool unconfirmed;            /* SEND RESULT */
+    struct id culprit;           /* SEND RESULT of a join that failed */
+    uint64_t retry_after_ms, deadline_ms, request;
+    size_t input_count;          /* SEND RESULT of a join */
+    struct id inputs[16];        /* the first of them */
+    enum outcome input_outcomes[16];
+};
+
+struct model {
+    const struct sim_options *options;
+    struct broker_options core;   /* of this incarnation */
+    uint64_t incarnation, now_ms;
+    uint64_t previous_ms;         /* now_ms of the step before */
+    bool running, draining;
+
+    const struct event *event;    /* the step under way */
+    struct broker_stats before, after;
+    struct fact *facts;
+    size_t fact_count, fact_capacity;
+    struct shadow_task *subject;  /* the task that the event names, before the step; NULL: none */
+    bool subject_live;            /* it had not ended before the step */
+    bool current;   /* DONE, FAIL, PROGRESS: about the attempt that this session holds */
+    bool answered;  /* DONE, FAIL: of a TASK that this session had, if only a stray one */
+
+    struct table tasks_by_id;
+    struct list tasks; /* that have not ended */
+    struct list ended, services, sessions, offers, leases;
+    uint64_t levels[SHADOW_EXPIRED + 1]; /* tasks by state */
+    uint64_t orders;
+    /* A session answered one of two TASKs of equal id and attempt (the id was submitted anew
+     * while it held the first), of different offers: whose credit is free is not told. */
+    bool ambiguous;
+    bool limits_changed;          /* by the operator, in this incarnation */
+    uint64_t hash;                /* of everything seen: the determinism guard */
+    uint64_t checks;
+    bool trace;
+};
+
+void model_init(struct model *model, const struct sim_options *options);
+void model_deinit(struct model *model);
+
+/* From the simulated broker. */
+void model_started(struct model *model, const struct broker_options *options);
+void model_stopped(struct model *model);
+void model_limited(struct model *model, const char *service, const struct service_limits *limits);
+void model_before(struct model *model, const struct broker *core, const struct event *event);
+void model_sent(struct model *model, uint32_t to, const struct message *message);
+void model_forgot(struct model *model, uint32_t connection);
+void model_logged(struct model *model, const struct log_record *record);
+void model_after(struct model *model, const struct broker *core, const struct event *event);
+/* The faults are over and everybody has had time: what must hold then. */
+void model_at_rest(struct model *model, const struct broker *core);
+
+/* For checkers. NULL: none. */
+struct shadow_task *model_task(const struct model *model, const struct id *id);
+struct shadow_session *model_session(const struct model *model, uint32_t connection);
+struct shadow_session *model_session_by_id(const struct model *model, const struct id *id);
+/* The task in whose handler `task` was submitted; NULL: none, or no longer known. */
+struct shadow_task *model_parent(const struct model *model, const struct shadow_task *task);
+struct shadow_service *model_service(const struct model *model, struct span name);
+struct shadow_offer *model_offer(const struct model *model, const struct shadow_session *session,
+                                 struct span service);
+struct shadow_lease *model_lease(const struct model *model, const struct shadow_session *session,
+                                 const struct id *task, uint64_t attempt);
+/* True: the step is a message of this command. */
+static inline bool model_event_is(const struct model *model, enum command command)
+{
+    return model->event != NULL && model->event->kind == EVENT_MESSAGE &&
+           model->event->message->command == command;
+}
+static inline bool shadow_ended(const struct shadow_task *task)
+{
+    return task->state >= SHADOW_DONE;
+}
+const char *shadow_state_name(enum shadow_state state);
+/* An id as the trace prints it. Valid until the fourth call after this one. */
+const char *model_id_text(const struct id *id);
+
+/* A promise is broken: prints the property, the step under way and what to run, and
+ * ends the process with status 1. */
+_Noreturn void model_fail(const struct model *model, const char *property, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+#define MODEL_CHECK(model, property, condition, ...)                                               \
+    do {                                                                                           \
+        (model)->checks++;                                                                         \
+        if (!(condition)) {                                                                        \
+            model_fail((model), (property), __VA_ARGS__);                                          \
+        }                                                                                          \
+    } while (0)
+
+#endif

@@ -1,0 +1,142 @@
+#include "tests/sim/options.h"
+
+#include "tests/sim/random.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SIM_OPTION_ROW(name, lowest, meaning)                                                      \
+    {#name, lowest, meaning, (uint32_t)offsetof(struct sim_options, name)},
+const struct sim_option sim_options[] = {SIM_OPTIONS(SIM_OPTION_ROW)};
+const unsigned sim_option_count = sizeof sim_options / sizeof *sim_options;
+
+uint32_t *sim_option_at(struct sim_options *options, unsigned index)
+{
+    return (uint32_t *)((char *)options + sim_options[index].offset);
+}
+
+/* Half of all worlds have none of it, the others between 1 and `most`. */
+static uint32_t some(struct random *random, uint32_t most)
+{
+    uint64_t drawn = random_between(random, 1, most);
+
+    return random_chance(random, 500) ? (uint32_t)drawn : 0;
+}
+
+/* Between `low` and `high`, small values as likely as large ones. */
+static uint32_t scaled(struct random *random, uint32_t low, uint32_t high)
+{
+    uint32_t top = high;
+
+    while (top > low && random_chance(random, 500)) {
+        top /= 2;
+    }
+    return (uint32_t)random_between(random, low, top < low ? low : top);
+}
+
+static void draw_work(struct sim_options *o, struct random *random)
+{
+    o->submitters = scaled(random, 1, 6);
+    o->workers = scaled(random, 1, 6);
+    o->hostiles = some(random, 3);
+    o->services = scaled(random, 1, 4);
+    o->submit_every_ms = scaled(random, 5, 2000);
+    o->tasks_max = scaled(random, 5, 100);
+    o->payload_max = scaled(random, 0, 2000);
+    o->large_payloads = some(random, 50);
+    o->work_ms = scaled(random, 1, 3000);
+    o->credit = scaled(random, 1, 16);
+    o->deadlines = some(random, 500);
+    o->queue_ttls = some(random, 300);
+    o->leases = some(random, 400);
+    o->receipts = some(random, 500);
+    o->joins = some(random, 400);
+    o->join_width = scaled(random, 0, 12);
+    o->shared_needs = some(random, 300);
+    o->children = some(random, 500);
+    o->depth_max = scaled(random, 1, 4);
+    o->cancels = some(random, 400);
+    o->failures = some(random, 400);
+    o->progress = some(random, 300);
+    o->withdraws = some(random, 200);
+    o->queries = some(random, 200);
+    o->lone_service = some(random, 200);
+}
+
+static void draw_faults(struct sim_options *o, struct random *random)
+{
+    o->ignores_cancel = some(random, 300);
+    o->hangs = some(random, 50);
+    o->late = some(random, 100);
+    o->crash_every_ms = some(random, 1) ? scaled(random, 1000, 60000) : 0;
+    o->submitter_crash_every_ms = some(random, 1) ? scaled(random, 5000, 120000) : 0;
+    o->pause_every_ms = some(random, 1) ? scaled(random, 3000, 60000) : 0;
+    o->pause_ms = scaled(random, 10, 30000);
+    o->latency_us = scaled(random, 10, 100000);
+    o->cut_every_ms = some(random, 1) ? scaled(random, 1000, 60000) : 0;
+    o->half_open = some(random, 500);
+    o->reconnect_ms = scaled(random, 1, 20000);
+    o->pipe_messages = scaled(random, 2, 64);
+    o->restart_every_ms = some(random, 1) ? scaled(random, 3000, 60000) : 0;
+    o->restart_ms = scaled(random, 1, 10000);
+    o->drain = some(random, 200);
+    o->limit_changes = some(random, 300);
+}
+
+static void draw_limits(struct sim_options *o, struct random *random)
+{
+    o->queue_tasks = scaled(random, 1, 200);
+    o->queue_bytes = scaled(random, 100, 100000);
+    o->window_tasks = scaled(random, 1, 300);
+    o->memory_kib = scaled(random, 0, 2048);
+    o->retain_ms = scaled(random, 1, 60000);
+    o->retain_tasks = scaled(random, 0, 200);
+    o->resume_ms = scaled(random, 100, 10000);
+    o->silence_ms = scaled(random, 3000, 15000);
+    o->cancel_grace_ms = scaled(random, 50, 10000);
+    o->peers_spare = random_chance(random, 100) ? 0 : 64;
+}
+
+struct sim_options sim_options_draw(uint64_t seed)
+{
+    struct sim_options options = {.seed = seed};
+    struct random random;
+
+    random_init(&random, seed, "options", 0);
+    options.duration_ms = scaled(&random, 5000, 120000);
+    draw_work(&options, &random);
+    draw_faults(&options, &random);
+    draw_limits(&options, &random);
+    return options;
+}
+
+bool sim_options_set(struct sim_options *options, const char *assignment)
+{
+    const char *equals = strchr(assignment, '=');
+    char *end;
+
+    for (unsigned i = 0; equals != NULL && i < sim_option_count; i++) {
+        size_t length = strlen(sim_options[i].name);
+
+        if (length == (size_t)(equals - assignment) &&
+            strncmp(assignment, sim_options[i].name, length) == 0) {
+            *sim_option_at(options, i) = (uint32_t)strtoul(equals + 1, &end, 10);
+            return *end == '\0' && end != equals + 1;
+        }
+    }
+    return false;
+}
+
+void sim_options_print(const struct sim_options *options)
+{
+    struct sim_options drawn = sim_options_draw(options->seed);
+    struct sim_options copy = *options;
+
+    for (unsigned i = 0; i < sim_option_count; i++) {
+        if (*sim_option_at(&copy, i) != *sim_option_at(&drawn, i)) {
+            printf(" --set %s=%u", sim_options[i].name, *sim_option_at(&copy, i));
+        }
+    }
+}

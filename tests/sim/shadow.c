@@ -1,0 +1,281 @@
+/* The model's memory: a shadow of each task, session, offer, lease and service. */
+#include "tests/sim/shadow.h"
+
+#include "common/check.h"
+#include "common/doc.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const state_names[] = {"new",       "waiting",    "ready", "delayed",
+                                          "leased",    "cancelling", "done",  "failed",
+                                          "cancelled", "expired"};
+
+const char *shadow_state_name(enum shadow_state state)
+{
+    return state_names[state];
+}
+
+enum shadow_state shadow_state_from(struct span name)
+{
+    for (unsigned i = 0; i < sizeof state_names / sizeof *state_names; i++) {
+        if (span_is(name, state_names[i])) {
+            return (enum shadow_state)i;
+        }
+    }
+    CHECK(!"a state that PROTOCOL.md does not know");
+    return SHADOW_NEW;
+}
+
+void shadow_copy_text(char *to, size_t size, struct span from)
+{
+    size_t length = from.size < size - 1 ? from.size : size - 1;
+
+    if (length > 0) {
+        memcpy(to, from.data, length);
+    }
+    to[length] = '\0';
+}
+
+const char *model_id_text(const struct id *id)
+{
+    static char texts[4][16];
+    static unsigned next;
+    char *text = texts[next++ % 4];
+    char whole[ID_TEXT_SIZE];
+
+    id_format(id, whole);
+    snprintf(text, sizeof texts[0], "%.8s%.5s", whole, whole + 23);
+    return text;
+}
+
+void model_init(struct model *model, const struct sim_options *options)
+{
+    *model = (struct model){.options = options, .hash = 0xcbf29ce484222325ULL};
+    list_init(&model->tasks);
+    list_init(&model->ended);
+    list_init(&model->services);
+    list_init(&model->sessions);
+    list_init(&model->offers);
+    list_init(&model->leases);
+    CHECK(table_init(&model->tasks_by_id));
+}
+
+/* ---- shadows --------------------------------------------------------------------- */
+
+uint32_t shadow_id_hash(const struct id *id)
+{
+    return table_hash(0, id->bytes, sizeof id->bytes);
+}
+
+struct shadow_task *model_task(const struct model *model, const struct id *id)
+{
+    struct table_node *node = table_chain(&model->tasks_by_id, shadow_id_hash(id));
+
+    for (; node != NULL; node = node->next) {
+        struct shadow_task *task = table_entry(node, struct shadow_task, node);
+
+        if (id_equal(&task->id, id)) {
+            return task;
+        }
+    }
+    return NULL;
+}
+
+struct shadow_task *model_parent(const struct model *model, const struct shadow_task *task)
+{
+    struct shadow_task *parent = id_is_nil(&task->parent) ? NULL : model_task(model, &task->parent);
+
+    return parent != NULL && parent->order == task->parent_order ? parent : NULL;
+}
+
+struct shadow_service *model_service(const struct model *model, struct span name)
+{
+    list_each(at, &model->services) {
+        struct shadow_service *service = list_entry(at, struct shadow_service, link);
+
+        if (span_is(name, service->name)) {
+            return service;
+        }
+    }
+    return NULL;
+}
+
+struct shadow_service *shadow_service_know(struct model *model, struct span name)
+{
+    struct shadow_service *service = model_service(model, name);
+
+    if (service == NULL) {
+        service = calloc(1, sizeof *service);
+        CHECK(service != NULL);
+        list_init(&service->link);
+        list_init(&service->ready);
+        shadow_copy_text(service->name, sizeof service->name, name);
+        service->limits = model->core.service;
+        list_push_back(&model->services, &service->link);
+    }
+    return service;
+}
+
+/* The operator's limits stand; else the newest offer that names some wins. */
+void shadow_service_limit(struct shadow_service *service, const struct service_limits *limits)
+{
+    if (limits->max_tasks > 0) {
+        service->limits.max_tasks = limits->max_tasks;
+    }
+    if (limits->max_bytes > 0) {
+        service->limits.max_bytes = limits->max_bytes;
+    }
+    if (limits->attempts > 0) {
+        service->limits.attempts = limits->attempts;
+    }
+}
+
+struct shadow_session *model_session(const struct model *model, uint32_t connection)
+{
+    list_each(at, &model->sessions) {
+        struct shadow_session *session = list_entry(at, struct shadow_session, link);
+
+        if (session->connection == connection) {
+            return session;
+        }
+    }
+    return NULL;
+}
+
+struct shadow_session *model_session_by_id(const struct model *model, const struct id *id)
+{
+    list_each(at, &model->sessions) {
+        struct shadow_session *session = list_entry(at, struct shadow_session, link);
+
+        if (id_equal(&session->id, id)) {
+            return session;
+        }
+    }
+    return NULL;
+}
+
+struct shadow_offer *model_offer(const struct model *model, const struct shadow_session *session,
+                                 struct span service)
+{
+    list_each(at, &model->offers) {
+        struct shadow_offer *offer = list_entry(at, struct shadow_offer, link);
+
+        if (offer->session == session && !offer->withdrawn && span_is(service, offer->service)) {
+            return offer;
+        }
+    }
+    return NULL;
+}
+
+struct shadow_lease *model_lease(const struct model *model, const struct shadow_session *session,
+                                 const struct id *task, uint64_t attempt)
+{
+    list_each(at, &model->leases) {
+        struct shadow_lease *lease = list_entry(at, struct shadow_lease, link);
+
+        if (lease->offer->session == session && lease->attempt == attempt &&
+            id_equal(&lease->task, task)) {
+            return lease;
+        }
+    }
+    return NULL;
+}
+
+void shadow_task_drop(struct model *model, struct shadow_task *task)
+{
+    table_remove(&model->tasks_by_id, &task->node);
+    list_unlink(&task->link);
+    list_unlink(&task->ready_link);
+    free(task->needs);
+    free(task);
+}
+
+void shadow_lease_drop(struct shadow_lease *lease)
+{
+    CHECK(lease->offer->held > 0);
+    lease->offer->held--;
+    list_unlink(&lease->link);
+    free(lease);
+}
+
+/* A worker's half of a session starts over: nothing offered, nothing held. */
+void shadow_session_reset(struct model *model, struct shadow_session *session)
+{
+    list_each(at, &model->leases) {
+        struct shadow_lease *lease = list_entry(at, struct shadow_lease, link);
+
+        if (lease->offer->session == session) {
+            shadow_lease_drop(lease);
+        }
+    }
+    list_each(at, &model->offers) {
+        struct shadow_offer *offer = list_entry(at, struct shadow_offer, link);
+
+        if (offer->session == session) {
+            list_unlink(&offer->link);
+            free(offer);
+        }
+    }
+}
+
+void shadow_session_drop(struct model *model, struct shadow_session *session)
+{
+    shadow_session_reset(model, session);
+    list_unlink(&session->link);
+    free(session);
+}
+
+static void forget_all(struct model *model)
+{
+    list_each(at, &model->sessions) {
+        shadow_session_drop(model, list_entry(at, struct shadow_session, link));
+    }
+    list_each(at, &model->tasks) {
+        shadow_task_drop(model, list_entry(at, struct shadow_task, link));
+    }
+    list_each(at, &model->ended) {
+        shadow_task_drop(model, list_entry(at, struct shadow_task, link));
+    }
+    list_each(at, &model->services) {
+        list_unlink(at);
+        free(list_entry(at, struct shadow_service, link));
+    }
+    memset(model->levels, 0, sizeof model->levels);
+}
+
+void model_started(struct model *model, const struct broker_options *options)
+{
+    forget_all(model);
+    model->core = *options;
+    model->incarnation++;
+    model->running = true;
+    model->draining = false;
+    model->limits_changed = false;
+    model->ambiguous = false;
+}
+
+void model_stopped(struct model *model)
+{
+    model->running = false;
+    forget_all(model);
+}
+
+void model_limited(struct model *model, const char *service, const struct service_limits *limits)
+{
+    struct shadow_service *known = shadow_service_know(model, span_from_text(service));
+
+    model->limits_changed = true;
+    known->configured = true;
+    shadow_service_limit(known, limits);
+    known->limits.lease_ms = limits->lease_ms;
+}
+
+void model_deinit(struct model *model)
+{
+    forget_all(model);
+    table_deinit(&model->tasks_by_id);
+    free(model->facts);
+}

@@ -1,0 +1,23 @@
+/* shadow: what the files of the model share, and checkers do not need. */
+#ifndef SLUICE_TESTS_SIM_SHADOW_H
+#define SLUICE_TESTS_SIM_SHADOW_H
+
+#include "tests/sim/model.h"
+
+/* What is remembered: shadow.c */
+void shadow_copy_text(char *to, size_t size, struct span from);
+uint32_t shadow_id_hash(const struct id *id);
+struct shadow_service *shadow_service_know(struct model *model, struct span name);
+void shadow_service_limit(struct shadow_service *service, const struct service_limits *limits);
+void shadow_task_drop(struct model *model, struct shadow_task *task);
+void shadow_lease_drop(struct shadow_lease *lease);
+void shadow_session_reset(struct model *model, struct shadow_session *session);
+void shadow_session_drop(struct model *model, struct shadow_session *session);
+enum shadow_state shadow_state_from(struct span name);
+
+/* What a step did: fact.c */
+void fact_hash_number(struct model *model, uint64_t number);
+const struct id *fact_event_task(const struct event *event);
+void fact_print_step(const struct model *model);
+
+#endif

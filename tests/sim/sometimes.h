@@ -1,0 +1,85 @@
+/* sometimes: rare states that a long run must have reached (the idea: Antithesis, FoundationDB's
+ * TEST macro). One never reached means that the simulation tests less than it seems to. */
+#ifndef SLUICE_TESTS_SIM_SOMETIMES_H
+#define SLUICE_TESTS_SIM_SOMETIMES_H
+
+#include <stdint.h>
+
+#define SOMETIMES(X)                                                                               \
+    X(PIPE_FULL)                                                                                   \
+    X(SENT_INTO_VOID)                                                                              \
+    X(MESSAGE_LOST)                                                                                \
+    X(HALF_OPEN)                                                                                   \
+    X(BROKER_RESTARTED_WITH_TASKS)                                                                 \
+    X(BROKER_DRAINED)                                                                              \
+    X(PEER_TOO_SLOW)                                                                               \
+    X(PEER_UNREACHABLE)                                                                            \
+    X(PEER_SILENT)                                                                                 \
+    X(PEER_GONE_WITH_TASKS)                                                                        \
+    X(PEER_REOPENED)                                                                               \
+    X(PEER_REOPENED_WITH_LEASES)                                                                   \
+    X(HELLO_CONFLICT)                                                                              \
+    X(BEFORE_HELLO)                                                                                \
+    X(MALFORMED)                                                                                   \
+    X(REFUSED_QUEUE_FULL)                                                                          \
+    X(REFUSED_WINDOW)                                                                              \
+    X(REFUSED_MEMORY)                                                                              \
+    X(REFUSED_UNKNOWN_SERVICE)                                                                     \
+    X(REFUSED_CONFLICT)                                                                            \
+    X(REFUSED_PARENT_CANCELLED)                                                                    \
+    X(REFUSED_NEED_NOT_FOUND)                                                                      \
+    X(REFUSED_DRAINING)                                                                            \
+    X(REFUSED_PEERS_MAX)                                                                           \
+    X(SUBMIT_REPEATED_LIVE)                                                                        \
+    X(SUBMIT_REPEATED_ENDED)                                                                       \
+    X(ORPHAN_STARTED_ANEW)                                                                         \
+    X(RETRIED_WORKER_LOST)                                                                         \
+    X(RETRIED_LEASE_EXPIRED)                                                                       \
+    X(RETRIED_FAILED)                                                                              \
+    X(ENDED_WORKER_LOST)                                                                           \
+    X(ENDED_LEASE_EXPIRED)                                                                         \
+    X(EXPIRED_READY)                                                                               \
+    X(EXPIRED_DELAYED)                                                                             \
+    X(EXPIRED_LEASED)                                                                              \
+    X(EXPIRED_WAITING)                                                                             \
+    X(QUEUE_TTL_EXPIRED)                                                                           \
+    X(STALE_ANSWER)                                                                                \
+    X(STRAY_ANSWERED)                                                                              \
+    X(CANCELLED_READY)                                                                             \
+    X(CANCELLED_DELAYED)                                                                           \
+    X(CANCELLED_LEASED)                                                                            \
+    X(CANCELLED_WAITING)                                                                           \
+    X(CANCEL_UNCONFIRMED)                                                                          \
+    X(CANCEL_OF_TREE)                                                                              \
+    X(CANCEL_REPLIED)                                                                              \
+    X(CHILD_OF_CHILD)                                                                              \
+    X(CHILDREN_ENDED_WITH_PARENT)                                                                  \
+    X(JOIN_ALL_DONE)                                                                               \
+    X(JOIN_FAILED_FAST)                                                                            \
+    X(JOIN_SETTLED_WITH_FAILURE)                                                                   \
+    X(JOIN_SETTLED_AT_DEADLINE)                                                                    \
+    X(JOIN_SHARED_NEED)                                                                            \
+    X(JOIN_OF_ENDED_NEED)                                                                          \
+    X(WITHDRAWN_WITH_LEASES)                                                                       \
+    X(CREDIT_LOWERED_BELOW_HELD)                                                                   \
+    X(RETAINED_EVICTED)                                                                            \
+    X(SERVICE_FORGOTTEN)                                                                           \
+    X(LARGE_PAYLOAD)                                                                               \
+    X(PROGRESS_RENEWED_LEASE)
+
+enum sometimes_state {
+#define SOMETIMES_ENUM(name) SOMETIMES_##name,
+    SOMETIMES(SOMETIMES_ENUM)
+#undef SOMETIMES_ENUM
+        SOMETIMES_COUNT
+};
+
+extern uint64_t sometimes_counts[SOMETIMES_COUNT];
+const char *sometimes_name(unsigned state);
+
+static inline void sometimes(enum sometimes_state state)
+{
+    sometimes_counts[state]++;
+}
+
+#endif

@@ -31,7 +31,7 @@ SUBMITTERS, WORKERS = 4, 6
 UNDER_WAY = 100      # jobs that a submitter has leave for beyond the next fault
 SILENCE_MS = 3000
 RESUME_MS = 3000
-STALL_S = 90         # no task ends for so long: the run has failed
+STALL_S = 60         # no task ends for so long: the run has failed
 FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
 
 # Limits of the broker, of which each run draws its own: what is refused for now is tried again.
@@ -226,7 +226,10 @@ class Cluster:
                 self.start_worker(slot)
                 crashed += 1
         for slot, submitter in enumerate(self.submitters):
-            check(submitter.running() or self.finished[slot] == self.jobs[slot],
+            running = submitter.running()
+            if not running:
+                submitter.reader.join(10)  # its last lines count
+            check(running or self.finished[slot] == self.jobs[slot],
                   "a submitter ended by itself:\n" + submitter.output())
         return crashed
 

@@ -1,5 +1,6 @@
-#include "broker/core/ending.h"
 #include "broker/core/handle.h"
+
+#define TEXT_SHARE 16 /* of memory_max: all texts of all offers */
 
 /* Keeps a copy of an offer's text; an empty one is NULL, and so is one without memory. */
 static void keep_text(struct broker *broker, struct blob **kept, struct span text)
@@ -8,6 +9,17 @@ static void keep_text(struct broker *broker, struct blob **kept, struct span tex
     blob_unref(*kept);
     *kept = text.size > 0 ? blob_new(text) : NULL;
     broker->text_bytes += blob_span(*kept).size;
+}
+
+/* Texts have a share of memory to themselves: a memory full of tasks must not keep away the
+ * workers that would empty it. */
+static bool texts_fit(const struct broker *broker, const struct offer *offer,
+                      const struct offer_message *message)
+{
+    uint64_t bytes = message->schema.size + message->version.size + message->about.size;
+    uint64_t others = broker->text_bytes - (offer != NULL ? offer_text_bytes(offer) : 0);
+
+    return bytes == 0 || others + bytes <= broker->options.memory_max / TEXT_SHARE;
 }
 
 /* The operator's limits stand; else the newest offer that names some wins. */
@@ -31,9 +43,8 @@ void handle_offer(struct broker *broker, struct peer *peer, const struct offer_m
 {
     struct offer *offer = peer_offer(peer, message->service);
     struct service *service;
-    uint64_t text_bytes = message->schema.size + message->version.size + message->about.size;
 
-    if (text_bytes > 0 && !retention_make_room(broker, text_bytes)) {
+    if (!texts_fit(broker, offer, message)) {
         send_error(broker, peer->connection, ERROR_MEMORY_FULL, COMMAND_OFFER, "schema", NULL);
         return;
     }

@@ -254,6 +254,12 @@ struct offer *offer_new(struct broker *broker, struct peer *peer, struct service
     return offer;
 }
 
+uint64_t offer_text_bytes(const struct offer *offer)
+{
+    return blob_span(offer->schema).size + blob_span(offer->version).size +
+           blob_span(offer->about).size;
+}
+
 static void offer_free(struct broker *broker, struct offer *offer)
 {
     CHECK(offer->held == 0);
@@ -264,8 +270,7 @@ static void offer_free(struct broker *broker, struct offer *offer)
     list_unlink(&offer->peer_link);
     CHECK(offer->peer->offer_count > 0);
     offer->peer->offer_count--;
-    broker->text_bytes -= blob_span(offer->schema).size + blob_span(offer->version).size +
-                          blob_span(offer->about).size;
+    broker->text_bytes -= offer_text_bytes(offer);
     blob_unref(offer->schema);
     blob_unref(offer->version);
     blob_unref(offer->about);

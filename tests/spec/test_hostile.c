@@ -256,7 +256,7 @@ static void texts_of_offers_are_bounded_by_memory(void **state)
     struct message message = {.command = COMMAND_OFFER};
 
     memset(schema, ' ', sizeof schema);
-    f->options.memory_max = 3 * SCHEMA_BYTES_MAX;
+    f->options.memory_max = 16 * 3 * SCHEMA_BYTES_MAX;
     fixture_restart(f);
     hello(f, "w1");
     drop_trace(f);
@@ -267,10 +267,38 @@ static void texts_of_offers_are_bounded_by_memory(void **state)
     }
     expect_trace(f, "[   0] w1 <- ERROR code=memory_full field=schema\n");
     assert_int_equal(stats_of(f).services, 3);
-    message.offer.service = span_from_text("a");
+    message.offer.service = span_from_text("c"); /* the same again is no more than it was */
+    say(f, "w1", &message);
+    message.offer.service = span_from_text("d");
     withdraw(f, "w1", "a");
     say(f, "w1", &message);
     expect_trace(f, "");
+}
+
+/* Or nobody could ever empty it. */
+static void a_memory_full_of_tasks_still_takes_workers(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_OFFER};
+    char name[16], schema[1000];
+
+    memset(schema, ' ', sizeof schema);
+    f->options.memory_max = 16 * 1024;
+    fixture_restart(f);
+    given_echo(f, 0);
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        submit(f, "s1", name, "echo");
+    }
+    assert_true(trace_has(f, "memory_full"));
+    bye(f, "w1");
+    hello(f, "w2");
+    drop_trace(f);
+    message.offer.service = span_from_text("echo");
+    message.offer.credit = 1;
+    message.offer.schema = span_of(schema, sizeof schema);
+    say(f, "w2", &message);
+    expect_trace(f, "[   0] w2 <- TASK t0 attempt=1\n");
 }
 
 /* Each of a chain of parents may have a child, but the chain has an end. */
@@ -306,6 +334,7 @@ int main(void)
         SPEC(what_a_join_keeps_takes_no_retention_from_others),
         SPEC(leases_without_an_answer_are_bounded_by_memory),
         SPEC(texts_of_offers_are_bounded_by_memory),
+        SPEC(a_memory_full_of_tasks_still_takes_workers),
         SPEC(a_chain_of_children_does_not_get_around_the_window),
     };
 

@@ -339,7 +339,7 @@ static struct broker_options core_options(struct sim_broker *broker)
     /* The tables of peers and services are part of it: a world must fit before tasks do. */
     options.memory_max = (64 + from->memory_kib) * 1024ULL;
     options.window_tasks = from->window_tasks;
-    options.window_bytes = from->window_tasks * 1000ULL;
+    options.window_bytes = 65536 + from->window_tasks * 1000ULL; /* above any one payload */
     options.service.max_tasks = from->queue_tasks;
     options.service.max_bytes = from->queue_bytes;
     options.retain_ms = from->retain_ms;

@@ -44,6 +44,13 @@ static bool first_child(const struct model *model, const struct submit *submit)
     return parent != NULL && !id_is_nil(&submit->parent) && parent->live_children == 0;
 }
 
+/* But a chain of first children has an end. */
+static bool overdrawn(const struct model *model, const struct window *used)
+{
+    return used->tasks >= 2 * model->core.window_tasks + 1024 ||
+           used->bytes > 2 * model->core.window_bytes;
+}
+
 static bool queue_full(const struct shadow_service *service, uint64_t bytes)
 {
     return service->queued >= service->limits.max_tasks ||
@@ -104,8 +111,8 @@ static void see_refusal(struct model *model, const struct fact *fact)
     } else if (strcmp(fact->code, "window_exceeded") == 0) {
         used = window_used(model, session);
         MODEL_CHECK(model, PROPERTY,
-                    (window_full(model, &used, bytes) && !first_child(model, submit)) ||
-                        (model->subject_live && model->subject->orphan),
+                    window_full(model, &used, bytes) &&
+                        (!first_child(model, submit) || overdrawn(model, &used)),
                     "window_exceeded at %" PRIu64 " tasks, %" PRIu64 " bytes of %" PRIu64
                     ", %" PRIu64,
                     used.tasks, used.bytes, model->core.window_tasks, model->core.window_bytes);

@@ -3,6 +3,7 @@
 #include "agents/research/fact.h"
 #include "agents/research/report.h"
 #include "agents/research/stage.h"
+#include "agents/research/text.h"
 #include "common/check.h"
 
 #include <inttypes.h>
@@ -106,13 +107,15 @@ static bool gather(struct inquiry *inquiry)
     }
     tools = inquiry->plan.count - inquiry->searches;
     tell(inquiry, "gather", 0, inquiry->plan.count, "%zu search%s, %zu tool call%s",
-         inquiry->searches, inquiry->searches == 1 ? "" : "es", tools, tools == 1 ? "" : "s");
+         inquiry->searches, inquiry->searches == 1 ? "" : "es", tools, text_plural(tools));
     going = stage_run(inquiry, steps, inquiry->plan.count, GATHER_SHARE);
     if (going) {
         take_answers(inquiry, steps);
         tell(inquiry, "gather", inquiry->plan.count - json_array_size(inquiry->failed),
-             inquiry->plan.count, "%zu passages from %zu sources",
-             json_array_size(inquiry->evidence.passages), inquiry->evidence.source_count);
+             inquiry->plan.count, "%zu passage%s from %zu source%s",
+             json_array_size(inquiry->evidence.passages),
+             text_plural(json_array_size(inquiry->evidence.passages)),
+             inquiry->evidence.source_count, text_plural(inquiry->evidence.source_count));
     }
     steps_free(steps, inquiry->plan.count);
     return going;
@@ -242,8 +245,9 @@ static json_t *extract(struct inquiry *inquiry)
         }
     }
     if (count > 0) {
-        tell(inquiry, "extract", 0, count, "reading %zu passages",
-             json_array_size(inquiry->evidence.passages));
+        tell(inquiry, "extract", 0, count, "reading %zu passage%s",
+             json_array_size(inquiry->evidence.passages),
+             text_plural(json_array_size(inquiry->evidence.passages)));
     }
     if (count == 0 || stage_run(inquiry, run, count, EXTRACT_SHARE)) {
         for (i = 0; i < count; i++) {

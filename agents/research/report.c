@@ -356,6 +356,9 @@ static void write_failed(const json_t *failed, struct text *out)
 static void write_markdown(const struct report *report, const json_t *checked, struct text *out)
 {
     char *title = text_squeeze(report->question, strlen(report->question));
+    size_t passages = json_array_size(report->evidence->passages);
+    size_t sources = report->evidence->source_count;
+    size_t tasks = report->timeline->count;
 
     text_addf(out, "# ");
     markdown_line(out, title);
@@ -366,9 +369,10 @@ static void write_markdown(const struct report *report, const json_t *checked, s
     write_citations(json_object_get(checked, "citations"), out);
     write_not_found(json_object_get(checked, "not_found"), out);
     write_failed(report->failed, out);
-    text_addf(out, "## Timeline\n\n%zu passages from %zu sources, %zu tasks, %" PRIu64 " ms.\n\n",
-              json_array_size(report->evidence->passages), report->evidence->source_count,
-              report->timeline->count, report->took_ms);
+    text_addf(out,
+              "## Timeline\n\n%zu passage%s from %zu source%s, %zu task%s, %" PRIu64 " ms.\n\n",
+              passages, text_plural(passages), sources, text_plural(sources), tasks,
+              text_plural(tasks), report->took_ms);
     timeline_write(report->timeline, out);
 }
 

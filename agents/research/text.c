@@ -59,6 +59,11 @@ const char *text_get(const struct text *text)
     return text->data != NULL ? text->data : "";
 }
 
+const char *text_plural(size_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 char *text_copy(const char *bytes, size_t size)
 {
     char *copy = malloc(size + 1);

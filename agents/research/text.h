@@ -24,6 +24,9 @@ const char *text_get(const struct text *text);
 /* A malloc'd copy of `size` bytes with white space runs as one space, none at the ends. */
 char *text_squeeze(const char *bytes, size_t size);
 
+/* "" for one, else "s": what stands after a noun that is counted. */
+const char *text_plural(size_t count);
+
 /* A malloc'd copy; never NULL. */
 char *text_copy(const char *bytes, size_t size);
 

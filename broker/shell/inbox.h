@@ -26,7 +26,7 @@ struct inbox {
     struct blob *frames[MESSAGE_FRAMES_MAX - 1];
     size_t frame_count;
     struct malformed malformed;
-    uint8_t stranger[ROUTING_ID_MAX];
+    uint8_t stranger[ROUTING_ID_MAX]; /* its beginning, if it is longer than ZMTP allows */
     size_t stranger_size;
     zmq_msg_t head; /* frame 0 */
 };

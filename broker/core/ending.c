@@ -423,6 +423,7 @@ void retention_add(struct broker *broker, struct task *task)
 {
     CHECK(task_ended(task));
     if (task->needed_by != NULL && !MUTANT(NEED_FORGOTTEN_EARLY)) {
+        broker->kept_bytes += task_bytes(task);
         return; /* the last of the joins adds it */
     }
     broker->retained_bytes += task_bytes(task);

@@ -2,6 +2,8 @@
 #include "broker/core/handle.h"
 #include "broker/core/mutant.h"
 
+#define KEPT_SHARE 4 /* of memory_max: what joins may keep when it is used up */
+
 /* The task that `peer` holds in this very attempt. NULL: stale, and counted. */
 static struct task *find_held(struct broker *broker, const struct peer *peer,
                               const struct id *id, uint64_t attempt)
@@ -40,11 +42,15 @@ static bool confirm_cancel(struct broker *broker, struct task *task)
     return true;
 }
 
-/* Keeps an answer for the joins that need it. They hold it for as long as they like, so it
- * counts against the budget; any other is forgotten when the room is needed. */
+/* Joins hold the answers they need for as long as they like, so those count against the
+ * budget; any other is forgotten when the room is needed. They have a share beyond it: a
+ * memory full of tasks must not fail the work that others have done. */
 static bool has_room(struct broker *broker, const struct task *task, uint64_t bytes)
 {
-    return task->needed_by == NULL || retention_make_room(broker, bytes + blob_overhead());
+    bytes += blob_overhead();
+    return task->needed_by == NULL ||
+           broker->kept_bytes + bytes <= broker->options.memory_max / KEPT_SHARE ||
+           retention_make_room(broker, bytes);
 }
 
 void handle_done(struct broker *broker, struct peer *peer, const struct done *done)

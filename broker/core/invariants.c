@@ -4,7 +4,7 @@
 
 struct tally {
     uint64_t states[TASK_STATE_COUNT];
-    uint64_t memory_bytes, retained_bytes, retained_count;
+    uint64_t memory_bytes, retained_bytes, retained_count, kept_bytes;
     /* What must be in use of each pool. */
     uint64_t tasks, extras, joins, need_chunks, waits, peers, labels, services, offers, strays;
 };
@@ -131,6 +131,8 @@ static void check_task(const struct broker *broker, const struct task *task, str
         if (task->needed_by == NULL) {
             tally->retained_count++;
             tally->retained_bytes += task_bytes(task);
+        } else {
+            tally->kept_bytes += task_bytes(task);
         }
         CHECK(task->offer == NULL);
         CHECK(!timer_armed(&task->timer));
@@ -256,6 +258,7 @@ static void check_tasks(const struct broker *broker, struct tally *tally)
     }
     CHECK(tally->memory_bytes == broker->memory_bytes);
     CHECK(tally->retained_bytes == broker->retained_bytes);
+    CHECK(tally->kept_bytes == broker->kept_bytes);
     CHECK(tally->retained_count == broker->retained_count);
 }
 

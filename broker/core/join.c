@@ -36,6 +36,8 @@ static void need_unlink(struct broker *broker, struct need *need)
     CHECK(task->needed_by_count > 0);
     task->needed_by_count--;
     if (task->needed_by == NULL && task_ended(task)) {
+        CHECK(broker->kept_bytes >= task_bytes(task));
+        broker->kept_bytes -= task_bytes(task);
         retention_add(broker, task);
     }
 }
@@ -90,7 +92,9 @@ bool join_open(struct broker *broker, struct task *task, const struct submit *su
         need->join = task;
         CHECK(need->task != NULL);
         if (task_ended(need->task)) {
-            retention_remove(broker, need->task); /* kept while it is needed */
+            /* kept while it is needed */
+            broker->kept_bytes += need->task->needed_by == NULL ? task_bytes(need->task) : 0;
+            retention_remove(broker, need->task);
         } else {
             join->left++;
         }

@@ -42,6 +42,7 @@ struct broker {
      * here: no join may use up what is remembered for others. */
     struct list retained;
     uint64_t retained_bytes, retained_count;
+    uint64_t kept_bytes; /* of ended tasks that joins need */
     struct timer retention;
 
     uint64_t memory_bytes; /* of tasks, with payloads and results */

@@ -110,7 +110,9 @@ struct extra *task_extra(struct broker *broker, struct task *task)
         task->extra = extra_new(broker, task);
         if (task->extra != NULL) {
             broker->memory_bytes += sizeof *task->extra;
-            if (task_ended(task) && !list_empty(&task->link)) {
+            if (task_ended(task) && task->needed_by != NULL) {
+                broker->kept_bytes += sizeof *task->extra;
+            } else if (task_ended(task)) {
                 broker->retained_bytes += sizeof *task->extra;
             }
         }

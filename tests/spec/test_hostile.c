@@ -275,6 +275,30 @@ static void texts_of_offers_are_bounded_by_memory(void **state)
     expect_trace(f, "");
 }
 
+static void a_memory_full_of_tasks_still_takes_results_for_joins(void **state)
+{
+    static char large[2001];
+    struct fixture *f = *state;
+    char name[16];
+
+    memset(large, 'x', sizeof large - 1);
+    f->options.memory_max = 16 * 1024;
+    f->options.service.attempts = 1;
+    fixture_restart(f);
+    given_echo(f, 1);
+    submit_held(f, "a1");
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", NULL});
+    hello(f, "s2");
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        submit(f, "s2", name, "echo");
+    }
+    assert_true(trace_has(f, "memory_full"));
+    drop_trace(f);
+    done(f, "w1", "a1", 1, large);
+    assert_true(trace_has(f, "s1 <- RESULT j1 done | a1 done attempt=1 payload=2000 bytes"));
+}
+
 /* Or nobody could ever empty it. */
 static void a_memory_full_of_tasks_still_takes_workers(void **state)
 {
@@ -334,6 +358,7 @@ int main(void)
         SPEC(what_a_join_keeps_takes_no_retention_from_others),
         SPEC(leases_without_an_answer_are_bounded_by_memory),
         SPEC(texts_of_offers_are_bounded_by_memory),
+        SPEC(a_memory_full_of_tasks_still_takes_results_for_joins),
         SPEC(a_memory_full_of_tasks_still_takes_workers),
         SPEC(a_chain_of_children_does_not_get_around_the_window),
     };

@@ -8,7 +8,7 @@ What the processes make of it is real time, and differs from run to run.
 
     submitter 0, 2 ---------------------------+
     submitter 1, 3 ---- fault_proxy ----+     |
-                                        +--- broker
+                                        +-- broker
     worker 1, 3, 5 ---- fault_proxy ----+     |
     worker 0, 2, 4 ---------------------------+
 """
@@ -100,6 +100,28 @@ class Child(Process):
                 pass
 
 
+class Proxy(Child):
+    """A fault_proxy, and which of its connections are open, oldest first."""
+
+    def __init__(self, port):
+        self.open = []
+        Child.__init__(self, [chaos_program("fault_proxy"), str(port)], dict(os.environ),
+                       self.note)
+        self.port = int(self.wait_line("listening").split()[1])
+
+    def note(self, line):
+        verb, _, number = line.partition(" ")
+        with self.changed:
+            if verb == "open":
+                self.open.append(int(number))
+            elif verb == "closed":
+                self.open.remove(int(number))
+
+    def youngest(self, count):
+        with self.changed:
+            return self.open[-count:]
+
+
 class Cluster:
     """The processes of a run, all of them ours: leaving the block kills what is left, by pid."""
 
@@ -109,9 +131,8 @@ class Cluster:
         self.finished = [0] * SUBMITTERS
         self.allowed = [0] * SUBMITTERS
         self.jobs = [jobs // SUBMITTERS + (i < jobs % SUBMITTERS) for i in range(SUBMITTERS)]
-        self.open = []  # connections of the proxy, oldest first
         self.workers, self.submitters = [None] * WORKERS, [None] * SUBMITTERS
-        self.broker = self.proxy = None
+        self.broker, self.proxies = None, []  # before the workers, before the submitters
         self.port = free_port()
         rng = random.Random("%d-limits" % seed)
         self.limits = [word for option, values in LIMITS.items()
@@ -136,15 +157,14 @@ class Cluster:
         return self
 
     def __exit__(self, *_):
-        for child in [*self.workers, *self.submitters, self.proxy, self.broker]:
+        for child in [*self.workers, *self.submitters, *self.proxies, self.broker]:
             if child:
                 child.bury()
 
     def start(self):
         self.start_broker()
-        self.proxy = Child([chaos_program("fault_proxy"), str(self.port)], dict(os.environ),
-                           self.on_proxy)
-        self.proxy_port = int(self.proxy.wait_line("listening").split()[1])
+        self.proxies.append(Proxy(self.port))
+        self.proxies.append(Proxy(self.port))
         for slot in range(WORKERS):
             self.start_worker(slot)
         for slot in range(SUBMITTERS):
@@ -159,12 +179,12 @@ class Cluster:
              "--ping-ms", "500", "--probe-ms", "200", "--cancel-grace-ms", "2000",
              "--log-level", "warn", *self.limits], self.environment)
 
-    def endpoint(self, slot):
-        return "tcp://127.0.0.1:%d" % (self.proxy_port if slot % 2 else self.port)
+    def endpoint(self, slot, proxy):
+        return "tcp://127.0.0.1:%d" % (proxy.port if slot % 2 else self.port)
 
     def start_worker(self, slot):
         self.workers[slot] = Child(
-            [chaos_program("chaos_worker"), self.endpoint(slot), "worker-%d" % slot,
+            [chaos_program("chaos_worker"), self.endpoint(slot, self.proxies[0]), "worker-%d" % slot,
              os.path.join(self.directory, "worker-%d.history" % slot)],
             self.environment, on_end=self.notify)
 
@@ -177,21 +197,13 @@ class Cluster:
 
         name = "submitter-%d" % slot
         self.submitters[slot] = Child(
-            [chaos_program("chaos_submitter"), self.endpoint(slot), name, str(self.seed),
-             str(self.jobs[slot]), os.path.join(self.directory, name + ".history")],
+            [chaos_program("chaos_submitter"), self.endpoint(slot, self.proxies[1]), name,
+             str(self.seed), str(self.jobs[slot]), os.path.join(self.directory, name + ".history")],
             self.environment, on_line, self.notify)
 
     def notify(self):
         with self.changed:
             self.changed.notify_all()
-
-    def on_proxy(self, line):
-        verb, _, number = line.partition(" ")
-        with self.changed:
-            if verb == "open":
-                self.open.append(int(number))
-            elif verb == "closed":
-                self.open.remove(int(number))
 
     def set_clock(self, offset_s):
         fresh = self.clock_path + ".new"
@@ -216,7 +228,8 @@ class Cluster:
     def tend(self):
         """Starts again workers that crashed, as a supervisor would; says what must not end."""
         check(self.broker.running(), "the broker ended by itself:\n" + self.broker.output())
-        check(self.proxy.running(), "the proxy ended by itself:\n" + self.proxy.output())
+        for proxy in self.proxies:
+            check(proxy.running(), "a proxy ended by itself:\n" + proxy.output())
         crashed = 0
         for slot, worker in enumerate(self.workers):
             if not worker.running():
@@ -352,7 +365,7 @@ class Director:
         resource.prlimit(pid, resource.RLIMIT_NOFILE,
                          (len(os.listdir("/proc/%d/fd" % pid)) + rng.randrange(3), limits[1]))
         self.record("starve")
-        self.cluster.proxy.tell("all reset both")
+        self.reset_all()
         broker = self.cluster.broker
         self.later(0.5, lambda: broker.running() and
                    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits))
@@ -366,25 +379,26 @@ class Director:
 
     # ---- faults: connections
 
-    def pick(self, rng):
+    def strike(self, rng, fault, command, lasts_s=0.0, then="clear both"):
         """One of the young connections: old ones may be half-open for good."""
-        with self.cluster.changed:
-            young = self.cluster.open[-(WORKERS + SUBMITTERS) // 2:]
-        return rng.choice(young) if young else 0
-
-    def strike(self, rng, fault, command, lasts_s=0.0):
-        number = self.pick(rng)
+        proxy = rng.choice(self.cluster.proxies)
+        number = rng.choice(proxy.youngest(WORKERS // 2) or [0])
         self.record(fault, number, command)
-        self.cluster.proxy.tell("%d %s" % (number, command))
+        proxy.tell("%d %s" % (number, command))
         if lasts_s:
-            self.later(lasts_s, lambda: self.cluster.proxy.tell("%d clear both" % number))
+            self.later(lasts_s, lambda: proxy.tell("%d %s" % (number, then)))
 
     def reset(self, rng):
-        self.strike(rng, "reset", "reset both")
+        """And what was said in the moment before is lost, in both directions."""
+        self.strike(rng, "reset", "delay both 10000", rng.choice((0.001, 0.05, 0.3)), "reset both")
+
+    def reset_all(self):
+        for proxy in self.cluster.proxies:
+            proxy.tell("all reset both")
 
     def storm(self, rng):
         self.record("storm")
-        self.cluster.proxy.tell("all reset both")
+        self.reset_all()
 
     def half_open(self, rng):
         self.strike(rng, "half_open", "swallow both")
@@ -409,7 +423,7 @@ class Director:
 
 def perform(directory, seed, jobs, worker_kills, broker_kills):
     """One run; its histories are in `directory`. Failure says what went wrong on the way."""
-    kills = {kind: max(1, count * worker_kills // 200) for kind, count in SHARES.items()}
+    kills = {kind: max(2, count * worker_kills // 200) for kind, count in SHARES.items()}
     kills.update(kill_worker=worker_kills, kill_broker=broker_kills)
     check(shutil.which("setpriv"), "setpriv of util-linux is missing")
     with Cluster(directory, seed, jobs) as cluster:

@@ -113,7 +113,7 @@ void handle_garbled_answer(struct broker *broker, struct peer *peer, const struc
     struct task *task = task_find(broker, id);
 
     if (task == NULL || task->offer == NULL || task->offer->peer != peer) {
-        stray_answer(broker, peer, id, stray_last_attempt(broker, id));
+        stray_answer(broker, peer, id, stray_last_attempt(broker, peer, id));
         return;
     }
     if (!confirm_cancel(broker, task)) {

@@ -265,7 +265,7 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
     }
     set_options(broker, task, submit);
     if (broker->strays.count > 0) {
-        task->attempts_before = stray_last_attempt(broker, &task->id);
+        task->attempts_before = stray_last_attempt(broker, NULL, &task->id);
     }
     if (submit->join != JOIN_NONE && !join_open(broker, task, submit)) {
         task_free(broker, task);

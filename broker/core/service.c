@@ -427,7 +427,8 @@ static uint32_t stray_hash(const struct broker *broker, const struct id *id)
     return broker_hash(broker, id->bytes, sizeof id->bytes);
 }
 
-uint16_t stray_last_attempt(const struct broker *broker, const struct id *id)
+uint16_t stray_last_attempt(const struct broker *broker, const struct peer *peer,
+                            const struct id *id)
 {
     uint32_t hash = stray_hash(broker, id);
     struct table_node *node = table_chain(&broker->strays, hash);
@@ -436,7 +437,8 @@ uint16_t stray_last_attempt(const struct broker *broker, const struct id *id)
     for (; node != NULL; node = node->next) {
         const struct stray *stray = table_entry(node, struct stray, node);
 
-        if (node->hash == hash && stray->attempt > last && id_equal(&stray->id, id)) {
+        if (node->hash == hash && stray->attempt > last && id_equal(&stray->id, id) &&
+            (peer == NULL || stray->offer->peer == peer)) {
             last = stray->attempt;
         }
     }

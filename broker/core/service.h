@@ -119,8 +119,9 @@ void lease_renew(struct broker *broker, struct task *task);
 void lease_release(struct broker *broker, struct task *task);
 /* The task moves on, the worker has yet to answer. */
 void lease_stray(struct broker *broker, struct task *task);
-/* The highest attempt of `id` that some worker still holds as a stray; 0: none does. */
-uint16_t stray_last_attempt(const struct broker *broker, const struct id *id);
+/* The highest attempt of `id` that `peer` (NULL: anybody) still holds as a stray; 0: none. */
+uint16_t stray_last_attempt(const struct broker *broker, const struct peer *peer,
+                            const struct id *id);
 /* True: (peer, id, attempt) was a stray, and its credit is free again. */
 bool stray_answer(struct broker *broker, const struct peer *peer, const struct id *id,
                   uint64_t attempt);

@@ -67,6 +67,31 @@ static void an_answer_that_cannot_be_read_still_ends_its_task(void **state)
                     "[   0] s1 <- RESULT t1 failed attempt=1 code=bad_message\n");
 }
 
+static void an_answer_that_cannot_be_read_frees_the_credit_of_who_sent_it(void **state)
+{
+    struct fixture *f = *state;
+    struct submit lease = {.lease_ms = 1000};
+    struct malformed malformed = {.code = ERROR_BAD_MESSAGE,
+                                  .command = COMMAND_DONE,
+                                  .field = "payload",
+                                  .message = "is missing",
+                                  .id = id_of("t1")};
+    struct event bad = {
+        .kind = EVENT_MALFORMED, .from = connection_of("w1"), .malformed = &malformed};
+
+    given_echo(f, 1);
+    hello(f, "w2");
+    submit_with(f, "s1", "t1", "echo", "", &lease);
+    advance_ms(f, 1000);
+    offer(f, "w2", "echo", 1);
+    advance_ms(f, 1000);
+    /* Both leases have run out, and both workers still owe an answer: attempt 2 is w2's. */
+    drop_trace(f);
+    event(f, &bad);
+    expect_trace(f, "[2000] w1 <- ERROR code=bad_message field=payload\n"
+                    "[2000] w1 <- TASK t1 attempt=3\n");
+}
+
 static void a_connection_keeps_its_session(void **state)
 {
     struct fixture *f = *state;
@@ -84,6 +109,7 @@ int main(void)
         SPEC(a_probe_asks_for_hello),
         SPEC(a_malformed_message_is_answered_by_field),
         SPEC(an_answer_that_cannot_be_read_still_ends_its_task),
+        SPEC(an_answer_that_cannot_be_read_frees_the_credit_of_who_sent_it),
         SPEC(a_connection_keeps_its_session),
     };
 

@@ -388,20 +388,43 @@ static void take_answer(struct model *model, const struct shadow_session *sessio
     }
 }
 
+/* The last TASK of this id that the session has not answered; NULL: none. */
+static struct shadow_lease *newest_lease(const struct model *model,
+                                         const struct shadow_session *session,
+                                         const struct id *id)
+{
+    struct shadow_lease *newest = NULL;
+
+    list_each(at, &model->leases) {
+        struct shadow_lease *lease = list_entry(at, struct shadow_lease, link);
+
+        if (lease->offer->session == session && id_equal(&lease->task, id) &&
+            (newest == NULL || lease->attempt > newest->attempt)) {
+            newest = lease;
+        }
+    }
+    return newest;
+}
+
 /* PROTOCOL.md, DONE and FAIL: one that cannot be read answers what the session holds. */
 static void take_garbled(struct model *model, const struct shadow_session *session)
 {
     const struct malformed *malformed = model->event->malformed;
-    struct shadow_task *task = model->subject;
+    const struct shadow_task *task = model->subject;
+    struct shadow_lease *lease = NULL;
 
-    if ((malformed->command == COMMAND_DONE || malformed->command == COMMAND_FAIL) &&
-        task != NULL && !shadow_ended(task)) {
-        struct shadow_lease *lease = find_answered(model, session, &task->id, task->attempt);
-
-        if (model->current) {
-            model->answered = true;
-            shadow_lease_drop(lease);
-        }
+    if (malformed->command != COMMAND_DONE && malformed->command != COMMAND_FAIL) {
+        return;
+    }
+    if (task != NULL && !shadow_ended(task)) {
+        lease = find_answered(model, session, &task->id, task->attempt);
+    }
+    if (!model->current) {
+        lease = newest_lease(model, session, &malformed->id);
+    }
+    model->answered = lease != NULL;
+    if (lease != NULL) {
+        shadow_lease_drop(lease);
     }
 }
 

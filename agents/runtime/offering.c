@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 
+/* The broker has too many services, or no memory: that may pass. */
+#define REOFFER_MS 1000
+
 static uint64_t level(const struct offering *offering)
 {
     uint64_t credit = offering->offer.credit + offering->given;
@@ -121,8 +124,23 @@ void *peer_offering_user(const struct offering *offering)
     return offering->user;
 }
 
+void offerings_refused(struct peer *peer)
+{
+    if (peer->reoffer_ms == TIMERS_NEVER) {
+        peer->reoffer_ms = peer->now_ms + REOFFER_MS;
+    }
+}
+
+void offerings_advance(struct peer *peer)
+{
+    if (peer->state == SESSION_OPEN && peer->now_ms >= peer->reoffer_ms) {
+        offerings_send(peer);
+    }
+}
+
 void offerings_send(struct peer *peer)
 {
+    peer->reoffer_ms = TIMERS_NEVER;
     for (size_t i = 0; i < peer->offering_count; i++) {
         if (!peer->offerings[i]->withdrawn) {
             send_offer(peer, peer->offerings[i]);

@@ -73,6 +73,7 @@ struct peer *peer_new(const struct peer_options *options, const struct peer_sink
     limits_default(&peer->welcome);
     peer->hello_ms = peer->sent_ms = peer->heard_ms = now_ms;
     peer->pinged_ms = TIMERS_NEVER;
+    peer->reoffer_ms = TIMERS_NEVER;
     timers_init(&peer->submission_timers);
     timers_init(&peer->request_timers);
     list_init(&peer->leases);
@@ -259,6 +260,9 @@ static void receive_error(struct peer *peer, const struct error_message *error)
     if (error->command != COMMAND_CANCEL) {
         peer_log(peer, LOG_WARN, "broker_error", fields, 5);
     }
+    if (error->command == COMMAND_OFFER && error->error.retryable) {
+        offerings_refused(peer);
+    }
     if (!id_is_nil(&error->id)) {
         submission_receive_error(peer, error);
     }
@@ -390,6 +394,7 @@ void peer_advance(struct peer *peer, uint64_t now_ms)
     }
     if (now_ms >= peer_deadline(peer)) {
         session_advance(peer);
+        offerings_advance(peer);
         submissions_advance(peer);
         requests_advance(peer);
         window_pump(peer);
@@ -399,7 +404,7 @@ void peer_advance(struct peer *peer, uint64_t now_ms)
 
 uint64_t peer_deadline(const struct peer *peer)
 {
-    uint64_t due[4];
+    uint64_t due[5];
     uint64_t first = TIMERS_NEVER;
 
     if (peer->state == SESSION_CLOSED) {
@@ -409,7 +414,8 @@ uint64_t peer_deadline(const struct peer *peer)
     due[1] = timers_next_ms(&peer->request_timers);
     due[2] = silence_due_ms(peer);
     due[3] = peer->state == SESSION_JOINING ? hello_due_ms(peer) : ping_due_ms(peer);
-    for (size_t i = 0; i < 4; i++) {
+    due[4] = peer->state == SESSION_OPEN ? peer->reoffer_ms : TIMERS_NEVER;
+    for (size_t i = 0; i < 5; i++) {
         first = due[i] < first ? due[i] : first;
     }
     return first;

@@ -113,6 +113,7 @@ struct peer {
     struct offering *offerings[PEER_OFFERINGS_MAX];
     size_t offering_count;
     bool credit_dirty;
+    uint64_t reoffer_ms;         /* the broker refused an offer: when to offer again */
 
     struct id_map leases_by_id;
     struct list leases;
@@ -154,6 +155,9 @@ uint64_t peer_random(struct peer *peer);
 
 /* offering.c */
 void offerings_send(struct peer *peer); /* all, after WELCOME */
+/* An OFFER was refused for now. ERROR does not say which: all are made again later. */
+void offerings_refused(struct peer *peer);
+void offerings_advance(struct peer *peer);
 void offerings_flush(struct peer *peer);
 struct offering *offering_find(struct peer *peer, struct span service);
 void offerings_free(struct peer *peer);

@@ -248,6 +248,27 @@ static void waiting_handlers_give_their_credit_back(void **state)
     expect_trace(f, "!! disconnected\n-> HELLO\n-> OFFER s credit=3\n!! connected\n");
 }
 
+static void an_offer_that_was_refused_is_made_again(void **state)
+{
+    struct fixture *f = *state;
+    struct message refused = {.command = COMMAND_ERROR};
+
+    given_session(f, 10);
+    given_offer(f, "s", 3);
+    refused.error.error.code = span_from_text("limit_exceeded");
+    refused.error.error.retryable = true;
+    refused.error.command = COMMAND_OFFER;
+    forget_trace(f);
+    receive(f, refused);
+    advance_to(f, f->now_ms + 999);
+    forget_trace(f);
+    advance_to(f, f->now_ms + 1);
+    assert_non_null(strstr(f->trace, "-> OFFER s credit=3\n"));
+    forget_trace(f);
+    advance_to(f, f->now_ms + 5000);
+    assert_null(strstr(f->trace, "OFFER"));
+}
+
 static void a_withdrawn_service_is_not_offered_again(void **state)
 {
     struct fixture *f = *state;
@@ -338,6 +359,7 @@ int main(void)
         TEST(a_task_of_no_service_of_ours_is_turned_down),
         TEST(cancel_reaches_the_attempt_it_names),
         TEST(waiting_handlers_give_their_credit_back),
+        TEST(an_offer_that_was_refused_is_made_again),
         TEST(a_withdrawn_service_is_not_offered_again),
         TEST(a_question_survives_a_new_connection),
         TEST(a_question_without_an_answer_ends),

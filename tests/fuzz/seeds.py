@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Writes seeds made from what the repository holds: tests/fuzz/seeds.py NAME DIR.
 
-For the fuzzers whose input has a form: the vectors of the protocol for `codec`, the
-schemas of its tests for `schema`, the documents of the fixtures for `extract`. Merge them into
-the corpus with `build/fuzz/NAME -merge=1 tests/fuzz/corpus/NAME DIR`.
+For the fuzzers whose input has a form: the vectors of the protocol for `codec`, the schemas of
+the tests for `schema`, files and keys for `config`, documents for `extract`; nothing for others.
+tests/fuzz/corpus holds only what adds to these.
 """
 import glob
 import hashlib
@@ -79,7 +79,7 @@ def extract():
 def main(name, folder):
     os.makedirs(folder, exist_ok=True)
     makers = {"codec": codec, "schema": schema, "config": config, "extract": extract}
-    for seed in makers[name]():
+    for seed in makers[name]() if name in makers else ():
         with open(os.path.join(folder, hashlib.sha1(seed).hexdigest()), "wb") as file:
             file.write(seed)
 

@@ -65,16 +65,39 @@ static bool too_complex(struct schema_run *run, const struct json_pointer *at)
     return false;
 }
 
+/* A text of at most `size` bytes, and what it would have had without that bound. */
+struct cut_text {
+    char *text;
+    size_t used, size;
+};
+
+/* json_dumpb would leave a hole where a piece does not fit: what the stack held there
+ * before would be told to the submitter. */
+static int cut_text_add(const char *piece, size_t size, void *context)
+{
+    struct cut_text *cut = context;
+
+    if (cut->used < cut->size) {
+        size_t room = cut->size - cut->used;
+
+        memcpy(cut->text + cut->used, piece, size < room ? size : room);
+    }
+    cut->used += size;
+    return 0;
+}
+
 /* The argument of `rule` as JSON; for messages, so cut at `size`. */
 static const char *argument_text(const struct schema_rule *rule, char *text, size_t size)
 {
-    size_t used = json_dumpb(rule->argument, text, size,
-                             JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    struct cut_text cut = {.text = text, .size = size};
+    int rc = json_dump_callback(rule->argument, cut_text_add, &cut,
+                                JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
 
-    if (used < size) {
-        text[used] = '\0';
+    if (rc != 0) {
+        text[0] = '\0'; /* no memory */
+    } else if (cut.used < size) {
+        text[cut.used] = '\0';
     } else {
-        memcpy(text + size - 4, "...", 4);
         text[size - 4] = '\0';
         schema_text_clean(text);
         strcat(text, "...");

@@ -98,6 +98,18 @@ static void reports_hold_no_control_characters(void **state)
     expect("{\"const\":\"\\u007f\"}", "1", "(value): must be \" \"");
 }
 
+/* Once a hole in the text, filled with what the stack had held. */
+static void long_arguments_are_cut_and_nothing_else(void **state)
+{
+    char letters[301], schema[400], report[400];
+
+    memset(letters, 'x', sizeof letters - 1);
+    letters[sizeof letters - 1] = '\0';
+    snprintf(schema, sizeof schema, "{\"const\":\"%s\"}", letters);
+    snprintf(report, sizeof report, "(value): must be \"%.195s...", letters);
+    expect(schema, "1", report);
+}
+
 static void refusals_hold_no_control_characters(void **state)
 {
     static const char *const schemas[] = {"{\x02type\":1}", "{\"a\\u001b\":1}",
@@ -383,6 +395,7 @@ int main(void)
         cmocka_unit_test(members_are_named_by_pointer),
         cmocka_unit_test(reports_hold_no_control_characters),
         cmocka_unit_test(refusals_hold_no_control_characters),
+        cmocka_unit_test(long_arguments_are_cut_and_nothing_else),
         cmocka_unit_test(reports_are_cut_between_characters),
         cmocka_unit_test(elements_are_checked_in_order),
         cmocka_unit_test(numbers_are_compared_exactly),

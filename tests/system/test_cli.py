@@ -233,7 +233,8 @@ def _():
 def _():
     with Broker() as broker:
         waiting = Cli(broker, "submit", "no.such", "--wait")
-        line = waiting.child.stderr.readline().decode()
+        lines = iter(waiting.child.stderr.readline, b"")  # a sanitizer may speak first
+        line = next((l.decode() for l in lines if b"waiting" in l), "")
         contains(line, "waiting for no.such", "sluice why ")
         contains(sluice(broker, "why", line.split()[-1]).out, "no_worker")
         waiting.child.send_signal(signal.SIGINT)

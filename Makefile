@@ -295,7 +295,7 @@ ifneq ($(SEED),)
 else
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) $(SIM_FLAGS_alt) $(BUILD)/alt/sim/sim
 	$(Q)$(BUILD)/sim/sim --seeds tests/sim/seeds/seeds.txt
-	$(Q)$(BUILD)/sim/sim --seconds $(SECONDS) --jobs 1 --pair $(BUILD)/alt/sim/sim $(SIM)
+	$(Q)$(BUILD)/sim/sim --seconds $(SECONDS) --jobs $$(nproc) --pair $(BUILD)/alt/sim/sim $(SIM)
 endif
 
 sim-mutants: ## break the core in every known way; the simulation must notice

@@ -129,14 +129,14 @@ bool sim_options_set(struct sim_options *options, const char *assignment)
     return false;
 }
 
-void sim_options_print(const struct sim_options *options)
+void sim_options_print(const struct sim_options *options, const char *before)
 {
     struct sim_options drawn = sim_options_draw(options->seed);
     struct sim_options copy = *options;
 
     for (unsigned i = 0; i < sim_option_count; i++) {
         if (*sim_option_at(&copy, i) != *sim_option_at(&drawn, i)) {
-            printf(" --set %s=%u", sim_options[i].name, *sim_option_at(&copy, i));
+            printf("%s%s=%u", before, sim_options[i].name, *sim_option_at(&copy, i));
         }
     }
 }

@@ -84,7 +84,7 @@ uint32_t *sim_option_at(struct sim_options *options, unsigned index);
 struct sim_options sim_options_draw(uint64_t seed);
 /* "name=value". False: no such name, or not a number. */
 bool sim_options_set(struct sim_options *options, const char *assignment);
-/* Prints what differs from sim_options_draw(options->seed), each as " --set name=value". */
-void sim_options_print(const struct sim_options *options);
+/* Prints what differs from sim_options_draw(options->seed), each as `before` and "name=value". */
+void sim_options_print(const struct sim_options *options, const char *before);
 
 #endif

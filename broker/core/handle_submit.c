@@ -202,10 +202,11 @@ static uint64_t retry_after_ms(const struct broker *broker, enum error_code code
 
 static void adopt(struct broker *broker, struct task *task, struct task *parent)
 {
-    struct extra *above = task_extra(broker, parent);
-    struct extra *extra = task_extra(broker, task);
+    struct extra *above = parent->extra;
+    struct extra *extra = task->extra;
 
-    CHECK(above != NULL && extra != NULL);
+    CHECK(above != NULL);
+    CHECK(extra != NULL);
     extra->parent = parent;
     list_push_back(&above->children, &extra->sibling);
     above->live_children++;
@@ -231,12 +232,22 @@ static void set_options(struct broker *broker, struct task *task, const struct s
         task->deadline_ms = broker->now_ms + submit->deadline_ms;
     }
     if (submit->queue_ttl_ms > 0 || submit->lease_ms > 0) {
-        struct extra *extra = task_extra(broker, task);
-
-        CHECK(extra != NULL); /* as many extras as tasks */
-        extra->queue_ttl_ms = submit->queue_ttl_ms;
-        extra->lease_ms = submit->lease_ms;
+        CHECK(task->extra != NULL);
+        task->extra->queue_ttl_ms = submit->queue_ttl_ms;
+        task->extra->lease_ms = submit->lease_ms;
     }
+}
+
+/* The rare parts that this submit needs, of the task and of its parent. There may be as many as
+ * tasks; false: but no memory for one. */
+static bool make_extras(struct broker *broker, struct task *task, const struct submit *submit,
+                        struct task *parent)
+{
+    bool rare = parent != NULL || submit->join != JOIN_NONE || submit->queue_ttl_ms > 0 ||
+                submit->lease_ms > 0;
+
+    return (!rare || task_extra(broker, task) != NULL) &&
+           (parent == NULL || task_extra(broker, parent) != NULL);
 }
 
 static struct blob *keep_payload(const struct submit *submit)
@@ -245,7 +256,7 @@ static struct blob *keep_payload(const struct submit *submit)
                                         : blob_new(submit->payload.bytes);
 }
 
-/* Makes the task; false: pools or memory are used up, nothing has changed. */
+/* Makes the task. NULL: pools or memory are used up, nothing has changed. */
 static struct task *create(struct broker *broker, struct peer *peer, const struct submit *submit,
                            const struct admission *admission)
 {
@@ -263,13 +274,14 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
         blob_unref(body);
         return NULL;
     }
+    if (!make_extras(broker, task, submit, admission->parent) ||
+        (submit->join != JOIN_NONE && !join_open(broker, task, submit))) {
+        task_free(broker, task);
+        return NULL;
+    }
     set_options(broker, task, submit);
     if (broker->strays.count > 0) {
         task->attempts_before = stray_last_attempt(broker, NULL, &task->id);
-    }
-    if (submit->join != JOIN_NONE && !join_open(broker, task, submit)) {
-        task_free(broker, task);
-        return NULL;
     }
     if (admission->parent != NULL) {
         adopt(broker, task, admission->parent);

@@ -69,14 +69,16 @@ static bool join_get_chunks(struct broker *broker, struct join *join, size_t nee
 
 bool join_open(struct broker *broker, struct task *task, const struct submit *submit)
 {
-    struct extra *extra = task_extra(broker, task);
+    struct extra *extra = task->extra;
     struct join *join = pool_get(&broker->join_pool);
     size_t index = 0;
 
-    if (extra == NULL || join == NULL || !join_get_chunks(broker, join, submit->needs_count)) {
-        if (join != NULL) {
-            pool_put(&broker->join_pool, join);
-        }
+    CHECK(extra != NULL);
+    if (join == NULL) {
+        return false;
+    }
+    if (!join_get_chunks(broker, join, submit->needs_count)) {
+        pool_put(&broker->join_pool, join);
         return false;
     }
     join->policy = submit->join;

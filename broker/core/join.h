@@ -4,8 +4,8 @@
 
 #include "broker/core/state.h"
 
-/* Makes `task` a join over the needs of `submit`, which exist and are `owner`'s. False:
- * pools full, nothing changed. */
+/* Makes `task`, which has its rare part, a join over the needs of `submit`, which exist and are
+ * its owner's. False: pools full, nothing changed. */
 bool join_open(struct broker *broker, struct task *task, const struct submit *submit);
 /* Lets go of the needs. */
 void join_free(struct broker *broker, struct join *join);

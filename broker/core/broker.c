@@ -130,9 +130,12 @@ static void discard_log(void *context, const struct log_record *record)
 
 static void service_timer(struct broker *broker, struct service *service)
 {
-    if (service->offer_count == 0 && service->tasks == 0 && !service->configured) {
+    /* An offer, or an operator who names it, stops the timer. */
+    CHECK(service->offer_count == 0);
+    CHECK(!service->configured);
+    if (service->tasks == 0) {
         service_free(broker, service);
-    } else if (service->offer_count == 0) {
+    } else {
         uint64_t again_ms = broker->options.service_linger_ms;
 
         /* Tasks hold it: look again later, never in this very step. */

@@ -255,7 +255,8 @@ static void task_begin_cancel(struct broker *broker, struct task *task)
 
 static void task_expire(struct broker *broker, struct task *task)
 {
-    if (task->state == TASK_WAITING && join_expire(broker, task)) {
+    if (task->state == TASK_WAITING) {
+        join_expire(broker, task);
         return;
     }
     if (task->state == TASK_LEASED) {

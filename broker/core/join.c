@@ -7,7 +7,7 @@
 #define join_each_need(need, join)                                                                 \
     for (size_t index_ = 0, in_ = 0, once_ = 1; once_; once_ = 0)                                  \
         for (struct need_chunk *chunk_ = (join)->chunks;                                           \
-             chunk_ != NULL && index_ < (join)->need_count; chunk_ = chunk_->next, in_ = 0)        \
+             index_ < (join)->need_count; chunk_ = chunk_->next, in_ = 0)        \
             for (struct need *need = &chunk_->needs[0];                                            \
                  in_ < NEED_CHUNK && index_ < (join)->need_count; in_++, index_++, need++)
 
@@ -218,7 +218,7 @@ void join_decide(struct broker *broker, struct task *task)
     }
 }
 
-bool join_expire(struct broker *broker, struct task *task)
+void join_expire(struct broker *broker, struct task *task)
 {
     struct join *join = task->extra->join;
     bool settled = join->policy == JOIN_SETTLED;
@@ -226,7 +226,6 @@ bool join_expire(struct broker *broker, struct task *task)
     task_end(broker, task, settled ? TASK_DONE : TASK_EXPIRED,
              settled ? ERROR_NONE : ERROR_EXPIRED, NULL);
     join_doom_needs(broker, task);
-    return true;
 }
 
 struct join_cursor join_cursor(const struct task *task)

@@ -21,8 +21,8 @@ void join_count(struct broker *broker, struct need *need);
 void join_decide(struct broker *broker, struct task *task);
 /* Cancels the needs that have not ended and that only this join waits for. */
 void join_doom_needs(struct broker *broker, struct task *task);
-/* Its deadline: a settled join ends with what it has; true. Any other: false. */
-bool join_expire(struct broker *broker, struct task *task);
+/* Its deadline: a settled join is done, with what it has; any other has expired. */
+void join_expire(struct broker *broker, struct task *task);
 
 /* Where a walk over a join's needs has come to: inputs are asked for in order. */
 struct join_cursor {

@@ -317,11 +317,10 @@ void offer_set_credit(struct broker *broker, struct offer *offer, uint64_t credi
 
 static void offer_hold(struct offer *offer)
 {
+    CHECK(!offer_withdrawn(offer));
     offer->held++;
     offer->peer->held++;
-    if (!offer_withdrawn(offer)) {
-        offer->service->held++;
-    }
+    offer->service->held++;
     offer_place(offer);
 }
 
@@ -448,12 +447,9 @@ uint16_t stray_last_attempt(const struct broker *broker, const struct peer *peer
 void lease_stray(struct broker *broker, struct task *task)
 {
     struct offer *offer = task->offer;
-    struct stray *stray = pool_get(&broker->stray_pool);
+    struct stray *stray = MUTANT(STRAY_FREES_CREDIT) ? NULL : pool_get(&broker->stray_pool);
 
-    if (stray == NULL || MUTANT(STRAY_FREES_CREDIT)) {
-        if (stray != NULL) {
-            pool_put(&broker->stray_pool, stray);
-        }
+    if (stray == NULL) {
         /* No room to remember it: the worker may get one task more than it asked for. */
         lease_release(broker, task);
         return;

@@ -107,14 +107,10 @@ static struct extra *extra_new(struct broker *broker, struct task *task)
 struct extra *task_extra(struct broker *broker, struct task *task)
 {
     if (task->extra == NULL) {
+        CHECK(!task_ended(task)); /* what is kept counts what it had when it ended */
         task->extra = extra_new(broker, task);
         if (task->extra != NULL) {
             broker->memory_bytes += sizeof *task->extra;
-            if (task_ended(task) && task->needed_by != NULL) {
-                broker->kept_bytes += sizeof *task->extra;
-            } else if (task_ended(task)) {
-                broker->retained_bytes += sizeof *task->extra;
-            }
         }
     }
     return task->extra;

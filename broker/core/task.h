@@ -161,7 +161,7 @@ struct task *task_new(struct broker *broker, const struct id *id, struct peer *o
 void task_free(struct broker *broker, struct task *task);
 struct task *task_find(const struct broker *broker, const struct id *id); /* NULL: none */
 
-/* The rare part, made if it is missing. NULL: pool full. */
+/* The rare part of a task that has not ended, made if it is missing. NULL: no memory. */
 struct extra *task_extra(struct broker *broker, struct task *task);
 
 /* Bytes that `task` takes from the memory budget. */

@@ -217,6 +217,7 @@ static void on_log(void *context, const struct log_record *record)
 {
     struct fixture *f = context;
 
+    f->logged++;
     if (f->transitions && strcmp(record->event, "task_state") == 0) {
         trace_add(f, "[%4" PRIu64 "] %s %.*s -> %.*s\n", f->now_ms, name_of(record->fields[0].id),
                   (int)record->fields[1].text.size, (const char *)record->fields[1].text.data,
@@ -230,7 +231,7 @@ void fixture_restart(struct fixture *f)
                               .send = on_send,
                               .forget = on_forget,
                               .log = on_log,
-                              .log_level = LOG_DEBUG};
+                              .log_level = f->log_level};
 
     broker_free(f->broker);
     f->broker = broker_new(&f->options, &effects, f->now_ms);
@@ -245,6 +246,7 @@ int fixture_setup(void **state)
     assert_non_null(f);
     f->options = broker_options_default();
     f->options.hash_seed = 0x5eed;
+    f->log_level = LOG_DEBUG;
     fixture_restart(f);
     *state = f;
     return 0;

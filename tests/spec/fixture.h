@@ -24,6 +24,8 @@ struct fixture {
     char trace[FIXTURE_TRACE_BYTES];
     size_t trace_used;
     bool transitions;  /* also trace state changes */
+    enum log_level log_level; /* from fixture_restart on; all at first */
+    uint64_t logged;          /* records */
     bool quiet;        /* trace and check nothing: for floods */
     uint64_t sent[64]; /* messages sent, by command code */
     uint64_t refused;

@@ -167,6 +167,103 @@ static void retained_results_are_bounded_by_count_and_time(void **state)
     assert_int_equal(stats_of(f).memory_bytes, 0);
 }
 
+static void retained_results_are_bounded_by_bytes(void **state)
+{
+    static char large[1001];
+    struct fixture *f = *state;
+    char name[16];
+
+    memset(large, 'x', sizeof large - 1);
+    f->options.retain_bytes = 5000;
+    fixture_restart(f);
+    given_echo(f, 1);
+    for (int i = 0; i < 10; i++) {
+        snprintf(name, sizeof name, "e%d", i);
+        submit(f, "s1", name, "echo");
+        done(f, "w1", name, 1, large);
+    }
+    assert_in_range(stats_of(f).retained, 3, 4);
+}
+
+static void tasks_are_bounded_and_ended_ones_make_room(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.tasks_max = 2;
+    fixture_restart(f);
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t2", "echo");
+    submit(f, "s1", "t3", "echo");
+    expect_trace(f, "[   0] w1 <- TASK t1 attempt=1\n"
+                    "[   0] s1 <- RESULT t3 refused code=memory_full retry_after_ms=100\n");
+    done(f, "w1", "t1", 1, "");
+    submit(f, "s1", "t3", "echo");
+    expect_trace(f, "[   0] s1 <- RESULT t1 done attempt=1\n"
+                    "[   0] w1 <- TASK t2 attempt=1\n");
+    assert_int_equal(stats_of(f).retained, 0);
+}
+
+static void a_payload_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.payload_max = 4;
+    fixture_restart(f);
+    given_echo(f, 1);
+    submit_with(f, "s1", "t1", "echo", "12345", NULL);
+    submit_with(f, "s1", "t2", "echo", "1234", NULL);
+    expect_trace(f, "[   0] s1 <- RESULT t1 refused code=too_large\n"
+                    "[   0] w1 <- TASK t2 attempt=1 payload=1234\n");
+}
+
+static void a_window_overdrawn_by_bytes_has_an_end(void **state)
+{
+    struct fixture *f = *state;
+    struct submit child = {.parent = id_of("p1"), .parent_attempt = 1};
+    struct submit grandchild = {.parent = id_of("c1"), .parent_attempt = 1};
+
+    f->options.window_bytes = 5;
+    fixture_restart(f);
+    given_echo(f, 5);
+    submit_with(f, "w1", "p1", "echo", "1234", NULL);
+    submit_with(f, "w1", "c1", "echo", "12345678", &child);
+    drop_trace(f);
+    submit_with(f, "w1", "g1", "echo", "1", &grandchild);
+    expect_trace(f, "[   0] w1 <- RESULT g1 refused code=window_exceeded retry_after_ms=100\n");
+}
+
+static void attempts_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct submit stubborn = {.attempts = 1000000};
+
+    given_echo(f, 0);
+    submit_with(f, "s1", "t1", "echo", "", &stubborn);
+    query_task(f, "s1", QUERY_STATUS, "t1");
+    assert_true(trace_has(f, " attempts=100 "));
+}
+
+static void a_fast_service_asks_for_a_short_wait(void **state)
+{
+    struct fixture *f = *state;
+    char name[16];
+
+    f->options.service.max_tasks = 1;
+    fixture_restart(f);
+    given_echo(f, 1);
+    for (int i = 0; i < 500; i++) {
+        snprintf(name, sizeof name, "e%d", i);
+        submit(f, "s1", name, "echo");
+        done(f, "w1", name, 1, "");
+    }
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t2", "echo");
+    drop_trace(f);
+    submit(f, "s1", "t3", "echo");
+    expect_trace(f, "[   0] s1 <- RESULT t3 refused code=queue_full retry_after_ms=5\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +276,12 @@ int main(void)
         SPEC(memory_is_bounded_and_ended_tasks_make_room),
         SPEC(peers_services_and_offers_are_bounded),
         SPEC(retained_results_are_bounded_by_count_and_time),
+        SPEC(retained_results_are_bounded_by_bytes),
+        SPEC(tasks_are_bounded_and_ended_ones_make_room),
+        SPEC(a_payload_is_bounded),
+        SPEC(a_window_overdrawn_by_bytes_has_an_end),
+        SPEC(attempts_are_bounded),
+        SPEC(a_fast_service_asks_for_a_short_wait),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -167,6 +167,24 @@ static void a_deep_tree_is_cancelled_without_recursion(void **state)
     assert_int_equal(stats_of(f).cancelled, 20000);
 }
 
+static void a_delayed_parent_is_cancelled_with_what_still_stops_below_it(void **state)
+{
+    struct fixture *f = *state;
+
+    given_parent(f);
+    submit_child(f, "w1", "c1", "leaf", "p1", 1);
+    fail_task(f, "w1", "p1", 1, "busy", true); /* c1 belongs to the attempt that is over */
+    assert_int_equal(stats_of(f).delayed, 1);
+    drop_trace(f);
+    cancel(f, "s1", "p1", 5);
+    expect_trace(f, "");
+    assert_int_equal(stats_of(f).cancelling, 2);
+    fail_task(f, "w2", "c1", 1, "cancelled", false);
+    expect_trace(f, "[   0] w1 <- RESULT c1 cancelled attempt=1 code=cancelled\n"
+                    "[   0] s1 <- RESULT p1 cancelled attempt=1 code=cancelled\n"
+                    "[   0] s1 <- REPLY 5 ok state=cancelled stopped=2\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +197,7 @@ int main(void)
         SPEC(children_end_with_their_parents_attempt),
         SPEC(cancel_of_a_join_cancels_what_only_it_waits_for),
         SPEC(a_deep_tree_is_cancelled_without_recursion),
+        SPEC(a_delayed_parent_is_cancelled_with_what_still_stops_below_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

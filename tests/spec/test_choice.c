@@ -68,6 +68,7 @@ static void a_draining_broker_finishes_what_it_has(void **state)
     struct event drain = {.kind = EVENT_DRAIN};
 
     given_parent(f);
+    assert_false(broker_drained(f->broker));
     event(f, &drain);
     submit(f, "s1", "t2", "echo");
     expect_trace(f, "[   0] s1 <- RESULT t2 refused code=draining retry_after_ms=100\n");
@@ -109,6 +110,65 @@ static void the_operators_limits_stand_against_offers(void **state)
     expect_trace(f, "[   0] s1 <- RESULT t2 refused code=queue_full retry_after_ms=1000\n");
 }
 
+static void the_newest_offer_that_names_limits_wins(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_OFFER};
+    struct message query = {.command = COMMAND_QUERY};
+
+    given_echo(f, 0);
+    message.offer.service = span_from_text("echo");
+    message.offer.max_tasks = 7;
+    message.offer.max_bytes = 70;
+    message.offer.attempts = 2;
+    say(f, "w1", &message);
+    hello(f, "w2");
+    offer(f, "w2", "echo", 0); /* names none */
+    drop_trace(f);
+    say(f, "s1", &query);
+    assert_true(trace_has(f, " max_tasks=7 max_bytes=70"));
+    submit(f, "s1", "t1", "echo");
+    query_task(f, "s1", QUERY_STATUS, "t1");
+    assert_true(trace_has(f, " attempts=2 "));
+}
+
+static void an_operator_names_only_what_has_a_name(void **state)
+{
+    struct fixture *f = *state;
+    struct service_limits limits = {0};
+
+    assert_false(broker_configure_service(f->broker, span_from_text("no spaces"), &limits));
+    assert_int_equal(stats_of(f).services, 0);
+}
+
+static void the_default_lease_is_the_operators(void **state)
+{
+    struct fixture *f = *state;
+    struct service_limits limits = {.lease_ms = 50, .attempts = 1};
+    struct message message = {.command = COMMAND_OFFER};
+
+    assert_true(broker_configure_service(f->broker, span_from_text("echo"), &limits));
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    drop_trace(f);
+    advance_ms(f, 50);
+    expect_trace(f, "[  50] w1 <- CANCEL t1 attempt=1 reason=lease_expired\n"
+                    "[  50] s1 <- RESULT t1 failed attempt=1 code=lease_expired\n");
+    /* An offer may name another. */
+    hello(f, "w2");
+    message.offer.service = span_from_text("echo");
+    message.offer.credit = 1;
+    message.offer.lease_ms = 70;
+    say(f, "w2", &message);
+    submit(f, "s1", "t2", "echo");
+    drop_trace(f);
+    advance_ms(f, 69);
+    expect_trace(f, "");
+    advance_ms(f, 1);
+    expect_trace(f, "[ 120] w2 <- CANCEL t2 attempt=1 reason=lease_expired\n"
+                    "[ 120] s1 <- RESULT t2 failed attempt=1 code=lease_expired\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +178,9 @@ int main(void)
         SPEC(a_draining_broker_finishes_what_it_has),
         SPEC(a_service_is_forgotten_when_nobody_needs_it),
         SPEC(the_operators_limits_stand_against_offers),
+        SPEC(the_newest_offer_that_names_limits_wins),
+        SPEC(an_operator_names_only_what_has_a_name),
+        SPEC(the_default_lease_is_the_operators),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,9 @@
 /* The promise: no input stops the broker. */
 #include "tests/spec/fixture.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static void nothing_counts_before_hello(void **state)
 {
     struct fixture *f = *state;
@@ -102,6 +105,51 @@ static void a_connection_keeps_its_session(void **state)
     expect_trace(f, "[   0] s1 <- ERROR code=conflict field=session\n");
 }
 
+static void a_version_that_never_was_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_HELLO};
+
+    message.hello.session = id_of("s1");
+    say(f, "s1", &message);
+    expect_trace(f, "[   0] s1 <- ERROR code=unsupported field=version\n");
+    assert_int_equal(stats_of(f).peers, 0);
+}
+
+static void a_command_that_is_not_for_the_broker_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_WELCOME};
+
+    hello(f, "s1");
+    drop_trace(f);
+    say(f, "s1", &message);
+    expect_trace(f, "[   0] s1 <- ERROR code=unsupported\n");
+    assert_int_equal(stats_of(f).bad_messages, 1);
+}
+
+/* The codec refuses longer ones; nothing here relies on it. */
+static void names_are_cut_at_their_bound(void **state)
+{
+    static char name[101], shown[128];
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_HELLO};
+    struct message query = {.command = COMMAND_QUERY};
+
+    memset(name, 'n', sizeof name - 1);
+    message.hello.version = PROTOCOL_VERSION;
+    message.hello.session = id_of("s1");
+    message.hello.name = message.hello.agent = span_from_text(name);
+    say(f, "s1", &message);
+    drop_trace(f);
+    query.query.what = QUERY_PEERS;
+    say(f, "s1", &query);
+    snprintf(shown, sizeof shown, " name=%.64s agent=", name);
+    assert_true(trace_has(f, shown));
+    snprintf(shown, sizeof shown, " agent=%.64s state=", name);
+    assert_true(trace_has(f, shown));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +159,9 @@ int main(void)
         SPEC(an_answer_that_cannot_be_read_still_ends_its_task),
         SPEC(an_answer_that_cannot_be_read_frees_the_credit_of_who_sent_it),
         SPEC(a_connection_keeps_its_session),
+        SPEC(a_version_that_never_was_is_refused),
+        SPEC(a_command_that_is_not_for_the_broker_is_refused),
+        SPEC(names_are_cut_at_their_bound),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -199,6 +199,62 @@ static void a_cancelled_join_tells_open_needs_as_cancelled(void **state)
                     " | t1 cancelled attempt=1 code=cancelled\n");
 }
 
+static void a_cancelled_join_ends_with_the_last_that_it_stops(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 3);
+    submit(f, "s1", "t1", "echo"); /* not held: it goes on */
+    submit_held(f, "a1");
+    submit_held(f, "a2");
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"t1", "a1", "a2", NULL});
+    drop_trace(f);
+    cancel(f, "s1", "j1", 5);
+    expect_trace(f, "[   0] w1 <- CANCEL a1 attempt=1 reason=cancelled\n"
+                    "[   0] w1 <- CANCEL a2 attempt=1 reason=cancelled\n");
+    done(f, "w1", "t1", 1, "one");
+    fail_task(f, "w1", "a1", 1, "cancelled", false);
+    expect_trace(f, "[   0] s1 <- RESULT t1 done attempt=1 payload=one\n");
+    fail_task(f, "w1", "a2", 1, "cancelled", false);
+    expect_trace(f, "[   0] s1 <- RESULT j1 cancelled code=cancelled"
+                    " | t1 done attempt=1 payload=one"
+                    " | a1 cancelled attempt=1 code=cancelled"
+                    " | a2 cancelled attempt=1 code=cancelled\n"
+                    "[   0] s1 <- REPLY 5 ok state=cancelled stopped=3\n");
+}
+
+/* More than are kept in one piece. */
+static void a_join_of_many_brings_every_result_in_order(void **state)
+{
+    struct fixture *f = *state;
+    char names[64][16], results[64][16];
+    const char *needs[65] = {NULL};
+
+    given_echo(f, 64);
+    for (int i = 0; i < 64; i++) {
+        snprintf(names[i], sizeof names[i], "a%d", i);
+        submit_held(f, names[i]);
+        needs[i] = names[i];
+    }
+    submit_join(f, "s1", "j1", JOIN_ALL, 0, needs);
+    submit_join(f, "s1", "j2", JOIN_ALL, 0, needs);
+    cancel(f, "s1", "j2", 0); /* j1 needs them all */
+    for (int i = 63; i >= 0; i--) {
+        drop_trace(f);
+        snprintf(results[i], sizeof results[i], "r%d", i);
+        done(f, "w1", names[i], 1, results[i]);
+    }
+    for (int i = 0; i < 64; i++) {
+        char wanted[64];
+
+        snprintf(wanted, sizeof wanted, "| a%d done attempt=1 payload=r%d%s", i, i,
+                 i < 63 ? " " : "\n");
+        assert_true(trace_has(f, wanted));
+    }
+    advance_ms(f, 70000);
+    assert_int_equal(stats_of(f).memory_bytes, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +270,8 @@ int main(void)
         SPEC(joins_of_joins_end_without_recursion),
         SPEC(a_finished_need_is_kept_until_its_join_has_ended),
         SPEC(a_cancelled_join_tells_open_needs_as_cancelled),
+        SPEC(a_cancelled_join_ends_with_the_last_that_it_stops),
+        SPEC(a_join_of_many_brings_every_result_in_order),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

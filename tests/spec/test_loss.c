@@ -271,6 +271,38 @@ static void progress_renews_a_lease(void **state)
     assert_true(trace_has(f, "[ 799] w1 <- CANCEL t1 attempt=1 reason=lease_expired\n"));
 }
 
+static void a_broker_a_little_late_excuses_nobody(void **state)
+{
+    struct fixture *f = *state;
+    struct event tick = {.kind = EVENT_TICK};
+
+    given_echo(f, 1);
+    advance_ms(f, f->options.silence_ms - 1);
+    assert_int_equal(stats_of(f).peers, 2);
+    f->now_ms += f->options.ping_ms;
+    event(f, &tick);
+    assert_int_equal(stats_of(f).peers, 0);
+}
+
+static void a_peer_may_come_back_under_another_name(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_HELLO};
+    struct submit receipts = {.receipts = true};
+
+    given_echo(f, 1);
+    message.hello.version = PROTOCOL_VERSION;
+    message.hello.session = id_of("w1");
+    message.hello.name = span_from_text("better");
+    say(f, "x1", &message);
+    offer(f, "x1", "echo", 1);
+    drop_trace(f);
+    submit_with(f, "s1", "t1", "echo", "", &receipts);
+    expect_trace(f, "[   0] s1 <- ACCEPTED t1\n"
+                    "[   0] x1 <- TASK t1 attempt=1\n"
+                    "[   0] s1 <- STARTED t1 attempt=1 worker=better\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +320,8 @@ int main(void)
         SPEC(a_session_on_a_new_connection_gives_its_work_back),
         SPEC(a_lease_that_runs_out_moves_the_task_and_keeps_the_credit),
         SPEC(progress_renews_a_lease),
+        SPEC(a_broker_a_little_late_excuses_nobody),
+        SPEC(a_peer_may_come_back_under_another_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /* The promise: every accepted task ends exactly once, and receipts mean what they say. */
 #include "tests/spec/fixture.h"
 
+#include "common/blob.h"
+
 static void an_unknown_service_is_refused_or_waited_for(void **state)
 {
     struct fixture *f = *state;
@@ -157,6 +159,45 @@ static void a_task_that_starts_anew_is_not_ended_by_its_old_lease(void **state)
     expect_trace(f, "[10000] w1 <- TASK t3 attempt=1\n");
 }
 
+static void backoff_has_a_ceiling(void **state)
+{
+    static const uint64_t delays_ms[] = {100, 200, 300, 300, 300};
+    struct fixture *f = *state;
+    struct submit stubborn = {.attempts = 100};
+
+    f->options.backoff_max_ms = 300;
+    fixture_restart(f);
+    given_echo(f, 1);
+    submit_with(f, "s1", "t1", "echo", "", &stubborn);
+    for (size_t i = 0; i < sizeof delays_ms / sizeof *delays_ms; i++) {
+        drop_trace(f);
+        fail_task(f, "w1", "t1", i + 1, "busy", true);
+        advance_ms(f, delays_ms[i] - 1);
+        expect_trace(f, "");
+        advance_ms(f, 1);
+        assert_true(trace_has(f, "w1 <- TASK t1 attempt="));
+    }
+}
+
+static void a_payload_that_came_in_a_frame_is_passed_on_uncopied(void **state)
+{
+    struct fixture *f = *state;
+    struct blob *blob = blob_new(span_from_text("in a frame"));
+    struct message message = {.command = COMMAND_DONE};
+
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    drop_trace(f);
+    message.done.id = id_of("t1");
+    message.done.attempt = 1;
+    message.done.payload = (struct payload){.bytes = blob_span(blob), .blob = blob};
+    say(f, "w1", &message);
+    blob_unref(blob);
+    expect_trace(f, "[   0] s1 <- RESULT t1 done attempt=1 payload=in a frame\n");
+    submit(f, "s1", "t1", "echo"); /* the broker has it still */
+    expect_trace(f, "[   0] s1 <- RESULT t1 done attempt=1 payload=in a frame\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +210,8 @@ int main(void)
         SPEC(a_retryable_failure_is_retried_after_backoff),
         SPEC(receipts_come_in_order_and_only_if_asked_for),
         SPEC(a_task_that_starts_anew_is_not_ended_by_its_old_lease),
+        SPEC(backoff_has_a_ceiling),
+        SPEC(a_payload_that_came_in_a_frame_is_passed_on_uncopied),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,6 +133,49 @@ static void what_is_due_already_fires_next(void **state)
     wheel_deinit(&wheel);
 }
 
+/* The highest digit turns over between now and then, from its last slot or from one before. */
+static void a_timer_beyond_the_turn_of_the_wheel_fires_in_time(void **state)
+{
+    static const uint64_t befores_ms[] = {1, 10, 1ULL << 30, (1ULL << 30) + 1, 1ULL << 34};
+    static const uint64_t afters_ms[] = {0, 1, 63, 64, 4097, 1ULL << 30, 1ULL << 34};
+    const uint64_t turn_ms = WHEEL_REACH_MS + 1;
+    struct wheel wheel;
+    struct timer timer;
+
+    for (size_t b = 0; b < sizeof befores_ms / sizeof *befores_ms; b++) {
+        for (size_t a = 0; a < sizeof afters_ms / sizeof *afters_ms; a++) {
+            uint64_t due_ms = turn_ms + afters_ms[a];
+
+            wheel_init(&wheel, turn_ms - befores_ms[b]);
+            timer_init(&timer, 0);
+            wheel_arm(&wheel, &timer, due_ms);
+            while (wheel_next_ms(&wheel) < due_ms) {
+                wheel_advance(&wheel, wheel_next_ms(&wheel));
+                assert_null(wheel_pop(&wheel));
+            }
+            assert_int_equal(wheel_next_ms(&wheel), due_ms);
+            wheel_advance(&wheel, due_ms);
+            assert_ptr_equal(wheel_pop(&wheel), &timer);
+            wheel_deinit(&wheel);
+        }
+    }
+}
+
+static void a_timer_out_of_reach_fires_at_the_end_of_it(void **state)
+{
+    struct wheel wheel;
+    struct timer timer;
+
+    wheel_init(&wheel, 1000);
+    timer_init(&timer, 0);
+    wheel_arm(&wheel, &timer, WHEEL_NEVER - 1);
+    wheel_advance(&wheel, 1000 + WHEEL_REACH_MS - 1);
+    assert_null(wheel_pop(&wheel));
+    wheel_advance(&wheel, 1000 + WHEEL_REACH_MS);
+    assert_ptr_equal(wheel_pop(&wheel), &timer);
+    wheel_deinit(&wheel);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +183,8 @@ int main(void)
         cmocka_unit_test(next_never_oversleeps),
         cmocka_unit_test(random_timers_agree_with_a_plain_list),
         cmocka_unit_test(what_is_due_already_fires_next),
+        cmocka_unit_test(a_timer_beyond_the_turn_of_the_wheel_fires_in_time),
+        cmocka_unit_test(a_timer_out_of_reach_fires_at_the_end_of_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -305,4 +305,17 @@ sim-mutants: ## break the core in every known way; the simulation must notice
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) $(SIM_FLAGS_mutants) $(BUILD)/mutants/sim/sim
 	$(Q)$(BUILD)/mutants/sim/sim --mutants --seconds $(SECONDS) --jobs $$(nproc)
 
+# ---------------------------------------------------------------- coverage
+
+# Which branches of the core do its tests take? Built once more, for gcov. A test that links
+# nothing of the core has nothing to say here, and is not built.
+COVERAGE_TESTS := $(foreach t,$(TESTS_UNIT) $(TESTS_SPEC),$(if $(filter core,$(call test_links,$(t))),$(t)))
+
+.PHONY: coverage coverage-programs
+coverage-programs: tests-stale $(patsubst tests/%.c,$(BUILD)/tests/%,$(COVERAGE_TESTS)) $(BUILD)/sim/sim
+coverage: ## the branches of broker/core that unit, spec and sim take: at least 95 %
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/coverage OPT='-O0 --coverage' \
+	    LDFLAGS=--coverage coverage-programs
+	$(Q)BUILD=$(BUILD)/coverage tests/coverage/coverage $(COVERAGE)
+
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -101,8 +101,8 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
                           uint64_t now_ms);
 void broker_free(struct broker *broker); /* accepts NULL; sends nothing */
 
-/* Makes `service` known with bounds that offers cannot change. False: too many
- * services, or an invalid name. */
+/* Makes `service` known with bounds that offers cannot change. At the start, or after a step of
+ * this very moment: its clock is the last step's. False: too many services, or an invalid name. */
 bool broker_configure_service(struct broker *broker, struct span service,
                               const struct service_limits *limits);
 

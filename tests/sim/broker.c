@@ -336,8 +336,7 @@ static struct broker_options core_options(struct sim_broker *broker)
     options.services_max = 16;
     options.offers_per_peer_max = 8;
     options.tasks_max = 100000;
-    /* The tables of peers and services are part of it: a world must fit before tasks do. */
-    options.memory_max = (64 + from->memory_kib) * 1024ULL;
+    options.memory_max = from->memory_kib * 1024ULL;
     options.window_tasks = from->window_tasks;
     options.window_bytes = 65536 + from->window_tasks * 1000ULL; /* above any one payload */
     options.service.max_tasks = from->queue_tasks;
@@ -410,9 +409,14 @@ void sim_broker_limit(struct sim_broker *broker, const char *service, uint64_t m
                       uint64_t max_bytes)
 {
     struct service_limits limits = {.max_tasks = max_tasks, .max_bytes = max_bytes};
+    struct event tick = {.kind = EVENT_TICK};
 
-    if (broker->core != NULL &&
-        broker_configure_service(broker->core, span_from_text(service), &limits)) {
+    if (broker->core == NULL) {
+        return;
+    }
+    step(broker, &tick);
+    if (broker_configure_service(broker->core, span_from_text(service), &limits)) {
         model_limited(broker->model, service, &limits);
     }
+    flush(broker);
 }

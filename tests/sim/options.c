@@ -90,13 +90,25 @@ static void draw_limits(struct sim_options *o, struct random *random)
     o->queue_tasks = scaled(random, 1, 200);
     o->queue_bytes = scaled(random, 100, 100000);
     o->window_tasks = scaled(random, 1, 300);
-    o->memory_kib = scaled(random, 0, 2048);
+    o->memory_kib = 64 + scaled(random, 0, 2048);
     o->retain_ms = scaled(random, 1, 60000);
     o->retain_tasks = scaled(random, 0, 200);
     o->resume_ms = scaled(random, 100, 10000);
     o->silence_ms = scaled(random, 3000, 15000);
     o->cancel_grace_ms = scaled(random, 50, 10000);
     o->peers_spare = random_chance(random, 100) ? 0 : 64;
+}
+
+/* Some worlds have less than their tasks would like. Not those with children: a budget that is
+ * full of parents, each waiting for a child that is refused, stands still until a deadline. */
+static void draw_tight_memory(struct sim_options *o)
+{
+    struct random random;
+
+    random_init(&random, o->seed, "memory", 0);
+    if (o->children == 0 && random_chance(&random, 300)) {
+        o->memory_kib = (uint32_t)random_between(&random, 24, 64);
+    }
 }
 
 struct sim_options sim_options_draw(uint64_t seed)
@@ -109,6 +121,7 @@ struct sim_options sim_options_draw(uint64_t seed)
     draw_work(&options, &random);
     draw_faults(&options, &random);
     draw_limits(&options, &random);
+    draw_tight_memory(&options);
     return options;
 }
 

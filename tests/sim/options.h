@@ -53,7 +53,7 @@
     X(queue_tasks, 1, "bound of a service's queue")                                                \
     X(queue_bytes, 1, "the same in bytes")                                                         \
     X(window_tasks, 1, "window of a submitter")                                                    \
-    X(memory_kib, 0, "the broker's budget, beyond 64")                                             \
+    X(memory_kib, 24, "the broker's budget")                                             \
     X(retain_ms, 0, "retention")                                                                   \
     X(retain_tasks, 0, "the same in tasks")                                                        \
     X(resume_ms, 100, "how long a lost session's tasks are kept")                                  \

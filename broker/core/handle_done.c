@@ -129,7 +129,9 @@ void handle_progress(struct broker *broker, struct peer *peer, const struct prog
     if (task == NULL || task->state != TASK_LEASED) {
         return;
     }
-    lease_renew(broker, task);
+    if (!MUTANT(PROGRESS_RENEWS_NOTHING)) {
+        lease_renew(broker, task);
+    }
     if (progress->payload.bytes.size > 0 && !task->held) {
         message.progress = *progress;
         peer_send(broker, task->owner, &message);

@@ -56,23 +56,6 @@ static void see_move(struct model *model, const struct fact *fact,
     }
 }
 
-static void on_fact(struct model *model, const struct fact *fact)
-{
-    const struct shadow_task *task = model_task(model, &fact->id);
-
-    if (task == NULL) {
-        return;
-    }
-    if (fact->kind == FACT_MOVE && fact->from != SHADOW_NEW) {
-        see_move(model, fact, task);
-    } else if (fact->kind == FACT_SEND && fact->command == COMMAND_RESULT &&
-               fact->outcome == OUTCOME_CANCELLED) {
-        MODEL_CHECK(model, PROPERTY, !fact->unconfirmed || grace_over(model, task),
-                    "%s is said to be unconfirmed before its grace was over",
-                    model_id_text(&task->id));
-    }
-}
-
 static bool names(const struct shadow_task *join, const struct id *need)
 {
     for (size_t i = 0; i < join->need_count; i++) {
@@ -81,6 +64,48 @@ static bool names(const struct shadow_task *join, const struct id *need)
         }
     }
     return false;
+}
+
+/* Some join that needs `task` goes on, at this moment of the step. */
+static bool is_wanted(const struct model *model, const struct shadow_task *task)
+{
+    if (task->open_joins == 0) {
+        return false;
+    }
+    list_each(at, &model->tasks) {
+        const struct shadow_task *join = list_entry(at, struct shadow_task, link);
+
+        if (join->state == SHADOW_WAITING && names(join, &task->id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool begins_to_stop(const struct fact *fact)
+{
+    return fact->to == SHADOW_CANCELLING ||
+           (fact->to == SHADOW_CANCELLED && fact->from != SHADOW_CANCELLING);
+}
+
+static void on_fact(struct model *model, const struct fact *fact)
+{
+    struct shadow_task *task = model_task(model, &fact->id);
+
+    if (task == NULL) {
+        return;
+    }
+    if (fact->kind == FACT_MOVE && fact->from != SHADOW_NEW) {
+        if (begins_to_stop(fact)) {
+            task->wanted = is_wanted(model, task);
+        }
+        see_move(model, fact, task);
+    } else if (fact->kind == FACT_SEND && fact->command == COMMAND_RESULT &&
+               fact->outcome == OUTCOME_CANCELLED) {
+        MODEL_CHECK(model, PROPERTY, !fact->unconfirmed || grace_over(model, task),
+                    "%s is said to be unconfirmed before its grace was over",
+                    model_id_text(&task->id));
+    }
 }
 
 /* A join that names `task` has ended or begun to stop in this step. */
@@ -103,7 +128,7 @@ static bool has_reason(const struct model *model, const struct shadow_task *task
 {
     return (model_event_is(model, COMMAND_CANCEL) && model->subject == task) || task->orphan ||
            (!id_is_nil(&task->parent) && !parent_runs(model, task)) ||
-           (task->held && task->needed && join_let_go(model, task));
+           (task->held && task->needed && !task->wanted && join_let_go(model, task));
 }
 
 /* What a join let go of and nobody else waits for is stopped with it. */
@@ -163,8 +188,7 @@ static void after(struct model *model, const struct broker *core)
         if (fact->kind != FACT_MOVE || (task = model_task(model, &fact->id)) == NULL) {
             continue;
         }
-        if (fact->to == SHADOW_CANCELLING ||
-            (fact->to == SHADOW_CANCELLED && fact->from != SHADOW_CANCELLING)) {
+        if (begins_to_stop(fact)) {
             MODEL_CHECK(model, PROPERTY, has_reason(model, task),
                         "%s: %s -> %s, and nobody has cancelled it", model_id_text(&task->id),
                         shadow_state_name(fact->from), shadow_state_name(fact->to));

@@ -103,6 +103,7 @@ struct shadow_task {
     uint64_t live_children;
     bool needed;           /* some join has named it */
     uint64_t open_joins;   /* of those, that have not ended */
+    bool wanted;           /* when it began to stop, one of them was not stopping itself */
     enum join_policy policy;
     struct id *needs;
     size_t need_count;

@@ -142,6 +142,17 @@ void join_close(struct join *join)
     }
 }
 
+/* The join names the same task once more, and that edge is still to be counted. */
+static bool doomed_again(const struct need *need)
+{
+    for (const struct need *other = need->task->needed_by; other != NULL; other = other->next) {
+        if (other->join == need->join && other->doomed) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Called once for each need, when it has ended (or is found to have). */
 void join_count(struct broker *broker, struct need *need)
 {
@@ -153,7 +164,8 @@ void join_count(struct broker *broker, struct need *need)
         need->doomed = false;
         CHECK(join->stopping > 0);
         join->stopping--;
-        if (outcome == OUTCOME_CANCELLED && task->state == TASK_CANCELLING) {
+        if (outcome == OUTCOME_CANCELLED && task->state == TASK_CANCELLING &&
+            !doomed_again(need)) {
             task->extra->stopped +=
                 1 + (need->task->extra != NULL ? need->task->extra->stopped : 0);
         }

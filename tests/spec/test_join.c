@@ -255,6 +255,29 @@ static void a_join_of_many_brings_every_result_in_order(void **state)
     assert_int_equal(stats_of(f).memory_bytes, 0);
 }
 
+/* The first time with a child below it, the second time without: the child is a need, too. */
+static void a_need_named_twice_is_cancelled_once(void **state)
+{
+    struct fixture *f = *state;
+    struct submit held = {.held = true};
+    struct submit child = {
+        .held = true, .parent = id_of("a1"), .parent_attempt = 1, .if_absent = IF_ABSENT_WAIT};
+
+    given_echo(f, 1);
+    submit_with(f, "w1", "a1", "echo", "", &held);
+    submit_with(f, "w1", "c1", "absent", "", &child);
+    submit_join(f, "w1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", "c1", "a1", NULL});
+    drop_trace(f);
+    cancel(f, "w1", "j1", 5);
+    expect_trace(f, "[   0] w1 <- CANCEL a1 attempt=1 reason=cancelled\n");
+    fail_task(f, "w1", "a1", 1, "cancelled", false);
+    expect_trace(f, "[   0] w1 <- RESULT j1 cancelled code=cancelled"
+                    " | a1 cancelled attempt=1 code=cancelled"
+                    " | c1 cancelled code=cancelled"
+                    " | a1 cancelled attempt=1 code=cancelled\n"
+                    "[   0] w1 <- REPLY 5 ok state=cancelled stopped=3\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +295,7 @@ int main(void)
         SPEC(a_cancelled_join_tells_open_needs_as_cancelled),
         SPEC(a_cancelled_join_ends_with_the_last_that_it_stops),
         SPEC(a_join_of_many_brings_every_result_in_order),
+        SPEC(a_need_named_twice_is_cancelled_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

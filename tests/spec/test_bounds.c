@@ -264,6 +264,33 @@ static void a_fast_service_asks_for_a_short_wait(void **state)
     expect_trace(f, "[   0] s1 <- RESULT t3 refused code=queue_full retry_after_ms=5\n");
 }
 
+static void failures_that_a_join_keeps_are_bounded(void **state)
+{
+    static char large[8193];
+    struct fixture *f = *state;
+    const char *needs[21] = {NULL};
+    char names[20][16];
+
+    memset(large, 'x', sizeof large - 1);
+    f->options.memory_max = 64 * 1024;
+    fixture_restart(f);
+    given_echo(f, 20);
+    for (int i = 0; i < 20; i++) {
+        snprintf(names[i], sizeof names[i], "a%d", i);
+        submit_held(f, names[i]);
+        needs[i] = names[i];
+    }
+    submit_join(f, "s1", "j1", JOIN_SETTLED, 0, needs);
+    for (int i = 0; i < 20; i++) {
+        drop_trace(f);
+        fail_task(f, "w1", names[i], 1, large, false);
+        assert_true(stats_of(f).memory_bytes <= 2 * f->options.memory_max);
+    }
+    assert_true(trace_has(f, "s1 <- RESULT j1 done"));
+    assert_true(trace_has(f, "a0 failed attempt=1 code=xxx"));
+    assert_true(trace_has(f, "a19 failed attempt=1 code=memory_full"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +309,7 @@ int main(void)
         SPEC(a_window_overdrawn_by_bytes_has_an_end),
         SPEC(attempts_are_bounded),
         SPEC(a_fast_service_asks_for_a_short_wait),
+        SPEC(failures_that_a_join_keeps_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,7 +120,9 @@ static void task_notify_waits(struct broker *broker, struct task *task)
         message.reply.request = wait->request;
         message.reply.ok = true;
         message.reply.body = &body;
-        peer_send(broker, wait->peer, &message);
+        if (!MUTANT(CANCEL_UNTOLD)) {
+            peer_send(broker, wait->peer, &message);
+        }
         list_unlink(&wait->task_link);
         list_unlink(&wait->peer_link);
         CHECK(wait->peer->wait_count > 0);

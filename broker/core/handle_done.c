@@ -113,7 +113,9 @@ void handle_garbled_answer(struct broker *broker, struct peer *peer, const struc
     struct task *task = task_find(broker, id);
 
     if (task == NULL || task->offer == NULL || task->offer->peer != peer) {
-        stray_answer(broker, peer, id, stray_last_attempt(broker, peer, id));
+        if (!MUTANT(UNREADABLE_ANSWER_KEEPS_CREDIT)) {
+            stray_answer(broker, peer, id, stray_last_attempt(broker, peer, id));
+        }
         return;
     }
     if (!confirm_cancel(broker, task)) {

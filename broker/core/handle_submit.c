@@ -71,7 +71,8 @@ static enum error_code check_parent(const struct broker *broker, const struct pe
     if (task == NULL) {
         return ERROR_NOT_FOUND;
     }
-    if (task->state != TASK_LEASED || task_attempt(task) != submit->parent_attempt ||
+    if (task->state != TASK_LEASED ||
+        (task_attempt(task) != submit->parent_attempt && !MUTANT(PAST_ATTEMPTS_HAVE_CHILDREN)) ||
         task->offer->peer != peer) {
         return ERROR_CANCELLED;
     }
@@ -130,6 +131,7 @@ static bool may_overdraw(const struct broker *broker, const struct peer *peer,
                          const struct task *parent)
 {
     return parent != NULL && (parent->extra == NULL || parent->extra->live_children == 0) &&
+           !MUTANT(OVERDRAFT_REFUSED) &&
            peer->submitted_count < 2 * broker->options.window_tasks + OVERDRAFT_TASKS &&
            peer->submitted_bytes <= 2 * broker->options.window_bytes;
 }
@@ -143,7 +145,8 @@ static enum error_code check_memory(struct broker *broker, uint64_t bytes)
             return ERROR_MEMORY_FULL;
         }
     }
-    return retention_make_room(broker, wanted) ? ERROR_NONE : ERROR_MEMORY_FULL;
+    return retention_make_room(broker, wanted) || MUTANT(MEMORY_UNBOUNDED) ? ERROR_NONE
+                                                                           : ERROR_MEMORY_FULL;
 }
 
 /* A service that nobody has offered yet is not known because somebody waits for it:
@@ -161,7 +164,8 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
     uint64_t bytes = payload_bytes(submit);
     enum error_code code;
 
-    if (broker->draining && id_is_nil(&submit->parent) && submit->join == JOIN_NONE) {
+    if (broker->draining && id_is_nil(&submit->parent) && submit->join == JOIN_NONE &&
+        !MUTANT(DRAIN_IGNORED)) {
         return ERROR_DRAINING;
     }
     code = check_parent(broker, peer, submit, &admission->parent);
@@ -233,7 +237,7 @@ static void set_options(struct broker *broker, struct task *task, const struct s
     }
     if (submit->queue_ttl_ms > 0 || submit->lease_ms > 0) {
         CHECK(task->extra != NULL);
-        task->extra->queue_ttl_ms = submit->queue_ttl_ms;
+        task->extra->queue_ttl_ms = MUTANT(QUEUE_TTL_IGNORED) ? 0 : submit->queue_ttl_ms;
         task->extra->lease_ms = submit->lease_ms;
     }
 }

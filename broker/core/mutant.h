@@ -38,7 +38,14 @@
     X(CANCEL_TAKES_SHARED_NEEDS)                                                                   \
     X(ORPHANS_KEPT)                                                                                \
     X(SILENCE_UNNOTICED)                                                                           \
-    X(TIMER_LOST_ON_CASCADE)
+    X(TIMER_LOST_ON_CASCADE)                                                                       \
+    X(DRAIN_IGNORED)                                                                               \
+    X(OVERDRAFT_REFUSED)                                                                           \
+    X(MEMORY_UNBOUNDED)                                                                            \
+    X(PAST_ATTEMPTS_HAVE_CHILDREN)                                                                 \
+    X(QUEUE_TTL_IGNORED)                                                                           \
+    X(UNREADABLE_ANSWER_KEEPS_CREDIT)                                                              \
+    X(CANCEL_UNTOLD)
 
 #ifdef SLUICE_MUTANTS
 enum mutant {

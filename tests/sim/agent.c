@@ -165,7 +165,8 @@ static void on_tick(void *context, uint64_t argument)
 {
     struct agent *agent = context;
 
-    if (agent_void_ticket(agent, argument) || (argument & 0xffffffff) != (agent->tick & 0xffffffff)) {
+    if (agent_void_ticket(agent, argument) ||
+        (argument & 0xffffffff) != (agent->tick & 0xffffffff)) {
         return;
     }
     if (!agent->node.paused) {
@@ -379,8 +380,9 @@ static void withdraw_loop(void *context, uint64_t argument)
     if (agent->world->calm || options->withdraws == 0) {
         return;
     }
-    agenda_enter(&agent->world->agenda, agent_later_us(agent, 500 + random_wait(&agent->faults, 3000)),
-                 withdraw_loop, agent, 0);
+    agenda_enter(&agent->world->agenda,
+                 agent_later_us(agent, 500 + random_wait(&agent->faults, 3000)), withdraw_loop,
+                 agent, 0);
     if (agent->peer == NULL || agent->node.paused ||
         !random_chance(&agent->faults, options->withdraws)) {
         return;
@@ -409,9 +411,9 @@ struct agent *agent_new(struct world *world, unsigned index, bool submits, bool 
     list_init(&agent->asks);
     agent_start(agent);
     if (crash_every_ms(agent) > 0) {
-        agenda_enter(&world->agenda,
-                     agent_later_us(agent, 100 + random_wait(&agent->faults, crash_every_ms(agent))),
-                     crash_loop, agent, 0);
+        uint64_t wait_ms = 100 + random_wait(&agent->faults, crash_every_ms(agent));
+
+        agenda_enter(&world->agenda, agent_later_us(agent, wait_ms), crash_loop, agent, 0);
     }
     pause_loop(agent, 0);
     if (works) {

@@ -262,7 +262,8 @@ static void step_malformed(struct sim_broker *broker, struct link *link, enum er
                            unsigned command, const char *field, const char *message,
                            const struct id *id)
 {
-    struct malformed malformed = {code, command, field, message, id != NULL ? *id : (struct id){{0}}};
+    struct malformed malformed = {code, command, field, message,
+                                  id != NULL ? *id : (struct id){{0}}};
     struct event event = {
         .kind = EVENT_MALFORMED, .from = link->connection, .malformed = &malformed};
 

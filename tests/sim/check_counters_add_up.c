@@ -67,7 +67,8 @@ static void check_sums(struct model *model)
     check_sum(model, "attempts", before->attempts, now->attempts, deeds.moves[SHADOW_LEASED]);
     check_sum(model, "TASKs", before->attempts, now->attempts, deeds.tasks_sent);
     check_sum(model, "retries", before->retries, now->retries, deeds.retried);
-    MODEL_CHECK(model, PROPERTY, now->stale - before->stale <= 1 && now->peers_lost >= before->peers_lost,
+    MODEL_CHECK(model, PROPERTY,
+                now->stale - before->stale <= 1 && now->peers_lost >= before->peers_lost,
                 "stale grew by %" PRIu64 " in one step", now->stale - before->stale);
     check_sum(model, "bad_messages", before->bad_messages, now->bad_messages,
               model->event->kind == EVENT_MALFORMED ||

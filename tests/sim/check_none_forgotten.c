@@ -121,7 +121,8 @@ static void rest(struct model *model, const struct broker *core)
         const struct shadow_task *task = list_entry(first, struct shadow_task, link);
 
         model_fail(model, PROPERTY,
-                   "at rest %s of '%s', accepted at %" PRIu64 " ms, is still %s in attempt %" PRIu64,
+                   "at rest %s of '%s', accepted at %" PRIu64
+                   " ms, is still %s in attempt %" PRIu64,
                    model_id_text(&task->id), task->service, task->accepted_ms,
                    shadow_state_name(task->state), task->attempt);
     }

@@ -2,7 +2,7 @@
  * budget: checked when a task is accepted. (A task that comes back to the queue was
  * accepted before, and may exceed it; an empty queue takes any one task.) And the other way
  * round: what is refused for a bound is over that bound. (But for memory: the budget also has what
- * no counter shows.) */
+ * no counter shows.) A broker that drains takes nothing new. */
 #include "tests/sim/check.h"
 
 #include <inttypes.h>
@@ -36,7 +36,7 @@ static bool window_full(const struct model *model, const struct window *used, ui
            (used->tasks > 0 && used->bytes + bytes > model->core.window_bytes);
 }
 
-/* The one that is let through a full window: a window full of waiting parents must not stop them. */
+/* Let through a full window: a window full of parents that wait must not stop them. */
 static bool first_child(const struct model *model, const struct submit *submit)
 {
     const struct shadow_task *parent = model_task(model, &submit->parent);
@@ -67,9 +67,13 @@ static void see_acceptance(struct model *model, const struct submit *submit)
     if (session == NULL) {
         return;
     }
+    MODEL_CHECK(model, PROPERTY,
+                !model->draining || submit->join != JOIN_NONE || !id_is_nil(&submit->parent),
+                "a new task is accepted while the broker drains");
     used = window_used(model, session);
     MODEL_CHECK(model, PROPERTY,
-                !window_full(model, &used, bytes) || first_child(model, submit),
+                !window_full(model, &used, bytes) ||
+                    (first_child(model, submit) && !overdrawn(model, &used)),
                 "a task of %" PRIu64 " bytes is accepted into a window that holds %" PRIu64
                 " tasks, %" PRIu64 " bytes, of at most %" PRIu64 ", %" PRIu64,
                 bytes, used.tasks, used.bytes, model->core.window_tasks,
@@ -101,7 +105,8 @@ static void see_refusal(struct model *model, const struct fact *fact)
         return;
     }
     if (strcmp(fact->code, "queue_full") == 0) {
-        MODEL_CHECK(model, PROPERTY, service != NULL && (service->vague || queue_full(service, bytes)),
+        MODEL_CHECK(model, PROPERTY,
+                    service != NULL && (service->vague || queue_full(service, bytes)),
                     "queue_full, but '%s' holds %" PRIu64 " tasks, %" PRIu64 " bytes of %" PRIu64
                     ", %" PRIu64,
                     service == NULL ? "?" : service->name, service == NULL ? 0 : service->queued,

@@ -359,4 +359,5 @@ static void after(struct model *model, const struct broker *core)
     }
 }
 
-const struct checker check_rare_states = {.property = "rare_states", .fact = on_fact, .after = after};
+const struct checker check_rare_states = {
+    .property = "rare_states", .fact = on_fact, .after = after};

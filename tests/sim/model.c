@@ -246,8 +246,8 @@ static void take_task(struct model *model, const struct fact *fact)
     MODEL_CHECK(model, "credit_kept", session != NULL && task != NULL,
                 "TASK to a connection without a session, or of an unknown task");
     offer = model_offer(model, session, span_from_text(task->service));
-    MODEL_CHECK(model, "credit_kept", offer != NULL, "TASK of '%s' to a peer that does not offer it",
-                task->service);
+    MODEL_CHECK(model, "credit_kept", offer != NULL,
+                "TASK of '%s' to a peer that does not offer it", task->service);
     list_init(&lease->link);
     list_each(at, &model->leases) {
         struct shadow_lease *older = list_entry(at, struct shadow_lease, link);

@@ -10,7 +10,7 @@
  * ("crash", "timeout": it did not even get to say). */
 bool shrink_try(const struct sim_options *options, char *property, size_t size);
 
-/* Lowers one option after the other for as long as the same property breaks, for at most `seconds`. */
+/* Lowers one option after the other while the same property breaks, for at most `seconds`. */
 struct sim_options shrink(const struct sim_options *failing, const char *property,
                           unsigned seconds);
 

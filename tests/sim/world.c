@@ -13,6 +13,9 @@
 #define REST_STALL_MS 300000
 #define REST_MS_MAX 20000000
 #define REST_LOOK_MS 1000
+/* Workers are quick from here on: slow ones behind a short queue see everything that is to be seen
+ * a hundred thousand times. */
+#define REST_STEPS 60000
 
 uint64_t world_now_ms(const struct world *world)
 {
@@ -221,6 +224,9 @@ static void calm_down(struct world *world)
     }
     do {
         run_until(world, world_now_ms(world) + REST_LOOK_MS);
+        if (world->broker.steps > REST_STEPS) {
+            world->options.work_ms = 0;
+        }
         if (ended_tasks(world) != ended) {
             ended = ended_tasks(world);
             progress_ms = world_now_ms(world);

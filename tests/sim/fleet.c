@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SEED_SECONDS_MAX 120 /* a world that takes longer has hung */
+#define SEED_SECONDS_MAX 30 /* a world that takes longer has hung */
 #define SHRINK_SECONDS 60
 #define PROGRESS_S 2.0
 #define POLL_MS 200
@@ -177,6 +177,16 @@ static void take_line(struct fleet *fleet, struct worker *worker, const struct l
     }
 }
 
+/* One has failed: nobody waits for the others, which may have hung. */
+static void kill_others(const struct fleet *fleet)
+{
+    for (unsigned i = 0; i < fleet->plan->jobs; i++) {
+        if (fleet->workers[i].running) {
+            kill(fleet->workers[i].pid, SIGKILL);
+        }
+    }
+}
+
 /* Reads what a worker has said. False: it is gone. */
 static bool worker_read(struct fleet *fleet, struct worker *worker)
 {
@@ -195,6 +205,7 @@ static bool worker_read(struct fleet *fleet, struct worker *worker)
         fleet->result.failed_seed = worker->seed;
         fleet->result.failure = worker->failure;
         fleet->shared->stop = true;
+        kill_others(fleet);
     }
     return false;
 }

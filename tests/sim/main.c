@@ -62,11 +62,13 @@ static int run_mutants(struct fleet_plan plan)
     plan.quiet = true;
     for (unsigned i = 1; i <= mutant_count; i++) {
         struct fleet_result result;
+        double begin_s = now_s();
 
         mutant_active = i;
         result = fleet_run(&plan);
-        printf("%s %s %" PRIu64 " seeds\n", mutant_name(i),
-               result.failed ? "caught after" : "survived", result.seeds + result.failed);
+        printf("%s %s %" PRIu64 " seeds (%.1f s)\n", mutant_name(i),
+               result.failed ? "caught after" : "survived", result.seeds + result.failed,
+               now_s() - begin_s);
         survived += !result.failed;
         fflush(stdout);
     }

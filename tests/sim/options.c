@@ -99,8 +99,9 @@ static void draw_limits(struct sim_options *o, struct random *random)
     o->peers_spare = random_chance(random, 100) ? 0 : 64;
 }
 
-/* Some worlds have less than their tasks would like. Not those with children: a budget that is
- * full of parents, each waiting for a child that is refused, stands still until a deadline. */
+/* Some worlds have less than their tasks would like. Those with children have more than enough: a
+ * budget that is full of parents, each waiting for a child that is refused, stands still. */
+#define FAMILY_KIB 2048
 static void draw_tight_memory(struct sim_options *o)
 {
     struct random random;
@@ -108,6 +109,8 @@ static void draw_tight_memory(struct sim_options *o)
     random_init(&random, o->seed, "memory", 0);
     if (o->children == 0 && random_chance(&random, 300)) {
         o->memory_kib = (uint32_t)random_between(&random, 24, 64);
+    } else if (o->children > 0) {
+        o->memory_kib += FAMILY_KIB;
     }
 }
 

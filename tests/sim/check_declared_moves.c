@@ -85,6 +85,9 @@ static bool failure_explained(const struct model *model, const struct shadow_tas
     if (answered_with(model, task, COMMAND_FAIL)) {
         return !model->event->message->fail.error.retryable || retry_forbidden(task);
     }
+    if (task->needed && answered_with(model, task, COMMAND_DONE)) {
+        return retry_forbidden(task); /* no room for its result */
+    }
     return retry_forbidden(task) &&
            (task->lease_until_ms <= model->now_ms || worker_lost(model, task));
 }
@@ -112,6 +115,9 @@ static const char *unexplained(const struct model *model, const struct shadow_ta
                    ? NULL
                    : "its worker is here and its lease runs";
     case SHADOW_DELAYED:
+        if (task->needed && answered_with(model, task, COMMAND_DONE)) {
+            return retry_allowed(task) ? NULL : "no attempt is left"; /* no room for its result */
+        }
         if (!answered_with(model, task, COMMAND_FAIL) ||
             !model->event->message->fail.error.retryable) {
             return "no retryable FAIL of this attempt";

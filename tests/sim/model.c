@@ -178,6 +178,9 @@ static uint64_t delay_ms(const struct model *model, const struct shadow_task *ta
         model->event->message->fail.error.retry_after_ms > 0) {
         return model->event->message->fail.error.retry_after_ms;
     }
+    if (model_event_is(model, COMMAND_DONE)) {
+        return ms; /* a join needs it, and there was no room for its result */
+    }
     for (uint64_t i = task->attempts_before + 1;
          i < task->attempt && ms < model->core.backoff_max_ms; i++) {
         ms *= 2;

@@ -49,8 +49,14 @@ static void doc_cursor(struct doc *doc, uint64_t serial)
 
 /* ---- catalog, peers ------------------------------------------------------------ */
 
-static void service_row(struct doc *doc, const struct service *service)
+/* Writes the row of what `place` is inside of. */
+typedef void row_fn(const struct broker *broker, struct doc *doc,
+                    const struct roster_place *place);
+
+static void service_row(const struct broker *broker, struct doc *doc,
+                        const struct roster_place *place)
 {
+    const struct service *service = list_entry(place, struct service, place);
     struct list *first = list_first(&service->offers);
 
     doc_map(doc, NULL);
@@ -78,37 +84,11 @@ static void service_row(struct doc *doc, const struct service *service)
     doc_end(doc);
 }
 
-static enum error_code answer_catalog(struct broker *broker, struct span cursor, struct doc *doc)
+static void peer_row(const struct broker *broker, struct doc *doc,
+                     const struct roster_place *place)
 {
-    const struct list *head = &broker->services.lanes[0];
-    const struct list *link = roster_seek(&broker->services, cursor_parse(cursor));
-    uint64_t last = 0;
-    size_t rows = 0;
-    bool more = false;
+    const struct peer *peer = list_entry(place, struct peer, place);
 
-    doc_map(doc, NULL);
-    doc_list(doc, "services");
-    while ((link = link->next) != head) {
-        const struct service *service = list_entry(link, struct service, place.lanes);
-
-        if (!page_has_room(doc, rows)) {
-            more = true;
-            break;
-        }
-        service_row(doc, service);
-        last = service->place.serial;
-        rows++;
-    }
-    doc_end(doc);
-    if (more) {
-        doc_cursor(doc, last);
-    }
-    doc_end(doc);
-    return ERROR_NONE;
-}
-
-static void peer_row(const struct broker *broker, struct doc *doc, const struct peer *peer)
-{
     doc_map(doc, NULL);
     doc_text(doc, "name", label_span(peer->name));
     doc_text(doc, "agent", span_of(peer->agent, peer->agent_size));
@@ -120,29 +100,25 @@ static void peer_row(const struct broker *broker, struct doc *doc, const struct 
     doc_end(doc);
 }
 
-static enum error_code answer_peers(struct broker *broker, struct span cursor, struct doc *doc)
+/* {NAME: [row, ...], next?}: what comes after `cursor`, as much as a page holds. */
+static enum error_code answer_page(const struct broker *broker, struct doc *doc, const char *name,
+                                   const struct roster *roster, struct span cursor, row_fn *row)
 {
-    const struct list *head = &broker->peers.lanes[0];
-    const struct list *link = roster_seek(&broker->peers, cursor_parse(cursor));
+    const struct list *link = roster_seek(roster, cursor_parse(cursor));
     uint64_t last = 0;
     size_t rows = 0;
-    bool more = false;
 
     doc_map(doc, NULL);
-    doc_list(doc, "peers");
-    while ((link = link->next) != head) {
-        const struct peer *peer = list_entry(link, struct peer, place.lanes);
+    doc_list(doc, name);
+    while ((link = link->next) != &roster->lanes[0] && page_has_room(doc, rows)) {
+        const struct roster_place *place = list_entry(link, struct roster_place, lanes);
 
-        if (!page_has_room(doc, rows)) {
-            more = true;
-            break;
-        }
-        peer_row(broker, doc, peer);
-        last = peer->place.serial;
+        row(broker, doc, place);
+        last = place->serial;
         rows++;
     }
     doc_end(doc);
-    if (more) {
+    if (link != &roster->lanes[0]) {
         doc_cursor(doc, last);
     }
     doc_end(doc);
@@ -403,9 +379,10 @@ static enum error_code answer(struct broker *broker, struct peer *peer, const st
 {
     switch (query->what) {
     case QUERY_CATALOG:
-        return answer_catalog(broker, query->argument, doc);
+        return answer_page(broker, doc, "services", &broker->services, query->argument,
+                           service_row);
     case QUERY_PEERS:
-        return answer_peers(broker, query->argument, doc);
+        return answer_page(broker, doc, "peers", &broker->peers, query->argument, peer_row);
     case QUERY_STATS:
         return answer_stats(broker, doc);
     case QUERY_STATUS:

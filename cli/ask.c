@@ -87,7 +87,7 @@ static int ask_run(struct cli *cli, const struct command *self, int argc, char *
     uint64_t deadline_ms = DEADLINE_MS;
     bool quiet = false;
     struct option_spec specs[] = {
-        OPTION_UINT_SPEC("deadline-ms", &deadline_ms, "MS", 1, 0,
+        OPTION_UINT_SPEC("deadline-ms", &deadline_ms, "MS", 1, OPTION_DURATION_MS_MAX,
                          "how long the cluster may take (120000)"),
         OPTION_FLAG_SPEC("quiet", &quiet, "no progress on standard error"),
     };

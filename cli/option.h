@@ -22,6 +22,9 @@ struct option_spec {
     uint64_t min, max;  /* OPTION_UINT; max 0: no bound */
 };
 
+/* The longest duration that the protocol takes: 366 days (PROTOCOL.md, 1.2). */
+#define OPTION_DURATION_MS_MAX (366ULL * 24 * 3600 * 1000)
+
 #define OPTION_FLAG_SPEC(n, t, a)                                                                  \
     {.name = (n), .kind = OPTION_FLAG, .target = (t), .about = (a)}
 #define OPTION_TEXT_SPEC(n, t, v, a)                                                               \

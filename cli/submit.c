@@ -134,11 +134,11 @@ static int submit_run(struct cli *cli, const struct command *self, int argc, cha
     uint64_t attempts = 0;
     bool quiet = false;
     struct option_spec specs[] = {
-        OPTION_UINT_SPEC("deadline-ms", &options->deadline_ms, "MS", 1, 0,
+        OPTION_UINT_SPEC("deadline-ms", &options->deadline_ms, "MS", 1, OPTION_DURATION_MS_MAX,
                          "end it after this time"),
-        OPTION_UINT_SPEC("queue-ttl-ms", &options->queue_ttl_ms, "MS", 1, 0,
+        OPTION_UINT_SPEC("queue-ttl-ms", &options->queue_ttl_ms, "MS", 1, OPTION_DURATION_MS_MAX,
                          "end it if it has not started by then"),
-        OPTION_UINT_SPEC("lease-ms", &options->lease_ms, "MS", 1, 0,
+        OPTION_UINT_SPEC("lease-ms", &options->lease_ms, "MS", 1, OPTION_DURATION_MS_MAX,
                          "longest silence of its worker about it"),
         OPTION_UINT_SPEC("attempts", &attempts, "N", 1, 100, "how often it may be started, 1-100"),
         OPTION_FLAG_SPEC("wait", &options->wait_absent,

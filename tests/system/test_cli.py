@@ -133,6 +133,10 @@ def _():
     contains(sluice(None, "status", "xyz", status=2).err, "xyz")
     contains(sluice(None, "submit", "s", "{bad", status=2).err, "JSON", "column")
     contains(sluice(None, "submit", "s", "--attempts", "101", status=2).err, "1 to 100")
+    year_ms = 366 * 24 * 3600 * 1000
+    for command in (["submit", "s", "{}", "--deadline-ms"], ["submit", "s", "{}", "--queue-ttl-ms"],
+                    ["submit", "s", "{}", "--lease-ms"], ["ask", "why?", "--deadline-ms"]):
+        contains(sluice(None, *command, str(year_ms + 1), status=2).err, "1 to %d" % year_ms)
     contains(sluice("udp://x", "stats", status=2).err, "udp://x", "tcp://HOST:PORT")
     contains(sluice("tcp://nowhere", "stats", status=2).err, "tcp://nowhere")
     contains(sluice(None, "bench", "echo", "--payload", "3", status=2).err, "--payload")

@@ -39,20 +39,21 @@ static void init_pools(struct broker *broker)
     const struct broker_options *options = &broker->options;
     size_t offers_max = options->services_max > options->peers_max ? options->services_max
                                                                    : options->peers_max;
+    size_t tasks_max = options->tasks_max + OVERDRAFT_TASKS;
 
-    pool_init(&broker->task_pool, sizeof(struct task), options->tasks_max);
-    pool_init(&broker->extra_pool, sizeof(struct extra), options->tasks_max);
-    pool_init(&broker->join_pool, sizeof(struct join), options->tasks_max);
-    pool_init(&broker->need_pool, sizeof(struct need_chunk), options->tasks_max);
-    pool_init(&broker->wait_pool, sizeof(struct wait), options->tasks_max);
+    pool_init(&broker->task_pool, sizeof(struct task), tasks_max);
+    pool_init(&broker->extra_pool, sizeof(struct extra), tasks_max);
+    pool_init(&broker->join_pool, sizeof(struct join), tasks_max);
+    pool_init(&broker->need_pool, sizeof(struct need_chunk), tasks_max);
+    pool_init(&broker->wait_pool, sizeof(struct wait), tasks_max);
     /* Sessions, and those that are gone but for a task of theirs. */
-    pool_init(&broker->peer_pool, sizeof(struct peer), options->peers_max + options->tasks_max);
+    pool_init(&broker->peer_pool, sizeof(struct peer), options->peers_max + tasks_max);
     /* Every peer has one, and every task may keep another. */
     pool_init(&broker->label_pool, sizeof(struct label),
-              options->peers_max + 2 * options->tasks_max);
+              options->peers_max + 2 * tasks_max);
     pool_init(&broker->service_pool, sizeof(struct service), options->services_max);
     pool_init(&broker->offer_pool, sizeof(struct offer), 4 * offers_max);
-    pool_init(&broker->stray_pool, sizeof(struct stray), options->tasks_max);
+    pool_init(&broker->stray_pool, sizeof(struct stray), tasks_max);
 }
 
 static void deinit_pools(struct broker *broker)

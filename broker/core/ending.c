@@ -155,6 +155,21 @@ static void task_notify_joins(struct broker *broker, struct task *task)
     }
 }
 
+/* The last one to leave makes the reserve free for another tree. */
+static void task_leave_reserve(struct broker *broker, struct task *task)
+{
+    struct reserve *reserve = &broker->reserve;
+
+    if (!task->reserve) {
+        return;
+    }
+    CHECK(reserve->tasks > 0);
+    CHECK(reserve->bytes >= task_bytes(task));
+    task->reserve = false;
+    reserve->tasks--;
+    reserve->bytes -= task_bytes(task);
+}
+
 void task_end(struct broker *broker, struct task *task, enum task_state state,
               enum error_code error, struct blob *body)
 {
@@ -164,6 +179,7 @@ void task_end(struct broker *broker, struct task *task, enum task_state state,
     CHECK(state >= TASK_DONE);
     CHECK(state != TASK_DONE || error == ERROR_NONE);
     task_leave(broker, task);
+    task_leave_reserve(broker, task);
     owner->submitted_count--;
     owner->submitted_bytes -= blob_span(task->body).size;
     list_unlink(&task->owner_link);

@@ -3,13 +3,13 @@
 #include "broker/core/join.h"
 #include "broker/core/mutant.h"
 
-#define OVERDRAFT_TASKS 1024
 #define REFUSED_RETRY_MS 100 /* window, memory, draining: nothing better is known */
 
 /* What a submit resolves to before anything is changed. */
 struct admission {
     struct service *service; /* NULL: a join, or a service to be made */
     struct task *parent;     /* NULL: none */
+    bool reserve;            /* only the reserve has room for it */
 };
 
 static uint64_t payload_bytes(const struct submit *submit)
@@ -124,29 +124,85 @@ static bool window_has_room(const struct broker *broker, const struct peer *peer
             peer->submitted_bytes + bytes <= broker->options.window_bytes);
 }
 
+static bool is_first_child(const struct task *parent)
+{
+    return parent != NULL && (parent->extra == NULL || parent->extra->live_children == 0);
+}
+
 /* A handler may have one child beyond its peer's window: were the window full of parents that
  * wait, none of them could ever go on. A chain of such children is no way around the window:
  * twice as much and a little more is the end, deeper than anybody recurses. */
 static bool may_overdraw(const struct broker *broker, const struct peer *peer,
                          const struct task *parent)
 {
-    return parent != NULL && (parent->extra == NULL || parent->extra->live_children == 0) &&
-           !MUTANT(OVERDRAFT_REFUSED) &&
+    return is_first_child(parent) && !MUTANT(OVERDRAFT_REFUSED) &&
            peer->submitted_count < 2 * broker->options.window_tasks + OVERDRAFT_TASKS &&
            peer->submitted_bytes <= 2 * broker->options.window_bytes;
 }
 
-static enum error_code check_memory(struct broker *broker, uint64_t bytes)
+/* What a task takes beside its payload, roughly: before it is made. */
+static uint64_t record_bytes(uint64_t payload_bytes)
 {
-    uint64_t wanted = bytes + sizeof(struct task) + sizeof(struct extra);
+    return payload_bytes + sizeof(struct task) + sizeof(struct extra);
+}
 
-    while (broker->task_pool.used == broker->task_pool.max) {
+static bool memory_has_room(struct broker *broker, uint64_t wanted)
+{
+    while (broker->task_pool.used >= broker->options.tasks_max) {
         if (!retention_evict(broker)) {
-            return ERROR_MEMORY_FULL;
+            return false;
         }
     }
-    return retention_make_room(broker, wanted) || MUTANT(MEMORY_UNBOUNDED) ? ERROR_NONE
-                                                                           : ERROR_MEMORY_FULL;
+    return retention_make_room(broker, wanted) || MUTANT(MEMORY_UNBOUNDED);
+}
+
+static const struct task *root_of(const struct task *task)
+{
+    while (task->extra != NULL && task->extra->parent != NULL) {
+        task = task->extra->parent;
+    }
+    return task;
+}
+
+/* Nor must a memory full of parents that wait stop all of them. One tree at a time may have
+ * first children beyond the budget, until none of those is left: shared among many, the reserve
+ * would fill up with parents, too. */
+static bool reserve_has_room(const struct broker *broker, const struct task *parent,
+                             uint64_t wanted)
+{
+    const struct reserve *reserve = &broker->reserve;
+
+    if (!is_first_child(parent) || MUTANT(RESERVE_REFUSED)) {
+        return false;
+    }
+    return reserve->tasks == 0 ||
+           (id_equal(&reserve->root, &root_of(parent)->id) &&
+            reserve->tasks < OVERDRAFT_TASKS &&
+            reserve->bytes + wanted <= broker->options.memory_max / RESERVE_SHARE);
+}
+
+static enum error_code check_memory(struct broker *broker, uint64_t bytes,
+                                    struct admission *admission)
+{
+    uint64_t wanted = record_bytes(bytes);
+
+    if (memory_has_room(broker, wanted)) {
+        return ERROR_NONE;
+    }
+    admission->reserve = reserve_has_room(broker, admission->parent, wanted);
+    return admission->reserve ? ERROR_NONE : ERROR_MEMORY_FULL;
+}
+
+static void reserve_take(struct broker *broker, struct task *task, const struct task *parent)
+{
+    struct reserve *reserve = &broker->reserve;
+
+    if (reserve->tasks == 0) {
+        reserve->root = root_of(parent)->id;
+    }
+    task->reserve = true;
+    reserve->tasks++;
+    reserve->bytes += task_bytes(task);
 }
 
 /* A service that nobody has offered yet is not known because somebody waits for it:
@@ -181,7 +237,8 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
     if (submit->join != JOIN_NONE) {
         admission->service = NULL;
         /* Memory first: making room may forget ended tasks, and a need may be one of them. */
-        code = check_memory(broker, bytes + sizeof(struct join) + needs_bytes(submit->needs_count));
+        code = check_memory(broker, bytes + sizeof(struct join) + needs_bytes(submit->needs_count),
+                            admission);
         return code != ERROR_NONE ? code : check_needs(broker, peer, submit);
     }
     admission->service = service_find(broker, submit->service);
@@ -191,7 +248,7 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
     if (admission->service != NULL) {
         code = service_admit(admission->service, bytes);
     }
-    return code != ERROR_NONE ? code : check_memory(broker, bytes);
+    return code != ERROR_NONE ? code : check_memory(broker, bytes, admission);
 }
 
 static uint64_t retry_after_ms(const struct broker *broker, enum error_code code,
@@ -289,6 +346,9 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
     }
     if (admission->parent != NULL) {
         adopt(broker, task, admission->parent);
+    }
+    if (admission->reserve) {
+        reserve_take(broker, task, admission->parent);
     }
     list_push_back(&peer->submitted, &task->owner_link);
     peer->submitted_count++;

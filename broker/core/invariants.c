@@ -5,6 +5,7 @@
 struct tally {
     uint64_t states[TASK_STATE_COUNT];
     uint64_t memory_bytes, retained_bytes, retained_count, kept_bytes;
+    uint64_t reserve_tasks, reserve_bytes;
     /* What must be in use of each pool. */
     uint64_t tasks, extras, joins, need_chunks, waits, peers, labels, services, offers, strays;
 };
@@ -123,6 +124,11 @@ static void check_task(const struct broker *broker, const struct task *task, str
     }
     tally->states[state]++;
     tally->memory_bytes += task_bytes(task);
+    if (task->reserve) {
+        CHECK(!task_ended(task));
+        tally->reserve_tasks++;
+        tally->reserve_bytes += task_bytes(task);
+    }
     CHECK(task->attempt <= task->attempts_max);
     CHECK((state == TASK_LEASED) ? task->offer != NULL : true);
     CHECK((state == TASK_READY || state == TASK_DELAYED) ? task->offer == NULL : true);
@@ -257,6 +263,8 @@ static void check_tasks(const struct broker *broker, struct tally *tally)
         CHECK(tally->states[state] == broker->state_count[state]);
     }
     CHECK(tally->memory_bytes == broker->memory_bytes);
+    CHECK(tally->reserve_tasks == broker->reserve.tasks);
+    CHECK(tally->reserve_bytes == broker->reserve.bytes);
     CHECK(tally->retained_bytes == broker->retained_bytes);
     CHECK(tally->kept_bytes == broker->kept_bytes);
     CHECK(tally->retained_count == broker->retained_count);

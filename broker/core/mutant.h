@@ -41,6 +41,7 @@
     X(TIMER_LOST_ON_CASCADE)                                                                       \
     X(DRAIN_IGNORED)                                                                               \
     X(OVERDRAFT_REFUSED)                                                                           \
+    X(RESERVE_REFUSED)                                                                             \
     X(MEMORY_UNBOUNDED)                                                                            \
     X(PAST_ATTEMPTS_HAVE_CHILDREN)                                                                 \
     X(QUEUE_TTL_IGNORED)                                                                           \

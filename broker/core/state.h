@@ -20,6 +20,19 @@ struct page {
     uint8_t arena[PAGE_ARENA_BYTES];
 };
 
+/* A handler may have one child more than there is room for, or nothing would ever make room:
+ * beyond its peer's window, up to this many tasks more than twice as much; and beyond the
+ * memory budget, of which a quarter more is for that. */
+#define OVERDRAFT_TASKS 1024
+#define RESERVE_SHARE 4
+
+/* What the one tree that has the reserve has taken of it. */
+struct reserve {
+    struct id root; /* of the tree; meaningless while tasks is 0 */
+    uint64_t tasks; /* that have not ended */
+    uint64_t bytes; /* when they were accepted */
+};
+
 struct broker {
     struct broker_options options;
     struct effects effects;
@@ -46,6 +59,7 @@ struct broker {
     struct timer retention;
 
     uint64_t memory_bytes; /* of tasks, with payloads and results */
+    struct reserve reserve;
     uint64_t text_bytes;   /* of offers: schema, version, about */
     struct broker_stats stats; /* sums, peers, queued_bytes; the rest is filled in when asked */
     uint64_t state_count[TASK_STATE_COUNT];

@@ -132,6 +132,7 @@ struct task {
     bool receipts : 1;
     bool held : 1;
     bool orphan : 1;         /* ended because its submitter went away */
+    bool reserve : 1;        /* accepted into the reserve; until it ends */
     bool unconfirmed : 1;    /* its worker never said that it stopped */
 };
 

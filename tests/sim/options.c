@@ -1,5 +1,6 @@
 #include "tests/sim/options.h"
 
+#include "proto/limits.h"
 #include "tests/sim/random.h"
 
 #include <stddef.h>
@@ -99,18 +100,26 @@ static void draw_limits(struct sim_options *o, struct random *random)
     o->peers_spare = random_chance(random, 100) ? 0 : 64;
 }
 
-/* Some worlds have less than their tasks would like. Those with children have more than enough: a
- * budget that is full of parents, each waiting for a child that is refused, stands still. */
-#define FAMILY_KIB 2048
+/* What a quarter of the budget must have room for, lest a memory full of parents stand still: one
+ * chain of children, each as large as they come. */
+static uint32_t chain_kib(const struct sim_options *o)
+{
+    uint32_t payload_kib = (o->large_payloads > 0 ? PAYLOAD_INLINE_MAX : o->payload_max) / 1024;
+
+    return (o->depth_max + 1) * (payload_kib + 2);
+}
+
+/* Some worlds have less than their tasks would like. */
 static void draw_tight_memory(struct sim_options *o)
 {
     struct random random;
 
     random_init(&random, o->seed, "memory", 0);
-    if (o->children == 0 && random_chance(&random, 300)) {
+    if (random_chance(&random, 300)) {
         o->memory_kib = (uint32_t)random_between(&random, 24, 64);
-    } else if (o->children > 0) {
-        o->memory_kib += FAMILY_KIB;
+    }
+    if (o->children > 0 && o->memory_kib < 4 * chain_kib(o)) {
+        o->memory_kib = 4 * chain_kib(o);
     }
 }
 

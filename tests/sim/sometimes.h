@@ -63,6 +63,7 @@
     X(WITHDRAWN_WITH_LEASES)                                                                       \
     X(CREDIT_LOWERED_BELOW_HELD)                                                                   \
     X(RETAINED_EVICTED)                                                                            \
+    X(RESERVE_TAKEN)                                                                               \
     X(SERVICE_FORGOTTEN)                                                                           \
     X(LARGE_PAYLOAD)                                                                               \
     X(PROGRESS_RENEWED_LEASE)

@@ -204,6 +204,65 @@ static void tasks_are_bounded_and_ended_ones_make_room(void **state)
     assert_int_equal(stats_of(f).retained, 0);
 }
 
+/* Both parents of a full broker wait for a child. One tree at a time has the reserve: it gets on,
+ * ends, and the other is next. */
+static void a_memory_full_of_parents_lets_one_tree_through(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.tasks_max = 2;
+    fixture_restart(f);
+    given_echo(f, 8);
+    submit(f, "s1", "p1", "echo");
+    submit(f, "s1", "p2", "echo");
+    drop_trace(f);
+    submit_child(f, "w1", "c1", "echo", "p1", 1);
+    submit_child(f, "w1", "c2", "echo", "p2", 1);
+    submit_child(f, "w1", "g1", "echo", "c1", 1);
+    submit_child(f, "w1", "b1", "echo", "p1", 1);
+    expect_trace(f, "[   0] w1 <- TASK c1 attempt=1\n"
+                    "[   0] w1 <- RESULT c2 refused code=memory_full retry_after_ms=100\n"
+                    "[   0] w1 <- TASK g1 attempt=1\n"
+                    "[   0] w1 <- RESULT b1 refused code=memory_full retry_after_ms=100\n");
+    done(f, "w1", "g1", 1, "");
+    done(f, "w1", "c1", 1, "");
+    drop_trace(f);
+    submit_child(f, "w1", "c2", "echo", "p2", 1);
+    expect_trace(f, "[   0] w1 <- TASK c2 attempt=1\n");
+    done(f, "w1", "c2", 1, "");
+    done(f, "w1", "p2", 1, "");
+    done(f, "w1", "p1", 1, "");
+    assert_int_equal(stats_of(f).tasks, 0);
+}
+
+static void the_reserve_of_a_tree_has_an_end(void **state)
+{
+    static char large[8193];
+    struct fixture *f = *state;
+    struct submit child = {.parent = id_of("p1"), .parent_attempt = 1};
+    struct submit grandchild = {.parent = id_of("c1"), .parent_attempt = 1};
+
+    memset(large, 'x', sizeof large - 1);
+    f->options.memory_max = 32 * 1024;
+    fixture_restart(f);
+    given_echo(f, 8);
+    submit(f, "s1", "p1", "echo");
+    for (int i = 0; i < 4; i++) {
+        char name[16];
+
+        snprintf(name, sizeof name, "t%d", i);
+        submit_with(f, "s1", name, "echo", large, NULL);
+    }
+    assert_true(trace_has(f, "RESULT t3 refused code=memory_full"));
+    drop_trace(f);
+    /* Whatever its size: there may be nothing smaller that would help. */
+    submit_with(f, "w1", "c1", "echo", large, &child);
+    assert_true(trace_has(f, "w1 <- TASK c1"));
+    drop_trace(f);
+    submit_with(f, "w1", "g1", "echo", large, &grandchild);
+    expect_trace(f, "[   0] w1 <- RESULT g1 refused code=memory_full retry_after_ms=100\n");
+}
+
 static void a_payload_is_bounded(void **state)
 {
     struct fixture *f = *state;
@@ -305,6 +364,8 @@ int main(void)
         SPEC(retained_results_are_bounded_by_count_and_time),
         SPEC(retained_results_are_bounded_by_bytes),
         SPEC(tasks_are_bounded_and_ended_ones_make_room),
+        SPEC(a_memory_full_of_parents_lets_one_tree_through),
+        SPEC(the_reserve_of_a_tree_has_an_end),
         SPEC(a_payload_is_bounded),
         SPEC(a_window_overdrawn_by_bytes_has_an_end),
         SPEC(attempts_are_bounded),

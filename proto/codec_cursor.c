@@ -205,7 +205,7 @@ static size_t option_find(const struct option *options, size_t option_count, str
 }
 
 bool options_take(struct cursor *cursor, const char *field, const struct option *options,
-                  size_t option_count, void *out, uint32_t *seen)
+                  size_t option_count, void *out, uint64_t *seen)
 {
     uint32_t entries;
 
@@ -240,13 +240,13 @@ bool options_take(struct cursor *cursor, const char *field, const struct option 
         if (!options[i].read(cursor, &options[i], (uint8_t *)out + options[i].offset)) {
             return false;
         }
-        *seen |= UINT32_C(1) << i;
+        *seen |= UINT64_C(1) << i;
     }
     return true;
 }
 
 bool options_read(struct cursor *cursor, const struct option *options, size_t option_count,
-                  void *out, uint32_t *seen)
+                  void *out, uint64_t *seen)
 {
     if (!field_present(cursor)) {
         *seen = 0;

@@ -287,11 +287,11 @@ bool option_id(struct cursor *cursor, const struct option *option, void *value);
 /* Reads a map of known and unknown keys into `out`. `*seen` gets bit i for
  * options[i]; a key whose value is nil counts as absent. */
 bool options_take(struct cursor *cursor, const char *field, const struct option *options,
-                  size_t option_count, void *out, uint32_t *seen);
+                  size_t option_count, void *out, uint64_t *seen);
 
 /* The option map as a command's next field, which may be missing. */
 bool options_read(struct cursor *cursor, const struct option *options, size_t option_count,
-                  void *out, uint32_t *seen);
+                  void *out, uint64_t *seen);
 
 /* An error map that is the next value. */
 bool error_take(struct cursor *cursor, struct error *error);

@@ -27,7 +27,7 @@ bool error_take(struct cursor *cursor, struct error *error)
         OPTION("retry_after_ms", option_uint, struct error, retry_after_ms, DURATION_MS_MAX),
     };
     const uint8_t *start = cursor->at;
-    uint32_t seen;
+    uint64_t seen;
 
     *error = (struct error){0};
     if (!options_take(cursor, "error", options, COUNT_OF(options), error, &seen)) {

@@ -11,7 +11,7 @@ static bool read_hello(struct cursor *cursor, struct hello *hello)
     static const struct option options[] = {
         OPTION("agent", option_text, struct hello, agent, PEER_NAME_MAX),
     };
-    uint32_t seen;
+    uint64_t seen;
 
     *hello = (struct hello){0};
     return field_uint(cursor, "version", REQUIRED, UINT64_MAX, &hello->version) &&
@@ -31,7 +31,7 @@ static bool read_offer(struct cursor *cursor, struct offer_message *offer)
         OPTION("lease_ms", option_uint, struct offer_message, lease_ms, DURATION_MS_MAX),
         OPTION("attempts", option_uint, struct offer_message, attempts, ATTEMPTS_MAX),
     };
-    uint32_t seen;
+    uint64_t seen;
 
     *offer = (struct offer_message){0};
     return field_service(cursor, false, &offer->service) &&
@@ -109,6 +109,9 @@ static bool field_argument(struct cursor *cursor, struct query *query)
     switch (query->what) {
     case QUERY_CATALOG:
     case QUERY_PEERS:
+    case QUERY_LIST:
+    case QUERY_DEAD:
+    case QUERY_LIMITS:
         return field_text(cursor, "argument", OPTIONAL, QUERY_ARGUMENT_MAX, &query->argument);
     case QUERY_STATS:
         return true; /* whatever stands there is stepped over */
@@ -116,6 +119,7 @@ static bool field_argument(struct cursor *cursor, struct query *query)
     case QUERY_WHY:
     case QUERY_TREE:
     case QUERY_RESULT:
+    case QUERY_LETTER:
         if (!field_id(cursor, "argument", REQUIRED, &id)) {
             return false;
         }
@@ -160,7 +164,7 @@ static bool read_welcome(struct cursor *cursor, struct welcome *welcome)
         OPTION("payload_bytes", option_uint, struct welcome, payload_bytes, UINT64_MAX),
         OPTION("time_ms", option_uint, struct welcome, time_ms, UINT64_MAX),
     };
-    uint32_t seen;
+    uint64_t seen;
 
     *welcome = (struct welcome){0};
     return field_uint(cursor, "version", REQUIRED, UINT64_MAX, &welcome->version) &&
@@ -182,7 +186,7 @@ static bool read_task(struct cursor *cursor, struct task_message *task)
         OPTION("lease_ms", option_uint, struct task_message, lease_ms, DURATION_MS_MAX),
         OPTION("submitter", option_text, struct task_message, submitter, PEER_NAME_MAX),
     };
-    uint32_t seen;
+    uint64_t seen;
 
     *task = (struct task_message){0};
     return field_task(cursor, &task->id) &&
@@ -325,6 +329,10 @@ static bool read_fields(struct cursor *cursor, struct message *message)
     case COMMAND_CHUNK_OUT:
     case COMMAND_SIGNAL_OUT:
     case COMMAND_EVENT:
+    case COMMAND_READ:
+    case COMMAND_CONTROL:
+    case COMMAND_SEQUENCE:
+    case COMMAND_FLOW:
         break;
     }
     return cursor_fail(cursor, ERROR_UNSUPPORTED, "command", "is not part of this version");

@@ -68,7 +68,7 @@ enum submit_option {
 };
 
 /* The rules between fields, which no single one shows. */
-static bool submit_agrees(struct cursor *cursor, const struct submit *submit, uint32_t seen)
+static bool submit_agrees(struct cursor *cursor, const struct submit *submit, uint64_t seen)
 {
     bool is_join = submit->join != JOIN_NONE;
 
@@ -112,7 +112,7 @@ bool submit_read(struct cursor *cursor, struct submit *submit)
         [SUBMIT_JOIN] = {"join", 4, option_join, 0, 0},
         [SUBMIT_NEEDS] = {"needs", 5, option_needs, 0, 0},
     };
-    uint32_t seen;
+    uint64_t seen;
 
     *submit = (struct submit){0};
     return field_task(cursor, &submit->id) && field_service(cursor, true, &submit->service) &&

@@ -186,12 +186,16 @@ static void put_query(struct pack_list *list, const struct query *query)
     switch (query->what) {
     case QUERY_CATALOG:
     case QUERY_PEERS:
+    case QUERY_LIST:
+    case QUERY_DEAD:
+    case QUERY_LIMITS:
         put_text_or_default(list, query->argument);
         break;
     case QUERY_STATUS:
     case QUERY_WHY:
     case QUERY_TREE:
     case QUERY_RESULT:
+    case QUERY_LETTER:
         CHECK(query->argument.size == ID_BYTES);
         pack_id(list->pack, query->argument.data);
         pack_keep(list);
@@ -362,6 +366,10 @@ static void put_fields(struct draft *draft, struct pack_list *list,
     case COMMAND_CHUNK_OUT:
     case COMMAND_SIGNAL_OUT:
     case COMMAND_EVENT:
+    case COMMAND_READ:
+    case COMMAND_CONTROL:
+    case COMMAND_SEQUENCE:
+    case COMMAND_FLOW:
         break;
     }
     CHECK(!"a command that is reserved or unknown");

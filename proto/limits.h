@@ -19,7 +19,7 @@
 
 /* Inside a command. */
 #define COMMAND_FIELDS_MAX 32   /* elements of one command's array */
-#define OPTIONS_ENTRIES_MAX 32  /* entries of an option map */
+#define OPTIONS_ENTRIES_MAX 64  /* entries of an option map */
 #define DEPTH_MAX 32            /* nesting, of commands and of payloads by convention */
 #define SERVICE_NAME_MAX 128    /* also the bound of MCP tool names */
 #define PEER_NAME_MAX 64
@@ -32,11 +32,19 @@
 #define ERROR_MESSAGE_MAX 1024
 #define ERROR_BYTES_MAX 8192    /* a whole error map, details and all */
 #define QUERY_ARGUMENT_MAX 256
+#define KEY_MAX 64              /* fairness, ordering, affinity, idempotency key */
+#define CODES_MAX 256           /* retry_on, final_on */
+#define CHECKPOINT_MAX (1024 * 1024)
+#define SIGNALS_MAX 16          /* kept for a task that has not started */
+#define STREAM_CREDIT_MAX 65535
 #define PAGE_ITEMS_MAX 100      /* rows of one REPLY: a page stays far below a batch */
 
 /* Numbers. */
 #define CREDIT_MAX 65535
 #define ATTEMPTS_MAX 100
+#define PRIORITY_MAX 9
+#define PRIORITY_DEFAULT 4      /* as in JMS */
+#define COST_MAX (1ULL << 40)   /* cost units of one task */
 #define DURATION_MS_MAX (366ULL * 24 * 3600 * 1000) /* a year: longer is a mistake */
 
 #define ID_BYTES 16

@@ -23,6 +23,9 @@ const char *command_name(unsigned command)
         [COMMAND_WATCH] = "WATCH",
         [COMMAND_PING] = "PING",
         [COMMAND_BYE] = "BYE",
+        [COMMAND_READ] = "READ",
+        [COMMAND_CONTROL] = "CONTROL",
+        [COMMAND_SEQUENCE] = "SEQUENCE",
         [COMMAND_WELCOME] = "WELCOME",
         [COMMAND_ACCEPTED] = "ACCEPTED",
         [COMMAND_STARTED] = "STARTED",
@@ -36,6 +39,7 @@ const char *command_name(unsigned command)
         [COMMAND_EVENT] = "EVENT",
         [COMMAND_PONG] = "PONG",
         [COMMAND_ERROR] = "ERROR",
+        [COMMAND_FLOW] = "FLOW",
     };
 
     return NAME_AT(names, command);
@@ -76,6 +80,10 @@ static const struct {
     [ERROR_HELLO_REQUIRED] = {"hello_required", true},
     [ERROR_UNSUPPORTED] = {"unsupported", false},
     [ERROR_LIMIT_EXCEEDED] = {"limit_exceeded", true},
+    [ERROR_RATE_LIMITED] = {"rate_limited", true},
+    [ERROR_BUDGET_EXHAUSTED] = {"budget_exhausted", true},
+    [ERROR_CIRCUIT_OPEN] = {"circuit_open", true},
+    [ERROR_SKIPPED] = {"skipped", false},
 };
 
 const char *error_code_name(unsigned code)
@@ -94,7 +102,8 @@ const char *query_what_name(unsigned what)
     static const char *const names[QUERY_WHAT_COUNT] = {
         [QUERY_CATALOG] = "catalog", [QUERY_PEERS] = "peers", [QUERY_STATUS] = "status",
         [QUERY_WHY] = "why",         [QUERY_TREE] = "tree",   [QUERY_STATS] = "stats",
-        [QUERY_RESULT] = "result",
+        [QUERY_RESULT] = "result",   [QUERY_LIST] = "list",   [QUERY_DEAD] = "dead",
+        [QUERY_LETTER] = "letter",   [QUERY_LIMITS] = "limits",
     };
 
     return NAME_AT(names, what);
@@ -106,9 +115,34 @@ const char *join_policy_name(unsigned policy)
         [JOIN_NONE] = "none",
         [JOIN_ALL] = "all",
         [JOIN_SETTLED] = "settled",
+        [JOIN_ANY] = "any",
+        [JOIN_K] = "k",
     };
 
     return NAME_AT(names, policy);
+}
+
+const char *run_if_name(unsigned run_if)
+{
+    static const char *const names[] = {
+        [RUN_IF_DONE] = "done",
+        [RUN_IF_FAILED] = "failed",
+        [RUN_IF_ALWAYS] = "always",
+    };
+
+    return NAME_AT(names, run_if);
+}
+
+const char *control_what_name(unsigned what)
+{
+    static const char *const names[CONTROL_WHAT_COUNT] = {
+        [CONTROL_LIMIT] = "limit",     [CONTROL_PAUSE] = "pause",
+        [CONTROL_RESUME] = "resume",   [CONTROL_DRAIN] = "drain",
+        [CONTROL_UNDRAIN] = "undrain", [CONTROL_RETRY] = "retry",
+        [CONTROL_DROP] = "drop",
+    };
+
+    return NAME_AT(names, what);
 }
 
 bool service_name_valid(struct span name)

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 struct doc;
+struct outcome_record;
 
 enum command {
     /* peer to broker */
@@ -29,28 +30,32 @@ enum command {
     COMMAND_CANCEL = 6,
     COMMAND_DONE = 7,
     COMMAND_FAIL = 8,
-    COMMAND_CHUNK = 9,       /* reserved */
+    COMMAND_CHUNK = 9,
     COMMAND_PROGRESS = 10,
-    COMMAND_CHECKPOINT = 11, /* reserved */
-    COMMAND_SIGNAL = 12,     /* reserved */
+    COMMAND_CHECKPOINT = 11,
+    COMMAND_SIGNAL = 12,
     COMMAND_QUERY = 13,
-    COMMAND_WATCH = 14,      /* reserved */
+    COMMAND_WATCH = 14,
     COMMAND_PING = 15,
     COMMAND_BYE = 16,
+    COMMAND_READ = 17,
+    COMMAND_CONTROL = 18,
+    COMMAND_SEQUENCE = 19, /* both ways */
     /* broker to peer */
     COMMAND_WELCOME = 32,
     COMMAND_ACCEPTED = 33,
     COMMAND_STARTED = 34,
     COMMAND_TASK = 35,
     COMMAND_RESULT = 36,
-    COMMAND_CHUNK_OUT = 37,  /* reserved */
+    COMMAND_CHUNK_OUT = 37,
     COMMAND_PROGRESS_OUT = 38,
     COMMAND_CANCEL_OUT = 39,
-    COMMAND_SIGNAL_OUT = 40, /* reserved */
+    COMMAND_SIGNAL_OUT = 40,
     COMMAND_REPLY = 41,
-    COMMAND_EVENT = 42,      /* reserved */
+    COMMAND_EVENT = 42,
     COMMAND_PONG = 43,
     COMMAND_ERROR = 44,
+    COMMAND_FLOW = 45,
 };
 
 /* How a task ended; the RESULT field `outcome`. */
@@ -83,8 +88,12 @@ enum error_code {
     ERROR_HELLO_REQUIRED,
     ERROR_UNSUPPORTED,      /* version or reserved command */
     ERROR_LIMIT_EXCEEDED,   /* too many peers, offers, services, ... */
+    ERROR_RATE_LIMITED,     /* a rate's tokens are used up, and it refuses */
+    ERROR_BUDGET_EXHAUSTED, /* a budget's cost units are used up, and it refuses */
+    ERROR_CIRCUIT_OPEN,     /* the service fails, and its breaker refuses */
+    ERROR_SKIPPED,          /* run_if did not hold */
 };
-#define ERROR_CODE_COUNT (ERROR_LIMIT_EXCEEDED + 1)
+#define ERROR_CODE_COUNT (ERROR_SKIPPED + 1)
 
 /* {code, message, retryable, retry_after_ms?, details?}
  *
@@ -98,6 +107,7 @@ struct error {
     struct span message;
     bool retryable;
     uint64_t retry_after_ms; /* 0: absent */
+    bool scope_service;      /* `scope` is "service": retry_after_ms holds for all of it */
     const struct doc *details; /* sending, without raw; NULL: none */
 };
 
@@ -114,6 +124,8 @@ struct hello {
     struct id session;
     struct span name;
     struct span agent;    /* option `agent`: language and version, for people */
+    bool resume;          /* option: number the messages of this session, both ways */
+    uint64_t received;    /* option, with resume: all messages up to this one have come */
 };
 
 struct offer_message {
@@ -126,6 +138,8 @@ struct offer_message {
     uint64_t max_bytes;   /* option; 0: the broker's default */
     uint64_t lease_ms;    /* option; 0: none */
     uint64_t attempts;    /* option; 0: the broker's default */
+    uint64_t max_run_ms;  /* option; 0: none */
+    bool exclusive;       /* option: nobody else may offer it meanwhile (a mailbox) */
 };
 
 struct withdraw {
@@ -141,6 +155,20 @@ enum join_policy {
     JOIN_NONE,    /* not a join */
     JOIN_ALL,
     JOIN_SETTLED,
+    JOIN_ANY,     /* the first that is done */
+    JOIN_K,       /* the first `k` that are done */
+};
+
+/* When a task with needs and a service runs: by how its needs came out. */
+enum run_if {
+    RUN_IF_DONE,   /* the policy is fulfilled */
+    RUN_IF_FAILED, /* it has become impossible */
+    RUN_IF_ALWAYS,
+};
+
+enum route {
+    ROUTE_ONE,
+    ROUTE_ALL, /* one child for each worker, joined */
 };
 
 enum if_absent {
@@ -165,6 +193,28 @@ struct submit {
     const uint8_t *needs;      /* option: needs_count ids, ID_BYTES apart `needs_stride` */
     size_t needs_count;
     size_t needs_stride;       /* bytes from one id to the next: 16 or, on the wire, 18 */
+    uint64_t k;                /* option, with JOIN_K: how many must be done */
+    enum run_if run_if;        /* option, with needs and a service */
+    bool no_inputs;            /* option `inputs` is false: the outcomes of needs are not sent */
+    enum route route;          /* option */
+    uint64_t priority;         /* option: 0-9, higher first; absent: PRIORITY_DEFAULT */
+    struct span key;           /* option: fairness key; empty: the submitter's session */
+    struct span order;         /* option: ordering key; empty: none */
+    struct span affinity;      /* option: affinity key; empty: none */
+    struct span version;       /* option: of the offers that may serve it; empty: any */
+    uint64_t cost;             /* option: units of the budget it will take; 0: none */
+    uint64_t delay_ms;         /* option: not started before; 0: at once */
+    uint64_t max_run_ms;       /* option: longest run of an attempt; 0: the offer's */
+    uint64_t backoff_ms;       /* option: before the first retry; 0: the service's */
+    uint64_t backoff_max_ms;   /* option: ceiling; 0: the service's */
+    struct span retry_on;      /* option: codes, separated by spaces, that are tried again */
+    struct span final_on;      /* option: codes that are final, whatever `retryable` says */
+    bool dead_letter;          /* option: out of attempts it is kept as a dead letter */
+    struct span idempotency_key; /* option; empty: none */
+    uint64_t cache_ms;         /* option, with idempotency_key: its result answers so long */
+    bool detached;             /* option: outlives its submitter's session */
+    uint64_t retain_ms;        /* option: how long its outcome is kept; 0: the broker's */
+    uint64_t stream;           /* option: chunks that the submitter will read at first; 0: none */
 };
 
 struct cancel {
@@ -177,12 +227,124 @@ struct done {
     struct id id;
     uint64_t attempt;
     struct payload payload;
+    uint64_t cost;  /* what it really took, if `costed` */
+    bool costed;    /* the field was there */
 };
 
 struct fail {
     struct id id;
     uint64_t attempt;
     struct error error;
+    uint64_t cost;
+    bool costed;
+};
+
+/* Also CHUNK_OUT. Numbers start at 0 with every attempt. */
+struct chunk {
+    struct id id;
+    uint64_t attempt;
+    uint64_t sequence;
+    struct payload payload;
+};
+
+/* "I read this stream, from `sequence` of `attempt` on, and take `credit` chunks beyond." */
+struct read {
+    struct id id;
+    uint64_t attempt;  /* 0: the running one */
+    uint64_t sequence; /* the next one wanted */
+    uint64_t credit;   /* 0: no more of it */
+};
+
+/* A worker may send chunks numbered below `until`. */
+struct flow_message {
+    struct id id;
+    uint64_t attempt;
+    uint64_t until;
+};
+
+struct checkpoint {
+    struct id id;
+    uint64_t attempt;
+    struct payload payload;
+};
+
+struct signal {
+    uint64_t request; /* 0: no REPLY wanted */
+    struct id id;
+    struct payload payload;
+};
+
+struct signal_out {
+    struct id id;
+    uint64_t attempt;
+    struct payload payload;
+};
+
+struct watch {
+    uint64_t request;    /* names the watch; the same again changes its credit */
+    uint64_t credit;     /* events beyond those sent so far; 0: ends the watch */
+    struct span service; /* option: only of this service; empty: all */
+    struct id task;      /* option: only of this task; nil: all */
+};
+
+struct event_message {
+    uint64_t request;
+    uint64_t sequence;  /* from 1, events lost counted in */
+    uint64_t lost;      /* right before this one, for want of credit */
+    struct span kind;   /* submitted, started, retried, ended, ... */
+    struct id task;     /* nil: none */
+    struct span service;
+    struct span peer;   /* its name: worker, submitter or operator */
+    uint64_t attempt;
+    struct span detail; /* state, error code, ... */
+};
+
+enum control_what {
+    CONTROL_LIMIT,     /* sets limits of a service, of one of its keys, or of a tenant */
+    CONTROL_PAUSE,     /* nothing of the service starts until CONTROL_RESUME, or for ms */
+    CONTROL_RESUME,
+    CONTROL_DRAIN,     /* a worker gets nothing new; a service takes nothing new; the broker */
+    CONTROL_UNDRAIN,
+    CONTROL_RETRY,     /* a dead letter is submitted again */
+    CONTROL_DROP,      /* a dead letter is forgotten */
+};
+#define CONTROL_WHAT_COUNT (CONTROL_DROP + 1)
+
+/* A number that may be left as it is. */
+#define LIMIT_UNCHANGED UINT64_MAX
+
+/* What CONTROL_LIMIT can set; LIMIT_UNCHANGED: as it was, 0: none (the default). */
+struct limit_values {
+    uint64_t max_tasks, max_bytes;         /* of the queue; services only */
+    uint64_t concurrency;                  /* tasks leased at once */
+    uint64_t rate, rate_ms, burst;         /* starts per rate_ms; rate_ms 0: 1,000; burst 0: 1 */
+    uint64_t budget, budget_ms;            /* cost units per window; budget_ms 0: 60,000 */
+    uint64_t refuse;                       /* 1: a used-up rate or budget refuses; 0: it holds */
+    uint64_t weight;                       /* of a key's share; 0: 1 */
+    uint64_t breaker_failures;             /* in a row; services only, as the rest */
+    uint64_t breaker_percent, breaker_min; /* of attempts in breaker_ms, when at least so many */
+    uint64_t breaker_ms, breaker_open_ms;  /* window; how long open; 0: 10,000, 5,000 */
+    uint64_t breaker_probes;               /* successes that close it again; 0: 1 */
+    uint64_t breaker_refuse;               /* 1: open refuses; 0: it holds */
+    uint64_t attempts, backoff_ms, backoff_max_ms, max_run_ms, lease_ms;
+};
+
+struct control {
+    uint64_t request;
+    enum control_what what;
+    struct span service; /* option; empty: none named */
+    struct span key;     /* option: fairness key; "*": each key by itself; empty: none */
+    struct span tenant;  /* option; empty: none */
+    uint64_t peer;       /* option: number as in QUERY peers; 0: none */
+    struct id task;      /* option: a dead letter; nil: none */
+    uint64_t ms;         /* option: for how long; 0: until told otherwise */
+    struct limit_values limits;
+};
+
+/* Of numbered sessions: the first command of a batch. */
+struct sequence {
+    uint64_t number;       /* of this message, from 1; 0: carries nothing but the acknowledgement */
+    uint64_t acknowledged; /* all messages up to this one have come */
 };
 
 struct progress {
@@ -199,13 +361,19 @@ enum query_what {
     QUERY_TREE,    /* argument: task id */
     QUERY_STATS,   /* no argument */
     QUERY_RESULT,  /* argument: task id; answers with the stored outcome */
+    QUERY_LIST,    /* detached tasks; argument: cursor; filtered by service, state */
+    QUERY_DEAD,    /* dead letters; argument: cursor; filtered by service */
+    QUERY_LETTER,  /* argument: task id of a dead letter: all its attempts and causes */
+    QUERY_LIMITS,  /* limits and gates; argument: cursor; filtered by service */
 };
-#define QUERY_WHAT_COUNT (QUERY_RESULT + 1)
+#define QUERY_WHAT_COUNT (QUERY_LIMITS + 1)
 
 struct query {
     uint64_t request;
     enum query_what what;
     struct span argument; /* bin(16) id or str cursor; empty: none */
+    struct span service;  /* option: only rows of it; empty: all */
+    struct span state;    /* option: only tasks in it; empty: all */
 };
 
 struct ping {
@@ -219,6 +387,9 @@ struct bye {
 struct welcome {
     uint64_t version;
     bool known;             /* the broker still has this session's tasks */
+    bool resume;            /* the session is numbered */
+    bool resumed;           /* and goes on where it stopped: leases and offers are as they were */
+    uint64_t received;      /* all messages of the peer up to this one have come */
     struct id broker;       /* new at each start of the broker */
     uint64_t shard;
     uint64_t ping_ms;       /* send something at least this often */
@@ -248,6 +419,14 @@ struct task_message {
     uint64_t deadline_ms;  /* option: time left; 0: none */
     uint64_t lease_ms;     /* option; 0: none */
     struct span submitter; /* option: its name */
+    uint64_t max_run_ms;   /* option; 0: none */
+    uint64_t stream;       /* option: chunks it may send at first; 0: nobody reads yet */
+    /* Outcomes of its needs, when it has some: as in struct result. */
+    size_t input_count;
+    void (*input_at)(void *context, size_t index, struct outcome_record *record);
+    void *input_context;
+    struct payload inputs;     /* receiving */
+    struct payload checkpoint; /* of an earlier attempt; empty: none */
 };
 
 /* What became of one task; RESULT, and each input of a join. */
@@ -305,6 +484,16 @@ struct message {
     union {
         struct hello hello;
         struct offer_message offer;
+        struct chunk chunk; /* also CHUNK_OUT */
+        struct read read;
+        struct flow_message flow;
+        struct checkpoint checkpoint;
+        struct signal signal;
+        struct signal_out signal_out;
+        struct watch watch;
+        struct event_message event;
+        struct control control;
+        struct sequence sequence;
         struct withdraw withdraw;
         struct credit credit;
         struct submit submit;
@@ -333,6 +522,8 @@ const char *outcome_name(unsigned outcome);
 const char *error_code_name(unsigned code);
 const char *query_what_name(unsigned what);
 const char *join_policy_name(unsigned policy);
+const char *run_if_name(unsigned run_if);
+const char *control_what_name(unsigned what);
 
 /* True when trying again later may succeed (queue_full, worker_lost, ...). */
 bool error_code_retryable(enum error_code code);

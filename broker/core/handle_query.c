@@ -369,6 +369,10 @@ static enum error_code answer_task(struct broker *broker, struct peer *peer,
     case QUERY_CATALOG:
     case QUERY_PEERS:
     case QUERY_STATS:
+    case QUERY_LIST:
+    case QUERY_DEAD:
+    case QUERY_LETTER:
+    case QUERY_LIMITS:
         break;
     }
     return ERROR_BAD_MESSAGE;
@@ -390,6 +394,11 @@ static enum error_code answer(struct broker *broker, struct peer *peer, const st
     case QUERY_TREE:
     case QUERY_RESULT:
         return answer_task(broker, peer, query, doc);
+    case QUERY_LIST:
+    case QUERY_DEAD:
+    case QUERY_LETTER:
+    case QUERY_LIMITS:
+        return ERROR_UNSUPPORTED;
     }
     return ERROR_BAD_MESSAGE;
 }

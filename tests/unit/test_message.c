@@ -86,10 +86,10 @@ static void text_has_a_bound_in_bytes(void **state)
 static void names_end_where_their_enum_does(void **state)
 {
     assert_string_equal(command_name(COMMAND_SUBMIT), "SUBMIT");
-    assert_string_equal(command_name(COMMAND_ERROR), "ERROR");
+    assert_string_equal(command_name(COMMAND_FLOW), "FLOW");
     assert_null(command_name(0));
-    assert_null(command_name(17));
-    assert_null(command_name(COMMAND_ERROR + 1));
+    assert_null(command_name(COMMAND_SEQUENCE + 1));
+    assert_null(command_name(COMMAND_FLOW + 1));
     assert_null(command_name(UINT32_MAX));
     for (unsigned i = 0; i < ERROR_CODE_COUNT; i++) {
         assert_non_null(error_code_name(i));
@@ -104,7 +104,13 @@ static void names_end_where_their_enum_does(void **state)
     }
     assert_null(query_what_name(QUERY_WHAT_COUNT));
     assert_string_equal(join_policy_name(JOIN_SETTLED), "settled");
-    assert_null(join_policy_name(JOIN_SETTLED + 1));
+    assert_null(join_policy_name(JOIN_K + 1));
+    assert_string_equal(run_if_name(RUN_IF_ALWAYS), "always");
+    assert_null(run_if_name(RUN_IF_ALWAYS + 1));
+    for (unsigned i = 0; i < CONTROL_WHAT_COUNT; i++) {
+        assert_non_null(control_what_name(i));
+    }
+    assert_null(control_what_name(CONTROL_WHAT_COUNT));
 }
 
 /* The column `retryable` of PROTOCOL.md, section 1.4. */
@@ -113,7 +119,8 @@ static void retryable_is_as_documented(void **state)
     static const enum error_code codes[] = {
         ERROR_QUEUE_FULL,      ERROR_WINDOW_EXCEEDED, ERROR_MEMORY_FULL,    ERROR_WORKER_LOST,
         ERROR_LEASE_EXPIRED,   ERROR_UNKNOWN_SERVICE, ERROR_DRAINING,       ERROR_HELLO_REQUIRED,
-        ERROR_LIMIT_EXCEEDED,
+        ERROR_LIMIT_EXCEEDED,  ERROR_RATE_LIMITED,    ERROR_BUDGET_EXHAUSTED,
+        ERROR_CIRCUIT_OPEN,
     };
     size_t count = 0;
 

@@ -67,10 +67,13 @@ AGENTS := retriever tool analysis research
 PROGRAMS := sluice-broker sluice $(addprefix sluice-,$(AGENTS)) sluice-bench-proxy \
             sluice-bench-retrieval
 BINARIES := $(addprefix $(BUILD)/bin/,$(PROGRAMS))
+# Each of agents/examples is one program, but for what they share.
+EXAMPLES := $(patsubst agents/examples/%.c,$(BUILD)/examples/%,\
+              $(filter-out agents/examples/example.c,$(sort $(wildcard agents/examples/*.c))))
 
 .DEFAULT_GOAL := all
 .PHONY: all
-all: $(BINARIES) ## build every program into build/bin
+all: $(BINARIES) $(EXAMPLES) ## build every program into build/bin, the examples into build/examples
 
 define layer_rule
 $(call lib,$(1)): $(call obj,$(SRC_$(1)))
@@ -111,6 +114,12 @@ $(BINARIES):
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LINK) -lpthread
+
+.SECONDARY: $(call obj,$(wildcard agents/examples/*.c))
+$(BUILD)/examples/%: $(call obj,agents/examples/%.c agents/examples/example.c) $(LIBS_RUNTIME)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pc_libs,$(PC_RUNTIME)) -lm -lpthread
 
 INCLUDES := $(call pc_cflags,libzmq libczmq libuv libcurl jansson sqlite3 libxml-2.0 $(MSGPACK_PC))
 

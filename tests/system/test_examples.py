@@ -1,0 +1,81 @@
+#!/usr/bin/python3
+"""agents/examples against a real broker: what came out, and how long it took on the broker's clock."""
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from sluice_test import BUILD, Broker, Process, case, check, equal, main, run  # noqa: E402
+
+EXAMPLES = os.path.join(BUILD, "examples")
+
+
+def example(broker, name, *options):
+    """What `name` printed, an object a line; it must have ended well."""
+    status, output = run([os.path.join(EXAMPLES, name), "--broker", broker.endpoint, *options],
+                         seconds=60)
+    equal(status, 0, "exit status (%s)" % output)
+    return [json.loads(line) for line in output.splitlines()]
+
+
+@case("weather: five look-ups take as long as one of them")
+def _():
+    with Broker() as broker:
+        together, one_by_one = example(broker, "weather")
+    for report in (together, one_by_one):
+        equal(report["outcome"], "done")
+        equal(report["result"]["missing"], 0)
+        equal([f["city"] for f in report["result"]["forecasts"]],
+              ["Oslo", "Lisbon", "Cairo", "Lima", "Osaka"])
+    check(together["ran_ms"] >= 1000, "five look-ups of a second took %d ms" % together["ran_ms"])
+    check(one_by_one["ran_ms"] >= 5000, "one by one %d ms" % one_by_one["ran_ms"])
+    check(together["ran_ms"] * 2 < one_by_one["ran_ms"],
+          "together %d ms, one by one %d ms" % (together["ran_ms"], one_by_one["ran_ms"]))
+
+
+@case("weather: who serves and who asks may be two processes")
+def _():
+    with Broker() as broker:
+        asking = Process([os.path.join(EXAMPLES, "weather"), "--ask", "--ms", "10", "--broker",
+                          broker.endpoint])
+        broker.wait_line("peer_connected")
+        with asking, Process([os.path.join(EXAMPLES, "weather"), "--serve", "--ms", "10",
+                              "--broker", broker.endpoint]):
+            equal(asking.wait_exit(30), 0, "exit status")
+            equal([json.loads(line)["outcome"] for line in asking.output().splitlines()],
+                  ["done", "done"])
+
+
+@case("providers: the first answer wins, and the losers have stopped")
+def _():
+    with Broker() as broker:
+        (first,) = example(broker, "providers", "--ms", "300")
+    equal(first["outcome"], "done")
+    equal(first["result"], {"answer": {"provider": "quick"}, "begun": 3, "finished": 1,
+                            "stopped": 2})
+    check(first["ran_ms"] < 3000, "the slow one takes 3 s, the first of three %d ms" %
+          first["ran_ms"])
+
+
+@case("assistant: the mail is read while calendar and records are asked")
+def _():
+    with Broker() as broker:
+        (brief,) = example(broker, "assistant")
+    equal(brief["outcome"], "done")
+    equal(brief["result"]["customer"]["contract"], "support, yearly")
+    equal(brief["result"]["mail"]["asks_for_thursday"], True)
+    equal(len(brief["result"]["calendar"]["busy"]), 2)
+    check(1000 <= brief["ran_ms"], "the calendar takes 1 s, all of it %d ms" % brief["ran_ms"])
+    check(brief["ran_ms"] < 1000 + 800, "one after the other would take 1,800 ms, it took %d ms" %
+          brief["ran_ms"])
+
+
+@case("an example without a broker says what to do")
+def _():
+    status, output = run([os.path.join(EXAMPLES, "weather"), "--broker", "tcp://127.0.0.1:1"],
+                         seconds=30)
+    equal(status, 1, "exit status")
+    check("sluice-broker" in output, output)
+
+
+main()

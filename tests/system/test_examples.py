@@ -70,6 +70,22 @@ def _():
           brief["ran_ms"])
 
 
+@case("orders: a failing branch declines and stops the rest, a slow one is done without")
+def _():
+    with Broker() as broker:
+        whole, declined, late = example(broker, "orders", "--ms", "500")
+    equal([o["outcome"] for o in (whole, declined, late)], ["done"] * 3)
+    equal(whole["result"]["state"], "finalised")
+    equal(whole["result"]["order"]["total_cents"], 12000 - 1200 + 450)
+    check(whole["ran_ms"] >= 500, "shipping takes 500 ms, all of it %d" % whole["ran_ms"])
+    equal(declined["result"], {"state": "declined", "why": "out_of_stock"})
+    check(declined["ran_ms"] < whole["ran_ms"], "declined after %d ms, a whole one takes %d" %
+          (declined["ran_ms"], whole["ran_ms"]))
+    equal(late["result"]["order"]["shipping"], {"cents": 990, "by": "post"})
+    check(1000 <= late["ran_ms"] < 20000, "the quote's deadline is 1 s, the order took %d ms" %
+          late["ran_ms"])
+
+
 @case("an example without a broker says what to do")
 def _():
     status, output = run([os.path.join(EXAMPLES, "weather"), "--broker", "tcp://127.0.0.1:1"],

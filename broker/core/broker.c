@@ -3,6 +3,7 @@
 #include "broker/core/ending.h"
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
+#include "broker/core/retention.h"
 #include "broker/core/state.h"
 #include "common/memory.h"
 

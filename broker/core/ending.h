@@ -17,10 +17,8 @@ void task_end(struct broker *broker, struct task *task, enum task_state state,
 /* Begins to cancel a task and all below it; does nothing to an ended or cancelling one. */
 void task_doom(struct broker *broker, struct task *task);
 
-/* The attempt is over without an outcome: the next one, or the end with `error`.
- * The lease is already released or stray. `delay_ms`: 0: at once, to the front. */
-void task_retry(struct broker *broker, struct task *task, enum error_code error,
-                struct blob *body, uint64_t delay_ms);
+/* The same for all its children. */
+void task_doom_children(struct broker *broker, struct task *task);
 
 void task_timer(struct broker *broker, struct task *task);
 
@@ -34,15 +32,5 @@ void refusal_send(struct broker *broker, struct peer *peer, const struct id *id,
 
 /* Works off the lists until they are empty. Once at the end of every step. */
 void broker_settle(struct broker *broker);
-
-/* Retention of ended tasks. */
-void retention_add(struct broker *broker, struct task *task);
-void retention_trim(struct broker *broker);
-/* Takes an ended task out of retention: a join needs it, or it is to be freed. */
-void retention_remove(struct broker *broker, struct task *task);
-/* Forgets the oldest ended task. False: there is none. */
-bool retention_evict(struct broker *broker);
-/* Forgets ended tasks until `bytes` more fit into memory_max. False: they do not. */
-bool retention_make_room(struct broker *broker, uint64_t bytes);
 
 #endif

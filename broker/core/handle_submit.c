@@ -2,6 +2,7 @@
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
 #include "broker/core/mutant.h"
+#include "broker/core/retention.h"
 
 #define REFUSED_RETRY_MS 100 /* window, memory, draining: nothing better is known */
 

@@ -2,6 +2,7 @@
 
 #include "broker/core/ending.h"
 #include "broker/core/mutant.h"
+#include "broker/core/retention.h"
 
 /* Walks all needs in order without counting through the chunks each time. */
 #define join_each_need(need, join)                                                                 \

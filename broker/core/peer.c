@@ -2,6 +2,7 @@
 
 #include "broker/core/ending.h"
 #include "broker/core/mutant.h"
+#include "broker/core/retry.h"
 #include "broker/core/state.h"
 
 static uint32_t connection_hash(const struct broker *broker, connection_id connection)

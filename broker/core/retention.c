@@ -1,0 +1,104 @@
+#include "broker/core/retention.h"
+
+#include "broker/core/mutant.h"
+
+void retention_add(struct broker *broker, struct task *task)
+{
+    CHECK(task_ended(task));
+    if (task->needed_by != NULL && !MUTANT(NEED_FORGOTTEN_EARLY)) {
+        broker->kept_bytes += task_bytes(task);
+        return; /* the last of the joins adds it */
+    }
+    broker->retained_bytes += task_bytes(task);
+    broker->retained_count++;
+    list_push_back(&broker->retained, &task->link);
+}
+
+void retention_remove(struct broker *broker, struct task *task)
+{
+    uint64_t bytes = task_bytes(task);
+
+    if (list_empty(&task->link)) {
+        return; /* some join has it already */
+    }
+    CHECK(broker->retained_bytes >= bytes);
+    CHECK(broker->retained_count > 0);
+    broker->retained_bytes -= bytes;
+    broker->retained_count--;
+    list_unlink(&task->link);
+}
+
+/* The oldest ended tasks have long left the caches: what the next two evictions will
+ * touch is fetched while there is other work to do. */
+static void retention_prefetch(const struct broker *broker, const struct task *task)
+{
+    const struct list *next = task->link.next;
+    const struct task *soon;
+
+    if (next == &broker->retained) {
+        return;
+    }
+    soon = list_entry(next, struct task, link);
+    __builtin_prefetch(soon->body, 1);
+    table_prefetch(&broker->tasks, soon->node.hash);
+    if (soon->link.next != &broker->retained) {
+        const char *later = (const char *)list_entry(soon->link.next, struct task, link);
+
+        for (size_t i = 0; i < sizeof *soon; i += 64) {
+            __builtin_prefetch(later + i, 1);
+        }
+    }
+}
+
+static void retention_forget(struct broker *broker, struct task *task)
+{
+    retention_prefetch(broker, task);
+    retention_remove(broker, task);
+    if (task->extra != NULL) {
+        list_unlink(&task->extra->wake_link);
+        list_unlink(&task->extra->doom_link);
+    }
+    task_free(broker, task);
+}
+
+bool retention_evict(struct broker *broker)
+{
+    struct list *link = list_first(&broker->retained);
+
+    if (link == NULL) {
+        return false;
+    }
+    retention_forget(broker, list_entry(link, struct task, link));
+    return true;
+}
+
+bool retention_make_room(struct broker *broker, uint64_t bytes)
+{
+    while (broker_memory_used(broker) + bytes > broker->options.memory_max) {
+        if (!retention_evict(broker)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void retention_trim(struct broker *broker)
+{
+    const struct broker_options *options = &broker->options;
+    struct list *link;
+
+    while ((link = list_first(&broker->retained)) != NULL) {
+        const struct task *oldest = list_entry(link, struct task, link);
+        uint64_t until_ms = oldest->ended_ms + options->retain_ms;
+
+        if (until_ms > broker->now_ms && broker->retained_count <= options->retain_tasks &&
+            broker->retained_bytes <= options->retain_bytes &&
+            broker_memory_used(broker) <= options->memory_max) {
+            if (!timer_armed(&broker->retention)) {
+                wheel_arm(&broker->wheel, &broker->retention, until_ms);
+            }
+            return;
+        }
+        retention_evict(broker);
+    }
+}

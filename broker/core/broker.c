@@ -287,6 +287,9 @@ static void handle_message(struct broker *broker, connection_id from,
     case COMMAND_QUERY:
         handle_query(broker, peer, &message->query);
         break;
+    case COMMAND_CONTROL:
+        handle_control(broker, peer, &message->control);
+        break;
     case COMMAND_PING:
         handle_ping(broker, peer, &message->ping);
         break;

@@ -18,6 +18,7 @@ void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fa
 /* A DONE or FAIL that could not be read: the task, if `peer` holds it, has been answered. */
 void handle_garbled_answer(struct broker *broker, struct peer *peer, const struct id *id);
 void handle_progress(struct broker *broker, struct peer *peer, const struct progress *progress);
+void handle_control(struct broker *broker, struct peer *peer, const struct control *message);
 void handle_query(struct broker *broker, struct peer *peer, const struct query *query);
 
 #endif

@@ -1,0 +1,48 @@
+#include "broker/core/handle.h"
+
+/* What an operator asks for, one function a thing. Each fills `body`, the map of the REPLY, and
+ * says ERROR_NONE; or it says why not and has changed nothing. */
+static enum error_code control(struct broker *broker, struct peer *peer,
+                               const struct control *control, struct doc *body)
+{
+    (void)broker;
+    (void)peer;
+    (void)body;
+    switch (control->what) {
+    case CONTROL_LIMIT:
+    case CONTROL_PAUSE:
+    case CONTROL_RESUME:
+    case CONTROL_DRAIN:
+    case CONTROL_UNDRAIN:
+    case CONTROL_RETRY:
+    case CONTROL_DROP:
+        return ERROR_UNSUPPORTED;
+    }
+    return ERROR_BAD_MESSAGE;
+}
+
+void handle_control(struct broker *broker, struct peer *peer, const struct control *message)
+{
+    struct message reply = {.command = COMMAND_REPLY};
+    struct doc_token tokens[16];
+    uint8_t arena[256];
+    enum error_code code;
+    struct doc body;
+
+    doc_init(&body, tokens, sizeof tokens / sizeof *tokens, arena, sizeof arena);
+    doc_map(&body, NULL);
+    code = control(broker, peer, message, &body);
+    doc_end(&body);
+    CHECK(!body.overflow);
+    BROKER_LOG(broker, LOG_INFO, "control", LOG_WORD("what", control_what_name(message->what)),
+               LOG_TEXT("service", message->service), LOG_TEXT("key", message->key),
+               LOG_TEXT("peer", label_span(peer->name)),
+               LOG_WORD("outcome", code == ERROR_NONE ? "done" : error_code_name(code)));
+    reply.reply.request = message->request;
+    reply.reply.ok = code == ERROR_NONE;
+    reply.reply.body = &body;
+    if (code != ERROR_NONE) {
+        reply.reply.error = error_of(code);
+    }
+    peer_send(broker, peer, &reply);
+}

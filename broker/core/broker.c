@@ -32,6 +32,7 @@ struct broker_options broker_options_default(void)
         .service_linger_ms = 60000,
         .backoff_ms = 100,
         .backoff_max_ms = 30000,
+        .jitter = true,
     };
 }
 
@@ -47,6 +48,8 @@ static void init_pools(struct broker *broker)
     pool_init(&broker->join_pool, sizeof(struct join), tasks_max);
     pool_init(&broker->need_pool, sizeof(struct need_chunk), tasks_max);
     pool_init(&broker->wait_pool, sizeof(struct wait), tasks_max);
+    pool_init(&broker->terms_pool, sizeof(struct terms), tasks_max);
+    pool_init(&broker->cause_pool, sizeof(struct cause), tasks_max);
     /* Sessions, and those that are gone but for a task of theirs. */
     pool_init(&broker->peer_pool, sizeof(struct peer), options->peers_max + tasks_max);
     /* Every peer has one, and every task may keep another. */
@@ -64,11 +67,20 @@ static void deinit_pools(struct broker *broker)
     pool_deinit(&broker->join_pool);
     pool_deinit(&broker->need_pool);
     pool_deinit(&broker->wait_pool);
+    pool_deinit(&broker->terms_pool);
+    pool_deinit(&broker->cause_pool);
     pool_deinit(&broker->peer_pool);
     pool_deinit(&broker->label_pool);
     pool_deinit(&broker->service_pool);
     pool_deinit(&broker->offer_pool);
     pool_deinit(&broker->stray_pool);
+}
+
+/* What peers see of the one must tell nothing of the other: only hashes of the secret. */
+static void seed_random(struct broker *broker)
+{
+    broker->random = (uint64_t)broker_hash(broker, "jitter", 6) << 32;
+    broker->random |= broker_hash(broker, "retry", 5);
 }
 
 struct broker *broker_new(const struct broker_options *options, const struct effects *effects,
@@ -98,6 +110,7 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
     list_init(&broker->retained);
     timer_init(&broker->retention, TIMER_RETENTION);
     init_pools(broker);
+    seed_random(broker);
     return broker;
 
 fail:
@@ -233,6 +246,9 @@ bool broker_configure_service(struct broker *broker, struct span name,
         service->limits.attempts = limits->attempts;
     }
     service->limits.lease_ms = limits->lease_ms;
+    service->limits.max_run_ms = limits->max_run_ms;
+    service->limits.backoff_ms = limits->backoff_ms;
+    service->limits.backoff_max_ms = limits->backoff_max_ms;
     return true;
 }
 

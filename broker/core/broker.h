@@ -64,6 +64,9 @@ struct service_limits {
     uint64_t max_bytes; /* of their payloads; 0: the default */
     uint64_t attempts;  /* 0: the default */
     uint64_t lease_ms;  /* 0: none */
+    uint64_t max_run_ms;     /* of an attempt; 0: none */
+    uint64_t backoff_ms;     /* before the first retry; 0: the broker's */
+    uint64_t backoff_max_ms; /* 0: the broker's */
 };
 
 /* All durations in ms, all sizes in bytes. See broker_options_default. */
@@ -90,8 +93,9 @@ struct broker_options {
     uint64_t retain_tasks;
     uint64_t retain_bytes;
     uint64_t service_linger_ms;
-    uint64_t backoff_ms;
-    uint64_t backoff_max_ms;
+    uint64_t backoff_ms;      /* before the first retry, twice that before the next, ... */
+    uint64_t backoff_max_ms;  /* its ceiling */
+    bool jitter;              /* anything up to that; false: exactly that */
 };
 
 struct broker_options broker_options_default(void);

@@ -20,6 +20,9 @@ void result_send(struct broker *broker, struct peer *peer, const struct task *ta
     if (task->unconfirmed) {
         doc_bool(&details, "unconfirmed", true);
     }
+    if (task->overrun && task->error == ERROR_LEASE_EXPIRED) {
+        doc_bool(&details, "max_run", true);
+    }
     if (task->extra != NULL && task->extra->join != NULL) {
         const struct join *join = task->extra->join;
 
@@ -363,9 +366,14 @@ static void task_give_up(struct broker *broker, struct task *task)
 
 static void task_lease_over(struct broker *broker, struct task *task)
 {
+    const struct failure failure = {
+        .error = ERROR_LEASE_EXPIRED, .retryable = true, .at_once = true};
+    bool overrun = lease_run_end_ms(broker, task) <= broker->now_ms;
+
     send_cancel(broker, task, ERROR_LEASE_EXPIRED);
     lease_stray(broker, task);
-    task_retry(broker, task, ERROR_LEASE_EXPIRED, NULL, 0);
+    task->overrun = overrun;
+    task_attempt_failed(broker, task, &failure);
 }
 
 void task_timer(struct broker *broker, struct task *task)
@@ -387,7 +395,7 @@ void task_timer(struct broker *broker, struct task *task)
             if (MUTANT(DEADLINE_LOST_BY_RETRY)) {
                 break;
             }
-            task_arm(broker, task, WHEEL_NEVER);
+            task_arm_queued(broker, task);
         }
         break;
     case TASK_LEASED:

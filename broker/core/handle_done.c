@@ -71,26 +71,18 @@ void handle_done(struct broker *broker, struct peer *peer, const struct done *do
         if (body == NULL) {
             /* The result cannot be kept: the outcome is a failure, said so. */
             lease_release(broker, task);
-            task_retry(broker, task, ERROR_MEMORY_FULL, NULL, broker->options.backoff_ms);
+            task_attempt_failed(broker, task, &(struct failure){.error = ERROR_MEMORY_FULL,
+                                                               .retryable = true});
             return;
         }
     }
     task_end(broker, task, TASK_DONE, ERROR_NONE, body);
 }
 
-static uint64_t backoff_ms(const struct broker *broker, const struct task *task)
-{
-    uint64_t ms = broker->options.backoff_ms;
-
-    for (unsigned i = 1; i < task->attempt && ms < broker->options.backoff_max_ms; i++) {
-        ms *= 2;
-    }
-    return ms < broker->options.backoff_max_ms ? ms : broker->options.backoff_max_ms;
-}
-
 void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fail)
 {
     struct task *task = find_answered(broker, peer, &fail->id, fail->attempt);
+    struct failure failure = {.said = &fail->error, .retryable = fail->error.retryable};
     struct blob *map;
 
     if (task == NULL || confirm_cancel(broker, task)) {
@@ -98,16 +90,11 @@ void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fa
     }
     map = has_room(broker, task, fail->error.raw.size) ? blob_new(fail->error.raw) : NULL;
     lease_release(broker, task);
+    failure.map = map;
     if (map == NULL) {
-        task_end(broker, task, TASK_FAILED, ERROR_MEMORY_FULL, NULL);
-    } else if (fail->error.retryable) {
-        uint64_t delay_ms = fail->error.retry_after_ms;
-
-        task_retry(broker, task, ERROR_NONE, map,
-                   delay_ms > 0 ? delay_ms : backoff_ms(broker, task));
-    } else {
-        task_end(broker, task, TASK_FAILED, ERROR_NONE, map);
+        failure = (struct failure){.error = ERROR_MEMORY_FULL};
     }
+    task_attempt_failed(broker, task, &failure);
 }
 
 void handle_garbled_answer(struct broker *broker, struct peer *peer, const struct id *id)
@@ -121,7 +108,8 @@ void handle_garbled_answer(struct broker *broker, struct peer *peer, const struc
         return;
     }
     if (!confirm_cancel(broker, task)) {
-        task_end(broker, task, TASK_FAILED, ERROR_BAD_MESSAGE, NULL);
+        lease_release(broker, task);
+        task_attempt_failed(broker, task, &(struct failure){.error = ERROR_BAD_MESSAGE});
     }
 }
 

@@ -188,6 +188,9 @@ static struct reason task_reason(const struct task *task)
     case TASK_WAITING:
         return (struct reason){"needs", "some of the tasks that it needs have not ended"};
     case TASK_DELAYED:
+        if (task->attempt == 0) {
+            return (struct reason){"not_before", "its delay_ms has not passed"};
+        }
         return (struct reason){"not_before", "its last attempt failed; the next one starts "
                                              "after the backoff"};
     case TASK_LEASED:

@@ -219,6 +219,7 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
 {
     const struct broker_options *options = &broker->options;
     uint64_t bytes = payload_bytes(submit);
+    uint64_t rare_bytes = terms_bytes_of(submit);
     enum error_code code;
 
     if (broker->draining && id_is_nil(&submit->parent) && submit->join == JOIN_NONE &&
@@ -238,7 +239,9 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
     if (submit->join != JOIN_NONE) {
         admission->service = NULL;
         /* Memory first: making room may forget ended tasks, and a need may be one of them. */
-        code = check_memory(broker, bytes + sizeof(struct join) + needs_bytes(submit->needs_count),
+        code = check_memory(broker,
+                            bytes + rare_bytes + sizeof(struct join) +
+                                needs_bytes(submit->needs_count),
                             admission);
         return code != ERROR_NONE ? code : check_needs(broker, peer, submit);
     }
@@ -249,7 +252,7 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
     if (admission->service != NULL) {
         code = service_admit(admission->service, bytes);
     }
-    return code != ERROR_NONE ? code : check_memory(broker, bytes, admission);
+    return code != ERROR_NONE ? code : check_memory(broker, bytes + rare_bytes, admission);
 }
 
 static uint64_t retry_after_ms(const struct broker *broker, enum error_code code,
@@ -306,7 +309,7 @@ static bool make_extras(struct broker *broker, struct task *task, const struct s
                         struct task *parent)
 {
     bool rare = parent != NULL || submit->join != JOIN_NONE || submit->queue_ttl_ms > 0 ||
-                submit->lease_ms > 0;
+                submit->lease_ms > 0 || terms_wanted(submit);
 
     return (!rare || task_extra(broker, task) != NULL) &&
            (parent == NULL || task_extra(broker, parent) != NULL);
@@ -337,6 +340,7 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
         return NULL;
     }
     if (!make_extras(broker, task, submit, admission->parent) ||
+        (terms_wanted(submit) && !terms_open(broker, task, submit)) ||
         (submit->join != JOIN_NONE && !join_open(broker, task, submit))) {
         task_free(broker, task);
         return NULL;
@@ -358,10 +362,8 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
 }
 
 /* ON RECV 8. */
-static void start(struct broker *broker, struct task *task)
+static void start(struct broker *broker, struct task *task, uint64_t delay_ms)
 {
-    uint64_t ttl_ms = task->extra != NULL ? task->extra->queue_ttl_ms : 0;
-
     if (task->receipts) {
         struct message message = {.command = COMMAND_ACCEPTED};
 
@@ -374,8 +376,14 @@ static void start(struct broker *broker, struct task *task)
         task_arm(broker, task, WHEEL_NEVER);
         return;
     }
-    service_enqueue(broker, task->service, task, false);
-    task_arm(broker, task, ttl_ms > 0 ? broker->now_ms + ttl_ms : WHEEL_NEVER);
+    if (delay_ms > 0 && !MUTANT(DELAY_IGNORED)) {
+        task_set_state(broker, task, TASK_DELAYED);
+        service_delay(broker, task->service, task);
+        task_arm(broker, task, broker->now_ms + delay_ms);
+    } else {
+        service_enqueue(broker, task->service, task, false);
+        task_arm_queued(broker, task);
+    }
 }
 
 void handle_submit(struct broker *broker, struct peer *peer, const struct submit *submit)
@@ -404,5 +412,5 @@ void handle_submit(struct broker *broker, struct peer *peer, const struct submit
         refusal_send(broker, peer, &submit->id, code, retry_after_ms(broker, code, &admission));
         return;
     }
-    start(broker, task);
+    start(broker, task, submit->delay_ms);
 }

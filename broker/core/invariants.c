@@ -7,7 +7,7 @@ struct tally {
     uint64_t memory_bytes, retained_bytes, retained_count, kept_bytes;
     uint64_t reserve_tasks, reserve_bytes;
     /* What must be in use of each pool. */
-    uint64_t tasks, extras, joins, need_chunks, waits, peers, labels, services, offers, strays;
+    uint64_t tasks, extras, joins, need_chunks, waits, terms, causes, peers, labels, services, offers, strays;
 };
 
 static void see_label(struct label *label, struct tally *tally)
@@ -99,11 +99,34 @@ static void check_join(const struct task *task)
     }
 }
 
+/* How many there are. */
+static uint64_t check_causes(const struct cause_chain *chain)
+{
+    const struct cause *last = NULL;
+    uint64_t count = 0, bytes = 0;
+
+    for (const struct cause *cause = chain->first; cause != NULL; cause = cause->next) {
+        CHECK(last == NULL || cause->attempt > last->attempt);
+        count++;
+        bytes += sizeof *cause + blob_span(cause->text).size + blob_overhead();
+        last = cause;
+    }
+    CHECK(last == chain->last);
+    CHECK(count == chain->count);
+    CHECK(count <= CAUSES_FIRST + CAUSES_LAST);
+    CHECK(bytes == chain->bytes);
+    return count;
+}
+
 static void tally_extra(const struct extra *extra, struct tally *tally)
 {
     tally->extras++;
     list_each(link, &extra->waits) {
         tally->waits++;
+    }
+    if (extra->terms != NULL) {
+        tally->terms++;
+        tally->causes += check_causes(&extra->terms->causes);
     }
     if (extra->join != NULL) {
         tally->joins++;
@@ -279,6 +302,8 @@ static void check_pools(const struct broker *broker, const struct tally *tally)
     CHECK(tally->joins == broker->join_pool.used);
     CHECK(tally->need_chunks == broker->need_pool.used);
     CHECK(tally->waits == broker->wait_pool.used);
+    CHECK(tally->terms == broker->terms_pool.used);
+    CHECK(tally->causes == broker->cause_pool.used);
     CHECK(tally->peers == broker->peer_pool.used);
     CHECK(tally->labels == broker->label_pool.used);
     CHECK(tally->services == broker->service_pool.used);

@@ -46,7 +46,11 @@
     X(PAST_ATTEMPTS_HAVE_CHILDREN)                                                                 \
     X(QUEUE_TTL_IGNORED)                                                                           \
     X(UNREADABLE_ANSWER_KEEPS_CREDIT)                                                              \
-    X(CANCEL_UNTOLD)
+    X(CANCEL_UNTOLD)                                                                               \
+    X(JITTER_BEYOND_CEILING)                                                                       \
+    X(MAX_RUN_IGNORED)                                                                             \
+    X(FINAL_CODE_RETRIED)                                                                          \
+    X(DELAY_IGNORED)
 
 #ifdef SLUICE_MUTANTS
 enum mutant {

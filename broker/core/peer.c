@@ -123,6 +123,7 @@ struct peer *peer_open(struct broker *broker, connection_id from, const struct h
  * that at the front of the queue the oldest task is first again. */
 static void peer_drop_leases(struct broker *broker, struct offer *offer)
 {
+    const struct failure lost = {.error = ERROR_WORKER_LOST, .retryable = true, .at_once = true};
     struct list *link;
 
     while ((link = list_last(&offer->leases)) != NULL) {
@@ -140,7 +141,7 @@ static void peer_drop_leases(struct broker *broker, struct offer *offer)
         if (cancelling) {
             task_wake(broker, task);
         } else {
-            task_retry(broker, task, ERROR_WORKER_LOST, NULL, 0);
+            task_attempt_failed(broker, task, &lost);
         }
     }
 }

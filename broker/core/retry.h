@@ -1,12 +1,23 @@
-/* retry: what follows when an attempt is over without an outcome. */
+/* retry: what follows when an attempt is over without a result: the next one, and when, or the
+ * end. PROTOCOL.md, FAIL. */
 #ifndef SLUICE_BROKER_CORE_RETRY_H
 #define SLUICE_BROKER_CORE_RETRY_H
 
 #include "broker/core/state.h"
 
-/* The attempt is over without an outcome: the next one, or the end with `error`.
- * The lease is already released or stray. `delay_ms`: 0: at once, to the front. */
-void task_retry(struct broker *broker, struct task *task, enum error_code error,
-                struct blob *body, uint64_t delay_ms);
+struct failure {
+    enum error_code error;    /* the broker's; NONE: the worker's, which is `said` */
+    const struct error *said; /* with ERROR_NONE */
+    struct blob *map;         /* what it becomes a RESULT's error of; with ERROR_NONE */
+    bool retryable;           /* by itself; the task's retry_on and final_on may know better */
+    bool at_once;             /* nothing speaks against the next worker: no backoff */
+};
+
+/* The attempt of a leased task is over: its lease is already released or stray. Takes over
+ * failure->map. */
+void task_attempt_failed(struct broker *broker, struct task *task, const struct failure *failure);
+
+/* True when `code` is one of `codes`, which are separated by spaces. */
+bool codes_name(struct span codes, struct span code);
 
 #endif

@@ -7,6 +7,13 @@ void roster_init(struct roster *roster)
     }
 }
 
+void roster_place_init(struct roster_place *place)
+{
+    for (unsigned lane = 0; lane < ROSTER_LANES; lane++) {
+        list_init(&place->lanes[lane]);
+    }
+}
+
 void roster_append(struct roster *roster, struct roster_place *place, uint64_t serial,
                    uint32_t hash)
 {

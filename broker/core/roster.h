@@ -26,6 +26,8 @@ struct roster_place {
 };
 
 void roster_init(struct roster *roster);
+/* On no roster: roster_remove does nothing to it. */
+void roster_place_init(struct roster_place *place);
 /* `serial` is above all serials there. `hash`: of the serial, with a secret seed. */
 void roster_append(struct roster *roster, struct roster_place *place, uint64_t serial,
                    uint32_t hash);

@@ -349,11 +349,39 @@ static uint64_t lease_ms_of(const struct task *task)
     return extra != NULL && extra->lease_ms > 0 ? extra->lease_ms : task->offer->lease_ms;
 }
 
+static uint64_t max_run_ms_of(const struct task *task)
+{
+    uint64_t own_ms = task->extra != NULL && task->extra->terms != NULL
+                          ? task_terms(task).max_run_ms
+                          : 0;
+
+    if (own_ms > 0) {
+        return own_ms;
+    }
+    return task->offer->max_run_ms > 0 ? task->offer->max_run_ms
+                                       : task->service->limits.max_run_ms;
+}
+
+uint64_t lease_run_end_ms(const struct broker *broker, const struct task *task)
+{
+    uint64_t max_ms = max_run_ms_of(task);
+    uint64_t end_ms = task->started_ms + max_ms;
+
+    if (max_ms == 0 || MUTANT(MAX_RUN_IGNORED)) {
+        return WHEEL_NEVER;
+    }
+    /* Over while the broker slept: its DONE may be there, unread. */
+    return end_ms <= broker->awake_ms ? broker->awake_ms + broker->options.ping_ms : end_ms;
+}
+
 void lease_renew(struct broker *broker, struct task *task)
 {
     uint64_t lease_ms = lease_ms_of(task);
 
-    task_arm(broker, task, lease_ms > 0 ? broker->now_ms + lease_ms : WHEEL_NEVER);
+    uint64_t silent_ms = lease_ms > 0 ? broker->now_ms + lease_ms : WHEEL_NEVER;
+    uint64_t run_end_ms = lease_run_end_ms(broker, task);
+
+    task_arm(broker, task, silent_ms < run_end_ms ? silent_ms : run_end_ms);
 }
 
 static void lease_take(struct broker *broker, struct offer *offer, struct task *task)
@@ -381,6 +409,7 @@ static void lease_take(struct broker *broker, struct offer *offer, struct task *
     out->deadline_ms =
         task->deadline_ms == WHEEL_NEVER ? 0 : task->deadline_ms - broker->now_ms;
     out->lease_ms = lease_ms_of(task);
+    out->max_run_ms = max_run_ms_of(task);
     out->submitter = label_span(task->owner->name);
     peer_send(broker, offer->peer, &message);
     if (task->receipts) {

@@ -54,6 +54,7 @@ struct offer {
     uint8_t load;
     struct blob *schema, *version, *about; /* NULL: none */
     uint64_t lease_ms;
+    uint64_t max_run_ms;
 };
 
 /* A lease whose task has moved on while its worker has not answered: it still takes
@@ -114,6 +115,8 @@ static inline bool offer_withdrawn(const struct offer *offer)
 
 /* The worker has that long from now, again. */
 void lease_renew(struct broker *broker, struct task *task);
+/* When its attempt has run for max_run_ms, whatever its progress; WHEEL_NEVER: none. */
+uint64_t lease_run_end_ms(const struct broker *broker, const struct task *task);
 /* Takes the task out of its worker's hands: the worker has answered, or is gone.
  * May free the offer. */
 void lease_release(struct broker *broker, struct task *task);

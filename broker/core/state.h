@@ -6,6 +6,7 @@
 #include "broker/core/peer.h"
 #include "broker/core/service.h"
 #include "broker/core/task.h"
+#include "broker/core/terms.h"
 #include "common/doc.h"
 #include "common/pool.h"
 
@@ -40,6 +41,7 @@ struct broker {
     uint64_t awake_ms; /* when it was last stepped much too late */
     bool draining;
     uint64_t serial;
+    uint64_t random; /* of jitter */
 
     struct wheel wheel;
     struct table tasks, services_by_name, peers_by_connection, peers_by_session, strays;
@@ -64,7 +66,7 @@ struct broker {
     struct broker_stats stats; /* sums, peers, queued_bytes; the rest is filled in when asked */
     uint64_t state_count[TASK_STATE_COUNT];
 
-    struct pool task_pool, extra_pool, join_pool, need_pool, wait_pool;
+    struct pool task_pool, extra_pool, join_pool, need_pool, wait_pool, terms_pool, cause_pool;
     struct pool peer_pool, label_pool, service_pool, offer_pool, stray_pool;
     struct page *page;
 };

@@ -9,7 +9,7 @@ static const struct task_rule {
     const char *name;
     unsigned next; /* bit set of the states reachable from here */
 } task_rules[TASK_STATE_COUNT] = {
-    [TASK_NEW] = {"new", BIT(TASK_WAITING) | BIT(TASK_READY)},
+    [TASK_NEW] = {"new", BIT(TASK_WAITING) | BIT(TASK_READY) | BIT(TASK_DELAYED)},
     [TASK_WAITING] = {"waiting", BIT(TASK_DONE) | BIT(TASK_FAILED) | BIT(TASK_EXPIRED) |
                                      BIT(TASK_CANCELLING) | BIT(TASK_CANCELLED)},
     [TASK_READY] = {"ready", BIT(TASK_LEASED) | BIT(TASK_EXPIRED) | BIT(TASK_CANCELLING) |
@@ -83,6 +83,9 @@ uint64_t task_bytes(const struct task *task)
         bytes += sizeof *task->extra;
         if (task->extra->join != NULL) {
             bytes += sizeof(struct join) + needs_bytes(task->extra->join->need_count);
+        }
+        if (task->extra->terms != NULL) {
+            bytes += terms_bytes(task->extra->terms);
         }
     }
     return bytes;
@@ -159,6 +162,9 @@ static void extra_free(struct broker *broker, struct extra *extra)
     if (extra->join != NULL) {
         join_free(broker, extra->join);
     }
+    if (extra->terms != NULL) {
+        terms_free(broker, extra->terms);
+    }
     pool_put(&broker->extra_pool, extra);
 }
 
@@ -204,6 +210,16 @@ struct task *task_find(const struct broker *broker, const struct id *id)
     return NULL;
 }
 
+void task_resized(struct broker *broker, const struct task *task, uint64_t before)
+{
+    uint64_t bytes = task_bytes(task);
+
+    broker->memory_bytes += bytes - before;
+    if (task->reserve) {
+        broker->reserve.bytes += bytes - before;
+    }
+}
+
 void task_set_body(struct broker *broker, struct task *task, struct blob *body)
 {
     broker->memory_bytes -= task_bytes(task);
@@ -246,6 +262,13 @@ void task_arm(struct broker *broker, struct task *task, uint64_t extra_ms)
     } else {
         wheel_arm(&broker->wheel, &task->timer, due_ms);
     }
+}
+
+void task_arm_queued(struct broker *broker, struct task *task)
+{
+    uint64_t ttl_ms = task->extra != NULL && task->attempt == 0 ? task->extra->queue_ttl_ms : 0;
+
+    task_arm(broker, task, ttl_ms > 0 ? broker->now_ms + ttl_ms : WHEEL_NEVER);
 }
 
 uint64_t task_waited_ms(const struct broker *broker, const struct task *task)

@@ -23,6 +23,7 @@ struct offer;
 struct peer;
 struct service;
 struct task;
+struct terms;
 
 enum task_state {
     TASK_NEW,
@@ -98,6 +99,7 @@ struct extra {
     uint32_t live_children; /* that have not ended */
     uint32_t stopped;       /* tasks below that a cancel has stopped */
     struct join *join;      /* NULL: not a join */
+    struct terms *terms;    /* NULL: none of its rarer options */
     struct list waits;
     struct list wake_link;  /* broker->wake: something it waits for has ended */
     struct list doom_link;  /* broker->doomed: to be cancelled */
@@ -134,6 +136,7 @@ struct task {
     bool orphan : 1;         /* ended because its submitter went away */
     bool reserve : 1;        /* accepted into the reserve; until it ends */
     bool unconfirmed : 1;    /* its worker never said that it stopped */
+    bool overrun : 1;        /* its last attempt ran for max_run_ms */
 };
 
 /* The number of its last attempt, as peers see it; 0: never started. */
@@ -167,6 +170,8 @@ struct extra *task_extra(struct broker *broker, struct task *task);
 
 /* Bytes that `task` takes from the memory budget. */
 uint64_t task_bytes(const struct task *task);
+/* It takes another number of bytes now than `before`. */
+void task_resized(struct broker *broker, const struct task *task, uint64_t before);
 /* Replaces the body; keeps the budget. Takes over `body`'s reference. */
 void task_set_body(struct broker *broker, struct task *task, struct blob *body);
 
@@ -175,6 +180,9 @@ void task_set_worker(struct broker *broker, struct task *task, struct label *wor
 /* Arms the task's timer for the earliest of what its state waits for. `extra_ms`: absolute time
  * of a state's own (backoff, lease, grace); WHEEL_NEVER: none. */
 void task_arm(struct broker *broker, struct task *task, uint64_t extra_ms);
+
+/* The same for a ready task: until its queue_ttl_ms, if it has never started. */
+void task_arm_queued(struct broker *broker, struct task *task);
 
 /* Fills what RESULT says of an ended task. Spans are borrowed from the task. */
 void task_record(const struct task *task, struct outcome_record *record);

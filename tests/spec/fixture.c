@@ -253,6 +253,7 @@ int fixture_setup(void **state)
     assert_non_null(f);
     f->options = broker_options_default();
     f->options.hash_seed = 0x5eed;
+    f->options.jitter = false;
     f->log_level = LOG_DEBUG;
     fixture_restart(f);
     *state = f;

@@ -1,0 +1,46 @@
+/* cause: why attempts of one task failed, one record each: what its dead letter tells.
+ *
+ * Bounded: the first CAUSES_FIRST and the last CAUSES_LAST stay, those between them go, so that
+ * both what began it and what it came to are there. */
+#ifndef SLUICE_BROKER_CORE_CAUSE_H
+#define SLUICE_BROKER_CORE_CAUSE_H
+
+#include "common/blob.h"
+#include "proto/message.h"
+
+struct broker;
+
+#define CAUSES_FIRST 4
+#define CAUSES_LAST 12
+#define CAUSE_MESSAGE_MAX 256
+
+struct cause {
+    struct cause *next;
+    struct blob *text;    /* worker, code, message, one after another */
+    uint64_t at_ms;
+    uint16_t attempt;
+    uint8_t worker_size;
+    uint8_t code_size;
+};
+
+/* All zero: empty. */
+struct cause_chain {
+    struct cause *first, *last;
+    uint32_t count;
+    uint32_t dropped; /* between the first and the last */
+    uint64_t bytes;   /* of memory */
+};
+
+/* What is to be remembered; spans are copied. */
+struct cause_said {
+    uint64_t attempt;
+    struct span worker, code, message;
+};
+
+/* Adds one at the end, now. Without memory it is counted as dropped. */
+void cause_add(struct broker *broker, struct cause_chain *chain, const struct cause_said *said);
+void cause_clear(struct broker *broker, struct cause_chain *chain);
+
+struct cause_said cause_read(const struct cause *cause);
+
+#endif

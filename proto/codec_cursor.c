@@ -125,13 +125,21 @@ bool take_frame(struct cursor *cursor, const char *field, size_t max, struct pay
     return payload->bytes.size <= max || cursor_large(cursor, field, "is larger than its bound");
 }
 
+bool field_skip(struct cursor *cursor)
+{
+    if (cursor->fields_left == 0) {
+        return true;
+    }
+    cursor->fields_left--;
+    cursor->at = packed_skip(cursor->at, cursor->end, FIELD_DEPTH_MAX);
+    return cursor->at != NULL || cursor_large(cursor, "command", "is nested deeper than 32");
+}
+
 bool fields_skip(struct cursor *cursor)
 {
     while (cursor->fields_left > 0) {
-        cursor->fields_left--;
-        cursor->at = packed_skip(cursor->at, cursor->end, FIELD_DEPTH_MAX);
-        if (cursor->at == NULL) {
-            return cursor_large(cursor, "command", "is nested deeper than 32");
+        if (!field_skip(cursor)) {
+            return false;
         }
     }
     return true;
@@ -193,6 +201,24 @@ bool option_id(struct cursor *cursor, const struct option *option, void *value)
     return !id_is_nil(value) || cursor_bad(cursor, option->name, "must not be 16 zero bytes");
 }
 
+bool option_service(struct cursor *cursor, const struct option *option, void *value)
+{
+    struct span *service = value;
+
+    if (!take_str(cursor, service)) {
+        return cursor_bad(cursor, option->name, "must be str");
+    }
+    return service_name_valid(*service) || service_refused(cursor, *service);
+}
+
+bool option_label(struct cursor *cursor, const struct option *option, void *value)
+{
+    const struct span *text = value;
+
+    return option_text(cursor, option, value) &&
+           (text->size > 0 || cursor_bad(cursor, option->name, "must not be empty"));
+}
+
 static size_t option_find(const struct option *options, size_t option_count, struct span key)
 {
     size_t i = 0;
@@ -214,7 +240,7 @@ bool options_take(struct cursor *cursor, const char *field, const struct option 
         return cursor_bad(cursor, field, "must be a map");
     }
     if (entries > OPTIONS_ENTRIES_MAX) {
-        return cursor_large(cursor, field, "has more than 32 entries");
+        return cursor_large(cursor, field, "has more than 64 entries");
     }
     while (entries-- > 0) {
         struct span key;

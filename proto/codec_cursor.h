@@ -256,6 +256,9 @@ static inline bool field_payload(struct cursor *cursor, const char *field, enum 
     return take_payload(cursor, field, max, payload);
 }
 
+/* Steps over the next field, whatever it is, if there is one. */
+bool field_skip(struct cursor *cursor);
+
 /* Steps over the fields that this version does not know. */
 bool fields_skip(struct cursor *cursor);
 
@@ -283,6 +286,10 @@ bool option_bool(struct cursor *cursor, const struct option *option, void *value
 bool option_text(struct cursor *cursor, const struct option *option, void *value);
 bool option_prose(struct cursor *cursor, const struct option *option, void *value);
 bool option_id(struct cursor *cursor, const struct option *option, void *value);
+bool option_service(struct cursor *cursor, const struct option *option, void *value);
+
+/* Text that is not empty: a fairness key and its like. */
+bool option_label(struct cursor *cursor, const struct option *option, void *value);
 
 /* Reads a map of known and unknown keys into `out`. `*seen` gets bit i for
  * options[i]; a key whose value is nil counts as absent. */
@@ -299,7 +306,23 @@ bool error_take(struct cursor *cursor, struct error *error);
 /* The fields that RESULT and a join's input share, from `id` to `worker`. */
 bool outcome_read(struct cursor *cursor, bool is_input, struct outcome_record *record);
 
-/* The fields of SUBMIT. */
+/* The field `inputs`, which may be missing: its bytes, and how many records they hold. */
+bool inputs_read(struct cursor *cursor, struct payload *inputs, size_t *count);
+
+/* ---- commands that have a file of their own ----------------------------- */
+
 bool submit_read(struct cursor *cursor, struct submit *submit);
+
+bool chunk_read(struct cursor *cursor, struct chunk *chunk);
+bool read_read(struct cursor *cursor, struct read *read);
+bool flow_read(struct cursor *cursor, struct flow_message *flow);
+bool checkpoint_read(struct cursor *cursor, struct checkpoint *checkpoint);
+bool signal_read(struct cursor *cursor, struct signal *signal);
+bool signal_out_read(struct cursor *cursor, struct signal_out *signal);
+
+bool watch_read(struct cursor *cursor, struct watch *watch);
+bool event_read(struct cursor *cursor, struct event_message *event);
+bool control_read(struct cursor *cursor, struct control *control);
+bool sequence_read(struct cursor *cursor, struct sequence *sequence);
 
 #endif

@@ -53,13 +53,13 @@ static void pack_record(struct pack *pack, const struct outcome_record *record, 
     pack_end(&list, PACK_ARRAY);
 }
 
-void pack_inputs(struct pack *pack, const struct result *result)
+void pack_inputs(struct pack *pack, const struct input_list *inputs)
 {
-    for (size_t i = 0; i < result->input_count && pack->result == CODEC_WRITTEN; i++) {
-        size_t reserved = (result->input_count - i) * RECORD_SHORT_MAX; /* this one's too */
+    for (size_t i = 0; i < inputs->count && pack->result == CODEC_WRITTEN; i++) {
+        size_t reserved = (inputs->count - i) * RECORD_SHORT_MAX; /* this one's too */
         struct outcome_record record = {0};
 
-        result->input_at(result->input_context, i, &record);
+        inputs->at(inputs->context, i, &record);
         CHECK(record.worker.size <= PEER_NAME_MAX);
         CHECK(record.error.code.size <= ERROR_CODE_MAX);
         CHECK(record.error.raw.size <= ERROR_BYTES_MAX);

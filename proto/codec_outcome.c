@@ -17,6 +17,18 @@ static bool option_code(struct cursor *cursor, const struct option *option, void
            cursor_bad(cursor, option->name, "must be 1 to 64 of [A-Za-z0-9_.-]");
 }
 
+/* Other scopes than `service` are an application's own. */
+static bool option_scope(struct cursor *cursor, const struct option *option, void *value)
+{
+    struct span text;
+
+    if (!take_str(cursor, &text)) {
+        return cursor_bad(cursor, option->name, "must be str");
+    }
+    *(bool *)value = span_is(text, "service");
+    return true;
+}
+
 /* `details` is not among the keys: it is somebody else's business, and kept in `raw`. */
 bool error_take(struct cursor *cursor, struct error *error)
 {
@@ -25,6 +37,7 @@ bool error_take(struct cursor *cursor, struct error *error)
         OPTION("message", option_prose, struct error, message, ERROR_MESSAGE_MAX),
         OPTION("retryable", option_bool, struct error, retryable, 0),
         OPTION("retry_after_ms", option_uint, struct error, retry_after_ms, DURATION_MS_MAX),
+        OPTION("scope", option_scope, struct error, scope_service, 0),
     };
     const uint8_t *start = cursor->at;
     uint64_t seen;
@@ -79,6 +92,26 @@ bool outcome_read(struct cursor *cursor, bool is_input, struct outcome_record *r
            field_uint(cursor, "waited_ms", OPTIONAL, UINT64_MAX, &record->waited_ms) &&
            field_uint(cursor, "ran_ms", OPTIONAL, UINT64_MAX, &record->ran_ms) &&
            field_text(cursor, "worker", OPTIONAL, PEER_NAME_MAX, &record->worker);
+}
+
+/* They are counted and checked here, so that nobody meets a malformed one later. */
+bool inputs_read(struct cursor *cursor, struct payload *inputs, size_t *count)
+{
+    struct outcome_record record;
+    size_t at = 0;
+
+    *count = 0;
+    if (!field_present(cursor)) {
+        return true;
+    }
+    if (!take_payload(cursor, "inputs", PAYLOAD_BYTES_MAX, inputs)) {
+        return false;
+    }
+    while (codec_read_input(inputs->bytes, &at, &record)) {
+        ++*count;
+    }
+    return (at != SIZE_MAX && *count <= NEEDS_MAX) ||
+           cursor_bad(cursor, "inputs", "must be at most 16384 records, one after another");
 }
 
 bool codec_read_input(struct span bytes, size_t *at, struct outcome_record *record)

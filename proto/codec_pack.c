@@ -34,6 +34,23 @@ bool pack_grow(struct pack *pack, size_t more)
     return true;
 }
 
+void pack_widen(struct pack_list *list, enum pack_shape shape)
+{
+    struct pack *pack = list->pack;
+    uint8_t *header;
+
+    CHECK(list->kept > 15 && list->kept <= UINT16_MAX);
+    if (pack_append(pack, "\0", 2) != 0) {
+        return;
+    }
+    header = pack->data + list->start;
+    memmove(header + 3, header + 1, list->kept_size - list->start - 1);
+    header[0] = shape == PACK_MAP ? 0xde : 0xdc;
+    header[1] = (uint8_t)(list->kept >> 8);
+    header[2] = (uint8_t)list->kept;
+    list->kept_size = pack->size;
+}
+
 static void pack_token(struct pack *pack, const struct doc_token *token)
 {
     if (token->key.size > 0) {
@@ -85,6 +102,7 @@ static void pack_error_fields(struct pack *pack, const struct error *error,
     option_put_text(&map, "message", error->message);
     option_put_true(&map, "retryable", error->retryable);
     option_put_uint(&map, "retry_after_ms", error->retry_after_ms);
+    option_put_text(&map, "scope", span_from_text(error->scope_service ? "service" : ""));
     if (details != NULL) {
         option_key(&map, "details");
         pack_doc(pack, details);

@@ -87,7 +87,8 @@ static inline void pack_nil(struct pack *pack)
 
 /* A fixarray or fixmap in the making: its header is patched at the end, and
  * trailing elements that have their default are dropped, so every writer
- * simply names all fields in order. At most 15 elements. */
+ * simply names all fields in order. One of more than 15 elements, which is rare, is
+ * moved to make room for its header. */
 struct pack_list {
     struct pack *pack;
     size_t start;      /* of the header byte */
@@ -121,10 +122,18 @@ static inline void pack_default(struct pack_list *list)
 
 enum pack_shape { PACK_ARRAY = 0x90, PACK_MAP = 0x80 };
 
+/* Makes room for a header of 16 bits; `shape` is that of the short one. */
+void pack_widen(struct pack_list *list, enum pack_shape shape) __attribute__((cold));
+
 static inline void pack_end(struct pack_list *list, enum pack_shape shape)
 {
-    if (list->pack->result == CODEC_WRITTEN) {
-        list->pack->size = list->kept_size;
+    if (list->pack->result != CODEC_WRITTEN) {
+        return;
+    }
+    list->pack->size = list->kept_size;
+    if (__builtin_expect(list->kept > 15, 0)) {
+        pack_widen(list, shape);
+    } else {
         list->pack->data[list->start] = (uint8_t)(shape | list->kept);
     }
 }
@@ -166,6 +175,21 @@ static inline void put_id(struct pack_list *list, const struct id *id)
     pack_keep(list);
 }
 
+static inline void put_id_or_default(struct pack_list *list, const struct id *id)
+{
+    if (id_is_nil(id)) {
+        pack_default(list);
+    } else {
+        put_id(list, id);
+    }
+}
+
+static inline void put_attempt(struct pack_list *list, const struct id *id, uint64_t attempt)
+{
+    put_id(list, id);
+    put_uint(list, attempt);
+}
+
 /* Options: an entry that has its default is not written at all. `key` is a literal. */
 static inline void option_key(struct pack_list *map, const char *key)
 {
@@ -205,12 +229,13 @@ static inline void option_put_id(struct pack_list *map, const char *key, const s
     }
 }
 
-/* Ends an option map that is the last element of `list`; an empty one is a default. */
+/* Ends an option map that is the last element of `list` so far; an empty one is a default,
+ * for which the nil that stands for its header is right as it is. */
 static inline void put_options(struct pack_list *list, struct pack_list *map)
 {
-    pack_end(map, PACK_MAP);
     list->count++;
     if (map->kept > 0) {
+        pack_end(map, PACK_MAP);
         list->kept = list->count;
         list->kept_size = list->pack->size;
     }
@@ -225,8 +250,15 @@ void pack_doc(struct pack *pack, const struct doc *doc);
  * larger than ERROR_BYTES_MAX are left out. */
 void pack_error(struct pack *pack, const struct error *error);
 
+/* Outcomes of needs, handed out one by one: `at` fills `record` for `index` < count. */
+struct input_list {
+    size_t count;
+    void (*at)(void *context, size_t index, struct outcome_record *record);
+    void *context;
+};
+
 /* The inputs of a join, one record after another, into `pack`, which grows to
  * at most PAYLOAD_BYTES_MAX. Bodies that do not fit are left out. */
-void pack_inputs(struct pack *pack, const struct result *result);
+void pack_inputs(struct pack *pack, const struct input_list *inputs);
 
 #endif

@@ -10,6 +10,8 @@ static bool read_hello(struct cursor *cursor, struct hello *hello)
 {
     static const struct option options[] = {
         OPTION("agent", option_text, struct hello, agent, PEER_NAME_MAX),
+        OPTION("resume", option_bool, struct hello, resume, 0),
+        OPTION("received", option_uint, struct hello, received, UINT64_MAX),
     };
     uint64_t seen;
 
@@ -30,6 +32,8 @@ static bool read_offer(struct cursor *cursor, struct offer_message *offer)
         OPTION("max_bytes", option_uint, struct offer_message, max_bytes, UINT64_MAX),
         OPTION("lease_ms", option_uint, struct offer_message, lease_ms, DURATION_MS_MAX),
         OPTION("attempts", option_uint, struct offer_message, attempts, ATTEMPTS_MAX),
+        OPTION("max_run_ms", option_uint, struct offer_message, max_run_ms, DURATION_MS_MAX),
+        OPTION("exclusive", option_bool, struct offer_message, exclusive, 0),
     };
     uint64_t seen;
 
@@ -53,12 +57,28 @@ static bool read_cancel(struct cursor *cursor, struct cancel *cancel)
            field_uint(cursor, "request", OPTIONAL, UINT64_MAX, &cancel->request);
 }
 
+/* Trailing, and rarely there: plain answers are read as fast as without it. */
+static bool field_cost(struct cursor *cursor, uint64_t *cost, bool *costed)
+{
+    if (cursor->fields_left == 0) {
+        return true;
+    }
+    *cost = UINT64_MAX;
+    if (!field_uint(cursor, "cost", OPTIONAL, COST_MAX, cost)) {
+        return false;
+    }
+    *costed = *cost != UINT64_MAX;
+    *cost = *costed ? *cost : 0;
+    return true;
+}
+
 static bool read_done(struct cursor *cursor, struct done *done)
 {
     *done = (struct done){0};
     return field_task(cursor, &done->id) &&
            field_uint(cursor, "attempt", REQUIRED, UINT64_MAX, &done->attempt) &&
-           field_payload(cursor, "payload", REQUIRED, PAYLOAD_BYTES_MAX, &done->payload);
+           field_payload(cursor, "payload", REQUIRED, PAYLOAD_BYTES_MAX, &done->payload) &&
+           field_cost(cursor, &done->cost, &done->costed);
 }
 
 static bool field_error(struct cursor *cursor, struct error *error)
@@ -74,7 +94,8 @@ static bool read_fail(struct cursor *cursor, struct fail *fail)
     *fail = (struct fail){0};
     return field_task(cursor, &fail->id) &&
            field_uint(cursor, "attempt", REQUIRED, UINT64_MAX, &fail->attempt) &&
-           field_error(cursor, &fail->error);
+           field_error(cursor, &fail->error) &&
+           field_cost(cursor, &fail->cost, &fail->costed);
 }
 
 static bool read_progress(struct cursor *cursor, struct progress *progress)
@@ -114,7 +135,7 @@ static bool field_argument(struct cursor *cursor, struct query *query)
     case QUERY_LIMITS:
         return field_text(cursor, "argument", OPTIONAL, QUERY_ARGUMENT_MAX, &query->argument);
     case QUERY_STATS:
-        return true; /* whatever stands there is stepped over */
+        return field_skip(cursor); /* whatever stands there */
     case QUERY_STATUS:
     case QUERY_WHY:
     case QUERY_TREE:
@@ -131,9 +152,16 @@ static bool field_argument(struct cursor *cursor, struct query *query)
 
 static bool read_query(struct cursor *cursor, struct query *query)
 {
+    static const struct option options[] = {
+        OPTION("service", option_service, struct query, service, SERVICE_NAME_MAX),
+        OPTION("state", option_label, struct query, state, KEY_MAX),
+    };
+    uint64_t seen;
+
     *query = (struct query){0};
     return field_uint(cursor, "request", REQUIRED, UINT64_MAX, &query->request) &&
-           field_what(cursor, &query->what) && field_argument(cursor, query);
+           field_what(cursor, &query->what) && field_argument(cursor, query) &&
+           options_read(cursor, options, COUNT_OF(options), query, &seen);
 }
 
 static bool read_nonce(struct cursor *cursor, uint64_t *nonce)
@@ -163,6 +191,9 @@ static bool read_welcome(struct cursor *cursor, struct welcome *welcome)
         OPTION("window_bytes", option_uint, struct welcome, window_bytes, UINT64_MAX),
         OPTION("payload_bytes", option_uint, struct welcome, payload_bytes, UINT64_MAX),
         OPTION("time_ms", option_uint, struct welcome, time_ms, UINT64_MAX),
+        OPTION("resume", option_bool, struct welcome, resume, 0),
+        OPTION("resumed", option_bool, struct welcome, resumed, 0),
+        OPTION("received", option_uint, struct welcome, received, UINT64_MAX),
     };
     uint64_t seen;
 
@@ -185,6 +216,8 @@ static bool read_task(struct cursor *cursor, struct task_message *task)
         OPTION("deadline_ms", option_uint, struct task_message, deadline_ms, DURATION_MS_MAX),
         OPTION("lease_ms", option_uint, struct task_message, lease_ms, DURATION_MS_MAX),
         OPTION("submitter", option_text, struct task_message, submitter, PEER_NAME_MAX),
+        OPTION("max_run_ms", option_uint, struct task_message, max_run_ms, DURATION_MS_MAX),
+        OPTION("stream", option_uint, struct task_message, stream, STREAM_CREDIT_MAX),
     };
     uint64_t seen;
 
@@ -193,40 +226,30 @@ static bool read_task(struct cursor *cursor, struct task_message *task)
            field_uint(cursor, "attempt", REQUIRED, UINT64_MAX, &task->attempt) &&
            field_service(cursor, false, &task->service) &&
            field_payload(cursor, "payload", REQUIRED, PAYLOAD_BYTES_MAX, &task->payload) &&
-           options_read(cursor, options, COUNT_OF(options), task, &seen);
+           options_read(cursor, options, COUNT_OF(options), task, &seen) &&
+           inputs_read(cursor, &task->inputs, &task->input_count) &&
+           field_payload(cursor, "checkpoint", OPTIONAL, CHECKPOINT_MAX, &task->checkpoint);
 }
 
-/* A join's inputs take the place of its payload, which is empty. They are
- * counted and checked here, so that nobody meets a malformed one later. */
-static bool field_inputs(struct cursor *cursor, struct result *result)
-{
-    struct payload inputs = {0};
-    struct outcome_record record;
-    size_t at = 0;
-
-    if (!field_present(cursor)) {
-        return true;
-    }
-    if (!take_payload(cursor, "inputs", PAYLOAD_BYTES_MAX, &inputs)) {
-        return false;
-    }
-    while (codec_read_input(inputs.bytes, &at, &record)) {
-        result->input_count++;
-    }
-    if (at == SIZE_MAX || result->input_count > NEEDS_MAX) {
-        return cursor_bad(cursor, "inputs", "must be at most 16384 records, one after another");
-    }
-    result->record.payload = inputs;
-    return true;
-}
-
+/* A join's inputs take the place of its payload, which is empty. */
 static bool read_result(struct cursor *cursor, struct result *result)
 {
+    struct payload inputs = {0};
+
     *result = (struct result){0};
     if (!outcome_read(cursor, false, &result->record)) {
         return false;
     }
-    return field_inputs(cursor, result);
+    if (cursor->fields_left == 0) {
+        return true;
+    }
+    if (!inputs_read(cursor, &inputs, &result->input_count)) {
+        return false;
+    }
+    if (inputs.bytes.data != NULL) {
+        result->record.payload = inputs;
+    }
+    return true;
 }
 
 static bool read_cancel_out(struct cursor *cursor, struct cancel_out *cancel)
@@ -323,17 +346,26 @@ static bool read_fields(struct cursor *cursor, struct message *message)
     case COMMAND_ERROR:
         return read_error(cursor, &message->error);
     case COMMAND_CHUNK:
-    case COMMAND_CHECKPOINT:
-    case COMMAND_SIGNAL:
-    case COMMAND_WATCH:
     case COMMAND_CHUNK_OUT:
-    case COMMAND_SIGNAL_OUT:
-    case COMMAND_EVENT:
+        return chunk_read(cursor, &message->chunk);
     case COMMAND_READ:
-    case COMMAND_CONTROL:
-    case COMMAND_SEQUENCE:
+        return read_read(cursor, &message->read);
     case COMMAND_FLOW:
-        break;
+        return flow_read(cursor, &message->flow);
+    case COMMAND_CHECKPOINT:
+        return checkpoint_read(cursor, &message->checkpoint);
+    case COMMAND_SIGNAL:
+        return signal_read(cursor, &message->signal);
+    case COMMAND_SIGNAL_OUT:
+        return signal_out_read(cursor, &message->signal_out);
+    case COMMAND_WATCH:
+        return watch_read(cursor, &message->watch);
+    case COMMAND_EVENT:
+        return event_read(cursor, &message->event);
+    case COMMAND_CONTROL:
+        return control_read(cursor, &message->control);
+    case COMMAND_SEQUENCE:
+        return sequence_read(cursor, &message->sequence);
     }
     return cursor_fail(cursor, ERROR_UNSUPPORTED, "command", "is not part of this version");
 }
@@ -342,7 +374,7 @@ static bool command_on_side(uint64_t command, enum codec_side side)
 {
     bool from_broker = command >= COMMAND_WELCOME;
 
-    return command == COMMAND_BYE || from_broker == (side == CODEC_AT_PEER);
+    return command == COMMAND_BYE || command == COMMAND_SEQUENCE || from_broker == (side == CODEC_AT_PEER);
 }
 
 /* Reads the elements of a command's array; `*command` is 0 until its code is known. */

@@ -1,80 +1,11 @@
 /* Writing: one function a command, in the order of proto/PROTOCOL.md section 3. */
 
-#include "proto/codec_pack.h"
+#include "proto/codec_draft.h"
 
 #include "common/check.h"
 #include "common/doc.h"
 
 #include <stdlib.h>
-
-/* One command in the making: its bytes, and where its payloads are attached. */
-struct draft {
-    struct pack pack;
-    struct codec_writer *writer;
-};
-
-/* ---- payloads ---------------------------------------------------------- */
-
-/* Attaches `blob`, taking over the caller's reference. */
-static void put_frame(struct draft *draft, struct pack_list *list, struct blob *blob)
-{
-    struct codec_writer *writer = draft->writer;
-
-    if (blob == NULL) {
-        draft->pack.result = CODEC_NOMEM;
-        return;
-    }
-    if (writer->frame_count == MESSAGE_FRAMES_MAX - 1) {
-        draft->pack.result = CODEC_FULL;
-        blob_unref(blob);
-        return;
-    }
-    writer->frames[writer->frame_count++] = blob;
-    writer->frame_bytes += blob_span(blob).size;
-    put_uint(list, writer->frame_count);
-}
-
-static void put_payload(struct draft *draft, struct pack_list *list,
-                        const struct payload *payload)
-{
-    if (payload->bytes.size <= PAYLOAD_INLINE_MAX) {
-        pack_bytes(list->pack, payload->bytes);
-        pack_keep(list);
-    } else if (payload->blob != NULL) {
-        CHECK(payload->bytes.data == blob_span(payload->blob).data);
-        CHECK(payload->bytes.size == blob_span(payload->blob).size);
-        put_frame(draft, list, blob_ref(payload->blob));
-    } else {
-        put_frame(draft, list, blob_new(payload->bytes));
-    }
-}
-
-static void put_inputs(struct draft *draft, struct pack_list *list,
-                       const struct result *result)
-{
-    struct pack inputs = {.bytes_max = PAYLOAD_BYTES_MAX};
-    struct span bytes;
-    struct blob *blob;
-
-    CHECK(result->input_count <= NEEDS_MAX);
-    pack_inputs(&inputs, result);
-    CHECK(inputs.result != CODEC_FULL); /* pack_inputs leaves out what does not fit */
-    bytes = span_of(inputs.data, inputs.size);
-    if (inputs.result == CODEC_NOMEM) {
-        draft->pack.result = CODEC_NOMEM;
-        free(inputs.data);
-    } else if (bytes.size <= PAYLOAD_INLINE_MAX) {
-        pack_bytes(list->pack, bytes);
-        pack_keep(list);
-        free(inputs.data);
-    } else {
-        blob = blob_new_foreign(bytes, free, inputs.data);
-        if (blob == NULL) {
-            free(inputs.data);
-        }
-        put_frame(draft, list, blob);
-    }
-}
 
 /* ---- errors and answers ------------------------------------------------ */
 
@@ -121,6 +52,8 @@ static void put_hello(struct pack_list *list, const struct hello *hello)
     put_text(list, hello->name);
     map = pack_begin(list->pack);
     option_put_text(&map, "agent", hello->agent);
+    option_put_true(&map, "resume", hello->resume);
+    option_put_uint(&map, "received", hello->received);
     put_options(list, &map);
 }
 
@@ -138,51 +71,13 @@ static void put_offer(struct pack_list *list, const struct offer_message *offer)
     option_put_uint(&map, "max_bytes", offer->max_bytes);
     option_put_uint(&map, "lease_ms", offer->lease_ms);
     option_put_uint(&map, "attempts", offer->attempts);
+    option_put_uint(&map, "max_run_ms", offer->max_run_ms);
+    option_put_true(&map, "exclusive", offer->exclusive);
     put_options(list, &map);
 }
 
-static void option_put_needs(struct pack_list *map, const struct submit *submit)
+static void put_argument(struct pack_list *list, const struct query *query)
 {
-    option_key(map, "needs");
-    pack_put_array(map->pack, submit->needs_count);
-    for (size_t i = 0; i < submit->needs_count; i++) {
-        pack_id(map->pack, submit->needs + i * submit->needs_stride);
-    }
-    pack_keep(map);
-}
-
-static void put_submit(struct draft *draft, struct pack_list *list,
-                       const struct submit *submit)
-{
-    struct pack_list map;
-
-    put_id(list, &submit->id);
-    put_text(list, submit->service);
-    put_payload(draft, list, &submit->payload);
-    map = pack_begin(list->pack);
-    option_put_uint(&map, "deadline_ms", submit->deadline_ms);
-    option_put_uint(&map, "queue_ttl_ms", submit->queue_ttl_ms);
-    option_put_uint(&map, "lease_ms", submit->lease_ms);
-    option_put_uint(&map, "attempts", submit->attempts);
-    option_put_id(&map, "parent", &submit->parent);
-    option_put_uint(&map, "parent_attempt", submit->parent_attempt);
-    option_put_true(&map, "receipts", submit->receipts);
-    option_put_true(&map, "held", submit->held);
-    if (submit->if_absent == IF_ABSENT_WAIT) {
-        option_put_text(&map, "if_absent", span_from_text("wait"));
-    }
-    if (submit->join != JOIN_NONE) {
-        CHECK(submit->needs_count <= NEEDS_MAX);
-        option_put_text(&map, "join", span_from_text(join_policy_name(submit->join)));
-        option_put_needs(&map, submit);
-    }
-    put_options(list, &map);
-}
-
-static void put_query(struct pack_list *list, const struct query *query)
-{
-    put_uint(list, query->request);
-    put_text(list, span_from_text(query_what_name(query->what)));
     switch (query->what) {
     case QUERY_CATALOG:
     case QUERY_PEERS:
@@ -201,8 +96,22 @@ static void put_query(struct pack_list *list, const struct query *query)
         pack_keep(list);
         break;
     case QUERY_STATS:
+        pack_default(list);
         break;
     }
+}
+
+static void put_query(struct pack_list *list, const struct query *query)
+{
+    struct pack_list map;
+
+    put_uint(list, query->request);
+    put_text(list, span_from_text(query_what_name(query->what)));
+    put_argument(list, query);
+    map = pack_begin(list->pack);
+    option_put_text(&map, "service", query->service);
+    option_put_text(&map, "state", query->state);
+    put_options(list, &map);
 }
 
 /* ---- broker to peer ---------------------------------------------------- */
@@ -223,6 +132,9 @@ static void put_welcome(struct pack_list *list, const struct welcome *welcome)
     option_put_uint(&map, "window_bytes", welcome->window_bytes);
     option_put_uint(&map, "payload_bytes", welcome->payload_bytes);
     option_put_uint(&map, "time_ms", welcome->time_ms);
+    option_put_true(&map, "resume", welcome->resume);
+    option_put_true(&map, "resumed", welcome->resumed);
+    option_put_uint(&map, "received", welcome->received);
     put_options(list, &map);
 }
 
@@ -239,7 +151,18 @@ static void put_task(struct draft *draft, struct pack_list *list,
     option_put_uint(&map, "deadline_ms", task->deadline_ms);
     option_put_uint(&map, "lease_ms", task->lease_ms);
     option_put_text(&map, "submitter", task->submitter);
+    option_put_uint(&map, "max_run_ms", task->max_run_ms);
+    option_put_uint(&map, "stream", task->stream);
     put_options(list, &map);
+    if (task->input_at != NULL) {
+        put_inputs(draft, list, &(struct input_list){task->input_count, task->input_at,
+                                                     task->input_context});
+    } else {
+        pack_default(list);
+    }
+    if (task->checkpoint.bytes.size > 0) {
+        put_payload(draft, list, &task->checkpoint);
+    }
 }
 
 static void put_result(struct draft *draft, struct pack_list *list,
@@ -259,7 +182,8 @@ static void put_result(struct draft *draft, struct pack_list *list,
     put_uint_or_default(list, record->ran_ms);
     put_text_or_default(list, record->worker);
     if (result->input_at != NULL) {
-        put_inputs(draft, list, result);
+        put_inputs(draft, list, &(struct input_list){result->input_count, result->input_at,
+                                                     result->input_context});
     }
 }
 
@@ -275,10 +199,11 @@ static void put_error_message(struct pack_list *list, const struct error_message
 
 /* ---- the command itself ------------------------------------------------ */
 
-static void put_attempt(struct pack_list *list, const struct id *id, uint64_t attempt)
+static void put_cost(struct pack_list *list, bool costed, uint64_t cost)
 {
-    put_id(list, id);
-    put_uint(list, attempt);
+    if (costed) {
+        put_uint(list, cost);
+    }
 }
 
 static void put_fields(struct draft *draft, struct pack_list *list,
@@ -309,10 +234,12 @@ static void put_fields(struct draft *draft, struct pack_list *list,
     case COMMAND_DONE:
         put_attempt(list, &message->done.id, message->done.attempt);
         put_payload(draft, list, &message->done.payload);
+        put_cost(list, message->done.costed, message->done.cost);
         return;
     case COMMAND_FAIL:
         put_attempt(list, &message->fail.id, message->fail.attempt);
         put_error(list, &message->fail.error);
+        put_cost(list, message->fail.costed, message->fail.cost);
         return;
     case COMMAND_PROGRESS:
     case COMMAND_PROGRESS_OUT:
@@ -360,19 +287,38 @@ static void put_fields(struct draft *draft, struct pack_list *list,
         put_error_message(list, &message->error);
         return;
     case COMMAND_CHUNK:
-    case COMMAND_CHECKPOINT:
-    case COMMAND_SIGNAL:
-    case COMMAND_WATCH:
     case COMMAND_CHUNK_OUT:
-    case COMMAND_SIGNAL_OUT:
-    case COMMAND_EVENT:
+        put_chunk(draft, list, &message->chunk);
+        return;
     case COMMAND_READ:
-    case COMMAND_CONTROL:
-    case COMMAND_SEQUENCE:
+        put_read(list, &message->read);
+        return;
     case COMMAND_FLOW:
-        break;
+        put_flow(list, &message->flow);
+        return;
+    case COMMAND_CHECKPOINT:
+        put_checkpoint(draft, list, &message->checkpoint);
+        return;
+    case COMMAND_SIGNAL:
+        put_signal(draft, list, &message->signal);
+        return;
+    case COMMAND_SIGNAL_OUT:
+        put_signal_out(draft, list, &message->signal_out);
+        return;
+    case COMMAND_WATCH:
+        put_watch(list, &message->watch);
+        return;
+    case COMMAND_EVENT:
+        put_event(list, &message->event);
+        return;
+    case COMMAND_CONTROL:
+        put_control(list, &message->control);
+        return;
+    case COMMAND_SEQUENCE:
+        put_sequence(list, &message->sequence);
+        return;
     }
-    CHECK(!"a command that is reserved or unknown");
+    CHECK(!"a command that is unknown");
 }
 
 static void writer_drop_frames(struct codec_writer *writer, size_t frame_count)

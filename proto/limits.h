@@ -37,6 +37,8 @@
 #define CHECKPOINT_MAX (1024 * 1024)
 #define SIGNALS_MAX 16          /* kept for a task that has not started */
 #define STREAM_CREDIT_MAX 65535
+#define EVENT_KIND_MAX 64
+#define EVENT_DETAIL_MAX 256
 #define PAGE_ITEMS_MAX 100      /* rows of one REPLY: a page stays far below a batch */
 
 /* Numbers. */
@@ -46,11 +48,15 @@
 #define PRIORITY_DEFAULT 4      /* as in JMS */
 #define COST_MAX (1ULL << 40)   /* cost units of one task */
 #define DURATION_MS_MAX (366ULL * 24 * 3600 * 1000) /* a year: longer is a mistake */
+#define LIMIT_VALUE_MAX (1ULL << 36) /* a rate, a budget: times a window it fits 64 bits */
+#define LIMIT_WINDOW_MS_MAX (24ULL * 3600 * 1000) /* of rates, budgets and breakers: a day */
+#define WEIGHT_MAX 1000         /* of a fairness key */
 
 #define ID_BYTES 16
 
 static_assert(NEEDS_MAX * (ID_BYTES + 2) < BATCH_BYTES_MAX / 2, "a full needs list fits a batch");
 static_assert(PAYLOAD_INLINE_MAX * 4 < BATCH_BYTES_MAX, "inline payloads batch");
 static_assert(ERROR_BYTES_MAX < BATCH_BYTES_MAX / 4, "errors are inline");
+static_assert(LIMIT_VALUE_MAX <= (1ULL << 63) / LIMIT_WINDOW_MS_MAX, "no product overflows");
 
 #endif

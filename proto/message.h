@@ -197,7 +197,8 @@ struct submit {
     enum run_if run_if;        /* option, with needs and a service */
     bool no_inputs;            /* option `inputs` is false: the outcomes of needs are not sent */
     enum route route;          /* option */
-    uint64_t priority;         /* option: 0-9, higher first; absent: PRIORITY_DEFAULT */
+    uint64_t priority;         /* option: 0-9, higher first. Senders set it, to
+                                * PRIORITY_DEFAULT as a rule: 0 is the lowest */
     struct span key;           /* option: fairness key; empty: the submitter's session */
     struct span order;         /* option: ordering key; empty: none */
     struct span affinity;      /* option: affinity key; empty: none */
@@ -328,6 +329,31 @@ struct limit_values {
     uint64_t breaker_refuse;               /* 1: open refuses; 0: it holds */
     uint64_t attempts, backoff_ms, backoff_max_ms, max_run_ms, lease_ms;
 };
+
+/* The names of its members, which are those on the wire, each with its bound. */
+#define LIMIT_VALUES(X)                                                                            \
+    X(max_tasks, UINT64_MAX - 1)                                                                   \
+    X(max_bytes, UINT64_MAX - 1)                                                                   \
+    X(concurrency, LIMIT_VALUE_MAX)                                                                \
+    X(rate, LIMIT_VALUE_MAX)                                                                       \
+    X(rate_ms, LIMIT_WINDOW_MS_MAX)                                                                \
+    X(burst, LIMIT_VALUE_MAX)                                                                      \
+    X(budget, LIMIT_VALUE_MAX)                                                                     \
+    X(budget_ms, LIMIT_WINDOW_MS_MAX)                                                              \
+    X(refuse, 1)                                                                                   \
+    X(weight, WEIGHT_MAX)                                                                          \
+    X(breaker_failures, LIMIT_VALUE_MAX)                                                           \
+    X(breaker_percent, 100)                                                                        \
+    X(breaker_min, LIMIT_VALUE_MAX)                                                                \
+    X(breaker_ms, LIMIT_WINDOW_MS_MAX)                                                             \
+    X(breaker_open_ms, LIMIT_WINDOW_MS_MAX)                                                        \
+    X(breaker_probes, LIMIT_VALUE_MAX)                                                             \
+    X(breaker_refuse, 1)                                                                           \
+    X(attempts, ATTEMPTS_MAX)                                                                      \
+    X(backoff_ms, DURATION_MS_MAX)                                                                 \
+    X(backoff_max_ms, DURATION_MS_MAX)                                                             \
+    X(max_run_ms, DURATION_MS_MAX)                                                                 \
+    X(lease_ms, DURATION_MS_MAX)
 
 struct control {
     uint64_t request;

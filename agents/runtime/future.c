@@ -204,7 +204,8 @@ struct sluice_future *sluice_submit(struct sluice *sluice, const char *service,
                                     struct sluice_bytes payload,
                                     const struct sluice_submit_options *options)
 {
-    struct submit submit = {.payload = {.bytes = span_of(payload.data, payload.size)}};
+    struct submit submit = {.priority = PRIORITY_DEFAULT,
+                            .payload = {.bytes = span_of(payload.data, payload.size)}};
 
     return submit_task(sluice, service, &submit, options);
 }
@@ -212,7 +213,7 @@ struct sluice_future *sluice_submit(struct sluice *sluice, const char *service,
 struct sluice_future *sluice_submit_json(struct sluice *sluice, const char *service, json_t *value,
                                          const struct sluice_submit_options *options)
 {
-    struct submit submit = {.join = JOIN_NONE};
+    struct submit submit = {.priority = PRIORITY_DEFAULT};
     struct sluice_future *future = NULL;
     size_t size = 0;
     uint8_t *data;
@@ -255,7 +256,9 @@ struct sluice_future *sluice_join(struct sluice *sluice, struct sluice_future **
                                   size_t count, enum sluice_join_policy policy,
                                   const struct sluice_submit_options *options)
 {
-    struct submit submit = {.needs_count = count, .needs_stride = ID_BYTES};
+    struct submit submit = {.priority = PRIORITY_DEFAULT,
+                            .needs_count = count,
+                            .needs_stride = ID_BYTES};
     struct sluice_future *join;
     uint8_t *needs;
 

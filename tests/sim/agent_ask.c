@@ -124,7 +124,8 @@ static void ask_join(struct agent *agent)
     size_t count = 0;
 
     for (size_t i = 0; i < width; i++) {
-        struct submit submit = {.held = random_chance(random, 800)};
+        struct submit submit = {.priority = PRIORITY_DEFAULT,
+                                .held = random_chance(random, 800)};
         struct ask *ask;
 
         draw_options(agent, &submit);
@@ -134,7 +135,8 @@ static void ask_join(struct agent *agent)
         }
     }
     for (unsigned i = 0; i < 1U + random_chance(random, options->shared_needs); i++) {
-        struct submit join = {.join = random_chance(random, 500) ? JOIN_ALL : JOIN_SETTLED,
+        struct submit join = {.priority = PRIORITY_DEFAULT,
+                              .join = random_chance(random, 500) ? JOIN_ALL : JOIN_SETTLED,
                               .needs = needs,
                               .needs_count = count,
                               .needs_stride = ID_BYTES};
@@ -168,7 +170,7 @@ static void cancel_ask(void *context, uint64_t argument)
 static void submit_root(struct agent *agent)
 {
     const struct sim_options *options = &agent->world->options;
-    struct submit submit = {.if_absent = IF_ABSENT_REFUSE};
+    struct submit submit = {.priority = PRIORITY_DEFAULT};
     const char *service = draw_service(agent);
     struct ask *ask;
 

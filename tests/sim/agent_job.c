@@ -75,7 +75,7 @@ static void job_submit_children(struct agent *agent, struct job *job)
     uint64_t count = random_between(&agent->work, 1, CHILDREN_MAX);
 
     for (uint64_t i = 0; i < count; i++) {
-        struct submit submit = {.if_absent = IF_ABSENT_WAIT};
+        struct submit submit = {.priority = PRIORITY_DEFAULT, .if_absent = IF_ABSENT_WAIT};
 
         draw_options(agent, &submit);
         if (ask_submit(agent, job, draw_service(agent), &submit) != NULL) {

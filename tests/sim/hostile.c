@@ -83,6 +83,7 @@ static void draw_submit(struct hostile *hostile, struct submit *submit, uint8_t 
 {
     struct random *random = &hostile->random;
 
+    submit->priority = PRIORITY_DEFAULT;
     submit->id = random_chance(random, 300) ? some_id(hostile) : random_id(random);
     world_saw_id(hostile->world, &submit->id);
     if (random_chance(random, 300)) {

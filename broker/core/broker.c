@@ -1,5 +1,6 @@
 #include "broker/core/broker.h"
 
+#include "broker/core/dead.h"
 #include "broker/core/ending.h"
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
@@ -29,6 +30,11 @@ struct broker_options broker_options_default(void)
         .retain_ms = 60000,
         .retain_tasks = 10000,
         .retain_bytes = 64ULL * 1024 * 1024,
+        .detached_retain_ms = 3600 * 1000,
+        .detached_retain_tasks = 100000,
+        .detached_retain_bytes = 64ULL * 1024 * 1024,
+        .dead_tasks = 10000,
+        .dead_bytes = 64ULL * 1024 * 1024,
         .service_linger_ms = 60000,
         .backoff_ms = 100,
         .backoff_max_ms = 30000,
@@ -48,8 +54,10 @@ static void init_pools(struct broker *broker)
     pool_init(&broker->join_pool, sizeof(struct join), tasks_max);
     pool_init(&broker->need_pool, sizeof(struct need_chunk), tasks_max);
     pool_init(&broker->wait_pool, sizeof(struct wait), tasks_max);
+    pool_init(&broker->letter_pool, sizeof(struct letter), options->dead_tasks + 1);
     pool_init(&broker->terms_pool, sizeof(struct terms), tasks_max);
-    pool_init(&broker->cause_pool, sizeof(struct cause), tasks_max);
+    pool_init(&broker->cause_pool, sizeof(struct cause),
+              tasks_max + (CAUSES_FIRST + CAUSES_LAST) * options->dead_tasks);
     /* Sessions, and those that are gone but for a task of theirs. */
     pool_init(&broker->peer_pool, sizeof(struct peer), options->peers_max + tasks_max);
     /* Every peer has one, and every task may keep another. */
@@ -67,6 +75,7 @@ static void deinit_pools(struct broker *broker)
     pool_deinit(&broker->join_pool);
     pool_deinit(&broker->need_pool);
     pool_deinit(&broker->wait_pool);
+    pool_deinit(&broker->letter_pool);
     pool_deinit(&broker->terms_pool);
     pool_deinit(&broker->cause_pool);
     pool_deinit(&broker->peer_pool);
@@ -97,13 +106,17 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
     broker->page = memory_new(sizeof *broker->page);
     if (broker->page == NULL || !table_init(&broker->tasks) ||
         !table_init(&broker->services_by_name) || !table_init(&broker->peers_by_connection) ||
-        !table_init(&broker->peers_by_session) || !table_init(&broker->strays)) {
+        !table_init(&broker->peers_by_session) || !table_init(&broker->strays) ||
+        !table_init(&broker->letters)) {
         goto fail;
     }
     wheel_init(&broker->wheel, now_ms);
     roster_init(&broker->services);
     list_init(&broker->idle);
     roster_init(&broker->peers);
+    roster_init(&broker->detached);
+    roster_init(&broker->dead);
+    list_init(&broker->remembered);
     list_init(&broker->wake);
     list_init(&broker->doomed);
     list_init(&broker->dirty);
@@ -119,6 +132,7 @@ fail:
     table_deinit(&broker->peers_by_connection);
     table_deinit(&broker->peers_by_session);
     table_deinit(&broker->strays);
+    table_deinit(&broker->letters);
     memory_free(broker->page);
     memory_free(broker);
     return NULL;
@@ -197,6 +211,9 @@ void broker_free(struct broker *broker)
     while ((link = list_first(&broker->peers.lanes[0])) != NULL) {
         peer_end(broker, list_entry(link, struct peer, place.lanes), "broker stops");
     }
+    list_each(detached, &broker->detached.lanes[0]) {
+        task_doom(broker, list_entry(detached, struct terms, place.lanes)->task);
+    }
     broker_settle(broker);
     /* What waits for something else to stop does so no longer than its grace. */
     for (unsigned i = 0; i < 2; i++) {
@@ -206,6 +223,9 @@ void broker_free(struct broker *broker)
     }
     while (retention_evict(broker)) {
     }
+    while ((link = list_first(&broker->dead.lanes[0])) != NULL) {
+        dead_drop(broker, list_entry(link, struct letter, place.lanes));
+    }
     while ((link = list_first(&broker->services.lanes[0])) != NULL) {
         service_free(broker, list_entry(link, struct service, place.lanes));
     }
@@ -214,12 +234,16 @@ void broker_free(struct broker *broker)
     CHECK(broker->memory_bytes == 0);
     CHECK(broker->retained_count == 0);
     CHECK(broker->retained_bytes == 0);
+    CHECK(broker->remembered_count == 0);
+    CHECK(broker->remembered_bytes == 0);
+    CHECK(broker->dead_bytes == 0);
     CHECK(broker->text_bytes == 0);
     deinit_pools(broker);
     table_deinit(&broker->tasks);
     table_deinit(&broker->services_by_name);
     table_deinit(&broker->peers_by_connection);
     table_deinit(&broker->peers_by_session);
+    table_deinit(&broker->letters);
     table_deinit(&broker->strays);
     memory_free(broker->page);
     memory_free(broker);
@@ -439,5 +463,9 @@ void broker_stats(const struct broker *broker, struct broker_stats *stats)
     stats->leased = broker->state_count[TASK_LEASED];
     stats->cancelling = broker->state_count[TASK_CANCELLING];
     stats->retained = broker->retained_count;
-    stats->memory_bytes = broker->memory_bytes;
+    stats->memory_bytes = broker->memory_bytes + broker->dead_bytes;
+    stats->detached = broker->detached_count;
+    stats->remembered = broker->remembered_count;
+    stats->dead = broker->letters.count;
+    stats->dead_bytes = broker->dead_bytes;
 }

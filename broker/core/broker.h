@@ -92,6 +92,11 @@ struct broker_options {
     uint64_t retain_ms;
     uint64_t retain_tasks;
     uint64_t retain_bytes;
+    uint64_t detached_retain_ms;    /* of outcomes that are kept longer: detached tasks' */
+    uint64_t detached_retain_tasks; /* and of all that said how long */
+    uint64_t detached_retain_bytes;
+    uint64_t dead_tasks;            /* dead letters */
+    uint64_t dead_bytes;
     uint64_t service_linger_ms;
     uint64_t backoff_ms;      /* before the first retry, twice that before the next, ... */
     uint64_t backoff_max_ms;  /* its ceiling */
@@ -126,6 +131,8 @@ struct broker_stats {
     uint64_t attempts, retries, stale, bad_messages, peers_lost;
     uint64_t peers, services, offers, tasks, waiting, delayed, ready, leased, cancelling, retained;
     uint64_t queued_bytes, memory_bytes;
+    uint64_t detached, remembered, remembered_forgotten;
+    uint64_t dead, dead_bytes, dead_forgotten;
 };
 void broker_stats(const struct broker *broker, struct broker_stats *stats);
 

@@ -1,5 +1,6 @@
 #include "broker/core/ending.h"
 
+#include "broker/core/dead.h"
 #include "broker/core/join.h"
 #include "broker/core/mutant.h"
 #include "broker/core/retention.h"
@@ -103,39 +104,6 @@ static void task_count_end(struct broker *broker, const struct task *task)
     ++*counters[task->state];
 }
 
-static void task_notify_waits(struct broker *broker, struct task *task)
-{
-    struct list *link;
-
-    if (task->extra == NULL) {
-        return;
-    }
-    while ((link = list_first(&task->extra->waits)) != NULL) {
-        struct wait *wait = list_entry(link, struct wait, task_link);
-        struct message message = {.command = COMMAND_REPLY};
-        struct doc_token tokens[8];
-        uint8_t arena[32];
-        struct doc body;
-
-        doc_init(&body, tokens, sizeof tokens / sizeof *tokens, arena, sizeof arena);
-        doc_map(&body, NULL);
-        doc_text(&body, "state", span_from_text(task_state_name(task->state)));
-        doc_uint(&body, "stopped", task->extra->stopped + 1);
-        doc_end(&body);
-        message.reply.request = wait->request;
-        message.reply.ok = true;
-        message.reply.body = &body;
-        if (!MUTANT(CANCEL_UNTOLD)) {
-            peer_send(broker, wait->peer, &message);
-        }
-        list_unlink(&wait->task_link);
-        list_unlink(&wait->peer_link);
-        CHECK(wait->peer->wait_count > 0);
-        wait->peer->wait_count--;
-        pool_put(&broker->wait_pool, wait);
-    }
-}
-
 static void task_notify_parent(struct broker *broker, struct task *task)
 {
     struct task *parent = task->extra != NULL ? task->extra->parent : NULL;
@@ -185,9 +153,14 @@ void task_end(struct broker *broker, struct task *task, enum task_state state,
     CHECK(state != TASK_DONE || error == ERROR_NONE);
     task_leave(broker, task);
     task_leave_reserve(broker, task);
-    owner->submitted_count--;
-    owner->submitted_bytes -= blob_span(task->body).size;
-    list_unlink(&task->owner_link);
+    if (!list_empty(&task->owner_link)) {
+        owner->submitted_count--;
+        owner->submitted_bytes -= blob_span(task->body).size;
+        list_unlink(&task->owner_link);
+    }
+    if (state == TASK_FAILED) {
+        dead_bury(broker, task);
+    }
     task_set_body(broker, task, body);
     task->error = (uint8_t)error;
     task->ended_ms = broker->now_ms;
@@ -410,11 +383,13 @@ void task_timer(struct broker *broker, struct task *task)
     case TASK_CANCELLING:
         task_give_up(broker, task);
         break;
-    case TASK_NEW:
     case TASK_DONE:
     case TASK_FAILED:
     case TASK_CANCELLED:
     case TASK_EXPIRED:
+        retention_expire(broker, task);
+        break;
+    case TASK_NEW:
         CHECK(!"a task of this state has a timer");
     }
 }

@@ -30,6 +30,15 @@ void result_send(struct broker *broker, struct peer *peer, const struct task *ta
 void refusal_send(struct broker *broker, struct peer *peer, const struct id *id,
                   enum error_code code, uint64_t retry_after_ms);
 
+/* `peer` gets a REPLY to `request` when the task, which has not ended, has. False: it waits for
+ * too many already, or no memory. */
+bool task_await(struct broker *broker, struct peer *peer, struct task *task, uint64_t request,
+                enum wait_kind kind);
+/* Tells all who wait for it. */
+void task_notify_waits(struct broker *broker, struct task *task);
+/* {id, state, ended} */
+void doc_task_state(struct doc *doc, const struct task *task);
+
 /* Works off the lists until they are empty. Once at the end of every step. */
 void broker_settle(struct broker *broker);
 

@@ -12,6 +12,9 @@ void handle_offer(struct broker *broker, struct peer *peer, const struct offer_m
 void handle_withdraw(struct broker *broker, struct peer *peer, const struct withdraw *withdraw);
 void handle_credit(struct broker *broker, struct peer *peer, const struct credit *credit);
 void handle_submit(struct broker *broker, struct peer *peer, const struct submit *submit);
+/* All that a SUBMIT does but answering when it is refused: the id is not known. */
+enum error_code submit_accept(struct broker *broker, struct peer *peer,
+                              const struct submit *submit, struct task **task);
 void handle_cancel(struct broker *broker, struct peer *peer, const struct cancel *cancel);
 void handle_done(struct broker *broker, struct peer *peer, const struct done *done);
 void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fail);

@@ -31,30 +31,6 @@ static void reply_ended(struct broker *broker, struct peer *peer, uint64_t reque
     peer_send(broker, peer, &message);
 }
 
-static bool wait_for(struct broker *broker, struct peer *peer, struct task *task,
-                     uint64_t request)
-{
-    struct extra *extra;
-    struct wait *wait;
-
-    if (peer->wait_count >= broker->options.window_tasks) {
-        return false;
-    }
-    extra = task_extra(broker, task);
-    wait = extra == NULL ? NULL : pool_get(&broker->wait_pool);
-    if (wait == NULL) {
-        return false;
-    }
-    peer->wait_count++;
-    wait->peer = peer;
-    wait->request = request;
-    list_init(&wait->task_link);
-    list_init(&wait->peer_link);
-    list_push_back(&extra->waits, &wait->task_link);
-    list_push_back(&peer->waits, &wait->peer_link);
-    return true;
-}
-
 void handle_cancel(struct broker *broker, struct peer *peer, const struct cancel *cancel)
 {
     struct task *task = task_find(broker, &cancel->id);
@@ -74,7 +50,7 @@ void handle_cancel(struct broker *broker, struct peer *peer, const struct cancel
         }
         return;
     }
-    if (cancel->request != 0 && !wait_for(broker, peer, task, cancel->request)) {
+    if (cancel->request != 0 && !task_await(broker, peer, task, cancel->request, WAIT_CANCEL)) {
         reply_error(broker, peer, cancel->request, ERROR_LIMIT_EXCEEDED);
         return;
     }

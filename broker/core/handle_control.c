@@ -1,3 +1,4 @@
+#include "broker/core/dead.h"
 #include "broker/core/handle.h"
 
 /* What an operator asks for, one function a thing. Each fills `body`, the map of the REPLY, and
@@ -5,18 +6,16 @@
 static enum error_code control(struct broker *broker, struct peer *peer,
                                const struct control *control, struct doc *body)
 {
-    (void)broker;
-    (void)peer;
-    (void)body;
     switch (control->what) {
     case CONTROL_LIMIT:
     case CONTROL_PAUSE:
     case CONTROL_RESUME:
     case CONTROL_DRAIN:
     case CONTROL_UNDRAIN:
+        return ERROR_UNSUPPORTED;
     case CONTROL_RETRY:
     case CONTROL_DROP:
-        return ERROR_UNSUPPORTED;
+        return control_letters(broker, peer, control, body);
     }
     return ERROR_BAD_MESSAGE;
 }

@@ -1,57 +1,10 @@
+#include "broker/core/dead.h"
 #include "broker/core/ending.h"
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
-
-/* Bytes of text that one row can need: stop a page before it could overflow. */
-#define ROW_ARENA_BYTES (SCHEMA_BYTES_MAX + ABOUT_MAX + VERSION_MAX + SERVICE_NAME_MAX + 256)
-
-static bool page_has_room(const struct doc *doc, size_t rows)
-{
-    return rows < PAGE_ITEMS_MAX && doc->token_max - doc->token_count > PAGE_ROW_TOKENS + 8 &&
-           doc->arena_max - doc->arena_used > ROW_ARENA_BYTES;
-}
-
-static void doc_id(struct doc *doc, const char *key, const struct id *id)
-{
-    doc_bytes(doc, key, span_of(id->bytes, sizeof id->bytes));
-}
-
-static void doc_word(struct doc *doc, const char *key, const char *word)
-{
-    doc_text(doc, key, span_from_text(word));
-}
-
-/* Cursors are the serial number of the last row of the page before, in decimal. */
-static uint64_t cursor_parse(struct span text)
-{
-    uint64_t serial = 0;
-
-    for (size_t i = 0; i < text.size && i < 19; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9') {
-            return 0;
-        }
-        serial = serial * 10 + (text.data[i] - '0');
-    }
-    return serial;
-}
-
-static void doc_cursor(struct doc *doc, uint64_t serial)
-{
-    uint8_t digits[20];
-    size_t at = sizeof digits;
-
-    do {
-        digits[--at] = (uint8_t)('0' + serial % 10);
-        serial /= 10;
-    } while (serial > 0);
-    doc_text(doc, "next", span_of(digits + at, sizeof digits - at));
-}
+#include "broker/core/page.h"
 
 /* ---- catalog, peers ------------------------------------------------------------ */
-
-/* Writes the row of what `place` is inside of. */
-typedef void row_fn(const struct broker *broker, struct doc *doc,
-                    const struct roster_place *place);
 
 static void service_row(const struct broker *broker, struct doc *doc,
                         const struct roster_place *place)
@@ -100,31 +53,6 @@ static void peer_row(const struct broker *broker, struct doc *doc,
     doc_end(doc);
 }
 
-/* {NAME: [row, ...], next?}: what comes after `cursor`, as much as a page holds. */
-static enum error_code answer_page(const struct broker *broker, struct doc *doc, const char *name,
-                                   const struct roster *roster, struct span cursor, row_fn *row)
-{
-    const struct list *link = roster_seek(roster, cursor_parse(cursor));
-    uint64_t last = 0;
-    size_t rows = 0;
-
-    doc_map(doc, NULL);
-    doc_list(doc, name);
-    while ((link = link->next) != &roster->lanes[0] && page_has_room(doc, rows)) {
-        const struct roster_place *place = list_entry(link, struct roster_place, lanes);
-
-        row(broker, doc, place);
-        last = place->serial;
-        rows++;
-    }
-    doc_end(doc);
-    if (link != &roster->lanes[0]) {
-        doc_cursor(doc, last);
-    }
-    doc_end(doc);
-    return ERROR_NONE;
-}
-
 /* ---- one task --------------------------------------------------------------------- */
 
 static struct span task_service_name(const struct task *task)
@@ -146,6 +74,34 @@ static void task_row(const struct broker *broker, struct doc *doc, const struct 
     if (task->worker != NULL) {
         doc_text(doc, "worker", label_span(task->worker));
     }
+}
+
+static const struct task *detached_task(const struct roster_place *place)
+{
+    return list_entry(place, struct terms, place)->task;
+}
+
+static void detached_row(const struct broker *broker, struct doc *doc,
+                         const struct roster_place *place)
+{
+    const struct task *task = detached_task(place);
+
+    doc_map(doc, NULL);
+    task_row(broker, doc, task);
+    if (task_ended(task) && timer_armed(&task->timer)) {
+        doc_uint(doc, "kept_ms", task->timer.due_ms - broker->now_ms);
+    }
+    doc_end(doc);
+}
+
+static bool detached_matches(const struct roster_place *place, const struct query *query)
+{
+    const struct task *task = detached_task(place);
+
+    return (query->service.size == 0 || span_equal(task_service_name(task), query->service)) &&
+           (query->state.size == 0 ||
+            span_equal(span_from_text(task_state_name(task->state)), query->state) ||
+            (task_ended(task) && span_is(query->state, "ended")));
 }
 
 static enum error_code answer_status(struct broker *broker, const struct task *task,
@@ -302,11 +258,7 @@ static enum error_code answer_result(struct broker *broker, struct peer *peer,
     if (task_ended(task)) {
         result_send(broker, peer, task);
     }
-    doc_map(doc, NULL);
-    doc_id(doc, "id", &task->id);
-    doc_word(doc, "state", task_state_name(task->state));
-    doc_bool(doc, "ended", task_ended(task));
-    doc_end(doc);
+    doc_task_state(doc, task);
     return ERROR_NONE;
 }
 
@@ -342,6 +294,12 @@ static enum error_code answer_stats(const struct broker *broker, struct doc *doc
     doc_uint(doc, "stale", stats.stale);
     doc_uint(doc, "bad_messages", stats.bad_messages);
     doc_uint(doc, "peers_lost", stats.peers_lost);
+    doc_uint(doc, "detached", stats.detached);
+    doc_uint(doc, "remembered", stats.remembered);
+    doc_uint(doc, "remembered_forgotten", stats.remembered_forgotten);
+    doc_uint(doc, "dead", stats.dead);
+    doc_uint(doc, "dead_bytes", stats.dead_bytes);
+    doc_uint(doc, "dead_forgotten", stats.dead_forgotten);
     doc_end(doc);
     return ERROR_NONE;
 }
@@ -349,7 +307,7 @@ static enum error_code answer_stats(const struct broker *broker, struct doc *doc
 static enum error_code answer_task(struct broker *broker, struct peer *peer,
                                    const struct query *query, struct doc *doc)
 {
-    const struct task *task;
+    struct task *task;
     struct id id;
 
     if (query->argument.size != sizeof id.bytes) {
@@ -368,6 +326,11 @@ static enum error_code answer_task(struct broker *broker, struct peer *peer,
     case QUERY_TREE:
         return answer_tree(broker, task, doc);
     case QUERY_RESULT:
+        if (!task_ended(task) && span_is(query->state, "ended")) {
+            return task_await(broker, peer, task, query->request, WAIT_RESULT)
+                       ? ERROR_NONE
+                       : ERROR_LIMIT_EXCEEDED;
+        }
         return answer_result(broker, peer, task, doc);
     case QUERY_CATALOG:
     case QUERY_PEERS:
@@ -386,10 +349,16 @@ static enum error_code answer(struct broker *broker, struct peer *peer, const st
 {
     switch (query->what) {
     case QUERY_CATALOG:
-        return answer_page(broker, doc, "services", &broker->services, query->argument,
-                           service_row);
+        return page_answer(
+            broker, doc,
+            &(struct page_source){
+                .name = "services", .roster = &broker->services, .row = service_row},
+            query);
     case QUERY_PEERS:
-        return answer_page(broker, doc, "peers", &broker->peers, query->argument, peer_row);
+        return page_answer(
+            broker, doc,
+            &(struct page_source){.name = "peers", .roster = &broker->peers, .row = peer_row},
+            query);
     case QUERY_STATS:
         return answer_stats(broker, doc);
     case QUERY_STATUS:
@@ -398,8 +367,17 @@ static enum error_code answer(struct broker *broker, struct peer *peer, const st
     case QUERY_RESULT:
         return answer_task(broker, peer, query, doc);
     case QUERY_LIST:
+        return page_answer(
+            broker, doc,
+            &(struct page_source){.name = "tasks",
+                                  .roster = &broker->detached,
+                                  .row = detached_row,
+                                  .matches = detached_matches},
+            query);
     case QUERY_DEAD:
+        return answer_dead(broker, query, doc);
     case QUERY_LETTER:
+        return answer_letter(broker, query, doc);
     case QUERY_LIMITS:
         return ERROR_UNSUPPORTED;
     }
@@ -416,6 +394,9 @@ void handle_query(struct broker *broker, struct peer *peer, const struct query *
     doc_init(&doc, page->tokens, sizeof page->tokens / sizeof *page->tokens, page->arena,
              sizeof page->arena);
     code = answer(broker, peer, query, &doc);
+    if (code == ERROR_NONE && doc.token_count == 0) {
+        return; /* answered when the task has ended */
+    }
     CHECK(!doc.overflow);
     message.reply.request = query->request;
     message.reply.ok = code == ERROR_NONE;

@@ -30,6 +30,9 @@ static bool answer_known(struct broker *broker, struct peer *peer, const struct 
         refusal_send(broker, peer, &submit->id, ERROR_CONFLICT, 0);
         return true;
     }
+    if (task->detached) {
+        peer_claim(broker, peer, task);
+    }
     if (task->orphan && (!task_ended(task) || task->needed_by != NULL)) {
         /* Still stopping, or a join of it is, since this session was away for too long: soon
          * it can be submitted afresh. */
@@ -230,6 +233,9 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
     if (code != ERROR_NONE) {
         return code;
     }
+    if (submit->detached) {
+        admission->parent = NULL; /* from here on it stands alone */
+    }
     if (bytes > options->payload_max) {
         return ERROR_TOO_LARGE;
     }
@@ -293,6 +299,8 @@ static void set_options(struct broker *broker, struct task *task, const struct s
     task->attempts_max = (uint8_t)(attempts > ATTEMPTS_MAX ? ATTEMPTS_MAX : attempts);
     task->receipts = submit->receipts;
     task->held = submit->held;
+    task->detached = submit->detached;
+    task->remembered = submit->detached || submit->retain_ms > 0;
     if (submit->deadline_ms > 0) {
         task->deadline_ms = broker->now_ms + submit->deadline_ms;
     }
@@ -355,6 +363,9 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
     if (admission->reserve) {
         reserve_take(broker, task, admission->parent);
     }
+    if (submit->detached) {
+        terms_enlist(broker, task->extra->terms);
+    }
     list_push_back(&peer->submitted, &task->owner_link);
     peer->submitted_count++;
     peer->submitted_bytes += payload_bytes(submit);
@@ -386,6 +397,38 @@ static void start(struct broker *broker, struct task *task, uint64_t delay_ms)
     }
 }
 
+/* As submit_accept; `admission` tells what it was refused for. */
+static enum error_code accept(struct broker *broker, struct peer *peer,
+                              const struct submit *submit, struct admission *admission,
+                              struct task **task)
+{
+    enum error_code code = admit(broker, peer, submit, admission);
+
+    if (code == ERROR_NONE && submit->join == JOIN_NONE && admission->service == NULL) {
+        admission->service = service_open_waiting(broker, submit->service);
+        code = admission->service == NULL ? ERROR_LIMIT_EXCEEDED : ERROR_NONE;
+    }
+    if (code != ERROR_NONE) {
+        return code;
+    }
+    *task = create(broker, peer, submit, admission);
+    if (*task == NULL) {
+        return ERROR_MEMORY_FULL;
+    }
+    start(broker, *task, submit->delay_ms);
+    return ERROR_NONE;
+}
+
+enum error_code submit_accept(struct broker *broker, struct peer *peer,
+                              const struct submit *submit, struct task **task)
+{
+    struct admission admission = {0};
+    enum error_code code = accept(broker, peer, submit, &admission, task);
+
+    broker->stats.submitted += code == ERROR_NONE;
+    return code;
+}
+
 void handle_submit(struct broker *broker, struct peer *peer, const struct submit *submit)
 {
     struct admission admission = {0};
@@ -396,21 +439,11 @@ void handle_submit(struct broker *broker, struct peer *peer, const struct submit
     if (answer_known(broker, peer, submit)) {
         return;
     }
-    code = admit(broker, peer, submit, &admission);
-    if (code == ERROR_NONE && submit->join == JOIN_NONE && admission.service == NULL) {
-        admission.service = service_open_waiting(broker, submit->service);
-        code = admission.service == NULL ? ERROR_LIMIT_EXCEEDED : ERROR_NONE;
-    }
-    if (code == ERROR_NONE) {
-        task = create(broker, peer, submit, &admission);
-        code = task == NULL ? ERROR_MEMORY_FULL : ERROR_NONE;
-    }
+    code = accept(broker, peer, submit, &admission, &task);
     if (code != ERROR_NONE) {
         if (MUTANT(REFUSAL_TAKES_WINDOW) && code == ERROR_QUEUE_FULL) {
             peer->submitted_bytes += 1;
         }
         refusal_send(broker, peer, &submit->id, code, retry_after_ms(broker, code, &admission));
-        return;
     }
-    start(broker, task, submit->delay_ms);
 }

@@ -1,10 +1,12 @@
 /* invariants: broker_check, every fact that must hold between two steps. */
+#include "broker/core/dead.h"
 #include "broker/core/join.h"
 #include "broker/core/state.h"
 
 struct tally {
     uint64_t states[TASK_STATE_COUNT];
     uint64_t memory_bytes, retained_bytes, retained_count, kept_bytes;
+    uint64_t remembered_bytes, remembered_count, detached;
     uint64_t reserve_tasks, reserve_bytes;
     /* What must be in use of each pool. */
     uint64_t tasks, extras, joins, need_chunks, waits, terms, causes, peers, labels, services, offers, strays;
@@ -155,16 +157,25 @@ static void check_task(const struct broker *broker, const struct task *task, str
     CHECK(task->attempt <= task->attempts_max);
     CHECK((state == TASK_LEASED) ? task->offer != NULL : true);
     CHECK((state == TASK_READY || state == TASK_DELAYED) ? task->offer == NULL : true);
-    CHECK(task_ended(task) == list_empty(&task->owner_link));
+    CHECK((task_ended(task) || (task->detached && task->owner->state == PEER_GONE)) ==
+          list_empty(&task->owner_link));
+    if (task->detached) {
+        CHECK(!list_empty(&task->extra->terms->place.lanes[0]));
+        CHECK(task->extra->terms->task == task);
+        tally->detached++;
+    }
     if (task_ended(task)) {
-        if (task->needed_by == NULL) {
+        if (task->needed_by == NULL && task->remembered) {
+            tally->remembered_count++;
+            tally->remembered_bytes += task_bytes(task);
+        } else if (task->needed_by == NULL) {
             tally->retained_count++;
             tally->retained_bytes += task_bytes(task);
         } else {
             tally->kept_bytes += task_bytes(task);
         }
         CHECK(task->offer == NULL);
-        CHECK(!timer_armed(&task->timer));
+        CHECK(timer_armed(&task->timer) == (task->remembered && task->needed_by == NULL));
         CHECK((task->needed_by == NULL) == !list_empty(&task->link));
     } else if (task->deadline_ms != WHEEL_NEVER) {
         CHECK(timer_armed(&task->timer));
@@ -291,6 +302,28 @@ static void check_tasks(const struct broker *broker, struct tally *tally)
     CHECK(tally->retained_bytes == broker->retained_bytes);
     CHECK(tally->kept_bytes == broker->kept_bytes);
     CHECK(tally->retained_count == broker->retained_count);
+    CHECK(tally->remembered_bytes == broker->remembered_bytes);
+    CHECK(tally->remembered_count == broker->remembered_count);
+    CHECK(tally->detached == broker->detached_count);
+}
+
+static void check_letters(const struct broker *broker, struct tally *tally)
+{
+    uint64_t count = 0, bytes = 0;
+
+    list_each(link, &broker->dead.lanes[0]) {
+        const struct letter *letter = list_entry(link, struct letter, place.lanes);
+
+        CHECK(dead_find(broker, &letter->id) == letter);
+        tally->causes += check_causes(&letter->causes);
+        bytes += letter_bytes(letter);
+        count++;
+    }
+    CHECK(bytes == broker->dead_bytes);
+    CHECK(bytes <= broker->options.dead_bytes);
+    CHECK(count <= broker->options.dead_tasks);
+    CHECK(count == broker->letters.count);
+    CHECK(count == broker->letter_pool.used);
 }
 
 /* What is taken from each pool is what the state explains: a leak shows at once. */
@@ -348,6 +381,7 @@ void broker_check(const struct broker *broker)
         check_peer(peer, &tally);
         see_peer(peer, &tally);
     }
+    check_letters(broker, &tally);
     check_pools(broker, &tally);
     unsee_all(broker);
 }

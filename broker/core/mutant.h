@@ -50,7 +50,9 @@
     X(JITTER_BEYOND_CEILING)                                                                       \
     X(MAX_RUN_IGNORED)                                                                             \
     X(FINAL_CODE_RETRIED)                                                                          \
-    X(DELAY_IGNORED)
+    X(DELAY_IGNORED)                                                                               \
+    X(DETACHED_DIES)                                                                               \
+    X(DEAD_LETTER_LOST)
 
 #ifdef SLUICE_MUTANTS
 enum mutant {

@@ -236,11 +236,37 @@ void peer_end(struct broker *broker, struct peer *peer, const char *why)
         if (MUTANT(ORPHANS_KEPT) && task->state == TASK_LEASED) {
             continue;
         }
+        if (task->detached && !MUTANT(DETACHED_DIES)) {
+            peer->submitted_count--;
+            peer->submitted_bytes -= blob_span(task->body).size;
+            list_unlink(&task->owner_link);
+            continue;
+        }
         task->orphan = true;
         task_doom(broker, task);
     }
     peer->tasks--;
     peer_release(broker, peer);
+}
+
+void peer_claim(struct broker *broker, struct peer *peer, struct task *task)
+{
+    struct peer *before = task->owner;
+
+    CHECK(task->detached);
+    if (before == peer) {
+        return;
+    }
+    CHECK(before->state == PEER_GONE);
+    task->owner = peer;
+    peer->tasks++;
+    before->tasks--;
+    peer_release(broker, before);
+    if (!task_ended(task)) {
+        list_push_back(&peer->submitted, &task->owner_link);
+        peer->submitted_count++;
+        peer->submitted_bytes += blob_span(task->body).size;
+    }
 }
 
 void peer_release(struct broker *broker, struct peer *peer)

@@ -52,6 +52,8 @@ void peer_reopen(struct broker *broker, struct peer *peer, connection_id from,
 void peer_lose(struct broker *broker, struct peer *peer, const char *why);
 /* Ends the session for good. */
 void peer_end(struct broker *broker, struct peer *peer, const char *why);
+/* The submitter of a detached task is here again, as another session of the same id. */
+void peer_claim(struct broker *broker, struct peer *peer, struct task *task);
 /* Frees it if it is gone and no task names it any more. */
 void peer_release(struct broker *broker, struct peer *peer);
 void peer_timer(struct broker *broker, struct peer *peer);

@@ -2,12 +2,38 @@
 
 #include "broker/core/mutant.h"
 
+#define RETAIN_MAX_MS (7ULL * 24 * 3600 * 1000)
+
+static uint64_t own_retain_ms(const struct broker *broker, const struct task *task)
+{
+    uint64_t ms = task_terms(task).retain_ms;
+
+    if (ms == 0) {
+        ms = broker->options.detached_retain_ms;
+    }
+    return ms < RETAIN_MAX_MS ? ms : RETAIN_MAX_MS;
+}
+
+static void remember(struct broker *broker, struct task *task)
+{
+    uint64_t until_ms = task->ended_ms + own_retain_ms(broker, task);
+
+    broker->remembered_bytes += task_bytes(task);
+    broker->remembered_count++;
+    list_push_back(&broker->remembered, &task->link);
+    wheel_arm(&broker->wheel, &task->timer, until_ms > broker->now_ms ? until_ms : broker->now_ms);
+}
+
 void retention_add(struct broker *broker, struct task *task)
 {
     CHECK(task_ended(task));
     if (task->needed_by != NULL && !MUTANT(NEED_FORGOTTEN_EARLY)) {
         broker->kept_bytes += task_bytes(task);
         return; /* the last of the joins adds it */
+    }
+    if (task->remembered) {
+        remember(broker, task);
+        return;
     }
     broker->retained_bytes += task_bytes(task);
     broker->retained_count++;
@@ -20,6 +46,15 @@ void retention_remove(struct broker *broker, struct task *task)
 
     if (list_empty(&task->link)) {
         return; /* some join has it already */
+    }
+    if (task->remembered) {
+        CHECK(broker->remembered_bytes >= bytes);
+        CHECK(broker->remembered_count > 0);
+        broker->remembered_bytes -= bytes;
+        broker->remembered_count--;
+        list_unlink(&task->link);
+        wheel_cancel(&broker->wheel, &task->timer);
+        return;
     }
     CHECK(broker->retained_bytes >= bytes);
     CHECK(broker->retained_count > 0);
@@ -35,7 +70,7 @@ static void retention_prefetch(const struct broker *broker, const struct task *t
     const struct list *next = task->link.next;
     const struct task *soon;
 
-    if (next == &broker->retained) {
+    if (next == &broker->retained || task->remembered) {
         return;
     }
     soon = list_entry(next, struct task, link);
@@ -61,12 +96,33 @@ static void retention_forget(struct broker *broker, struct task *task)
     task_free(broker, task);
 }
 
+void retention_expire(struct broker *broker, struct task *task)
+{
+    CHECK(task->remembered);
+    retention_forget(broker, task);
+}
+
+/* Forgets the oldest of those with a time of their own, before that time. False: there is none. */
+static bool forget_remembered(struct broker *broker)
+{
+    struct list *link = list_first(&broker->remembered);
+    struct task *task = link == NULL ? NULL : list_entry(link, struct task, link);
+
+    if (task == NULL) {
+        return false;
+    }
+    broker->stats.remembered_forgotten++;
+    BROKER_LOG(broker, LOG_INFO, "outcome_forgotten", LOG_ID("task", &task->id));
+    retention_forget(broker, task);
+    return true;
+}
+
 bool retention_evict(struct broker *broker)
 {
     struct list *link = list_first(&broker->retained);
 
     if (link == NULL) {
-        return false;
+        return forget_remembered(broker);
     }
     retention_forget(broker, list_entry(link, struct task, link));
     return true;
@@ -87,6 +143,14 @@ void retention_trim(struct broker *broker)
     const struct broker_options *options = &broker->options;
     struct list *link;
 
+    while (broker->remembered_count > options->detached_retain_tasks ||
+           broker->remembered_bytes > options->detached_retain_bytes) {
+        forget_remembered(broker);
+    }
+    while (list_empty(&broker->retained) && !list_empty(&broker->remembered) &&
+           broker_memory_used(broker) > options->memory_max) {
+        forget_remembered(broker);
+    }
     while ((link = list_first(&broker->retained)) != NULL) {
         const struct task *oldest = list_entry(link, struct task, link);
         uint64_t until_ms = oldest->ended_ms + options->retain_ms;

@@ -8,6 +8,8 @@
 #include "broker/core/state.h"
 
 void retention_add(struct broker *broker, struct task *task);
+/* The time of a task that is kept for a time of its own is over: forgets it. */
+void retention_expire(struct broker *broker, struct task *task);
 void retention_trim(struct broker *broker);
 /* Takes an ended task out of retention: a join needs it, or it is to be freed. */
 void retention_remove(struct broker *broker, struct task *task);

@@ -60,13 +60,26 @@ struct broker {
     uint64_t kept_bytes; /* of ended tasks that joins need */
     struct timer retention;
 
+    /* Those whose outcome is kept for a time of their own, in order of their ends: each has its
+     * timer. Apart, so that no flood of others pushes them out. */
+    struct list remembered;
+    uint64_t remembered_bytes, remembered_count;
+
+    struct roster detached; /* terms of tasks, in order of acceptance, until they are forgotten */
+    uint64_t detached_count;
+
+    struct table letters; /* dead letters */
+    struct roster dead;   /* the same, in order of death */
+    uint64_t dead_bytes;
+
     uint64_t memory_bytes; /* of tasks, with payloads and results */
     struct reserve reserve;
     uint64_t text_bytes;   /* of offers: schema, version, about */
     struct broker_stats stats; /* sums, peers, queued_bytes; the rest is filled in when asked */
     uint64_t state_count[TASK_STATE_COUNT];
 
-    struct pool task_pool, extra_pool, join_pool, need_pool, wait_pool, terms_pool, cause_pool;
+    struct pool task_pool, extra_pool, join_pool, need_pool, wait_pool, terms_pool, cause_pool,
+        letter_pool;
     struct pool peer_pool, label_pool, service_pool, offer_pool, stray_pool;
     struct page *page;
 };
@@ -91,7 +104,7 @@ static inline uint64_t broker_memory_used(const struct broker *broker)
 {
     uint64_t gone = broker->peer_pool.used - broker->stats.peers;
 
-    return broker->memory_bytes + broker->text_bytes +
+    return broker->memory_bytes + broker->text_bytes + broker->dead_bytes +
            broker->stray_pool.used * sizeof(struct stray) +
            broker->wait_pool.used * sizeof(struct wait) +
            gone * (sizeof(struct peer) + sizeof(struct label));

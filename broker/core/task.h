@@ -82,12 +82,18 @@ struct join {
     bool failed;
 };
 
-/* A peer that wants to know when a cancelled task has stopped. */
+enum wait_kind {
+    WAIT_CANCEL, /* REPLY when all of it has stopped */
+    WAIT_RESULT, /* RESULT, and then REPLY */
+};
+
+/* A peer that wants to know when a task has ended. */
 struct wait {
     struct list task_link; /* extra->waits */
     struct list peer_link; /* peer->waits */
     struct peer *peer;
     uint64_t request;
+    enum wait_kind kind;
 };
 
 /* What few tasks have: family, join, rare options. */
@@ -136,6 +142,8 @@ struct task {
     bool orphan : 1;         /* ended because its submitter went away */
     bool reserve : 1;        /* accepted into the reserve; until it ends */
     bool unconfirmed : 1;    /* its worker never said that it stopped */
+    bool detached : 1;       /* outlives its submitter's session */
+    bool remembered : 1;     /* its outcome is kept for a time of its own */
     bool overrun : 1;        /* its last attempt ran for max_run_ms */
 };
 

@@ -155,14 +155,26 @@ bool terms_open(struct broker *broker, struct task *task, const struct submit *s
         return false;
     }
     roster_place_init(&terms->place);
+    terms->task = task;
     task->extra->terms = terms;
     broker->memory_bytes += terms_bytes(terms);
     return true;
 }
 
+void terms_enlist(struct broker *broker, struct terms *terms)
+{
+    broker->serial++;
+    roster_append(&broker->detached, &terms->place, broker->serial,
+                  broker_hash(broker, &broker->serial, sizeof broker->serial));
+    broker->detached_count++;
+}
+
 void terms_free(struct broker *broker, struct terms *terms)
 {
-    roster_remove(&terms->place);
+    if (!list_empty(&terms->place.lanes[0])) {
+        broker->detached_count--;
+        roster_remove(&terms->place);
+    }
     cause_clear(broker, &terms->causes);
     blob_unref(terms->options);
     pool_put(&broker->terms_pool, terms);

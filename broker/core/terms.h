@@ -12,6 +12,7 @@
 #include "broker/core/task.h"
 
 struct terms {
+    struct task *task;
     struct blob *options;      /* packed */
     struct cause_chain causes; /* of attempts that failed; only if it may become a dead letter */
     struct roster_place place; /* broker->detached; on no roster unless detached */
@@ -24,6 +25,8 @@ uint64_t terms_bytes_of(const struct submit *submit);
 
 /* Gives `task`, which has its rare part, the terms of `submit`. False: no memory. */
 bool terms_open(struct broker *broker, struct task *task, const struct submit *submit);
+/* Lists its task among the detached ones, until it is forgotten. */
+void terms_enlist(struct broker *broker, struct terms *terms);
 void terms_free(struct broker *broker, struct terms *terms);
 uint64_t terms_bytes(const struct terms *terms);
 

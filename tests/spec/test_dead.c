@@ -1,0 +1,227 @@
+/* The promise: a task that failed for good is kept, with every cause, until somebody decides. */
+#include "tests/spec/fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct submit mourned = {
+    .dead_letter = true, .attempts = 2, .backoff_ms = 1, .final_on = {(const uint8_t *)"bad", 3}};
+
+static void control(struct fixture *f, enum control_what what, const char *task,
+                    const char *service)
+{
+    struct message message = {.command = COMMAND_CONTROL};
+
+    message.control.request = 5;
+    message.control.what = what;
+    if (task != NULL) {
+        message.control.task = id_of(task);
+    }
+    message.control.service = span_from_text(service);
+    say(f, "s1", &message);
+}
+
+static void query(struct fixture *f, enum query_what what, const char *task)
+{
+    struct message message = {.command = COMMAND_QUERY};
+    struct id id = id_of(task);
+
+    message.query.request = 7;
+    message.query.what = what;
+    if (task[0] != '\0') {
+        message.query.argument = span_of(id.bytes, sizeof id.bytes);
+    }
+    say(f, "s1", &message);
+}
+
+static void die(struct fixture *f, const char *task)
+{
+    submit_with(f, "s1", task, "echo", "in", &mourned);
+    fail_task(f, "w1", task, 1, "bad", true);
+    drop_trace(f);
+}
+
+static void every_attempt_leaves_its_cause(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    submit_with(f, "s1", "t1", "echo", "in", &mourned);
+    fail_task(f, "w1", "t1", 1, "busy", true);
+    advance_ms(f, 1);
+    fail_task(f, "w1", "t1", 2, "broken", false);
+    drop_trace(f);
+    query(f, QUERY_DEAD, "");
+    assert_true(trace_has(f, "id=t1 service=echo attempt=2 died_ms=1 payload_bytes=2 worker=w1 "
+                             "code=broken"));
+    drop_trace(f);
+    query(f, QUERY_LETTER, "t1");
+    assert_true(trace_has(f, "attempt=1 at_ms=0 worker=w1 code=busy"));
+    assert_true(trace_has(f, "attempt=2 at_ms=1 worker=w1 code=broken"));
+    assert_true(trace_has(f, "causes_dropped=0"));
+    drop_trace(f);
+    query(f, QUERY_LETTER, "t2");
+    expect_trace(f, "[   1] s1 <- REPLY 7 failed code=not_found\n");
+}
+
+static void who_asks_for_none_leaves_none(void **state)
+{
+    struct fixture *f = *state;
+    struct submit detached = {.detached = true};
+
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    fail_task(f, "w1", "t1", 1, "bad", false);
+    assert_int_equal(stats_of(f).dead, 0);
+    submit_with(f, "s1", "t2", "echo", "", &detached);
+    fail_task(f, "w1", "t2", 1, "bad", false);
+    assert_int_equal(stats_of(f).dead, 1);
+    submit_with(f, "s1", "t3", "echo", "", &mourned);
+    cancel(f, "s1", "t3", 0);
+    fail_task(f, "w1", "t3", 1, "cancelled", false);
+    assert_int_equal(stats_of(f).dead, 1);
+}
+
+static void a_letter_is_submitted_again(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    die(f, "t1");
+    control(f, CONTROL_RETRY, "t1", "");
+    expect_trace(f, "[   0] s1 <- REPLY 5 ok retried=1 left=0\n"
+                    "[   0] w1 <- TASK t1 attempt=2 payload=in\n");
+    assert_int_equal(stats_of(f).dead, 0);
+    assert_int_equal(stats_of(f).detached, 1);
+    bye(f, "s1");
+    hello(f, "s1");
+    /* Its options are those of its first life, and so is what it died of. */
+    fail_task(f, "w1", "t1", 2, "bad", true);
+    assert_int_equal(stats_of(f).dead, 1);
+    drop_trace(f);
+    query(f, QUERY_LETTER, "t1");
+    assert_true(trace_has(f, "attempt=1 at_ms=0 worker=w1 code=bad"));
+    assert_true(trace_has(f, "attempt=2 at_ms=0 worker=w1 code=bad"));
+}
+
+static void a_refused_retry_keeps_the_letter(void **state)
+{
+    struct fixture *f = *state;
+    struct service_limits limits = {.max_tasks = 1};
+
+    assert_true(broker_configure_service(f->broker, span_from_text("echo"), &limits));
+    given_echo(f, 1);
+    die(f, "t1");
+    submit(f, "s1", "x1", "echo");
+    submit(f, "s1", "x2", "echo");
+    drop_trace(f);
+    control(f, CONTROL_RETRY, "t1", "");
+    expect_trace(f, "[   0] s1 <- REPLY 5 failed code=queue_full\n");
+    assert_int_equal(stats_of(f).dead, 1);
+    control(f, CONTROL_RETRY, "t9", "");
+    expect_trace(f, "[   0] s1 <- REPLY 5 failed code=not_found\n");
+}
+
+static void a_retry_while_the_id_is_in_use_is_a_conflict(void **state)
+{
+    struct fixture *f = *state;
+    struct submit once = {.attempts = 1};
+
+    f->options.retain_ms = 1;
+    fixture_restart(f);
+    given_echo(f, 2);
+    die(f, "t1");
+    advance_ms(f, 1); /* the outcome is forgotten, the letter is not */
+    submit_with(f, "s1", "t1", "echo", "new", &once);
+    drop_trace(f);
+    control(f, CONTROL_RETRY, "t1", "");
+    expect_trace(f, "[   1] s1 <- REPLY 5 failed code=conflict\n");
+    assert_int_equal(stats_of(f).dead, 1);
+}
+
+static void a_service_drops_or_retries_all_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 9);
+    die(f, "t1");
+    die(f, "t2");
+    control(f, CONTROL_DROP, NULL, "other");
+    expect_trace(f, "[   0] s1 <- REPLY 5 ok dropped=0 left=0\n");
+    control(f, CONTROL_DROP, "t1", "");
+    expect_trace(f, "[   0] s1 <- REPLY 5 ok dropped=1 left=0\n");
+    die(f, "t3");
+    control(f, CONTROL_RETRY, NULL, "echo");
+    expect_trace(f, "[   0] s1 <- REPLY 5 ok retried=2 left=0\n"
+                    "[   0] w1 <- TASK t2 attempt=2 payload=in\n"
+                    "[   0] w1 <- TASK t3 attempt=2 payload=in\n");
+    control(f, CONTROL_DROP, NULL, "");
+    expect_trace(f, "[   0] s1 <- REPLY 5 failed code=bad_message\n");
+}
+
+static void letters_are_bounded_and_the_oldest_goes_first(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.dead_tasks = 2;
+    fixture_restart(f);
+    given_echo(f, 1);
+    die(f, "t1");
+    die(f, "t2");
+    die(f, "t3");
+    assert_int_equal(stats_of(f).dead, 2);
+    assert_int_equal(stats_of(f).dead_forgotten, 1);
+    query(f, QUERY_LETTER, "t1");
+    expect_trace(f, "[   0] s1 <- REPLY 7 failed code=not_found\n");
+    f->options.dead_tasks = 100;
+    f->options.dead_bytes = 2000;
+    fixture_restart(f);
+    given_echo(f, 1);
+    for (unsigned i = 0; i < 20; i++) {
+        char name[16];
+
+        snprintf(name, sizeof name, "t%u", i);
+        die(f, name);
+    }
+    assert_in_range(stats_of(f).dead_bytes, 500, 2000);
+    assert_int_equal(stats_of(f).dead + stats_of(f).dead_forgotten, 20);
+}
+
+static void of_many_causes_the_first_and_the_last_stay(void **state)
+{
+    struct fixture *f = *state;
+    struct submit many = {
+        .dead_letter = true, .attempts = 30, .backoff_ms = 1, .backoff_max_ms = 1};
+
+    given_echo(f, 1);
+    submit_with(f, "s1", "t1", "echo", "", &many);
+    for (unsigned i = 1; i <= 30; i++) {
+        fail_task(f, "w1", "t1", i, "busy", true);
+        advance_ms(f, 1);
+    }
+    assert_int_equal(stats_of(f).dead, 1);
+    drop_trace(f);
+    query(f, QUERY_LETTER, "t1");
+    assert_true(trace_has(f, "causes_dropped=14"));
+    assert_true(trace_has(f, " attempt=4 at_ms"));
+    assert_false(trace_has(f, " attempt=5 at_ms"));
+    assert_false(trace_has(f, " attempt=18 at_ms"));
+    assert_true(trace_has(f, " attempt=19 at_ms"));
+    assert_true(trace_has(f, " attempt=30 at_ms"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SPEC(every_attempt_leaves_its_cause),
+        SPEC(who_asks_for_none_leaves_none),
+        SPEC(a_letter_is_submitted_again),
+        SPEC(a_refused_retry_keeps_the_letter),
+        SPEC(a_retry_while_the_id_is_in_use_is_a_conflict),
+        SPEC(a_service_drops_or_retries_all_of_its_own),
+        SPEC(letters_are_bounded_and_the_oldest_goes_first),
+        SPEC(of_many_causes_the_first_and_the_last_stay),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

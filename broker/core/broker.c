@@ -26,6 +26,7 @@ struct broker_options broker_options_default(void)
         .silence_ms = 15000,
         .probe_ms = 500,
         .resume_ms = 10000,
+        .hold_ms = 1000,
         .cancel_grace_ms = 10000,
         .retain_ms = 60000,
         .retain_tasks = 10000,
@@ -298,7 +299,7 @@ static void handle_message(struct broker *broker, connection_id from,
         send_error(broker, from, ERROR_HELLO_REQUIRED, message->command, "", NULL);
         return;
     }
-    peer->heard_ms = broker->now_ms;
+    peer_hear(broker, peer);
     switch (message->command) {
     case COMMAND_OFFER:
         handle_offer(broker, peer, &message->offer);
@@ -349,7 +350,7 @@ static void handle_malformed(struct broker *broker, connection_id from,
 
     broker->stats.bad_messages++;
     if (peer != NULL) {
-        peer->heard_ms = broker->now_ms;
+        peer_hear(broker, peer);
     }
     BROKER_LOG(broker, LOG_WARN, "bad_message", LOG_UINT("connection", from),
                LOG_TEXT("peer", peer != NULL ? label_span(peer->name) : span_of(NULL, 0)),
@@ -379,12 +380,14 @@ static void handle_probe(struct broker *broker, connection_id from)
     }
 }
 
-static void handle_lost(struct broker *broker, connection_id from)
+static void handle_lost(struct broker *broker, connection_id from, bool broken)
 {
     struct peer *peer = peer_find(broker, from);
 
-    if (peer != NULL) {
-        peer_lose(broker, peer, "unreachable");
+    if (peer != NULL && broken) {
+        peer_lose(broker, peer, "output_dropped");
+    } else if (peer != NULL) {
+        peer_suspend(broker, peer, "unreachable", true);
     }
 }
 
@@ -421,7 +424,10 @@ void broker_step(struct broker *broker, const struct event *event)
         handle_probe(broker, event->from);
         break;
     case EVENT_LOST:
-        handle_lost(broker, event->from);
+        handle_lost(broker, event->from, false);
+        break;
+    case EVENT_BROKEN:
+        handle_lost(broker, event->from, true);
         break;
     case EVENT_TICK:
         break;

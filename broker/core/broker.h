@@ -20,6 +20,22 @@ struct broker;
 /* A connection, as the shell numbers them; never reused for another peer. */
 typedef uint32_t connection_id;
 
+/* What can become of a HELLO that asks for `resume`. The numbers and the letters kept are the
+ * shell's (proto/session.h); the core knows only whether a session goes on. */
+enum resume {
+    RESUME_REFUSED, /* no room: the session is not numbered */
+    RESUME_ANEW,    /* numbered from here on; what was numbered before is dropped */
+    RESUME_GOES_ON, /* on the new connection, as if nothing had happened */
+    RESUME_STALE,   /* an old HELLO that came late, or a false one: nothing changed */
+};
+
+struct resume_request {
+    bool numbered;     /* the session is already, on `old` */
+    connection_id old; /* perhaps the same as `from` */
+    connection_id from;
+    uint64_t received; /* as it said */
+};
+
 /* Where the core's decisions go. The callbacks must not call the core.
  * The message is valid until the callback returns. A send cannot fail here: a
  * connection that turns out to be gone or clogged comes back as EVENT_LOST. */
@@ -30,13 +46,17 @@ struct effects {
     void (*forget)(void *context, connection_id connection);
     void (*log)(void *context, const struct log_record *record);
     enum log_level log_level; /* records above it are not even built */
+    /* A session says HELLO and wants its messages numbered. NULL: there is no such thing. */
+    enum resume (*resume)(void *context, const struct resume_request *request, uint64_t *start);
 };
 
 enum event_kind {
     EVENT_MESSAGE,   /* `message` came from `from` */
     EVENT_MALFORMED, /* bytes that are no message came from `from` */
     EVENT_PROBE,     /* an empty frame 0 came from `from`: it is newly connected */
-    EVENT_LOST,      /* `from` cannot be reached, or takes too long to read */
+    EVENT_LOST,      /* `from` cannot be reached; or, not numbered, takes too long to read */
+    EVENT_BROKEN,    /* something said to `from`, whose session is numbered, is dropped: it
+                      * cannot go on where it stopped */
     EVENT_TICK,      /* time has passed */
     EVENT_DRAIN,     /* take nothing new from now on */
 };
@@ -88,6 +108,7 @@ struct broker_options {
     uint64_t silence_ms;
     uint64_t probe_ms;
     uint64_t resume_ms;
+    uint64_t hold_ms;       /* a lost worker's leases wait so long for a numbered session */
     uint64_t cancel_grace_ms;
     uint64_t retain_ms;
     uint64_t retain_tasks;

@@ -1,6 +1,7 @@
 #include "broker/core/handle.h"
 
-static void send_welcome(struct broker *broker, struct peer *peer, bool known)
+static void send_welcome(struct broker *broker, struct peer *peer, bool known,
+                         enum resume resume, uint64_t start)
 {
     const struct broker_options *options = &broker->options;
     struct message message = {.command = COMMAND_WELCOME};
@@ -8,6 +9,9 @@ static void send_welcome(struct broker *broker, struct peer *peer, bool known)
     message.welcome = (struct welcome){
         .version = PROTOCOL_VERSION,
         .known = known,
+        .resume = peer->numbered,
+        .resumed = resume == RESUME_GOES_ON,
+        .received = start,
         .broker = options->broker,
         .shard = options->shard,
         .ping_ms = options->ping_ms,
@@ -21,14 +25,49 @@ static void send_welcome(struct broker *broker, struct peer *peer, bool known)
     peer_send(broker, peer, &message);
 }
 
+/* Whether `peer` (NULL: unknown) may go on where it stopped. */
+static enum resume ask_resume(struct broker *broker, const struct peer *peer, connection_id from,
+                              const struct hello *hello, uint64_t *start)
+{
+    struct resume_request request = {.from = from, .received = hello->received};
+
+    *start = 0;
+    if (!hello->resume || broker->effects.resume == NULL) {
+        return RESUME_REFUSED;
+    }
+    if (peer != NULL && peer->numbered) {
+        request.numbered = true;
+        request.old = peer->connection;
+    }
+    return broker->effects.resume(broker->effects.context, &request, start);
+}
+
+/* A session that is new here, or begins anew. NULL: too many, and the HELLO is answered. */
+static struct peer *open_session(struct broker *broker, struct peer *peer, connection_id from,
+                                 const struct hello *hello)
+{
+    if (peer != NULL) {
+        peer_reopen(broker, peer, from, hello);
+        return peer;
+    }
+    peer = peer_open(broker, from, hello);
+    if (peer == NULL) {
+        send_error(broker, from, ERROR_LIMIT_EXCEEDED, COMMAND_HELLO, "session", NULL);
+    }
+    return peer;
+}
+
+/* PROTOCOL.md, section 2 and HELLO. */
 void handle_hello(struct broker *broker, connection_id from, const struct hello *hello)
 {
     struct peer *here = peer_find(broker, from);
     struct peer *peer = peer_find_session(broker, &hello->session);
     bool known = peer != NULL;
+    enum resume resume;
+    uint64_t start;
 
     if (here != NULL) {
-        here->heard_ms = broker->now_ms; /* whatever it said, it is alive */
+        peer_hear(broker, here); /* whatever it said, it is alive */
     }
     if (hello->version == 0) {
         send_error(broker, from, ERROR_UNSUPPORTED, COMMAND_HELLO, "version", NULL);
@@ -38,14 +77,25 @@ void handle_hello(struct broker *broker, connection_id from, const struct hello 
         send_error(broker, from, ERROR_CONFLICT, COMMAND_HELLO, "session", NULL);
         return;
     }
-    if (known) {
-        peer_reopen(broker, peer, from, hello);
-    } else {
-        peer = peer_open(broker, from, hello);
-    }
-    if (peer == NULL) {
-        send_error(broker, from, ERROR_LIMIT_EXCEEDED, COMMAND_HELLO, "session", NULL);
+    resume = known ? ask_resume(broker, peer, from, hello, &start) : RESUME_REFUSED;
+    switch (resume) {
+    case RESUME_STALE:
+        send_error(broker, from, ERROR_CONFLICT, COMMAND_HELLO, "received", NULL);
         return;
+    case RESUME_GOES_ON:
+        peer_resume(broker, peer, from, hello);
+        break;
+    case RESUME_ANEW:
+    case RESUME_REFUSED:
+        peer = open_session(broker, peer, from, hello);
+        if (peer == NULL) {
+            return;
+        }
+        if (!known) {
+            resume = ask_resume(broker, peer, from, hello, &start);
+        }
+        peer->numbered = resume == RESUME_ANEW;
+        break;
     }
-    send_welcome(broker, peer, known);
+    send_welcome(broker, peer, known, resume, start);
 }

@@ -40,12 +40,13 @@ static void service_row(const struct broker *broker, struct doc *doc,
 static void peer_row(const struct broker *broker, struct doc *doc,
                      const struct roster_place *place)
 {
+    static const char *const states[] = {"connected", "suspended", "away", "gone"};
     const struct peer *peer = list_entry(place, struct peer, place);
 
     doc_map(doc, NULL);
     doc_text(doc, "name", label_span(peer->name));
     doc_text(doc, "agent", span_of(peer->agent, peer->agent_size));
-    doc_word(doc, "state", peer->state == PEER_CONNECTED ? "connected" : "away");
+    doc_word(doc, "state", states[peer->state]);
     doc_uint(doc, "offers", peer->offer_count);
     doc_uint(doc, "held", peer->held);
     doc_uint(doc, "submitted", peer->submitted_count);

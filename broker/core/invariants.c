@@ -210,7 +210,8 @@ static void check_offer(const struct offer *offer, struct tally *tally)
     tally->offers++;
     CHECK(held == offer->held);
     CHECK(list_empty(&offer->load_link) ==
-          (offer_withdrawn(offer) || offer->held >= offer->credit));
+          (offer_withdrawn(offer) || offer->held >= offer->credit ||
+           offer->peer->state != PEER_CONNECTED));
     CHECK(!offer_withdrawn(offer) || offer->held > 0);
 }
 
@@ -235,7 +236,8 @@ static void check_service(const struct service *service)
         credit += offer->credit;
         held += offer->held;
         /* A worker with room and a ready task never coexist. */
-        CHECK(ready == 0 || offer->held >= offer->credit);
+        CHECK(ready == 0 || offer->held >= offer->credit ||
+              offer->peer->state != PEER_CONNECTED);
     }
     CHECK(offers == service->offer_count);
     CHECK(credit == service->credit);
@@ -261,7 +263,9 @@ static void check_peer(const struct peer *peer, struct tally *tally)
     }
     CHECK(offers == peer->offer_count);
     CHECK(held == peer->held);
-    CHECK(peer->state == PEER_CONNECTED || offers == 0);
+    CHECK(peer->state != PEER_AWAY || offers == 0);
+    CHECK(peer->state != PEER_SUSPENDED || peer->numbered);
+    CHECK(peer->state != PEER_AWAY || !peer->numbered);
     list_each(link, &peer->submitted) {
         const struct task *task = list_entry(link, struct task, owner_link);
 

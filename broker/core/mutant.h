@@ -37,6 +37,7 @@
     X(ALL_IGNORES_FAILURE)                                                                         \
     X(CANCEL_TAKES_SHARED_NEEDS)                                                                   \
     X(ORPHANS_KEPT)                                                                                \
+    X(SUSPENDED_GETS_TASKS)                                                                        \
     X(SILENCE_UNNOTICED)                                                                           \
     X(TIMER_LOST_ON_CASCADE)                                                                       \
     X(DRAIN_IGNORED)                                                                               \

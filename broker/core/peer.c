@@ -80,6 +80,7 @@ static void peer_describe(struct broker *broker, struct peer *peer, const struct
 static void peer_connect(struct broker *broker, struct peer *peer, connection_id from)
 {
     peer->state = PEER_CONNECTED;
+    peer->unreachable = false;
     peer->connection = from;
     peer->heard_ms = peer->sent_ms = broker->now_ms;
     table_insert(&broker->peers_by_connection, &peer->by_connection,
@@ -163,11 +164,12 @@ static void peer_stop_work(struct broker *broker, struct peer *peer)
 
 static void peer_disconnect(struct broker *broker, struct peer *peer)
 {
-    if (peer->state != PEER_CONNECTED) {
+    if (peer->state != PEER_CONNECTED && peer->state != PEER_SUSPENDED) {
         return;
     }
     table_remove(&broker->peers_by_connection, &peer->by_connection);
     peer->state = PEER_AWAY;
+    peer->numbered = false;
     wheel_cancel(&broker->wheel, &peer->timer);
     broker->effects.forget(broker->effects.context, peer->connection);
 }
@@ -175,20 +177,102 @@ static void peer_disconnect(struct broker *broker, struct peer *peer)
 void peer_reopen(struct broker *broker, struct peer *peer, connection_id from,
                  const struct hello *hello)
 {
+    bool here = peer_find(broker, from) == peer;
+
     peer_stop_work(broker, peer);
-    if (peer->state == PEER_CONNECTED && peer->connection == from) {
+    if (here && peer->numbered && !hello->resume) {
+        broker->effects.forget(broker->effects.context, from); /* its numbers */
+    }
+    peer->numbered = false;
+    if (here && peer->state == PEER_CONNECTED) {
         return;
     }
-    peer_disconnect(broker, peer);
+    if (here) {
+        table_remove(&broker->peers_by_connection, &peer->by_connection);
+    } else {
+        peer_disconnect(broker, peer);
+    }
     peer_describe(broker, peer, hello);
     peer_connect(broker, peer, from);
     BROKER_LOG(broker, LOG_INFO, "peer_reconnected", LOG_TEXT("peer", label_span(peer->name)),
                LOG_UINT("connection", from), LOG_UINT("submitted", peer->submitted_count));
 }
 
+/* Its offers have room, or none any more, with its state. */
+static void peer_place_offers(struct broker *broker, struct peer *peer)
+{
+    list_each(link, &peer->offers) {
+        offer_refresh(broker, list_entry(link, struct offer, peer_link));
+    }
+}
+
+/* It works on: what it held and offered has waited for it. */
+static void peer_unsuspend(struct broker *broker, struct peer *peer)
+{
+    peer_place_offers(broker, peer);
+    if (peer->held > 0) {
+        peer_watch(broker, peer);
+    }
+}
+
+void peer_resume(struct broker *broker, struct peer *peer, connection_id from,
+                 const struct hello *hello)
+{
+    CHECK(peer->state == PEER_CONNECTED || peer->state == PEER_SUSPENDED);
+    CHECK(peer->numbered);
+    table_remove(&broker->peers_by_connection, &peer->by_connection);
+    peer_describe(broker, peer, hello);
+    peer_connect(broker, peer, from);
+    peer_unsuspend(broker, peer);
+    BROKER_LOG(broker, LOG_INFO, "peer_resumed", LOG_TEXT("peer", label_span(peer->name)),
+               LOG_UINT("connection", from), LOG_UINT("held", peer->held),
+               LOG_UINT("submitted", peer->submitted_count));
+}
+
+void peer_hear(struct broker *broker, struct peer *peer)
+{
+    peer->heard_ms = broker->now_ms;
+    if (peer->state == PEER_SUSPENDED && !peer->unreachable) {
+        peer->state = PEER_CONNECTED;
+        wheel_arm(&broker->wheel, &peer->timer, broker->now_ms + broker->options.silence_ms);
+        peer_unsuspend(broker, peer);
+    }
+}
+
+static uint64_t peer_hold_ms(const struct broker *broker, const struct peer *peer)
+{
+    const struct broker_options *options = &broker->options;
+
+    return peer->held > 0 && options->hold_ms < options->resume_ms ? options->hold_ms
+                                                                   : options->resume_ms;
+}
+
+void peer_suspend(struct broker *broker, struct peer *peer, const char *why, bool unreachable)
+{
+    if (peer->state == PEER_SUSPENDED) {
+        peer->unreachable = peer->unreachable || unreachable;
+        return;
+    }
+    if (!peer->numbered) {
+        peer_lose(broker, peer, why);
+        return;
+    }
+    BROKER_LOG(broker, LOG_INFO, "peer_suspended", LOG_TEXT("peer", label_span(peer->name)),
+               LOG_UINT("connection", peer->connection), LOG_WORD("why", why),
+               LOG_UINT("held", peer->held), LOG_UINT("submitted", peer->submitted_count));
+    peer->state = PEER_SUSPENDED;
+    peer->unreachable = unreachable;
+    peer->lost_ms = broker->now_ms;
+    peer_place_offers(broker, peer);
+    wheel_arm(&broker->wheel, &peer->timer, broker->now_ms + peer_hold_ms(broker, peer));
+}
+
 void peer_lose(struct broker *broker, struct peer *peer, const char *why)
 {
-    CHECK(peer->state == PEER_CONNECTED);
+    bool suspended = peer->state == PEER_SUSPENDED;
+
+    CHECK(peer->state == PEER_CONNECTED || suspended);
+    peer->lost_ms = suspended ? peer->lost_ms : broker->now_ms;
     BROKER_LOG(broker, LOG_WARN, "peer_lost", LOG_TEXT("peer", label_span(peer->name)),
                LOG_UINT("connection", peer->connection), LOG_WORD("why", why),
                LOG_UINT("held", peer->held), LOG_UINT("submitted", peer->submitted_count));
@@ -199,7 +283,7 @@ void peer_lose(struct broker *broker, struct peer *peer, const char *why)
         peer_end(broker, peer, why);
         return;
     }
-    wheel_arm(&broker->wheel, &peer->timer, broker->now_ms + broker->options.resume_ms);
+    wheel_arm(&broker->wheel, &peer->timer, peer->lost_ms + broker->options.resume_ms);
 }
 
 static void peer_drop_waits(struct broker *broker, struct peer *peer)
@@ -292,7 +376,34 @@ void peer_watch(struct broker *broker, struct peer *peer)
     }
 }
 
-/* TIMERS silence, probe, resume. The timer is not moved at every message: it fires,
+/* TIMERS hold, resume. */
+static void peer_absence_timer(struct broker *broker, struct peer *peer)
+{
+    uint64_t now_ms = broker->now_ms;
+
+    if (now_ms == broker->awake_ms) {
+        peer->lost_ms = now_ms + 1; /* its HELLO may be there, unread */
+        wheel_arm(&broker->wheel, &peer->timer, peer->lost_ms + broker->options.resume_ms);
+        if (peer->state == PEER_SUSPENDED) {
+            wheel_arm(&broker->wheel, &peer->timer,
+                      peer->lost_ms + peer_hold_ms(broker, peer));
+        }
+        return;
+    }
+    if (now_ms >= peer->lost_ms + broker->options.resume_ms) {
+        broker->stats.peers_lost += peer->state == PEER_SUSPENDED;
+        peer_end(broker, peer, "not back within resume_ms");
+        return;
+    }
+    CHECK(peer->state == PEER_SUSPENDED);
+    if (now_ms >= peer->lost_ms + peer_hold_ms(broker, peer)) {
+        peer_lose(broker, peer, "not back within hold_ms");
+        return;
+    }
+    wheel_arm(&broker->wheel, &peer->timer, peer->lost_ms + peer_hold_ms(broker, peer));
+}
+
+/* TIMERS silence, probe. The timer is not moved at every message: it fires,
  * looks at the clock, and is armed again. */
 void peer_timer(struct broker *broker, struct peer *peer)
 {
@@ -301,16 +412,12 @@ void peer_timer(struct broker *broker, struct peer *peer)
     uint64_t silent_at_ms = since_ms + broker->options.silence_ms;
     uint64_t due_ms = silent_at_ms;
 
-    if (peer->state == PEER_AWAY && now_ms == broker->awake_ms) {
-        wheel_arm(&broker->wheel, &peer->timer, now_ms + broker->options.resume_ms + 1);
-        return; /* its HELLO may be there, unread */
-    }
-    if (peer->state == PEER_AWAY) {
-        peer_end(broker, peer, "not back within resume_ms");
+    if (peer->state != PEER_CONNECTED) {
+        peer_absence_timer(broker, peer);
         return;
     }
     if (now_ms >= silent_at_ms && !MUTANT(SILENCE_UNNOTICED)) {
-        peer_lose(broker, peer, "silent");
+        peer_suspend(broker, peer, "silent", false);
         return;
     }
     if (peer->held > 0) {
@@ -341,7 +448,7 @@ struct offer *peer_offer(const struct peer *peer, struct span service)
 
 void peer_send(struct broker *broker, struct peer *peer, const struct message *message)
 {
-    if (peer->state != PEER_CONNECTED) {
+    if (peer->state != PEER_CONNECTED && peer->state != PEER_SUSPENDED) {
         return;
     }
     peer->sent_ms = broker->now_ms;

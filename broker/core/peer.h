@@ -1,8 +1,14 @@
 /* peer: a session: what one process has submitted, offered and holds.
  *
- *   connected -> away       its connection is lost; what it submitted is kept resume_ms
- *   away      -> connected  HELLO with the same session id
- *   connected, away -> gone BYE, or resume_ms has passed: what it submitted is cancelled
+ *   connected -> suspended  its connection is lost, and its messages are numbered: for
+ *                           hold_ms its leases are as they were, but it gets nothing new
+ *   suspended -> connected  HELLO that goes on where it stopped
+ *   connected, suspended -> away
+ *                           lost: its leases are the next attempts', its offers are withdrawn;
+ *                           what it submitted is kept resume_ms
+ *   away, suspended -> connected
+ *                           HELLO with the same session id, from a new start
+ *   any -> gone             BYE, or resume_ms has passed: what it submitted is cancelled
  *
  * A gone peer is in no table; its struct lives until the last task that it
  * submitted is forgotten. Owner: the broker's pool. */
@@ -11,22 +17,25 @@
 
 #include "broker/core/service.h"
 
-enum peer_state { PEER_CONNECTED, PEER_AWAY, PEER_GONE };
+enum peer_state { PEER_CONNECTED, PEER_SUSPENDED, PEER_AWAY, PEER_GONE };
 
 #define PEER_AGENT_MAX 64
 
 struct peer {
-    struct table_node by_connection; /* connected only */
+    struct table_node by_connection; /* connected and suspended: what comes late is taken */
     struct table_node by_session;    /* until gone */
     struct roster_place place;       /* broker->peers, until gone */
     struct id session;
     connection_id connection;
     enum peer_state state;
+    bool numbered;                   /* its messages are: it can be suspended */
+    bool unreachable;                /* suspended: its connection is gone, not only silent */
     struct label *name;
     uint32_t agent_size;
     uint8_t agent[PEER_AGENT_MAX];
-    struct timer timer;              /* silence and probes; away: resume */
+    struct timer timer;              /* silence and probes; suspended: hold; away: resume */
     uint64_t heard_ms, sent_ms;
+    uint64_t lost_ms;                /* when it was suspended or lost */
 
     struct list offers;
     uint64_t offer_count;            /* withdrawn ones too */
@@ -48,7 +57,15 @@ struct peer *peer_open(struct broker *broker, connection_id from, const struct h
 /* The session's next connection: takes back what it held and offered. */
 void peer_reopen(struct broker *broker, struct peer *peer, connection_id from,
                  const struct hello *hello);
-/* Its connection is lost, or it was silent for too long. `why` is for the log. */
+/* The same, but the session goes on where it stopped: it has what it held and offered. */
+void peer_resume(struct broker *broker, struct peer *peer, connection_id from,
+                 const struct hello *hello);
+/* Something came from it: it is alive, and if only silence was held against it, back. */
+void peer_hear(struct broker *broker, struct peer *peer);
+/* Its connection is lost, or it was silent for too long: suspends it if it is numbered, else
+ * loses it. `why` is for the log. */
+void peer_suspend(struct broker *broker, struct peer *peer, const char *why, bool unreachable);
+/* It has lost what it held and offered. Connected or suspended. */
 void peer_lose(struct broker *broker, struct peer *peer, const char *why);
 /* Ends the session for good. */
 void peer_end(struct broker *broker, struct peer *peer, const char *why);
@@ -62,7 +79,7 @@ void peer_watch(struct broker *broker, struct peer *peer);
 
 struct offer *peer_offer(const struct peer *peer, struct span service); /* NULL: not offered */
 
-/* Sends if it is connected. */
+/* Sends if it is connected; the shell keeps what is said to a suspended one. */
 void peer_send(struct broker *broker, struct peer *peer, const struct message *message);
 
 static inline struct span label_span(const struct label *label)

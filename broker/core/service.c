@@ -210,6 +210,12 @@ static unsigned load_of(uint32_t held)
     return load < SERVICE_LOADS ? load : SERVICE_LOADS - 1;
 }
 
+/* Its worker is there to take something. */
+static bool offer_attended(const struct offer *offer)
+{
+    return offer->peer->state == PEER_CONNECTED || MUTANT(SUSPENDED_GETS_TASKS);
+}
+
 /* Puts the offer where its load says, if it has room. Behind its equals: among
  * equals the one that was served longest ago is next. */
 static void offer_place(struct offer *offer)
@@ -222,7 +228,7 @@ static void offer_place(struct offer *offer)
             service->loads_occupied &= ~(1ULL << offer->load);
         }
     }
-    if (offer_withdrawn(offer) || offer->held >= offer->credit) {
+    if (offer_withdrawn(offer) || offer->held >= offer->credit || !offer_attended(offer)) {
         return;
     }
     offer->load = (uint8_t)load_of(offer->held);
@@ -297,6 +303,12 @@ void offer_withdraw(struct broker *broker, struct offer *offer)
     if (offer->held == 0) {
         offer_free(broker, offer);
     }
+}
+
+void offer_refresh(struct broker *broker, struct offer *offer)
+{
+    offer_place(offer);
+    service_touch(broker, offer->service);
 }
 
 void offer_set_credit(struct broker *broker, struct offer *offer, uint64_t credit)

@@ -106,6 +106,8 @@ void service_dispatch(struct broker *broker, struct service *service);
 struct offer *offer_new(struct broker *broker, struct peer *peer, struct service *service);
 /* No more tasks for it; freed at once if it holds none, else with the last answer. */
 void offer_withdraw(struct broker *broker, struct offer *offer);
+/* To be told when its peer is suspended, or back. */
+void offer_refresh(struct broker *broker, struct offer *offer);
 void offer_set_credit(struct broker *broker, struct offer *offer, uint64_t credit);
 uint64_t offer_text_bytes(const struct offer *offer);
 static inline bool offer_withdrawn(const struct offer *offer)

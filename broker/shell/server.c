@@ -305,7 +305,7 @@ static bool open_broker(struct server *server, struct problem *problem)
     const struct config *config = server->config;
     struct broker_options options = config->broker;
     struct effects effects = {server, effect_send, effect_forget, effect_log,
-                              server->journal->level};
+                              server->journal->level, NULL};
 
     options.broker = id_new();
     options.started_unix_ms = clock_us(CLOCK_REALTIME) / 1000;

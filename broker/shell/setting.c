@@ -58,6 +58,8 @@ const struct setting settings[] = {
      "how often a busy worker's connection is tried"},
     {"timers", "resume_ms", SETTING_DURATION, AT(broker.resume_ms), 0, 24 * HOUR_MS,
      "how long a lost peer's tasks are kept"},
+    {"timers", "hold_ms", SETTING_DURATION, AT(broker.hold_ms), 0, 24 * HOUR_MS,
+     "how long a lost worker keeps its tasks, if it can resume"},
     {"timers", "cancel_grace_ms", SETTING_DURATION, AT(broker.cancel_grace_ms), 0, HOUR_MS,
      "how long a worker has to confirm a cancel"},
     {"timers", "retain_ms", SETTING_DURATION, AT(broker.retain_ms), 0, DURATION_MS_MAX,

@@ -61,7 +61,7 @@ static void discard_forget(void *context, connection_id connection)
 
 static void start_broker(const struct config *config)
 {
-    struct effects effects = {NULL, discard, discard_forget, NULL, LOG_ERROR};
+    struct effects effects = {NULL, discard, discard_forget, NULL, LOG_ERROR, NULL};
     struct broker *broker;
 
     effects.log_level = LOG_ERROR;

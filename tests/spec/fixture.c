@@ -158,7 +158,9 @@ static void trace_message(struct fixture *f, const struct message *message)
 {
     switch (message->command) {
     case COMMAND_WELCOME:
-        trace_add(f, "%s", message->welcome.known ? " known" : "");
+        trace_add(f, "%s%s%s", message->welcome.known ? " known" : "",
+                  message->welcome.resume ? " numbered" : "",
+                  message->welcome.resumed ? " resumed" : "");
         break;
     case COMMAND_ACCEPTED:
         trace_add(f, " %s", name_of(&message->accepted.id));
@@ -220,6 +222,16 @@ static void on_forget(void *context, connection_id connection)
     (void)connection;
 }
 
+static enum resume on_resume(void *context, const struct resume_request *request,
+                             uint64_t *start)
+{
+    struct fixture *f = context;
+
+    f->asked = *request;
+    *start = 42;
+    return request->numbered ? f->resume : RESUME_ANEW;
+}
+
 static void on_log(void *context, const struct log_record *record)
 {
     struct fixture *f = context;
@@ -238,6 +250,7 @@ void fixture_restart(struct fixture *f)
                               .send = on_send,
                               .forget = on_forget,
                               .log = on_log,
+                              .resume = on_resume,
                               .log_level = f->log_level};
 
     broker_free(f->broker);
@@ -255,6 +268,7 @@ int fixture_setup(void **state)
     f->options.hash_seed = 0x5eed;
     f->options.jitter = false;
     f->log_level = LOG_DEBUG;
+    f->resume = RESUME_GOES_ON;
     fixture_restart(f);
     *state = f;
     return 0;
@@ -294,6 +308,19 @@ void hello_from(struct fixture *f, const char *peer, connection_id connection)
     message.hello.version = PROTOCOL_VERSION;
     message.hello.session = id_of(peer);
     message.hello.name = span_from_text(peer);
+    event(f, &what);
+}
+
+void hello_resume(struct fixture *f, const char *peer, connection_id connection)
+{
+    struct message message = {.command = COMMAND_HELLO};
+    struct event what = {.kind = EVENT_MESSAGE, .from = connection, .message = &message};
+
+    message.hello.version = PROTOCOL_VERSION;
+    message.hello.session = id_of(peer);
+    message.hello.name = span_from_text(peer);
+    message.hello.resume = true;
+    message.hello.received = 7;
     event(f, &what);
 }
 
@@ -387,6 +414,13 @@ void bye(struct fixture *f, const char *peer)
 void lose(struct fixture *f, const char *peer)
 {
     struct event what = {.kind = EVENT_LOST, .from = connection_of(peer)};
+
+    event(f, &what);
+}
+
+void lose_output(struct fixture *f, const char *peer)
+{
+    struct event what = {.kind = EVENT_BROKEN, .from = connection_of(peer)};
 
     event(f, &what);
 }

@@ -30,6 +30,8 @@ struct fixture {
     uint64_t sent[64]; /* messages sent, by command code */
     uint64_t refused;
     uint64_t retry_after_ms; /* of the last refusal */
+    enum resume resume;      /* what the shell says of a numbered session's next HELLO */
+    struct resume_request asked; /* the last one */
 };
 
 /* cmocka's setup and teardown for a broker with default options. */
@@ -43,6 +45,9 @@ connection_id connection_of(const char *name);
 
 /* What a peer says. */
 void hello(struct fixture *f, const char *peer);
+/* Asks for numbered messages. A session that is not numbered yet begins anew; for one that is,
+ * f->resume says what becomes of it. */
+void hello_resume(struct fixture *f, const char *peer, connection_id connection);
 void hello_from(struct fixture *f, const char *peer, connection_id connection);
 void offer(struct fixture *f, const char *peer, const char *service, uint64_t credit);
 void submit(struct fixture *f, const char *peer, const char *task, const char *service);
@@ -59,6 +64,7 @@ void fail_task(struct fixture *f, const char *peer, const char *task, uint64_t a
 void cancel(struct fixture *f, const char *peer, const char *task, uint64_t request);
 void bye(struct fixture *f, const char *peer);
 void lose(struct fixture *f, const char *peer);
+void lose_output(struct fixture *f, const char *peer); /* EVENT_BROKEN */
 void ping(struct fixture *f, const char *peer);
 void query_task(struct fixture *f, const char *peer, enum query_what what, const char *task);
 void say(struct fixture *f, const char *peer, const struct message *message);

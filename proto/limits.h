@@ -35,7 +35,9 @@
 #define KEY_MAX 64              /* fairness, ordering, affinity, idempotency key */
 #define CODES_MAX 256           /* retry_on, final_on */
 #define CHECKPOINT_MAX (1024 * 1024)
-#define SIGNALS_MAX 16          /* kept for a task that has not started */
+#define SIGNALS_MAX 16          /* kept for a task's next attempt */
+#define SIGNALS_BYTES_MAX 65536 /* of their payloads together */
+#define CHUNK_BYTES_MAX 65536   /* one chunk of a stream */
 #define STREAM_CREDIT_MAX 65535
 #define EVENT_KIND_MAX 64
 #define EVENT_DETAIL_MAX 256

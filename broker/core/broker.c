@@ -4,8 +4,10 @@
 #include "broker/core/ending.h"
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
+#include "broker/core/memo.h"
 #include "broker/core/retention.h"
 #include "broker/core/state.h"
+#include "broker/core/stream.h"
 #include "common/memory.h"
 
 #define LINGER_AGAIN_MIN_MS 1000
@@ -40,6 +42,9 @@ struct broker_options broker_options_default(void)
         .backoff_ms = 100,
         .backoff_max_ms = 30000,
         .jitter = true,
+        .stream_chunks = 256,
+        .stream_bytes = 1024 * 1024,
+        .stream_readers = 64,
     };
 }
 
@@ -59,6 +64,12 @@ static void init_pools(struct broker *broker)
     pool_init(&broker->terms_pool, sizeof(struct terms), tasks_max);
     pool_init(&broker->cause_pool, sizeof(struct cause),
               tasks_max + (CAUSES_FIRST + CAUSES_LAST) * options->dead_tasks);
+    pool_init(&broker->stream_pool, sizeof(struct stream), tasks_max);
+    pool_init(&broker->stream_block_pool, sizeof(struct stream_block),
+              tasks_max * (options->stream_chunks / STREAM_BLOCK + 2));
+    pool_init(&broker->reader_pool, sizeof(struct reader), 2 * tasks_max);
+    pool_init(&broker->memo_pool, sizeof(struct memo), tasks_max);
+    pool_init(&broker->signal_pool, sizeof(struct kept_signal), tasks_max * SIGNALS_MAX);
     /* Sessions, and those that are gone but for a task of theirs. */
     pool_init(&broker->peer_pool, sizeof(struct peer), options->peers_max + tasks_max);
     /* Every peer has one, and every task may keep another. */
@@ -79,6 +90,11 @@ static void deinit_pools(struct broker *broker)
     pool_deinit(&broker->letter_pool);
     pool_deinit(&broker->terms_pool);
     pool_deinit(&broker->cause_pool);
+    pool_deinit(&broker->stream_pool);
+    pool_deinit(&broker->stream_block_pool);
+    pool_deinit(&broker->reader_pool);
+    pool_deinit(&broker->memo_pool);
+    pool_deinit(&broker->signal_pool);
     pool_deinit(&broker->peer_pool);
     pool_deinit(&broker->label_pool);
     pool_deinit(&broker->service_pool);
@@ -324,6 +340,18 @@ static void handle_message(struct broker *broker, connection_id from,
         break;
     case COMMAND_PROGRESS:
         handle_progress(broker, peer, &message->progress);
+        break;
+    case COMMAND_CHUNK:
+        handle_chunk(broker, peer, &message->chunk);
+        break;
+    case COMMAND_READ:
+        handle_read(broker, peer, &message->read);
+        break;
+    case COMMAND_CHECKPOINT:
+        handle_checkpoint(broker, peer, &message->checkpoint);
+        break;
+    case COMMAND_SIGNAL:
+        handle_signal(broker, peer, &message->signal);
         break;
     case COMMAND_QUERY:
         handle_query(broker, peer, &message->query);

@@ -122,6 +122,9 @@ struct broker_options {
     uint64_t backoff_ms;      /* before the first retry, twice that before the next, ... */
     uint64_t backoff_max_ms;  /* its ceiling */
     bool jitter;              /* anything up to that; false: exactly that */
+    uint64_t stream_chunks;  /* of one task, kept for its readers */
+    uint64_t stream_bytes;   /* of their payloads */
+    uint64_t stream_readers; /* of one task */
 };
 
 struct broker_options broker_options_default(void);
@@ -154,6 +157,7 @@ struct broker_stats {
     uint64_t queued_bytes, memory_bytes;
     uint64_t detached, remembered, remembered_forgotten;
     uint64_t dead, dead_bytes, dead_forgotten;
+    uint64_t chunks, checkpoints, signals; /* sums, taken */
 };
 void broker_stats(const struct broker *broker, struct broker_stats *stats);
 

@@ -2,9 +2,11 @@
 
 #include "broker/core/dead.h"
 #include "broker/core/join.h"
+#include "broker/core/memo.h"
 #include "broker/core/mutant.h"
 #include "broker/core/retention.h"
 #include "broker/core/retry.h"
+#include "broker/core/stream.h"
 
 void result_send(struct broker *broker, struct peer *peer, const struct task *task)
 {
@@ -143,6 +145,17 @@ static void task_leave_reserve(struct broker *broker, struct task *task)
     reserve->bytes -= task_bytes(task);
 }
 
+static void task_drop_memo(struct broker *broker, struct task *task)
+{
+    uint64_t before = task_bytes(task);
+
+    if (task->extra != NULL && task->extra->memo != NULL) {
+        memo_free(broker, task->extra->memo);
+        task->extra->memo = NULL;
+        task_resized(broker, task, before);
+    }
+}
+
 void task_end(struct broker *broker, struct task *task, enum task_state state,
               enum error_code error, struct blob *body)
 {
@@ -169,6 +182,7 @@ void task_end(struct broker *broker, struct task *task, enum task_state state,
         join_close(task->extra->join);
     }
     task_count_end(broker, task);
+    stream_close(broker, task); /* all chunks come before the RESULT */
     if (!task->held && !(MUTANT(EXPIRY_UNTOLD) && state == TASK_EXPIRED)) {
         result_send(broker, owner, task);
     }
@@ -184,6 +198,7 @@ void task_end(struct broker *broker, struct task *task, enum task_state state,
     if (task->orphan && task->extra != NULL && task->extra->join != NULL) {
         join_let_go(broker, task); /* nobody reads it, and its needs may start anew */
     }
+    task_drop_memo(broker, task);
     retention_add(broker, task);
 }
 
@@ -346,6 +361,15 @@ static void task_lease_over(struct broker *broker, struct task *task)
     send_cancel(broker, task, ERROR_LEASE_EXPIRED);
     lease_stray(broker, task);
     task->overrun = overrun;
+    task_attempt_failed(broker, task, &failure);
+}
+
+void task_fail_attempt(struct broker *broker, struct task *task, enum error_code code)
+{
+    const struct failure failure = {.error = code, .retryable = error_code_retryable(code)};
+
+    send_cancel(broker, task, code);
+    lease_stray(broker, task);
     task_attempt_failed(broker, task, &failure);
 }
 

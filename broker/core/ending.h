@@ -20,6 +20,10 @@ void task_doom(struct broker *broker, struct task *task);
 /* The same for all its children. */
 void task_doom_children(struct broker *broker, struct task *task);
 
+/* The attempt of a leased task broke a rule, or has no room: its worker is told to stop. The next
+ * attempt, if `code` is retryable, or the end. */
+void task_fail_attempt(struct broker *broker, struct task *task, enum error_code code);
+
 void task_timer(struct broker *broker, struct task *task);
 
 /* Wakes a task whose child, need or lease has ended. */

@@ -18,10 +18,18 @@ enum error_code submit_accept(struct broker *broker, struct peer *peer,
 void handle_cancel(struct broker *broker, struct peer *peer, const struct cancel *cancel);
 void handle_done(struct broker *broker, struct peer *peer, const struct done *done);
 void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fail);
+/* The task that `peer` holds in this very attempt. NULL: stale, and counted. */
+struct task *find_held(struct broker *broker, const struct peer *peer, const struct id *id,
+                       uint64_t attempt);
 /* A DONE or FAIL that could not be read: the task, if `peer` holds it, has been answered. */
 void handle_garbled_answer(struct broker *broker, struct peer *peer, const struct id *id);
 void handle_progress(struct broker *broker, struct peer *peer, const struct progress *progress);
 void handle_control(struct broker *broker, struct peer *peer, const struct control *message);
+void handle_chunk(struct broker *broker, struct peer *peer, const struct chunk *chunk);
+void handle_read(struct broker *broker, struct peer *peer, const struct read *read);
+void handle_checkpoint(struct broker *broker, struct peer *peer,
+                       const struct checkpoint *checkpoint);
+void handle_signal(struct broker *broker, struct peer *peer, const struct signal *signal);
 void handle_query(struct broker *broker, struct peer *peer, const struct query *query);
 
 #endif

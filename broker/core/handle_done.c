@@ -3,12 +3,12 @@
 #include "broker/core/mutant.h"
 #include "broker/core/retention.h"
 #include "broker/core/retry.h"
+#include "broker/core/stream.h"
 
 #define KEPT_SHARE 4 /* of memory_max: what joins may keep when it is used up */
 
-/* The task that `peer` holds in this very attempt. NULL: stale, and counted. */
-static struct task *find_held(struct broker *broker, const struct peer *peer,
-                              const struct id *id, uint64_t attempt)
+struct task *find_held(struct broker *broker, const struct peer *peer, const struct id *id,
+                       uint64_t attempt)
 {
     struct task *task = task_find(broker, id);
 
@@ -124,8 +124,14 @@ void handle_progress(struct broker *broker, struct peer *peer, const struct prog
     if (!MUTANT(PROGRESS_RENEWS_NOTHING)) {
         lease_renew(broker, task);
     }
-    if (progress->payload.bytes.size > 0 && !task->held) {
-        message.progress = *progress;
+    if (progress->payload.bytes.size == 0) {
+        return;
+    }
+    message.progress = *progress;
+    if (!task->held) {
         peer_send(broker, task->owner, &message);
+    }
+    if (task->extra != NULL && task->extra->stream != NULL) {
+        stream_tell(broker, task->extra->stream, task->held ? NULL : task->owner, &message);
     }
 }

@@ -3,6 +3,7 @@
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
 #include "broker/core/page.h"
+#include "broker/core/stream.h"
 
 /* ---- catalog, peers ------------------------------------------------------------ */
 
@@ -112,6 +113,13 @@ static enum error_code answer_status(struct broker *broker, const struct task *t
     task_row(broker, doc, task);
     doc_uint(doc, "attempts", task->attempts_before + task->attempts_max);
     doc_uint(doc, "children", task->extra != NULL ? task->extra->live_children : 0);
+    if (task->extra != NULL && task->extra->stream != NULL) {
+        const struct stream *stream = task->extra->stream;
+
+        doc_uint(doc, "chunks", stream->next);
+        doc_uint(doc, "chunks_kept", stream->next - stream->first);
+        doc_uint(doc, "readers", stream->reader_count);
+    }
     if (task->deadline_ms != WHEEL_NEVER && !task_ended(task)) {
         doc_uint(doc, "deadline_ms",
                  task->deadline_ms > broker->now_ms ? task->deadline_ms - broker->now_ms : 0);
@@ -151,6 +159,11 @@ static struct reason task_reason(const struct task *task)
         return (struct reason){"not_before", "its last attempt failed; the next one starts "
                                              "after the backoff"};
     case TASK_LEASED:
+        if (task->extra != NULL && task->extra->stream != NULL &&
+            stream_paused(task->extra->stream)) {
+            return (struct reason){"reader", "a worker has it, and waits for its submitter to "
+                                             "read the chunks of its stream"};
+        }
         return (struct reason){"running", "a worker has it"};
     case TASK_CANCELLING:
         return (struct reason){"stopping", "it is cancelled, and waits for its worker or for "
@@ -301,6 +314,9 @@ static enum error_code answer_stats(const struct broker *broker, struct doc *doc
     doc_uint(doc, "dead", stats.dead);
     doc_uint(doc, "dead_bytes", stats.dead_bytes);
     doc_uint(doc, "dead_forgotten", stats.dead_forgotten);
+    doc_uint(doc, "chunks", stats.chunks);
+    doc_uint(doc, "checkpoints", stats.checkpoints);
+    doc_uint(doc, "signals", stats.signals);
     doc_end(doc);
     return ERROR_NONE;
 }

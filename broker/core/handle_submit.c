@@ -3,6 +3,7 @@
 #include "broker/core/join.h"
 #include "broker/core/mutant.h"
 #include "broker/core/retention.h"
+#include "broker/core/stream.h"
 
 #define REFUSED_RETRY_MS 100 /* window, memory, draining: nothing better is known */
 
@@ -222,7 +223,8 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
 {
     const struct broker_options *options = &broker->options;
     uint64_t bytes = payload_bytes(submit);
-    uint64_t rare_bytes = terms_bytes_of(submit);
+    uint64_t rare_bytes = terms_bytes_of(submit) +
+                          (submit->stream > 0 ? sizeof(struct stream) + READER_BYTES : 0);
     enum error_code code;
 
     if (broker->draining && id_is_nil(&submit->parent) && submit->join == JOIN_NONE &&
@@ -317,7 +319,7 @@ static bool make_extras(struct broker *broker, struct task *task, const struct s
                         struct task *parent)
 {
     bool rare = parent != NULL || submit->join != JOIN_NONE || submit->queue_ttl_ms > 0 ||
-                submit->lease_ms > 0 || terms_wanted(submit);
+                submit->lease_ms > 0 || submit->stream > 0 || terms_wanted(submit);
 
     return (!rare || task_extra(broker, task) != NULL) &&
            (parent == NULL || task_extra(broker, parent) != NULL);
@@ -354,6 +356,10 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
         return NULL;
     }
     set_options(broker, task, submit);
+    if (submit->stream > 0 && !stream_open_paced(broker, task, submit->stream)) {
+        task_free(broker, task);
+        return NULL;
+    }
     if (broker->strays.count > 0) {
         task->attempts_before = stray_last_attempt(broker, NULL, &task->id);
     }

@@ -1,7 +1,9 @@
 /* invariants: broker_check, every fact that must hold between two steps. */
 #include "broker/core/dead.h"
 #include "broker/core/join.h"
+#include "broker/core/memo.h"
 #include "broker/core/state.h"
+#include "broker/core/stream.h"
 
 struct tally {
     uint64_t states[TASK_STATE_COUNT];
@@ -10,6 +12,7 @@ struct tally {
     uint64_t reserve_tasks, reserve_bytes;
     /* What must be in use of each pool. */
     uint64_t tasks, extras, joins, need_chunks, waits, terms, causes, peers, labels, services, offers, strays;
+    uint64_t streams, stream_blocks, readers, memos, signals;
 };
 
 static void see_label(struct label *label, struct tally *tally)
@@ -120,6 +123,66 @@ static uint64_t check_causes(const struct cause_chain *chain)
     return count;
 }
 
+static void check_reader(const struct reader *reader, const struct stream *stream)
+{
+    CHECK(reader->stream == stream);
+    CHECK(reader->peer->state != PEER_GONE);
+    CHECK(reader->until >= reader->sent || reader->away);
+    CHECK(reader->away || reader->sent >= reader->asked);
+    CHECK(!reader->away || reader == stream->pacer);
+    /* What it takes and the ring has, it has been sent. */
+    CHECK(reader->away || reader->sent >= stream->next || reader->sent >= reader->until);
+}
+
+static void check_stream(const struct broker *broker, const struct stream *stream,
+                         struct tally *tally)
+{
+    uint64_t blocks = 0, bytes = 0, unread = 0, readers = 0, number = stream->base;
+    const struct reader *pacer = stream->pacer;
+
+    for (const struct stream_block *block = stream->head; block; block = block->next, blocks++) {
+        for (size_t i = 0; i < STREAM_BLOCK; i++, number++) {
+            uint64_t size = blob_span(block->chunks[i]).size;
+
+            CHECK(block->chunks[i] == NULL || (number >= stream->first && number < stream->next));
+            bytes += size;
+            unread += pacer != NULL && number >= pacer->asked ? size : 0;
+        }
+    }
+    list_each(link, &stream->readers) {
+        check_reader(list_entry(link, struct reader, stream_link), stream);
+        readers++;
+    }
+    CHECK(stream->base <= stream->first && stream->first <= stream->next);
+    CHECK(stream->next <= number);
+    CHECK(blocks == stream->block_count);
+    CHECK(bytes == stream->bytes);
+    CHECK(unread == stream->unread);
+    CHECK(readers == stream->reader_count && readers <= broker->options.stream_readers);
+    CHECK(readers == 0 || !task_ended(stream->task));
+    CHECK(stream->next - stream->first <= broker->options.stream_chunks);
+    CHECK(stream->bytes <= broker->options.stream_bytes);
+    tally->streams++;
+    tally->stream_blocks += blocks;
+    tally->readers += readers;
+}
+
+static void check_memo(const struct memo *memo, struct tally *tally)
+{
+    uint64_t count = 0, bytes = 0;
+
+    for (const struct kept_signal *at = memo->first; at != NULL; at = at->next) {
+        count++;
+        bytes += blob_span(at->payload).size;
+        CHECK(at->next != NULL || at == memo->last);
+    }
+    CHECK(count == memo->count && count <= SIGNALS_MAX);
+    CHECK(bytes == memo->bytes && bytes <= SIGNALS_BYTES_MAX);
+    CHECK(memo->given <= memo->count);
+    tally->memos++;
+    tally->signals += count;
+}
+
 static void tally_extra(const struct extra *extra, struct tally *tally)
 {
     tally->extras++;
@@ -186,6 +249,14 @@ static void check_task(const struct broker *broker, const struct task *task, str
     CHECK(state != TASK_CANCELLING || timer_armed(&task->timer) || task->extra != NULL);
     if (task->extra != NULL) {
         check_family(task);
+        if (task->extra->stream != NULL) {
+            CHECK(task->extra->stream->task == task);
+            check_stream(broker, task->extra->stream, tally);
+        }
+        if (task->extra->memo != NULL) {
+            CHECK(!task_ended(task));
+            check_memo(task->extra->memo, tally);
+        }
         if (task->extra->join != NULL) {
             check_join(task);
         }
@@ -249,7 +320,7 @@ static void check_service(const struct service *service)
 
 static void check_peer(const struct peer *peer, struct tally *tally)
 {
-    uint64_t offers = 0, held = 0, tasks = 0, bytes = 0, waits = 0;
+    uint64_t offers = 0, held = 0, tasks = 0, bytes = 0, waits = 0, readers = 0;
 
     CHECK(peer->state != PEER_GONE);
     CHECK(timer_armed(&peer->timer));
@@ -277,6 +348,11 @@ static void check_peer(const struct peer *peer, struct tally *tally)
     list_each(link, &peer->waits) {
         waits++;
     }
+    list_each(link, &peer->readers) {
+        CHECK(list_entry(link, struct reader, peer_link)->peer == peer);
+        readers++;
+    }
+    CHECK(readers == peer->reader_count);
     CHECK(waits == peer->wait_count);
     CHECK(tasks == peer->submitted_count);
     CHECK(bytes == peer->submitted_bytes);
@@ -341,6 +417,11 @@ static void check_pools(const struct broker *broker, const struct tally *tally)
     CHECK(tally->waits == broker->wait_pool.used);
     CHECK(tally->terms == broker->terms_pool.used);
     CHECK(tally->causes == broker->cause_pool.used);
+    CHECK(tally->streams == broker->stream_pool.used);
+    CHECK(tally->stream_blocks == broker->stream_block_pool.used);
+    CHECK(tally->readers == broker->reader_pool.used);
+    CHECK(tally->memos == broker->memo_pool.used);
+    CHECK(tally->signals == broker->signal_pool.used);
     CHECK(tally->peers == broker->peer_pool.used);
     CHECK(tally->labels == broker->label_pool.used);
     CHECK(tally->services == broker->service_pool.used);

@@ -53,7 +53,12 @@
     X(FINAL_CODE_RETRIED)                                                                          \
     X(DELAY_IGNORED)                                                                               \
     X(DETACHED_DIES)                                                                               \
-    X(DEAD_LETTER_LOST)
+    X(DEAD_LETTER_LOST)                                                                            \
+    X(CHUNK_SKIPPED)                                                                               \
+    X(WORKER_NOT_PAUSED)                                                                           \
+    X(CHECKPOINT_LOST)                                                                             \
+    X(SIGNAL_REORDERED)                                                                            \
+    X(RING_UNBOUNDED)
 
 #ifdef SLUICE_MUTANTS
 enum mutant {

@@ -4,6 +4,7 @@
 #include "broker/core/mutant.h"
 #include "broker/core/retry.h"
 #include "broker/core/state.h"
+#include "broker/core/stream.h"
 
 static uint32_t connection_hash(const struct broker *broker, connection_id connection)
 {
@@ -102,6 +103,7 @@ struct peer *peer_open(struct broker *broker, connection_id from, const struct h
     list_init(&peer->offers);
     list_init(&peer->submitted);
     list_init(&peer->waits);
+    list_init(&peer->readers);
     peer_describe(broker, peer, hello);
     if (peer->name == NULL) {
         pool_put(&broker->peer_pool, peer);
@@ -180,6 +182,7 @@ void peer_reopen(struct broker *broker, struct peer *peer, connection_id from,
     bool here = peer_find(broker, from) == peer;
 
     peer_stop_work(broker, peer);
+    stream_peer_away(broker, peer);
     if (here && peer->numbered && !hello->resume) {
         broker->effects.forget(broker->effects.context, from); /* its numbers */
     }
@@ -279,6 +282,7 @@ void peer_lose(struct broker *broker, struct peer *peer, const char *why)
     broker->stats.peers_lost++;
     peer_disconnect(broker, peer);
     peer_stop_work(broker, peer);
+    stream_peer_away(broker, peer);
     if (list_empty(&peer->submitted)) {
         peer_end(broker, peer, why);
         return;
@@ -329,6 +333,7 @@ void peer_end(struct broker *broker, struct peer *peer, const char *why)
         task->orphan = true;
         task_doom(broker, task);
     }
+    stream_peer_gone(broker, peer);
     peer->tasks--;
     peer_release(broker, peer);
 }
@@ -361,6 +366,7 @@ void peer_release(struct broker *broker, struct peer *peer)
     CHECK(list_empty(&peer->offers));
     CHECK(list_empty(&peer->submitted));
     CHECK(list_empty(&peer->waits));
+    CHECK(list_empty(&peer->readers));
     CHECK(peer->submitted_count == 0);
     label_unref(broker, peer->name);
     pool_put(&broker->peer_pool, peer);

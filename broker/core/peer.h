@@ -47,6 +47,8 @@ struct peer {
     uint64_t seen;                   /* of those, by broker_check, which leaves 0 */
     struct list waits;               /* cancels it wants to hear the end of */
     uint64_t wait_count;             /* window_tasks at most */
+    struct list readers;             /* of streams */
+    uint64_t reader_count;
 };
 
 struct peer *peer_find(const struct broker *broker, connection_id connection); /* NULL: none */

@@ -1,7 +1,9 @@
 #include "broker/core/state.h"
 
 #include "broker/core/ending.h"
+#include "broker/core/memo.h"
 #include "broker/core/mutant.h"
+#include "broker/core/stream.h"
 
 #define RATE_WINDOW_MS 1000
 #define RETRY_AFTER_MIN_MS 5
@@ -423,7 +425,12 @@ static void lease_take(struct broker *broker, struct offer *offer, struct task *
     out->lease_ms = lease_ms_of(task);
     out->max_run_ms = max_run_ms_of(task);
     out->submitter = label_span(task->owner->name);
+    if (task->extra != NULL) {
+        out->stream = stream_begin(broker, task);
+        out->checkpoint = memo_checkpoint(task);
+    }
     peer_send(broker, offer->peer, &message);
+    memo_give_signals(broker, task);
     if (task->receipts) {
         message = (struct message){.command = COMMAND_STARTED};
         message.started.id = task->id;

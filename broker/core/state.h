@@ -80,6 +80,7 @@ struct broker {
 
     struct pool task_pool, extra_pool, join_pool, need_pool, wait_pool, terms_pool, cause_pool,
         letter_pool;
+    struct pool stream_pool, stream_block_pool, reader_pool, memo_pool, signal_pool;
     struct pool peer_pool, label_pool, service_pool, offer_pool, stray_pool;
     struct page *page;
 };
@@ -99,6 +100,9 @@ static inline uint32_t broker_hash(const struct broker *broker, const void *key,
     return table_hash(broker->options.hash_seed, key, size);
 }
 
+/* Of one reader of a stream, as counted. */
+#define READER_BYTES 96
+
 /* What counts against memory_max: tasks, and what else peers can make without an end. */
 static inline uint64_t broker_memory_used(const struct broker *broker)
 {
@@ -107,6 +111,7 @@ static inline uint64_t broker_memory_used(const struct broker *broker)
     return broker->memory_bytes + broker->text_bytes + broker->dead_bytes +
            broker->stray_pool.used * sizeof(struct stray) +
            broker->wait_pool.used * sizeof(struct wait) +
+           broker->reader_pool.used * READER_BYTES +
            gone * (sizeof(struct peer) + sizeof(struct label));
 }
 

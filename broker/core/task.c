@@ -1,7 +1,9 @@
 #include "broker/core/state.h"
 
 #include "broker/core/join.h"
+#include "broker/core/memo.h"
 #include "broker/core/mutant.h"
+#include "broker/core/stream.h"
 
 #define BIT(state) (1u << (state))
 
@@ -87,6 +89,12 @@ uint64_t task_bytes(const struct task *task)
         if (task->extra->terms != NULL) {
             bytes += terms_bytes(task->extra->terms);
         }
+        if (task->extra->stream != NULL) {
+            bytes += stream_bytes(task->extra->stream);
+        }
+        if (task->extra->memo != NULL) {
+            bytes += memo_bytes(task->extra->memo);
+        }
     }
     return bytes;
 }
@@ -164,6 +172,12 @@ static void extra_free(struct broker *broker, struct extra *extra)
     }
     if (extra->terms != NULL) {
         terms_free(broker, extra->terms);
+    }
+    if (extra->stream != NULL) {
+        stream_free(broker, extra->stream);
+    }
+    if (extra->memo != NULL) {
+        memo_free(broker, extra->memo);
     }
     pool_put(&broker->extra_pool, extra);
 }

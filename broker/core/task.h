@@ -111,6 +111,8 @@ struct extra {
     struct list doom_link;  /* broker->doomed: to be cancelled */
     uint64_t queue_ttl_ms;  /* 0: none */
     uint64_t lease_ms;      /* 0: the offer's */
+    struct stream *stream;  /* NULL: no chunk, no reader */
+    struct memo *memo;      /* NULL: no checkpoint, no signal */
 };
 
 struct task {

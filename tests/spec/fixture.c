@@ -175,6 +175,26 @@ static void trace_message(struct fixture *f, const struct message *message)
             trace_add(f, " deadline_ms=%" PRIu64, message->task.deadline_ms);
         }
         trace_payload(f, &message->task.payload);
+        if (message->task.stream > 0) {
+            trace_add(f, " stream=%" PRIu64, message->task.stream);
+        }
+        if (message->task.checkpoint.bytes.size > 0) {
+            trace_add(f, " checkpoint:");
+            trace_payload(f, &message->task.checkpoint);
+        }
+        break;
+    case COMMAND_CHUNK_OUT:
+        trace_attempt(f, &message->chunk.id, message->chunk.attempt);
+        trace_add(f, " sequence=%" PRIu64, message->chunk.sequence);
+        trace_payload(f, &message->chunk.payload);
+        break;
+    case COMMAND_FLOW:
+        trace_attempt(f, &message->flow.id, message->flow.attempt);
+        trace_add(f, " until=%" PRIu64, message->flow.until);
+        break;
+    case COMMAND_SIGNAL_OUT:
+        trace_attempt(f, &message->signal_out.id, message->signal_out.attempt);
+        trace_payload(f, &message->signal_out.payload);
         break;
     case COMMAND_RESULT:
         trace_result(f, &message->result);

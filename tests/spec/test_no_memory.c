@@ -103,6 +103,35 @@ static void offer_with_texts(struct fixture *f, const char *peer, const char *se
     say(f, peer, &message);
 }
 
+/* A stream with its reader and two chunks, a checkpoint, a signal. */
+static void stream(struct fixture *f)
+{
+    struct submit paced = {.stream = 4, .attempts = 1};
+    struct message message = {.command = COMMAND_CHUNK};
+
+    submit_with(f, "s1", "t3", "echo", "", &paced);
+    message.chunk.id = id_of("t3");
+    message.chunk.attempt = 1;
+    message.chunk.payload.bytes = span_from_text("part");
+    say(f, "w1", &message);
+    message.chunk.id = id_of("p1");
+    say(f, "w1", &message);
+    message = (struct message){.command = COMMAND_READ};
+    message.read.id = id_of("p1");
+    message.read.credit = 1;
+    say(f, "w2", &message);
+    message = (struct message){.command = COMMAND_CHECKPOINT};
+    message.checkpoint.id = id_of("p1");
+    message.checkpoint.attempt = 1;
+    message.checkpoint.payload.bytes = span_from_text("so far");
+    say(f, "w1", &message);
+    message = (struct message){.command = COMMAND_SIGNAL};
+    message.signal.id = id_of("t1");
+    message.signal.payload.bytes = span_from_text("go");
+    say(f, "w2", &message);
+    done(f, "w1", "t3", 1, "");
+}
+
 /* Every kind of thing that the core keeps. */
 static void live(struct fixture *f)
 {
@@ -122,6 +151,7 @@ static void live(struct fixture *f)
     submit_with(f, "s1", "h1", "echo", "", &held);
     submit_with(f, "s1", "h2", "echo", "", &held);
     submit_join(f, "s1", "j1", JOIN_SETTLED, 0, (const char *const[]){"h1", "h2", NULL});
+    stream(f);
     cancel(f, "s1", "t1", 9);
     cancel(f, "s1", "p1", 10);
     done(f, "w2", "c1", 1, "leaf");

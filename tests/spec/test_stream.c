@@ -1,0 +1,330 @@
+/* The promise: a stream's reader sees every chunk in order or an exact gap, and only the
+ * submitter that asked for the stream slows its worker. */
+#include "tests/spec/fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void chunk_of(struct fixture *f, const char *peer, const char *task, uint64_t attempt,
+                     uint64_t sequence, struct span bytes)
+{
+    struct message message = {.command = COMMAND_CHUNK};
+
+    message.chunk.id = id_of(task);
+    message.chunk.attempt = attempt;
+    message.chunk.sequence = sequence;
+    message.chunk.payload.bytes = bytes;
+    say(f, peer, &message);
+}
+
+/* w1's chunks `from` to below `to` of attempt `attempt` of t1, each saying its number. */
+static void chunks(struct fixture *f, uint64_t attempt, uint64_t from, uint64_t to)
+{
+    for (; from < to; from++) {
+        char text[24];
+
+        snprintf(text, sizeof text, "c%u", (unsigned)from);
+        chunk_of(f, "w1", "t1", attempt, from, span_from_text(text));
+    }
+}
+
+static void read_from(struct fixture *f, const char *peer, uint64_t attempt, uint64_t sequence,
+                      uint64_t credit)
+{
+    struct message message = {.command = COMMAND_READ};
+
+    message.read.id = id_of("t1");
+    message.read.attempt = attempt;
+    message.read.sequence = sequence;
+    message.read.credit = credit;
+    say(f, peer, &message);
+}
+
+static void given_stream(struct fixture *f, uint64_t credit)
+{
+    struct submit options = {.stream = credit, .attempts = 2};
+
+    given_echo(f, 1);
+    submit_with(f, "s1", "t1", "echo", "", &options);
+}
+
+/* A ring of four, and chunks small enough that bytes do not matter. */
+static void small_ring(struct fixture *f)
+{
+    f->options.stream_chunks = 4;
+    fixture_restart(f);
+}
+
+static void chunks_go_to_the_reader_before_the_result(void **state)
+{
+    struct fixture *f = *state;
+
+    given_stream(f, 2);
+    expect_trace(f, "[   0] w1 <- TASK t1 attempt=1 stream=16\n");
+    chunks(f, 1, 0, 3); /* one more than the reader takes */
+    expect_trace(f, "[   0] s1 <- CHUNK t1 attempt=1 sequence=0 payload=c0\n"
+                    "[   0] s1 <- CHUNK t1 attempt=1 sequence=1 payload=c1\n");
+    read_from(f, "s1", 1, 1, 2);
+    expect_trace(f, "[   0] s1 <- CHUNK t1 attempt=1 sequence=2 payload=c2\n");
+    chunks(f, 1, 3, 5);
+    expect_trace(f, "");
+    done(f, "w1", "t1", 1, "all");
+    expect_trace(f, "[   0] s1 <- CHUNK t1 attempt=1 sequence=3 payload=c3\n"
+                    "[   0] s1 <- CHUNK t1 attempt=1 sequence=4 payload=c4\n"
+                    "[   0] s1 <- RESULT t1 done attempt=1 payload=all\n");
+}
+
+static void the_worker_waits_for_the_submitter(void **state)
+{
+    struct fixture *f = *state;
+
+    small_ring(f);
+    given_stream(f, 4);
+    assert_true(trace_has(f, "stream=4"));
+    chunks(f, 1, 0, 4);
+    drop_trace(f);
+    query_task(f, "s1", QUERY_WHY, "t1");
+    assert_true(trace_has(f, "reason=reader"));
+    drop_trace(f);
+    read_from(f, "s1", 1, 3, 4);
+    expect_trace(f, "[   0] w1 <- FLOW t1 attempt=1 until=7\n");
+    chunks(f, 1, 4, 7);
+    drop_trace(f);
+    chunks(f, 1, 7, 8); /* beyond what it may */
+    expect_trace(f, "[   0] w1 <- ERROR code=limit_exceeded field=sequence\n"
+                    "[   0] w1 <- CANCEL t1 attempt=1 reason=limit_exceeded\n");
+}
+
+static void large_chunks_pause_sooner(void **state)
+{
+    static uint8_t bytes[CHUNK_BYTES_MAX + 1];
+    struct fixture *f = *state;
+
+    f->options.stream_bytes = 2 * CHUNK_BYTES_MAX;
+    fixture_restart(f);
+    given_stream(f, 8);
+    assert_true(trace_has(f, "stream=2"));
+    chunk_of(f, "w1", "t1", 1, 0, span_of(bytes, CHUNK_BYTES_MAX));
+    chunk_of(f, "w1", "t1", 1, 1, span_of(bytes, CHUNK_BYTES_MAX));
+    assert_false(trace_has(f, "FLOW"));
+    read_from(f, "s1", 1, 2, 8);
+    assert_true(trace_has(f, "until=4"));
+    drop_trace(f);
+    chunk_of(f, "w1", "t1", 1, 2, span_of(bytes, CHUNK_BYTES_MAX + 1));
+    expect_trace(f, "[   0] w1 <- ERROR code=too_large field=payload\n"
+                    "[   0] w1 <- CANCEL t1 attempt=1 reason=too_large\n"
+                    "[   0] s1 <- RESULT t1 failed attempt=1 code=too_large\n");
+}
+
+static void a_hole_fails_the_attempt(void **state)
+{
+    struct fixture *f = *state;
+
+    given_stream(f, 4);
+    drop_trace(f);
+    chunk_of(f, "w1", "t1", 1, 1, span_from_text("x"));
+    expect_trace(f, "[   0] w1 <- ERROR code=bad_message field=sequence\n"
+                    "[   0] w1 <- CANCEL t1 attempt=1 reason=bad_message\n"
+                    "[   0] s1 <- RESULT t1 failed attempt=1 code=bad_message\n");
+}
+
+static void other_readers_get_gaps(void **state)
+{
+    struct fixture *f = *state;
+
+    small_ring(f);
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    hello(f, "r1");
+    hello(f, "r2");
+    read_from(f, "r1", 0, 0, 2);
+    drop_trace(f);
+    chunks(f, 1, 0, 10); /* nobody paces: the ring has 6 to 9 */
+    expect_trace(f, "[   0] r1 <- CHUNK t1 attempt=1 sequence=0 payload=c0\n"
+                    "[   0] r1 <- CHUNK t1 attempt=1 sequence=1 payload=c1\n");
+    read_from(f, "r1", 1, 2, 2);
+    expect_trace(f, "[   0] r1 <- CHUNK t1 attempt=1 sequence=6 payload=c6\n"
+                    "[   0] r1 <- CHUNK t1 attempt=1 sequence=7 payload=c7\n");
+    read_from(f, "r2", 0, 9, 4);
+    expect_trace(f, "[   0] r2 <- CHUNK t1 attempt=1 sequence=9 payload=c9\n");
+    done(f, "w1", "t1", 1, "");
+    expect_trace(f, "[   0] r1 <- CHUNK t1 attempt=1 sequence=8 payload=c8\n"
+                    "[   0] r1 <- CHUNK t1 attempt=1 sequence=9 payload=c9\n"
+                    "[   0] r1 <- RESULT t1 done attempt=1\n"
+                    "[   0] r2 <- RESULT t1 done attempt=1\n"
+                    "[   0] s1 <- RESULT t1 done attempt=1\n");
+    read_from(f, "r2", 1, 8, 1); /* ended: what is left, then how it ended */
+    expect_trace(f, "[   0] r2 <- CHUNK t1 attempt=1 sequence=8 payload=c8\n"
+                    "[   0] r2 <- CHUNK t1 attempt=1 sequence=9 payload=c9\n"
+                    "[   0] r2 <- RESULT t1 done attempt=1\n");
+}
+
+static void a_new_attempt_starts_at_0(void **state)
+{
+    struct fixture *f = *state;
+
+    given_stream(f, 2);
+    chunks(f, 1, 0, 3);
+    drop_trace(f);
+    fail_task(f, "w1", "t1", 1, "flaky", true);
+    advance_ms(f, 1000);
+    drop_trace(f);
+    chunks(f, 2, 0, 1);
+    read_from(f, "s1", 1, 2, 2); /* under way when the attempt ended */
+    assert_true(trace_has(f, "s1 <- CHUNK t1 attempt=2 sequence=0 payload=c0\n"));
+    drop_trace(f);
+    chunks(f, 1, 3, 4); /* stale */
+    assert_int_equal(stats_of(f).stale, 1);
+    chunks(f, 2, 1, 2);
+    assert_true(trace_has(f, "s1 <- CHUNK t1 attempt=2 sequence=1 payload=c1\n"));
+}
+
+static void a_reader_that_comes_back_misses_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    small_ring(f);
+    given_stream(f, 4);
+    chunks(f, 1, 0, 2);
+    lose(f, "s1");
+    chunks(f, 1, 2, 4);
+    drop_trace(f);
+    hello_from(f, "s1", connection_of("s2"));
+    drop_trace(f);
+    read_from(f, "s2", 1, 1, 4); /* chunk 1 was on its way when the connection broke */
+    expect_trace(f, "[   0] s2 <- CHUNK t1 attempt=1 sequence=1 payload=c1\n"
+                    "[   0] s2 <- CHUNK t1 attempt=1 sequence=2 payload=c2\n"
+                    "[   0] s2 <- CHUNK t1 attempt=1 sequence=3 payload=c3\n"
+                    "[   0] w1 <- FLOW t1 attempt=1 until=5\n");
+}
+
+static void who_reads_no_more_slows_nobody(void **state)
+{
+    struct fixture *f = *state;
+
+    small_ring(f);
+    given_stream(f, 1);
+    chunks(f, 1, 0, 4);
+    drop_trace(f);
+    read_from(f, "s1", 1, 1, 0);
+    expect_trace(f, "[   0] w1 <- FLOW t1 attempt=1 until=0\n");
+    chunks(f, 1, 4, 12);
+    expect_trace(f, "");
+    done(f, "w1", "t1", 1, "");
+    expect_trace(f, "[   0] s1 <- RESULT t1 done attempt=1\n");
+}
+
+static void readers_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.stream_readers = 2;
+    fixture_restart(f);
+    given_stream(f, 1);
+    hello(f, "r1");
+    hello(f, "r2");
+    read_from(f, "r1", 0, 0, 1);
+    drop_trace(f);
+    read_from(f, "r2", 0, 0, 1);
+    expect_trace(f, "[   0] r2 <- ERROR code=limit_exceeded field=id\n");
+    lose(f, "r1");
+    read_from(f, "r2", 0, 0, 1);
+    expect_trace(f, "");
+}
+
+static void without_memory_a_paced_attempt_fails(void **state)
+{
+    static uint8_t bytes[CHUNK_BYTES_MAX];
+    struct fixture *f = *state;
+
+    f->options.memory_max = CHUNK_BYTES_MAX + 2048;
+    fixture_restart(f);
+    given_stream(f, 4);
+    chunk_of(f, "w1", "t1", 1, 0, span_of(bytes, sizeof bytes));
+    drop_trace(f);
+    chunk_of(f, "w1", "t1", 1, 1, span_of(bytes, sizeof bytes));
+    assert_true(trace_has(f, "w1 <- CANCEL t1 attempt=1 reason=memory_full"));
+}
+
+static void without_memory_an_unpaced_stream_slides(void **state)
+{
+    static uint8_t bytes[CHUNK_BYTES_MAX];
+    struct fixture *f = *state;
+
+    f->options.memory_max = CHUNK_BYTES_MAX + 2048;
+    fixture_restart(f);
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    for (uint64_t i = 0; i < 4; i++) {
+        chunk_of(f, "w1", "t1", 1, i, span_of(bytes, sizeof bytes));
+        assert_true(stats_of(f).memory_bytes <= f->options.memory_max);
+    }
+    drop_trace(f);
+    read_from(f, "s1", 0, 0, 4);
+    assert_true(trace_has(f, "sequence=3"));
+    assert_false(trace_has(f, "sequence=2"));
+}
+
+static void chunks_renew_the_lease(void **state)
+{
+    struct submit options = {.lease_ms = 100};
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    submit_with(f, "s1", "t1", "echo", "", &options);
+    advance_ms(f, 80);
+    chunks(f, 1, 0, 1);
+    drop_trace(f);
+    advance_ms(f, 80);
+    assert_false(trace_has(f, "CANCEL"));
+    advance_ms(f, 21);
+    assert_true(trace_has(f, "CANCEL"));
+}
+
+static void progress_goes_to_readers(void **state)
+{
+    struct message message = {.command = COMMAND_PROGRESS};
+    struct fixture *f = *state;
+
+    given_stream(f, 1);
+    hello(f, "r1");
+    read_from(f, "r1", 0, 0, 1);
+    drop_trace(f);
+    message.progress.id = id_of("t1");
+    message.progress.attempt = 1;
+    message.progress.payload.bytes = span_from_text("half");
+    say(f, "w1", &message);
+    expect_trace(f, "[   0] s1 <- PROGRESS t1 attempt=1 payload=half\n"
+                    "[   0] r1 <- PROGRESS t1 attempt=1 payload=half\n");
+}
+
+static void nobody_reads_what_is_not_there(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    read_from(f, "s1", 0, 0, 1);
+    expect_trace(f, "[   0] s1 <- ERROR code=not_found field=id\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SPEC(chunks_go_to_the_reader_before_the_result),
+        SPEC(the_worker_waits_for_the_submitter),
+        SPEC(large_chunks_pause_sooner),
+        SPEC(a_hole_fails_the_attempt),
+        SPEC(other_readers_get_gaps),
+        SPEC(a_new_attempt_starts_at_0),
+        SPEC(a_reader_that_comes_back_misses_nothing),
+        SPEC(who_reads_no_more_slows_nobody),
+        SPEC(readers_are_bounded),
+        SPEC(without_memory_a_paced_attempt_fails),
+        SPEC(without_memory_an_unpaced_stream_slides),
+        SPEC(chunks_renew_the_lease),
+        SPEC(progress_goes_to_readers),
+        SPEC(nobody_reads_what_is_not_there),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

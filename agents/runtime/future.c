@@ -1,4 +1,5 @@
 #include "agents/runtime/future.h"
+#include "agents/runtime/terms.h"
 
 #include "common/check.h"
 #include "common/json.h"
@@ -153,6 +154,7 @@ static struct sluice_future *submit_task(struct sluice *sluice, const char *serv
     struct sluice_future *future;
     struct sluice_task *task;
     uint64_t deadline_ms, now_ms;
+    const char *fault;
 
     options = options != NULL ? options : &defaults;
     task = options->no_parent ? NULL : runtime_task(sluice);
@@ -174,6 +176,11 @@ static struct sluice_future *submit_task(struct sluice *sluice, const char *serv
                         "a service's name has 1 to 128 of A-Z a-z 0-9 _ . -");
         return future;
     }
+    fault = terms_set(submit, options);
+    if (fault != NULL) {
+        future_end_here(future, SLUICE_REFUSED, ERROR_BAD_MESSAGE, fault);
+        return future;
+    }
     if (deadline_ms <= now_ms) {
         future_end_here(future, SLUICE_EXPIRED, ERROR_EXPIRED,
                         "its time passed before it was submitted");
@@ -190,6 +197,7 @@ static struct sluice_future *submit_task(struct sluice *sluice, const char *serv
     submit->if_absent = options->wait_absent ? IF_ABSENT_WAIT : IF_ABSENT_REFUSE;
     terms.user = future;
     terms.no_wait = options->no_wait;
+    terms.run_at_ms = options->run_at_ms;
     terms.parent = task != NULL ? task_lease(task) : NULL;
     future->submission = peer_submit(runtime_peer(sluice), submit, &terms);
     if (future->submission == NULL && future->outcome == SLUICE_PENDING &&
@@ -204,8 +212,7 @@ struct sluice_future *sluice_submit(struct sluice *sluice, const char *service,
                                     struct sluice_bytes payload,
                                     const struct sluice_submit_options *options)
 {
-    struct submit submit = {.priority = PRIORITY_DEFAULT,
-                            .payload = {.bytes = span_of(payload.data, payload.size)}};
+    struct submit submit = {.payload = {.bytes = span_of(payload.data, payload.size)}};
 
     return submit_task(sluice, service, &submit, options);
 }
@@ -213,7 +220,7 @@ struct sluice_future *sluice_submit(struct sluice *sluice, const char *service,
 struct sluice_future *sluice_submit_json(struct sluice *sluice, const char *service, json_t *value,
                                          const struct sluice_submit_options *options)
 {
-    struct submit submit = {.priority = PRIORITY_DEFAULT};
+    struct submit submit = {.join = JOIN_NONE};
     struct sluice_future *future = NULL;
     size_t size = 0;
     uint8_t *data;
@@ -256,9 +263,7 @@ struct sluice_future *sluice_join(struct sluice *sluice, struct sluice_future **
                                   size_t count, enum sluice_join_policy policy,
                                   const struct sluice_submit_options *options)
 {
-    struct submit submit = {.priority = PRIORITY_DEFAULT,
-                            .needs_count = count,
-                            .needs_stride = ID_BYTES};
+    struct submit submit = {.needs_count = count, .needs_stride = ID_BYTES};
     struct sluice_future *join;
     uint8_t *needs;
 
@@ -314,6 +319,7 @@ static void keep_error(struct sluice_future *future, const struct error *error)
         .message = text + error->code.size + 1,
         .retryable = error->retryable,
         .retry_after_ms = error->retry_after_ms,
+        .scope_service = error->scope_service,
     };
 }
 

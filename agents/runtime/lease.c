@@ -195,11 +195,21 @@ static void end(struct peer *peer, struct lease *lease)
     lease_free(peer, lease);
 }
 
+void peer_lease_set_cost(struct lease *lease, uint64_t cost)
+{
+    lease->cost = cost < COST_MAX ? cost : COST_MAX;
+    lease->costed = true;
+}
+
 void peer_done(struct peer *peer, struct lease *lease, struct payload payload)
 {
     struct message message = {
         .command = COMMAND_DONE,
-        .done = {.id = lease->by_id.id, .attempt = lease->attempt, .payload = payload},
+        .done = {.id = lease->by_id.id,
+                 .attempt = lease->attempt,
+                 .payload = payload,
+                 .cost = lease->cost,
+                 .costed = lease->costed},
     };
 
     CHECK(payload.bytes.size <= PAYLOAD_BYTES_MAX);
@@ -211,8 +221,17 @@ void peer_done(struct peer *peer, struct lease *lease, struct payload payload)
 
 void peer_fail(struct peer *peer, struct lease *lease, const struct error *error)
 {
-    if (lease->owed) {
-        send_fail(peer, &lease->by_id.id, lease->attempt, error);
+    struct message message = {
+        .command = COMMAND_FAIL,
+        .fail = {.id = lease->by_id.id,
+                 .attempt = lease->attempt,
+                 .error = *error,
+                 .cost = lease->cost,
+                 .costed = lease->costed},
+    };
+
+    if (lease->owed && peer->state == SESSION_OPEN) {
+        peer_send(peer, &message);
     }
     end(peer, lease);
 }

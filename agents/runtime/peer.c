@@ -192,6 +192,7 @@ static void take_limits(struct peer *peer, const struct welcome *welcome)
     struct welcome *mine = &peer->welcome;
 
     *mine = *welcome;
+    peer->welcome_ms = peer->now_ms;
     if (mine->ping_ms < PING_MS_MIN) {
         mine->ping_ms = PING_MS;
     }

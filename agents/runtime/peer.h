@@ -122,6 +122,9 @@ void *peer_lease_user(const struct lease *lease);
 bool peer_lease_childless(const struct lease *lease);
 size_t peer_lease_count(const struct peer *peer); /* lost ones are not counted */
 
+/* What it really took of the budget: goes with its answer. */
+void peer_lease_set_cost(struct lease *lease, uint64_t cost);
+
 void peer_progress(struct peer *peer, struct lease *lease, struct span payload);
 /* Both end the lease; `lease` is dead when they return. */
 void peer_done(struct peer *peer, struct lease *lease, struct payload payload);
@@ -133,6 +136,7 @@ struct submission_options {
     void *user;
     const struct lease *parent; /* NULL: none */
     bool no_wait;               /* a refusal is final */
+    uint64_t run_at_ms;         /* Unix ms of the broker's clock; 0: none. Beside delay_ms */
 };
 
 /* Submits a task. Everything in `submit` is copied but payload.blob, which is ref'd; its

@@ -33,6 +33,8 @@ struct lease {
     uint64_t attempt;
     struct offering *offering;
     void *user;
+    uint64_t cost;                /* goes with the answer, if `costed` */
+    bool costed;
     uint64_t children;            /* submissions that are sent and name it as parent */
     struct list children_waiting; /* submissions by `sibling`, to be sent */
     struct list starving;         /* peer.starving */
@@ -63,6 +65,8 @@ struct submission {
     unsigned join_count; /* joins of ours that wait for it */
     uint64_t deadline_ms; /* absolute; TIMERS_NEVER: none */
     uint64_t ttl_ms;      /* absolute; of the first sending; TIMERS_NEVER: none */
+    uint64_t start_ms;    /* absolute; not started before; TIMERS_NEVER: at once */
+    uint64_t run_at_ms;   /* not started before, by the broker's clock; 0: at once */
     uint64_t retry_ms;    /* absolute; when pausing */
     uint64_t cost_bytes;  /* payload, as the window counts it */
     uint64_t cancel_request; /* number of its CANCEL; 0: no REPLY wanted */
@@ -100,6 +104,7 @@ struct peer {
 
     enum session_state state;
     struct welcome welcome; /* defaults until the first one */
+    uint64_t welcome_ms;    /* when the last one came: then it was welcome.time_ms there */
     bool welcomed;          /* once, ever */
     bool hello_pending;     /* a HELLO of ours has not been answered */
     uint64_t hello_ms;      /* when it was said */

@@ -43,6 +43,9 @@ static const char *fault_of(const struct sluice_service *from)
     if (from->lease_ms > DURATION_MS_MAX) {
         return "lease_ms: is above a year";
     }
+    if (from->max_run_ms > DURATION_MS_MAX) {
+        return "max_run_ms: is above a year";
+    }
     if (from->schema != NULL && strlen(from->schema) > SCHEMA_BYTES_MAX) {
         return "schema: is longer than 16384 bytes";
     }
@@ -76,6 +79,8 @@ static int offer(struct service *service, const struct sluice_service *from)
         .max_bytes = from->max_bytes,
         .lease_ms = from->lease_ms,
         .attempts = from->attempts,
+        .max_run_ms = from->max_run_ms,
+        .exclusive = from->exclusive,
     };
 
     service->offering = peer_offer(service->sluice->peer, &message, service);

@@ -114,6 +114,8 @@ struct sluice_service {
     uint64_t max_bytes;
     uint64_t lease_ms;    /* 0: none */
     unsigned attempts;    /* 0: the broker's default */
+    uint64_t max_run_ms;  /* longest run of one attempt; 0: none */
+    bool exclusive;       /* nobody else may offer it meanwhile (a mailbox) */
 };
 
 /* Offers a service, now or as soon as connected. Strings are copied.
@@ -154,7 +156,10 @@ struct sluice_error {
     const char *message;
     bool retryable;
     uint64_t retry_after_ms; /* 0: none */
+    bool scope_service;      /* retry_after_ms holds for all tasks of the service */
 };
+/* What the attempt really took of the budget: goes with its DONE or FAIL. */
+SLUICE_API void sluice_task_set_cost(struct sluice_task *task, uint64_t cost);
 SLUICE_API void sluice_fail(struct sluice_task *task, const struct sluice_error *error);
 SLUICE_API void sluice_failf(struct sluice_task *task, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4))); /* not retryable */
@@ -173,7 +178,11 @@ enum sluice_outcome {
 };
 SLUICE_API const char *sluice_outcome_name(enum sluice_outcome outcome);
 
-/* All 0: the defaults. */
+#define SLUICE_PRIORITY_LOWEST (-1)
+
+/* All 0: the defaults. What is over a bound of the protocol ends the task `refused
+ * bad_message`; times and counts are cut to their bounds. After a reconnect a task is
+ * submitted again with all of them, and with what is left of its times. */
 struct sluice_submit_options {
     uint64_t deadline_ms;
     uint64_t queue_ttl_ms;
@@ -183,6 +192,25 @@ struct sluice_submit_options {
     bool no_wait;       /* refused when the queue is full, instead of waiting for room */
     bool wait_absent;   /* wait for somebody to offer an unknown service */
     bool no_parent;     /* inside a handler: not a child of its task */
+    int priority;       /* 1-9, higher first; 0: the default, 4; SLUICE_PRIORITY_LOWEST: 0 */
+    const char *key;      /* fairness key; NULL: this peer's session. Keys are 1-64 bytes */
+    const char *order;    /* ordering key: one at a time, in the order of submission; NULL: none */
+    const char *affinity; /* the same worker as others with this key; NULL: none */
+    const char *version;  /* only offers of this version may serve it; NULL: any */
+    uint64_t cost;        /* units of the budget that it will take; 0: none */
+    uint64_t delay_ms;    /* not started before; 0: at once */
+    uint64_t run_at_ms;   /* the same as a time of the broker's clock, Unix ms; 0: at once */
+    uint64_t max_run_ms;  /* longest run of one attempt; 0: the service's */
+    uint64_t backoff_ms;  /* before the first retry; 0: the service's */
+    uint64_t backoff_max_ms; /* ceiling of the backoff; 0: the service's */
+    const char *retry_on; /* codes, single spaces between them, that are tried again; NULL: none */
+    const char *final_on; /* codes that are final, whatever `retryable` says; NULL: none */
+    bool dead_letter;     /* out of attempts it is kept as a dead letter */
+    bool detached;        /* it outlives this process: ask the broker for its result */
+    uint64_t retain_ms;   /* how long its outcome is kept; 0: the broker's */
+    const char *idempotency_key; /* same key, same content: the same task; NULL: none */
+    uint64_t cache_ms;    /* its result answers so long, with idempotency_key; 0: not */
+    bool all_workers;     /* a child for each worker of the service, joined */
     void (*on_progress)(struct sluice_future *future, json_t *value, void *arg); /* borrowed */
     void (*on_started)(struct sluice_future *future, const char *worker, void *arg);
     void *arg;          /* for the two above */

@@ -1,5 +1,6 @@
 /* submission: a task of ours, from peer_submit to its one result. */
 #include "agents/runtime/peer_state.h"
+#include "agents/runtime/terms.h"
 
 #include "common/check.h"
 
@@ -199,7 +200,22 @@ void submission_expire(struct peer *peer, struct submission *submission)
 
 /* ---- sending ---- */
 
-/* With what is left of its deadline now. */
+/* What is left until its time has come. The broker's clock says when `run_at_ms` is. */
+static uint64_t delay_left_ms(const struct peer *peer, const struct submission *submission)
+{
+    uint64_t clock_ms = peer->welcome.time_ms + (peer->now_ms - peer->welcome_ms);
+    uint64_t left_ms = 0;
+
+    if (submission->start_ms != TIMERS_NEVER && submission->start_ms > peer->now_ms) {
+        left_ms = submission->start_ms - peer->now_ms;
+    }
+    if (submission->run_at_ms > clock_ms && submission->run_at_ms - clock_ms > left_ms) {
+        left_ms = submission->run_at_ms - clock_ms;
+    }
+    return left_ms < DURATION_MS_MAX ? left_ms : DURATION_MS_MAX;
+}
+
+/* With what is left of its deadline and its delay now. */
 static void send_submit(struct peer *peer, struct submission *submission)
 {
     struct message message = {.command = COMMAND_SUBMIT, .submit = submission->submit};
@@ -207,6 +223,7 @@ static void send_submit(struct peer *peer, struct submission *submission)
     if (submission->deadline_ms != TIMERS_NEVER) {
         message.submit.deadline_ms = submission->deadline_ms - peer->now_ms;
     }
+    message.submit.delay_ms = delay_left_ms(peer, submission);
     if (!submission->was_sent && submission->ttl_ms != TIMERS_NEVER) {
         message.submit.queue_ttl_ms = submission->ttl_ms - peer->now_ms;
     }
@@ -267,7 +284,7 @@ static struct submission *submission_new(struct peer *peer, const struct submit 
     size_t needs_bytes = submit->needs_count * ID_BYTES;
     size_t payload_bytes = small ? submit->payload.bytes.size : 0;
     struct submission *submission =
-        take_memory(peer, needs_bytes + submit->service.size + payload_bytes);
+        take_memory(peer, needs_bytes + terms_text_bytes(submit) + payload_bytes);
     uint8_t *to = (uint8_t *)(submission + 1);
 
     if (submission == NULL) {
@@ -279,11 +296,7 @@ static struct submission *submission_new(struct peer *peer, const struct submit 
     for (size_t i = 0; i < submit->needs_count; i++, to += ID_BYTES) {
         memcpy(to, submit->needs + i * submit->needs_stride, ID_BYTES);
     }
-    submission->submit.service = span_of(to, submit->service.size);
-    if (submit->service.size > 0) {
-        memcpy(to, submit->service.data, submit->service.size);
-        to += submit->service.size;
-    }
+    to = terms_copy_texts(&submission->submit, to);
     if (payload_bytes > 0) {
         memcpy(to, submit->payload.bytes.data, payload_bytes);
     }
@@ -313,6 +326,8 @@ static void set_terms(const struct peer *peer, struct submission *submission,
     submission->cost_bytes = submit->payload.bytes.size;
     submission->deadline_ms = absolute(peer, submit->deadline_ms);
     submission->ttl_ms = absolute(peer, submit->queue_ttl_ms);
+    submission->start_ms = absolute(peer, submit->delay_ms);
+    submission->run_at_ms = options->run_at_ms;
     submit->parent = (struct id){{0}};
     submit->parent_attempt = 0;
     if (options->parent != NULL) {

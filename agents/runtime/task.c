@@ -365,6 +365,13 @@ static struct lease *take_lease(struct sluice_task *task)
     return lease;
 }
 
+void sluice_task_set_cost(struct sluice_task *task, uint64_t cost)
+{
+    if (task->lease != NULL) {
+        peer_lease_set_cost(task->lease, cost);
+    }
+}
+
 static void done(struct sluice_task *task, struct payload payload)
 {
     struct lease *lease;
@@ -455,6 +462,7 @@ void sluice_fail(struct sluice_task *task, const struct sluice_error *from)
         .retryable = from->retryable,
         .retry_after_ms =
             from->retry_after_ms > DURATION_MS_MAX ? DURATION_MS_MAX : from->retry_after_ms,
+        .scope_service = from->scope_service,
     };
     struct lease *lease = take_lease(task);
 

@@ -38,6 +38,7 @@ static void same_error(const struct error *a, const struct error *b)
     same_bytes(a->message, b->message);
     CHECK(a->retryable == b->retryable);
     CHECK(a->retry_after_ms == b->retry_after_ms);
+    CHECK(a->scope_service == b->scope_service);
 }
 
 static void same_offer(const struct offer_message *a, const struct offer_message *b)
@@ -51,6 +52,34 @@ static void same_offer(const struct offer_message *a, const struct offer_message
     CHECK(a->max_bytes == b->max_bytes);
     CHECK(a->lease_ms == b->lease_ms);
     CHECK(a->attempts == b->attempts);
+    CHECK(a->max_run_ms == b->max_run_ms);
+    CHECK(a->exclusive == b->exclusive);
+}
+
+static void same_policies(const struct submit *a, const struct submit *b)
+{
+    CHECK(a->k == b->k);
+    CHECK(a->run_if == b->run_if);
+    CHECK(a->no_inputs == b->no_inputs);
+    CHECK(a->route == b->route);
+    CHECK(a->priority == b->priority);
+    same_bytes(a->key, b->key);
+    same_bytes(a->order, b->order);
+    same_bytes(a->affinity, b->affinity);
+    same_bytes(a->version, b->version);
+    CHECK(a->cost == b->cost);
+    CHECK(a->delay_ms == b->delay_ms);
+    CHECK(a->max_run_ms == b->max_run_ms);
+    CHECK(a->backoff_ms == b->backoff_ms);
+    CHECK(a->backoff_max_ms == b->backoff_max_ms);
+    same_bytes(a->retry_on, b->retry_on);
+    same_bytes(a->final_on, b->final_on);
+    CHECK(a->dead_letter == b->dead_letter);
+    same_bytes(a->idempotency_key, b->idempotency_key);
+    CHECK(a->cache_ms == b->cache_ms);
+    CHECK(a->detached == b->detached);
+    CHECK(a->retain_ms == b->retain_ms);
+    CHECK(a->stream == b->stream);
 }
 
 static void same_submit(const struct submit *a, const struct submit *b)
@@ -68,6 +97,7 @@ static void same_submit(const struct submit *a, const struct submit *b)
     CHECK(a->held == b->held);
     CHECK(a->if_absent == b->if_absent);
     CHECK(a->join == b->join);
+    same_policies(a, b);
     CHECK(a->needs_count == b->needs_count);
     for (size_t i = 0; i < a->needs_count; i++) {
         same_bytes(span_of(a->needs + i * a->needs_stride, ID_BYTES),
@@ -80,6 +110,8 @@ static void same_query(const struct query *a, const struct query *b)
     CHECK(a->request == b->request);
     CHECK(a->what == b->what);
     same_bytes(a->argument, b->argument);
+    same_bytes(a->service, b->service);
+    same_bytes(a->state, b->state);
 }
 
 static void same_welcome(const struct welcome *a, const struct welcome *b)
@@ -95,17 +127,9 @@ static void same_welcome(const struct welcome *a, const struct welcome *b)
     CHECK(a->window_bytes == b->window_bytes);
     CHECK(a->payload_bytes == b->payload_bytes);
     CHECK(a->time_ms == b->time_ms);
-}
-
-static void same_task(const struct task_message *a, const struct task_message *b)
-{
-    same_id(&a->id, &b->id);
-    CHECK(a->attempt == b->attempt);
-    same_bytes(a->service, b->service);
-    same_bytes(a->payload.bytes, b->payload.bytes);
-    CHECK(a->deadline_ms == b->deadline_ms);
-    CHECK(a->lease_ms == b->lease_ms);
-    same_bytes(a->submitter, b->submitter);
+    CHECK(a->resume == b->resume);
+    CHECK(a->resumed == b->resumed);
+    CHECK(a->received == b->received);
 }
 
 /* All but the payload, which is a body here and a list of inputs there. */
@@ -121,25 +145,48 @@ static void same_record(const struct outcome_record *a, const struct outcome_rec
     same_bytes(a->worker, b->worker);
 }
 
-static void same_result(const struct result *a, const struct result *b)
+static void same_inputs(struct span a, struct span b, size_t count)
 {
     struct outcome_record input_a, input_b;
     size_t at_a = 0, at_b = 0;
 
+    for (size_t i = 0; i < count; i++) {
+        CHECK(codec_read_input(a, &at_a, &input_a));
+        CHECK(codec_read_input(b, &at_b, &input_b));
+        same_record(&input_a, &input_b);
+        same_bytes(input_a.payload.bytes, input_b.payload.bytes);
+    }
+    CHECK(!codec_read_input(b, &at_b, &input_b));
+    CHECK(at_b != SIZE_MAX);
+}
+
+static void same_task(const struct task_message *a, const struct task_message *b)
+{
+    same_id(&a->id, &b->id);
+    CHECK(a->attempt == b->attempt);
+    same_bytes(a->service, b->service);
+    same_bytes(a->payload.bytes, b->payload.bytes);
+    CHECK(a->deadline_ms == b->deadline_ms);
+    CHECK(a->lease_ms == b->lease_ms);
+    same_bytes(a->submitter, b->submitter);
+    CHECK(a->max_run_ms == b->max_run_ms);
+    CHECK(a->stream == b->stream);
+    CHECK(a->input_count == b->input_count);
+    if (a->input_count > 0) {
+        same_inputs(a->inputs.bytes, b->inputs.bytes, a->input_count);
+    }
+    same_bytes(a->checkpoint.bytes, b->checkpoint.bytes);
+}
+
+static void same_result(const struct result *a, const struct result *b)
+{
     same_record(&a->record, &b->record);
     CHECK(a->input_count == b->input_count);
     if (a->input_count == 0) {
         same_bytes(a->record.payload.bytes, b->record.payload.bytes);
         return;
     }
-    for (size_t i = 0; i < a->input_count; i++) {
-        CHECK(codec_read_input(a->record.payload.bytes, &at_a, &input_a));
-        CHECK(codec_read_input(b->record.payload.bytes, &at_b, &input_b));
-        same_record(&input_a, &input_b);
-        same_bytes(input_a.payload.bytes, input_b.payload.bytes);
-    }
-    CHECK(!codec_read_input(b->record.payload.bytes, &at_b, &input_b));
-    CHECK(at_b != SIZE_MAX);
+    same_inputs(a->record.payload.bytes, b->record.payload.bytes, a->input_count);
 }
 
 static void same_reply(const struct reply *a, const struct reply *b)
@@ -157,6 +204,33 @@ static void same_attempt(const struct id *a, uint64_t attempt_a, const struct id
     CHECK(attempt_a == attempt_b);
 }
 
+static void same_event(const struct event_message *a, const struct event_message *b)
+{
+    CHECK(a->request == b->request);
+    CHECK(a->sequence == b->sequence);
+    CHECK(a->lost == b->lost);
+    same_bytes(a->kind, b->kind);
+    same_id(&a->task, &b->task);
+    same_bytes(a->service, b->service);
+    same_bytes(a->peer, b->peer);
+    CHECK(a->attempt == b->attempt);
+    same_bytes(a->detail, b->detail);
+}
+
+static void same_control(const struct control *a, const struct control *b)
+{
+    CHECK(a->request == b->request);
+    CHECK(a->what == b->what);
+    same_bytes(a->service, b->service);
+    same_bytes(a->key, b->key);
+    same_bytes(a->tenant, b->tenant);
+    CHECK(a->peer == b->peer);
+    same_id(&a->task, &b->task);
+    CHECK(a->ms == b->ms);
+#define SAME_LIMIT(name, max) CHECK(a->limits.name == b->limits.name);
+    LIMIT_VALUES(SAME_LIMIT)
+}
+
 static void same_message(const struct message *a, const struct message *b)
 {
     CHECK(a->command == b->command);
@@ -166,6 +240,8 @@ static void same_message(const struct message *a, const struct message *b)
         same_id(&a->hello.session, &b->hello.session);
         same_bytes(a->hello.name, b->hello.name);
         same_bytes(a->hello.agent, b->hello.agent);
+        CHECK(a->hello.resume == b->hello.resume);
+        CHECK(a->hello.received == b->hello.received);
         return;
     case COMMAND_OFFER:
         same_offer(&a->offer, &b->offer);
@@ -188,10 +264,14 @@ static void same_message(const struct message *a, const struct message *b)
     case COMMAND_DONE:
         same_attempt(&a->done.id, a->done.attempt, &b->done.id, b->done.attempt);
         same_bytes(a->done.payload.bytes, b->done.payload.bytes);
+        CHECK(a->done.costed == b->done.costed);
+        CHECK(a->done.cost == b->done.cost);
         return;
     case COMMAND_FAIL:
         same_attempt(&a->fail.id, a->fail.attempt, &b->fail.id, b->fail.attempt);
         same_error(&a->fail.error, &b->fail.error);
+        CHECK(a->fail.costed == b->fail.costed);
+        CHECK(a->fail.cost == b->fail.cost);
         return;
     case COMMAND_PROGRESS:
     case COMMAND_PROGRESS_OUT:
@@ -241,15 +321,53 @@ static void same_message(const struct message *a, const struct message *b)
         same_id(&a->error.id, &b->error.id);
         return;
     case COMMAND_CHUNK:
-    case COMMAND_CHECKPOINT:
-    case COMMAND_SIGNAL:
-    case COMMAND_WATCH:
     case COMMAND_CHUNK_OUT:
+        same_attempt(&a->chunk.id, a->chunk.attempt, &b->chunk.id, b->chunk.attempt);
+        CHECK(a->chunk.sequence == b->chunk.sequence);
+        same_bytes(a->chunk.payload.bytes, b->chunk.payload.bytes);
+        return;
+    case COMMAND_READ:
+        same_attempt(&a->read.id, a->read.attempt, &b->read.id, b->read.attempt);
+        CHECK(a->read.sequence == b->read.sequence);
+        CHECK(a->read.credit == b->read.credit);
+        return;
+    case COMMAND_FLOW:
+        same_attempt(&a->flow.id, a->flow.attempt, &b->flow.id, b->flow.attempt);
+        CHECK(a->flow.until == b->flow.until);
+        return;
+    case COMMAND_CHECKPOINT:
+        same_attempt(&a->checkpoint.id, a->checkpoint.attempt, &b->checkpoint.id,
+                     b->checkpoint.attempt);
+        same_bytes(a->checkpoint.payload.bytes, b->checkpoint.payload.bytes);
+        return;
+    case COMMAND_SIGNAL:
+        CHECK(a->signal.request == b->signal.request);
+        same_id(&a->signal.id, &b->signal.id);
+        same_bytes(a->signal.payload.bytes, b->signal.payload.bytes);
+        return;
     case COMMAND_SIGNAL_OUT:
+        same_attempt(&a->signal_out.id, a->signal_out.attempt, &b->signal_out.id,
+                     b->signal_out.attempt);
+        same_bytes(a->signal_out.payload.bytes, b->signal_out.payload.bytes);
+        return;
+    case COMMAND_WATCH:
+        CHECK(a->watch.request == b->watch.request);
+        CHECK(a->watch.credit == b->watch.credit);
+        same_bytes(a->watch.service, b->watch.service);
+        same_id(&a->watch.task, &b->watch.task);
+        return;
     case COMMAND_EVENT:
-        break;
+        same_event(&a->event, &b->event);
+        return;
+    case COMMAND_CONTROL:
+        same_control(&a->control, &b->control);
+        return;
+    case COMMAND_SEQUENCE:
+        CHECK(a->sequence.number == b->sequence.number);
+        CHECK(a->sequence.acknowledged == b->sequence.acknowledged);
+        return;
     }
-    CHECK(!"codec_read accepts no reserved command");
+    CHECK(!"codec_read accepts no unknown command");
 }
 
 /* ---- a round trip ------------------------------------------------------ */
@@ -274,6 +392,11 @@ static enum codec_write_result write_message(struct codec_writer *writer,
     struct message outgoing = *message;
     struct inputs inputs = {0};
 
+    if (message->command == COMMAND_TASK && message->task.input_count > 0) {
+        inputs.bytes = message->task.inputs.bytes;
+        outgoing.task.input_at = input_at;
+        outgoing.task.input_context = &inputs;
+    }
     if (message->command == COMMAND_RESULT && message->result.input_count > 0) {
         inputs.bytes = message->result.record.payload.bytes;
         outgoing.result.record.payload = (struct payload){0};

@@ -62,6 +62,13 @@ static inline void trace_submit(struct fixture *f, const struct submit *submit)
     if (submit->queue_ttl_ms > 0) {
         trace(f, " ttl=%d", (int)submit->queue_ttl_ms);
     }
+    if (submit->delay_ms > 0) {
+        trace(f, " delay=%d", (int)submit->delay_ms);
+    }
+    if (submit->key.size > 0 || submit->order.size > 0 || submit->retry_on.size > 0) {
+        trace(f, " key=%.*s order=%.*s retry_on=%.*s", TEXT(submit->key), TEXT(submit->order),
+              TEXT(submit->retry_on));
+    }
     if (!id_is_nil(&submit->parent)) {
         trace(f, " parent=%c/%d", LETTER(submit->parent), (int)submit->parent_attempt);
     }
@@ -98,10 +105,16 @@ static inline void on_send(void *context, const struct message *message)
         break;
     case COMMAND_DONE:
         trace(f, " %c/%d", LETTER(message->done.id), (int)message->done.attempt);
+        if (message->done.costed) {
+            trace(f, " cost=%d", (int)message->done.cost);
+        }
         break;
     case COMMAND_FAIL:
         trace(f, " %c/%d %.*s", LETTER(message->fail.id), (int)message->fail.attempt,
               TEXT(message->fail.error.code));
+        if (message->fail.costed) {
+            trace(f, " cost=%d", (int)message->fail.cost);
+        }
         break;
     case COMMAND_QUERY:
         trace(f, " %s", query_what_name(message->query.what));

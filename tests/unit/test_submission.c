@@ -277,6 +277,82 @@ static void queue_ttl_counts_what_was_waited_here(void **state)
     expect_trace(f, "-> SUBMIT a s ttl=300\n!! connected\n");
 }
 
+/* ---- policies ----------------------------------------------------------------- */
+
+static void policies_are_sent_again_with_the_time_that_is_left(void **state)
+{
+    char key[] = "gold", order[] = "order-7", codes[] = "busy timeout";
+    struct fixture *f = *state;
+    struct submit plain = {.id = id_of('a'),
+                           .service = span_from_text("s"),
+                           .key = span_from_text(key),
+                           .order = span_from_text(order),
+                           .retry_on = span_from_text(codes),
+                           .delay_ms = 500};
+
+    given_session(f, 10);
+    submit_with(f, &plain, (struct submission_options){0});
+    memset(key, 'x', 4); /* the peer has copies */
+    memset(order, 'x', 7);
+    memset(codes, 'x', 12);
+    expect_trace(f, "-> SUBMIT a s delay=500 key=gold order=order-7 retry_on=busy timeout\n");
+    advance_to(f, 200);
+    peer_restart(f->peer);
+    receive(f, hello_required());
+    forget_trace(f);
+    receive(f, welcome_of('B', false, 10));
+    expect_trace(f, "-> SUBMIT a s delay=300 key=gold order=order-7 retry_on=busy timeout wait\n"
+                    "!! connected\n");
+    advance_to(f, 700); /* its time has come */
+    peer_restart(f->peer);
+    receive(f, hello_required());
+    forget_trace(f);
+    receive(f, welcome_of('B', false, 10));
+    expect_trace(f, "-> SUBMIT a s key=gold order=order-7 retry_on=busy timeout wait\n"
+                    "!! connected\n");
+}
+
+static void run_at_is_a_time_of_the_brokers_clock(void **state)
+{
+    struct fixture *f = *state;
+    struct submit plain = {.id = id_of('a'), .service = span_from_text("s")};
+    struct message welcome = welcome_of('B', false, 10);
+
+    welcome.welcome.time_ms = 1000000;
+    submit_with(f, &plain, (struct submission_options){.run_at_ms = 1000900});
+    advance_to(f, 400); /* where it is 1,000,000 */
+    receive(f, hello_required());
+    forget_trace(f);
+    receive(f, welcome);
+    expect_trace(f, "-> SUBMIT a s delay=900\n!! connected\n");
+    advance_to(f, 500);
+    plain.id = id_of('b');
+    submit_with(f, &plain, (struct submission_options){.run_at_ms = 1000900});
+    plain.id = id_of('c');
+    submit_with(f, &plain, (struct submission_options){.run_at_ms = 7});
+    expect_trace(f, "-> SUBMIT b s delay=800\n-> SUBMIT c s\n");
+}
+
+static void the_cost_goes_with_the_answer(void **state)
+{
+    struct error error = {.code = span_from_text("oops")};
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    given_offer(f, "s", 2);
+    receive(f, task_of('a', 1, "s"));
+    forget_trace(f);
+    peer_lease_set_cost(f->lease, 0);
+    peer_done(f->peer, f->lease, (struct payload){.blob = NULL});
+    expect_trace(f, "-> DONE a/1 cost=0\n");
+    receive(f, task_of('b', 1, "s"));
+    peer_lease_set_cost(f->lease, UINT64_C(7));
+    peer_fail(f->peer, f->lease, &error);
+    receive(f, task_of('c', 1, "s")); /* in the same memory */
+    peer_done(f->peer, f->lease, (struct payload){.blob = NULL});
+    expect_trace(f, "!! task b/1\n-> FAIL b/1 oops cost=7\n!! task c/1\n-> DONE c/1\n");
+}
+
 /* ---- a broker that forgets --------------------------------------------------------- */
 
 static void everything_without_a_result_is_sent_again_in_order(void **state)
@@ -509,6 +585,9 @@ int main(void)
         TEST(the_broker_has_the_first_word_about_a_deadline),
         TEST(a_deadline_holds_when_the_broker_is_gone),
         TEST(queue_ttl_counts_what_was_waited_here),
+        TEST(policies_are_sent_again_with_the_time_that_is_left),
+        TEST(run_at_is_a_time_of_the_brokers_clock),
+        TEST(the_cost_goes_with_the_answer),
         TEST(everything_without_a_result_is_sent_again_in_order),
         TEST(a_result_is_told_once),
         TEST(children_of_a_lost_lease_are_cancelled),

@@ -21,7 +21,9 @@ static void remember(struct broker *broker, struct task *task)
     broker->remembered_bytes += task_bytes(task);
     broker->remembered_count++;
     list_push_back(&broker->remembered, &task->link);
-    wheel_arm(&broker->wheel, &task->timer, until_ms > broker->now_ms ? until_ms : broker->now_ms);
+    /* Not in this very millisecond: whoever ends it may still look at it. */
+    wheel_arm(&broker->wheel, &task->timer,
+              until_ms > broker->now_ms ? until_ms : broker->now_ms + 1);
 }
 
 void retention_add(struct broker *broker, struct task *task)

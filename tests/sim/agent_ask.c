@@ -61,6 +61,35 @@ static struct blob *draw_payload(struct agent *agent, unsigned depth)
     return blob_new(span_of(bytes, size < LARGE_PAYLOAD ? size : LARGE_PAYLOAD));
 }
 
+/* When it starts, how its attempts are bounded, and what is left of it. */
+static void draw_retries(struct agent *agent, struct submit *submit)
+{
+    static const char *const codes[] = {"busy", "went_wrong", "worker_lost lease_expired",
+                                        "busy bad_key", "bad_message memory_full"};
+    const struct sim_options *options = &agent->world->options;
+    struct random *random = &agent->retries;
+
+    if (random_chance(random, options->delays)) {
+        submit->delay_ms = 1 + random_wait(random, 1000);
+    }
+    if (random_chance(random, options->max_runs)) {
+        submit->max_run_ms = 1 + random_wait(random, options->work_ms * 2ULL + 10);
+    }
+    if (random_chance(random, options->backoffs)) {
+        submit->backoff_ms = random_between(random, 1, 500);
+        submit->backoff_max_ms = random_chance(random, 500) ? random_between(random, 1, 2000) : 0;
+    }
+    if (random_chance(random, options->codes)) {
+        submit->retry_on = span_from_text(codes[random_below(random, 5)]);
+        submit->final_on = span_from_text(codes[random_below(random, 5)]);
+    }
+    submit->dead_letter = random_chance(random, options->dead_letters);
+    submit->detached = !submit->held && random_chance(random, options->detached);
+    if (submit->detached && random_chance(random, 500)) {
+        submit->retain_ms = 1 + random_wait(random, 60000);
+    }
+}
+
 void draw_options(struct agent *agent, struct submit *submit)
 {
     const struct sim_options *options = &agent->world->options;
@@ -79,6 +108,7 @@ void draw_options(struct agent *agent, struct submit *submit)
         submit->attempts = random_between(random, 1, 4);
     }
     submit->receipts = random_chance(random, options->receipts);
+    draw_retries(agent, submit);
 }
 
 const char *draw_service(struct agent *agent)
@@ -197,7 +227,8 @@ static void on_question(struct agent *agent)
         peer_cancel_id(agent->peer, &id, span_from_text("by id"), 5000, NULL);
         return;
     }
-    if (what == QUERY_CATALOG || what == QUERY_PEERS || what == QUERY_STATS) {
+    if (what == QUERY_CATALOG || what == QUERY_PEERS || what == QUERY_STATS ||
+        what == QUERY_LIST || what == QUERY_DEAD || what == QUERY_LIMITS) {
         argument = span_of(NULL, 0);
     }
     peer_query(agent->peer, what, argument, 5000, NULL);

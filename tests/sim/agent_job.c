@@ -52,6 +52,9 @@ static void job_end(struct agent *agent, struct job *job, bool cancelled)
         error.code = span_from_text("cancelled");
         peer_fail(agent->peer, job->lease, &error);
     } else if (random_chance(&agent->work, agent->world->options.failures)) {
+        static const char *const codes[] = {"went_wrong", "busy", "bad_key"};
+
+        error.code = span_from_text(codes[random_below(&agent->retries, 3)]);
         error.retryable = random_chance(&agent->work, 500);
         error.retry_after_ms = error.retryable ? random_below(&agent->work, 3) * 100 : 0;
         peer_fail(agent->peer, job->lease, &error);
@@ -78,6 +81,8 @@ static void job_submit_children(struct agent *agent, struct job *job)
         struct submit submit = {.priority = PRIORITY_DEFAULT, .if_absent = IF_ABSENT_WAIT};
 
         draw_options(agent, &submit);
+        submit.detached = false; /* it waits for them */
+        submit.retain_ms = 0;
         if (ask_submit(agent, job, draw_service(agent), &submit) != NULL) {
             job->children++;
         }

@@ -349,6 +349,10 @@ static struct broker_options core_options(struct sim_broker *broker)
     options.ping_ms = from->silence_ms / 4 + 1;
     options.cancel_grace_ms = from->cancel_grace_ms;
     options.service_linger_ms = 5000;
+    options.detached_retain_ms = 4ULL * from->retain_ms;
+    options.detached_retain_tasks = 2ULL * from->retain_tasks + 20;
+    options.dead_tasks = from->dead_tasks;
+    options.dead_bytes = options.memory_max / 8;
     return options;
 }
 

@@ -35,6 +35,9 @@ extern const struct checker check_counters_add_up;
 extern const struct checker check_nothing_before_hello;
 extern const struct checker check_deadline_ahead;
 extern const struct checker check_memory_explained;
+extern const struct checker check_retries;
+extern const struct checker check_detached;
+extern const struct checker check_dead;
 /* Checks nothing: counts the rare states that a run has reached. */
 extern const struct checker check_rare_states;
 

@@ -1,6 +1,7 @@
 /* Only declared state moves, and each for its reason: PROTOCOL.md, section 4.1, row by row.
  * (Why tasks are cancelled: check_cancel_reaches_all; how joins are decided: check_joins_end.) */
 #include "tests/sim/check.h"
+#include "tests/sim/shadow.h"
 
 #include <inttypes.h>
 
@@ -8,7 +9,7 @@
 #define BIT(state) (1u << SHADOW_##state)
 
 static const unsigned moves[SHADOW_EXPIRED + 1] = {
-    [SHADOW_NEW] = BIT(WAITING) | BIT(READY),
+    [SHADOW_NEW] = BIT(WAITING) | BIT(READY) | BIT(DELAYED),
     [SHADOW_WAITING] = BIT(DONE) | BIT(FAILED) | BIT(EXPIRED) | BIT(CANCELLING),
     [SHADOW_READY] = BIT(LEASED) | BIT(EXPIRED) | BIT(CANCELLED) | BIT(CANCELLING),
     [SHADOW_DELAYED] = BIT(READY) | BIT(EXPIRED) | BIT(CANCELLED) | BIT(CANCELLING),
@@ -74,16 +75,35 @@ static bool retry_forbidden(const struct shadow_task *task)
     return task->attempts_max == 0 || task->attempt >= task->attempts_max;
 }
 
+static bool garbled(const struct model *model, const struct shadow_task *task)
+{
+    return model->current && model->subject == task && model->event->kind == EVENT_MALFORMED;
+}
+
+/* By the failure's own word, unless the task's codes know better. */
+static bool retryable(const struct model *model, const struct shadow_task *task)
+{
+    struct span code = shadow_failure_code(model, task);
+    bool by_itself = answered_with(model, task, COMMAND_FAIL)
+                         ? model->event->message->fail.error.retryable
+                         : !garbled(model, task);
+
+    return !shadow_codes_name(task->final_on, code) &&
+           (by_itself || shadow_codes_name(task->retry_on, code));
+}
+
 static bool failure_explained(const struct model *model, const struct shadow_task *task)
 {
     if (task->state == SHADOW_WAITING) {
         return true;
     }
-    if (model->current && model->subject == task && model->event->kind == EVENT_MALFORMED) {
-        return true;
+    if (answered_with(model, task, COMMAND_FAIL) || garbled(model, task)) {
+        return !retryable(model, task) || retry_forbidden(task);
     }
-    if (answered_with(model, task, COMMAND_FAIL)) {
-        return !model->event->message->fail.error.retryable || retry_forbidden(task);
+    if (!retryable(model, task) &&
+        (task->lease_until_ms <= model->now_ms || worker_lost(model, task) ||
+         (task->needed && answered_with(model, task, COMMAND_DONE)))) {
+        return true;
     }
     if (task->needed && answered_with(model, task, COMMAND_DONE)) {
         return retry_forbidden(task); /* no room for its result */
@@ -106,7 +126,7 @@ static const char *unexplained(const struct model *model, const struct shadow_ta
         return task_follows(model, fact) ? NULL : "no TASK follows";
     case SHADOW_READY:
         if (fact->from == SHADOW_DELAYED) {
-            return model->now_ms >= task->delayed_until_ms ? NULL : "its time has not come";
+            return model->now_ms >= task->delayed_from_ms ? NULL : "its time has not come";
         }
         if (!retry_allowed(task)) {
             return "no attempt is left";
@@ -118,8 +138,10 @@ static const char *unexplained(const struct model *model, const struct shadow_ta
         if (task->needed && answered_with(model, task, COMMAND_DONE)) {
             return retry_allowed(task) ? NULL : "no attempt is left"; /* no room for its result */
         }
-        if (!answered_with(model, task, COMMAND_FAIL) ||
-            !model->event->message->fail.error.retryable) {
+        if (!answered_with(model, task, COMMAND_FAIL) && !garbled(model, task)) {
+            return "no FAIL of this attempt";
+        }
+        if (!retryable(model, task)) {
             return "no retryable FAIL of this attempt";
         }
         return retry_allowed(task) ? NULL : "no attempt is left";
@@ -157,6 +179,11 @@ static void on_fact(struct model *model, const struct fact *fact)
         MODEL_CHECK(model, PROPERTY,
                     (fact->to == SHADOW_WAITING) ==
                         (model->event->message->submit.join != JOIN_NONE),
+                    "%s: new -> %s", model_id_text(&fact->id), shadow_state_name(fact->to));
+        MODEL_CHECK(model, PROPERTY,
+                    (fact->to == SHADOW_DELAYED) ==
+                        (model->event->message->submit.join == JOIN_NONE &&
+                         model->event->message->submit.delay_ms > 0),
                     "%s: new -> %s", model_id_text(&fact->id), shadow_state_name(fact->to));
         return;
     }

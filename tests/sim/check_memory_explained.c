@@ -12,7 +12,8 @@ static void check_empty(struct model *model)
     const struct broker_stats *stats = &model->after;
 
     MODEL_CHECK(model, PROPERTY,
-                stats->tasks > 0 || stats->retained > 0 || stats->memory_bytes == 0,
+                stats->tasks > 0 || stats->retained > 0 || stats->remembered > 0 ||
+                    stats->dead > 0 || stats->memory_bytes == 0,
                 "no task is left, and %" PRIu64 " bytes are taken", stats->memory_bytes);
     MODEL_CHECK(model, PROPERTY,
                 stats->ready + stats->delayed > 0 || stats->queued_bytes == 0,

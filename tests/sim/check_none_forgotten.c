@@ -69,7 +69,8 @@ static void after_query(struct model *model, const struct query *query)
     MODEL_CHECK(model, PROPERTY, code != NULL, "QUERY %s was not answered",
                 query_what_name(query->what));
     if (query->argument.size != ID_BYTES || query->what == QUERY_CATALOG ||
-        query->what == QUERY_PEERS || query->what == QUERY_STATS) {
+        query->what == QUERY_PEERS || query->what == QUERY_STATS || query->what == QUERY_LIST ||
+        query->what == QUERY_DEAD || query->what == QUERY_LETTER || query->what == QUERY_LIMITS) {
         return;
     }
     memcpy(id.bytes, query->argument.data, ID_BYTES);

@@ -79,7 +79,8 @@ static void see_result(struct model *model, const struct fact *fact)
     MODEL_CHECK(model, PROPERTY, !task->held, "RESULT of %s, which is held",
                 model_id_text(&fact->id));
     MODEL_CHECK(model, PROPERTY,
-                session != NULL && session->connection == fact->connection && !task->orphan,
+                session != NULL && session->connection == fact->connection && !task->orphan &&
+                    !task->alone,
                 "RESULT of %s to c%u, which is not its submitter", model_id_text(&fact->id),
                 fact->connection);
 }
@@ -108,7 +109,7 @@ static void see_end(struct model *model, const struct fact *fact)
     MODEL_CHECK(model, PROPERTY, !shadow_ended(task), "%s ends a second time",
                 model_id_text(&fact->id));
     session = model_session_by_id(model, &task->session);
-    if (!task->held && !task->orphan && session != NULL && session->connection != 0) {
+    if (!task->held && !task->orphan && !task->alone && session != NULL && session->connection != 0) {
         MODEL_CHECK(model, PROPERTY, result_follows(model, fact),
                     "%s is %s, its submitter c%u is here and gets no RESULT",
                     model_id_text(&fact->id), shadow_state_name(fact->to), session->connection);

@@ -23,7 +23,7 @@ static struct window window_used(const struct model *model, const struct shadow_
     list_each(at, &model->tasks) {
         const struct shadow_task *task = list_entry(at, struct shadow_task, link);
 
-        if (!task->orphan && id_equal(&task->session, &session->id)) {
+        if (!task->orphan && !task->alone && id_equal(&task->session, &session->id)) {
             used.tasks++;
             used.bytes += task->bytes;
         }
@@ -42,7 +42,8 @@ static bool first_child(const struct model *model, const struct submit *submit)
 {
     const struct shadow_task *parent = model_task(model, &submit->parent);
 
-    return parent != NULL && !id_is_nil(&submit->parent) && parent->live_children == 0;
+    return parent != NULL && !id_is_nil(&submit->parent) && !submit->detached &&
+           parent->live_children == 0;
 }
 
 /* But a chain of first children has an end. */

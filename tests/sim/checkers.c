@@ -17,6 +17,9 @@ const struct checker *const checkers[] = {
     &check_nothing_before_hello,
     &check_deadline_ahead,
     &check_memory_explained,
+    &check_retries,
+    &check_detached,
+    &check_dead,
     &check_rare_states,
 };
 const unsigned checker_count = sizeof checkers / sizeof *checkers;

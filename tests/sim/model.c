@@ -52,6 +52,7 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     struct shadow_task *old = model_task(model, &fact->id);
     struct shadow_task *task = calloc(1, sizeof *task);
     struct shadow_task *parent;
+    bool buried = false;
 
     CHECK(task != NULL);
     MODEL_CHECK(model, "declared_moves",
@@ -61,6 +62,7 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
                 "a task appeared without a SUBMIT");
     if (old != NULL) {
         MODEL_CHECK(model, "one_outcome", shadow_ended(old), "a live task was accepted again");
+        buried = old->buried;
         shadow_task_drop(model, old); /* forgotten by the broker, and submitted anew */
         model->subject = NULL;
     }
@@ -77,10 +79,21 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     task->accepted_ms = model->now_ms;
     task->deadline_ms = submit->deadline_ms > 0 ? model->now_ms + submit->deadline_ms : UINT64_MAX;
     task->ttl_ms = submit->queue_ttl_ms > 0 ? model->now_ms + submit->queue_ttl_ms : UINT64_MAX;
+    task->queue_ttl_ms = submit->queue_ttl_ms;
     task->lease_ms = submit->lease_ms;
+    task->max_run_ms = submit->max_run_ms;
+    task->backoff_ms = submit->backoff_ms;
+    task->backoff_max_ms = submit->backoff_max_ms;
+    shadow_copy_text(task->retry_on, sizeof task->retry_on, submit->retry_on);
+    shadow_copy_text(task->final_on, sizeof task->final_on, submit->final_on);
+    task->detached = submit->detached;
+    task->retain_ms = submit->retain_ms > 0 ? submit->retain_ms : model->core.detached_retain_ms;
+    task->mourned = (submit->detached || submit->dead_letter) && submit->join == JOIN_NONE;
+    task->buried = buried;
+    task->delayed_from_ms = task->delayed_until_ms = model->now_ms + submit->delay_ms;
     task->held = submit->held;
     task->receipts = submit->receipts;
-    task->parent = submit->parent;
+    task->parent = submit->detached ? (struct id){{0}} : submit->parent;
     task->policy = submit->join;
     task->home = submit->join == JOIN_NONE ? shadow_service_know(model, submit->service) : NULL;
     if (task->attempts_max == 0) {
@@ -91,7 +104,7 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     task->attempts_before = last_attempt_held(model, &task->id);
     task->attempts_max += task->attempts_before;
     parent = model_task(model, &submit->parent);
-    if (!id_is_nil(&submit->parent)) {
+    if (!id_is_nil(&task->parent)) {
         CHECK(parent != NULL);
         task->parent_attempt = submit->parent_attempt;
         task->parent_order = parent->order;
@@ -172,20 +185,18 @@ static void take_end(struct model *model, struct shadow_task *task)
 /* When a failed attempt's successor may start: as the worker said, or the broker's backoff. */
 static uint64_t delay_ms(const struct model *model, const struct shadow_task *task)
 {
-    uint64_t ms = model->core.backoff_ms;
+    uint64_t ms = task->backoff_ms > 0 ? task->backoff_ms : model->core.backoff_ms;
+    uint64_t max_ms = task->backoff_max_ms > 0 ? task->backoff_max_ms : model->core.backoff_max_ms;
 
     if (model_event_is(model, COMMAND_FAIL) &&
         model->event->message->fail.error.retry_after_ms > 0) {
         return model->event->message->fail.error.retry_after_ms;
     }
-    if (model_event_is(model, COMMAND_DONE)) {
-        return ms; /* a join needs it, and there was no room for its result */
-    }
     for (uint64_t i = task->attempts_before + 1;
-         i < task->attempt && ms < model->core.backoff_max_ms; i++) {
+         i < task->attempt && ms < max_ms; i++) {
         ms *= 2;
     }
-    return ms < model->core.backoff_max_ms ? ms : model->core.backoff_max_ms;
+    return ms < max_ms ? ms : max_ms;
 }
 
 static void take_move(struct model *model, const struct fact *fact)
@@ -204,8 +215,19 @@ static void take_move(struct model *model, const struct fact *fact)
     }
     task->in_hands = fact->to == SHADOW_LEASED ||
                      (fact->to == SHADOW_CANCELLING && fact->from == SHADOW_LEASED);
-    if (fact->to == SHADOW_DELAYED) {
+    if (fact->to == SHADOW_DELAYED && fact->from == SHADOW_LEASED) {
+        bool exact = model_event_is(model, COMMAND_FAIL) &&
+                     model->event->message->fail.error.retry_after_ms > 0;
+
         task->delayed_until_ms = model->now_ms + delay_ms(model, task);
+        task->delayed_from_ms = exact ? task->delayed_until_ms : model->now_ms + 1;
+    }
+    if (fact->to == SHADOW_READY && fact->from == SHADOW_DELAYED && task->queue_ttl_ms > 0) {
+        task->ttl_ms = model->now_ms + task->queue_ttl_ms;
+    }
+    if (fact->to == SHADOW_FAILED && task->mourned) {
+        model->letters += !task->buried;
+        task->buried = true;
     }
     if (fact->to == SHADOW_CANCELLING) {
         task->cancelled = true;
@@ -235,6 +257,16 @@ static void take_welcome(struct model *model, const struct fact *fact)
     session->connection = fact->connection;
     session->heard_ms = model->now_ms;
     session->gone = false;
+}
+
+/* Of silence or of its longest run, whichever is sooner. */
+static uint64_t lease_end_ms(const struct model *model, const struct shadow_task *task,
+                             uint64_t lease_ms)
+{
+    uint64_t silent_ms = lease_ms > 0 ? model->now_ms + lease_ms : UINT64_MAX;
+    uint64_t run_ms = task->max_run_ms > 0 ? task->run_started_ms + task->max_run_ms : UINT64_MAX;
+
+    return silent_ms < run_ms ? silent_ms : run_ms;
 }
 
 static void take_task(struct model *model, const struct fact *fact)
@@ -267,7 +299,8 @@ static void take_task(struct model *model, const struct fact *fact)
     lease->attempt = fact->attempt;
     offer->held++;
     lease_ms = task->lease_ms > 0 ? task->lease_ms : offer->lease_ms;
-    task->lease_until_ms = lease_ms > 0 ? model->now_ms + lease_ms : UINT64_MAX;
+    task->run_started_ms = model->now_ms;
+    task->lease_until_ms = lease_end_ms(model, task, lease_ms);
 }
 
 static void take_send(struct model *model, const struct fact *fact)
@@ -300,7 +333,8 @@ static void session_end(struct model *model, struct shadow_session *session)
         struct shadow_task *task = list_entry(at, struct shadow_task, link);
 
         if (id_equal(&task->session, &session->id)) {
-            task->orphan = true;
+            task->alone = task->detached;
+            task->orphan = !task->detached;
         }
     }
 }
@@ -341,8 +375,9 @@ static void take_offer(struct model *model, struct shadow_session *session,
     offer->credit = message->credit;
     service = shadow_service_know(model, message->service);
     if (!service->configured) {
-        const struct service_limits limits = {message->max_tasks, message->max_bytes,
-                                              message->attempts, 0};
+        const struct service_limits limits = {.max_tasks = message->max_tasks,
+                                              .max_bytes = message->max_bytes,
+                                              .attempts = message->attempts};
 
         service->vague |= limits.max_tasks > 0 || limits.max_bytes > 0 || limits.attempts > 0;
         shadow_service_limit(service, &limits);
@@ -442,7 +477,7 @@ static void take_progress(struct model *model, const struct shadow_session *sess
         uint64_t lease_ms = task->lease_ms > 0 ? task->lease_ms : lease->offer->lease_ms;
 
         task->leased_ms = model->now_ms;
-        task->lease_until_ms = lease_ms > 0 ? model->now_ms + lease_ms : UINT64_MAX;
+        task->lease_until_ms = lease_end_ms(model, task, lease_ms);
     }
 }
 
@@ -473,6 +508,11 @@ static void take_event(struct model *model)
     }
     session->heard_ms = model->now_ms;
     switch (event->message->command) {
+    case COMMAND_SUBMIT:
+        if (model->subject != NULL && id_equal(&model->subject->session, &session->id)) {
+            model->subject->alone = false; /* it hears of it again */
+        }
+        break;
     case COMMAND_OFFER:
         take_offer(model, session, &event->message->offer);
         break;

@@ -27,6 +27,7 @@ enum shadow_state {
 };
 
 #define SHADOW_NAME_MAX 32
+#define SHADOW_CODES_MAX 64
 
 struct shadow_session {
     struct list link;      /* model->sessions */
@@ -90,10 +91,19 @@ struct shadow_task {
     uint64_t ttl_ms;       /* absolute; UINT64_MAX: none */
     uint64_t lease_ms;     /* 0: none */
     uint64_t leased_ms;    /* last TASK or PROGRESS */
+    uint64_t run_started_ms; /* last TASK */
     uint64_t lease_until_ms;   /* meaningful while leased; UINT64_MAX: none */
-    uint64_t delayed_until_ms; /* meaningful while delayed */
+    /* While delayed: when it is ready at the earliest, and at the latest. */
+    uint64_t delayed_from_ms, delayed_until_ms;
+    uint64_t queue_ttl_ms; /* 0: none */
+    uint64_t max_run_ms, backoff_ms, backoff_max_ms; /* 0: not its own */
+    uint64_t retain_ms;    /* detached: after its end */
+    char retry_on[SHADOW_CODES_MAX], final_on[SHADOW_CODES_MAX];
     uint64_t ready_order;  /* order in which first attempts became ready */
-    bool held, receipts;
+    bool held, receipts, detached;
+    bool alone;            /* detached, and its session is gone */
+    bool mourned;          /* becomes a dead letter when it fails */
+    bool buried;           /* it, or an earlier life of its id, has become one */
     bool in_hands;         /* of a worker, by its last TASK: leased, or cancelled while it was */
     bool cancelled;        /* a CANCEL of it or of something above it was taken */
     uint64_t cancelled_ms;
@@ -154,6 +164,7 @@ struct model {
     struct list ended, services, sessions, offers, leases;
     uint64_t levels[SHADOW_EXPIRED + 1]; /* tasks by state */
     uint64_t orders;
+    uint64_t letters; /* dead letters of this incarnation, each id once */
     /* A session answered one of two TASKs of equal id and attempt (the id was submitted anew
      * while it held the first), of different offers: whose credit is free is not told. */
     bool ambiguous;

@@ -123,6 +123,20 @@ static void draw_tight_memory(struct sim_options *o)
     }
 }
 
+static void draw_retries(struct sim_options *o)
+{
+    struct random random;
+
+    random_init(&random, o->seed, "retries", 0);
+    o->delays = some(&random, 300);
+    o->max_runs = some(&random, 300);
+    o->backoffs = some(&random, 500);
+    o->codes = some(&random, 500);
+    o->detached = some(&random, 300);
+    o->dead_letters = some(&random, 500);
+    o->dead_tasks = scaled(&random, 0, 100);
+}
+
 struct sim_options sim_options_draw(uint64_t seed)
 {
     struct sim_options options = {.seed = seed};
@@ -134,6 +148,7 @@ struct sim_options sim_options_draw(uint64_t seed)
     draw_faults(&options, &random);
     draw_limits(&options, &random);
     draw_tight_memory(&options);
+    draw_retries(&options);
     return options;
 }
 

@@ -60,7 +60,14 @@
     X(silence_ms, 500, "how long a peer may be silent")                                            \
     X(cancel_grace_ms, 50, "how long a worker may take to confirm")                                \
     X(peers_spare, 0, "sessions that the broker takes beyond the agents")                          \
-    X(lone_service, 0, "permille of submits to a service that nobody offers")
+    X(lone_service, 0, "permille of submits to a service that nobody offers")                      \
+    X(delays, 0, "permille of tasks that start later")                                             \
+    X(max_runs, 0, "permille with a longest run")                                                  \
+    X(backoffs, 0, "permille with a backoff of their own")                                         \
+    X(codes, 0, "permille with codes of their own to retry or not")                                \
+    X(detached, 0, "permille that outlive their submitter")                                        \
+    X(dead_letters, 0, "permille that leave a dead letter")                                        \
+    X(dead_tasks, 0, "dead letters that are kept")
 
 struct sim_options {
     uint64_t seed;

@@ -184,6 +184,36 @@ struct shadow_lease *model_lease(const struct model *model, const struct shadow_
     return NULL;
 }
 
+bool shadow_codes_name(const char *codes, struct span code)
+{
+    while (*codes != '\0') {
+        size_t size = strcspn(codes, " ");
+
+        if (size > 0 && span_equal(span_of((const uint8_t *)codes, size), code)) {
+            return true;
+        }
+        codes += size + (codes[size] == ' ');
+    }
+    return false;
+}
+
+struct span shadow_failure_code(const struct model *model, const struct shadow_task *task)
+{
+    if (model->current && model->subject == task) {
+        if (model->event->kind == EVENT_MALFORMED) {
+            return span_from_text("bad_message");
+        }
+        if (model_event_is(model, COMMAND_FAIL)) {
+            return model->event->message->fail.error.code;
+        }
+        if (model_event_is(model, COMMAND_DONE)) {
+            return span_from_text("memory_full");
+        }
+    }
+    return span_from_text(task->lease_until_ms <= model->now_ms ? "lease_expired"
+                                                                 : "worker_lost");
+}
+
 void shadow_task_drop(struct model *model, struct shadow_task *task)
 {
     table_remove(&model->tasks_by_id, &task->node);
@@ -253,6 +283,7 @@ void model_started(struct model *model, const struct broker_options *options)
     model->incarnation++;
     model->running = true;
     model->draining = false;
+    model->letters = 0;
     model->limits_changed = false;
     model->ambiguous = false;
 }

@@ -20,4 +20,8 @@ void fact_hash_number(struct model *model, uint64_t number);
 const struct id *fact_event_task(const struct event *event);
 void fact_print_step(const struct model *model);
 
+/* The code that the attempt under way failed with, by the step's event. */
+struct span shadow_failure_code(const struct model *model, const struct shadow_task *task);
+bool shadow_codes_name(const char *codes, struct span code);
+
 #endif

@@ -75,6 +75,8 @@ static void init_pools(struct broker *broker)
     /* Every peer has one, and every task may keep another. */
     pool_init(&broker->label_pool, sizeof(struct label),
               options->peers_max + 2 * tasks_max);
+    pool_init(&broker->limit_pool, sizeof(struct limit), LIMIT_RULES_MAX);
+    pool_init(&broker->limiter_pool, sizeof(struct limiter), options->services_max);
     pool_init(&broker->service_pool, sizeof(struct service), options->services_max);
     pool_init(&broker->offer_pool, sizeof(struct offer), 4 * offers_max);
     pool_init(&broker->stray_pool, sizeof(struct stray), tasks_max);
@@ -97,6 +99,8 @@ static void deinit_pools(struct broker *broker)
     pool_deinit(&broker->signal_pool);
     pool_deinit(&broker->peer_pool);
     pool_deinit(&broker->label_pool);
+    pool_deinit(&broker->limit_pool);
+    pool_deinit(&broker->limiter_pool);
     pool_deinit(&broker->service_pool);
     pool_deinit(&broker->offer_pool);
     pool_deinit(&broker->stray_pool);
@@ -122,6 +126,7 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
     broker->now_ms = broker->started_ms = now_ms;
     broker->page = memory_new(sizeof *broker->page);
     if (broker->page == NULL || !table_init(&broker->tasks) ||
+        !table_init(&broker->limits) ||
         !table_init(&broker->services_by_name) || !table_init(&broker->peers_by_connection) ||
         !table_init(&broker->peers_by_session) || !table_init(&broker->strays) ||
         !table_init(&broker->letters)) {
@@ -129,6 +134,7 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
     }
     wheel_init(&broker->wheel, now_ms);
     roster_init(&broker->services);
+    roster_init(&broker->limit_rows);
     list_init(&broker->idle);
     roster_init(&broker->peers);
     roster_init(&broker->detached);
@@ -146,6 +152,7 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
 fail:
     table_deinit(&broker->tasks); /* a table that was never made is all zero: fine */
     table_deinit(&broker->services_by_name);
+    table_deinit(&broker->limits);
     table_deinit(&broker->peers_by_connection);
     table_deinit(&broker->peers_by_session);
     table_deinit(&broker->strays);
@@ -179,7 +186,7 @@ static void service_timer(struct broker *broker, struct service *service)
     /* An offer, or an operator who names it, stops the timer. */
     CHECK(service->offer_count == 0);
     CHECK(!service->configured);
-    if (service->tasks == 0) {
+    if (service->tasks == 0 && !limiter_pins(service)) {
         service_free(broker, service);
     } else {
         uint64_t again_ms = broker->options.service_linger_ms;
@@ -205,6 +212,9 @@ static void run_timers(struct broker *broker)
             break;
         case TIMER_SERVICE:
             service_timer(broker, list_entry(timer, struct service, linger));
+            break;
+        case TIMER_LIMITER:
+            limiter_timer(broker, list_entry(timer, struct limiter, timer));
             break;
         case TIMER_RETENTION:
             break; /* broker_settle trims */
@@ -243,6 +253,7 @@ void broker_free(struct broker *broker)
     while ((link = list_first(&broker->dead.lanes[0])) != NULL) {
         dead_drop(broker, list_entry(link, struct letter, place.lanes));
     }
+    limit_clear(broker);
     while ((link = list_first(&broker->services.lanes[0])) != NULL) {
         service_free(broker, list_entry(link, struct service, place.lanes));
     }
@@ -258,6 +269,7 @@ void broker_free(struct broker *broker)
     deinit_pools(broker);
     table_deinit(&broker->tasks);
     table_deinit(&broker->services_by_name);
+    table_deinit(&broker->limits);
     table_deinit(&broker->peers_by_connection);
     table_deinit(&broker->peers_by_session);
     table_deinit(&broker->letters);

@@ -8,8 +8,12 @@ static enum error_code control(struct broker *broker, struct peer *peer,
 {
     switch (control->what) {
     case CONTROL_LIMIT:
+        return limit_set(broker, control->service, control->key, control->tenant,
+                         &control->limits);
     case CONTROL_PAUSE:
+        return limit_pause(broker, control->service, control->ms);
     case CONTROL_RESUME:
+        return limit_resume(broker, control->service);
     case CONTROL_DRAIN:
     case CONTROL_UNDRAIN:
         return ERROR_UNSUPPORTED;

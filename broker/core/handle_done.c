@@ -76,6 +76,12 @@ void handle_done(struct broker *broker, struct peer *peer, const struct done *do
             return;
         }
     }
+    if (task->service->limiter != NULL) {
+        limit_report(broker, task, GATE_SUCCESS, span_of(NULL, 0));
+        if (done->costed) {
+            limit_correct(broker, task, done->cost);
+        }
+    }
     task_end(broker, task, TASK_DONE, ERROR_NONE, body);
 }
 
@@ -87,6 +93,9 @@ void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fa
 
     if (task == NULL || confirm_cancel(broker, task)) {
         return;
+    }
+    if (fail->costed) {
+        limit_correct(broker, task, fail->cost);
     }
     map = has_room(broker, task, fail->error.raw.size) ? blob_new(fail->error.raw) : NULL;
     lease_release(broker, task);

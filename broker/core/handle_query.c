@@ -22,6 +22,7 @@ static void service_row(const struct broker *broker, struct doc *doc,
     doc_uint(doc, "queued_bytes", service->queued_bytes);
     doc_uint(doc, "max_tasks", service->limits.max_tasks);
     doc_uint(doc, "max_bytes", service->limits.max_bytes);
+    gate_row(broker, doc, service);
     if (first != NULL) {
         const struct offer *offer = list_entry(first, struct offer, service_link);
 
@@ -138,51 +139,79 @@ static enum error_code answer_status(struct broker *broker, const struct task *t
 struct reason {
     const char *word;
     const char *message;
+    uint64_t ready_ms; /* 0, WHEEL_NEVER: not known */
 };
 
+static const char *hold_message(enum hold_reason reason)
+{
+    switch (reason) {
+    case HOLD_PAUSED:
+        return "its service is paused, or resumes one by one; `sluice resume` ends a pause";
+    case HOLD_BREAKER:
+        return "too many attempts at its service have failed; it is tried again with probes";
+    case HOLD_CONCURRENCY:
+        return "as many tasks run as a limit allows at once";
+    case HOLD_RATE:
+        return "a limit allows no more starts for now";
+    case HOLD_BUDGET:
+        return "the cost units of a limit's window are used up";
+    case HOLD_NONE:
+        break;
+    }
+    return "";
+}
+
 /* PROTOCOL.md, section 5. */
-static struct reason task_reason(const struct task *task)
+static struct reason task_reason(const struct broker *broker, const struct task *task)
 {
     switch ((enum task_state)task->state) {
     case TASK_READY:
         if (task->service->offer_count == 0) {
-            return (struct reason){"no_worker", "nobody offers its service; start a worker"};
+            return (struct reason){"no_worker", "nobody offers its service; start a worker", 0};
+        }
+        if (task->service->limiter != NULL) {
+            struct hold hold = limit_ask(broker, task);
+
+            if (hold.reason != HOLD_NONE) {
+                return (struct reason){hold_reason_name(hold.reason), hold_message(hold.reason),
+                                       hold.ready_ms};
+            }
         }
         return (struct reason){"no_credit",
-                               "every worker of its service holds as many tasks as it takes"};
+                               "every worker of its service holds as many tasks as it takes", 0};
     case TASK_WAITING:
-        return (struct reason){"needs", "some of the tasks that it needs have not ended"};
+        return (struct reason){"needs", "some of the tasks that it needs have not ended", 0};
     case TASK_DELAYED:
         if (task->attempt == 0) {
-            return (struct reason){"not_before", "its delay_ms has not passed"};
+            return (struct reason){"not_before", "its delay_ms has not passed", 0};
         }
         return (struct reason){"not_before", "its last attempt failed; the next one starts "
-                                             "after the backoff"};
+                                             "after the backoff", 0};
     case TASK_LEASED:
         if (task->extra != NULL && task->extra->stream != NULL &&
             stream_paused(task->extra->stream)) {
             return (struct reason){"reader", "a worker has it, and waits for its submitter to "
-                                             "read the chunks of its stream"};
+                                             "read the chunks of its stream", 0};
         }
-        return (struct reason){"running", "a worker has it"};
+        return (struct reason){"running", "a worker has it", 0};
     case TASK_CANCELLING:
         return (struct reason){"stopping", "it is cancelled, and waits for its worker or for "
-                                           "the tasks below it to stop"};
+                                           "the tasks below it to stop", 0};
     case TASK_DONE:
     case TASK_FAILED:
     case TASK_CANCELLED:
     case TASK_EXPIRED:
-        return (struct reason){"ended", "it has ended"};
+        return (struct reason){"ended", "it has ended", 0};
     case TASK_NEW:
         break;
     }
     CHECK(task->state != TASK_NEW);
-    return (struct reason){NULL, NULL};
+    return (struct reason){NULL, NULL, 0};
 }
 
 static enum error_code answer_why(struct broker *broker, const struct task *task, struct doc *doc)
 {
-    struct reason reason = task_reason(task);
+    struct reason reason = task_reason(broker, task);
 
     doc_map(doc, NULL);
     doc_id(doc, "id", &task->id);
@@ -192,6 +221,9 @@ static enum error_code answer_why(struct broker *broker, const struct task *task
     doc_text(doc, "service", task_service_name(task));
     if (task->state == TASK_WAITING) {
         doc_uint(doc, "needs_left", task->extra->join->left);
+    }
+    if (reason.ready_ms > broker->now_ms && reason.ready_ms != WHEEL_NEVER) {
+        doc_uint(doc, "in_ms", reason.ready_ms - broker->now_ms);
     }
     if (task->state == TASK_DELAYED) {
         doc_uint(doc, "in_ms", task->timer.due_ms - broker->now_ms);
@@ -376,6 +408,13 @@ static enum error_code answer(struct broker *broker, struct peer *peer, const st
             broker, doc,
             &(struct page_source){.name = "peers", .roster = &broker->peers, .row = peer_row},
             query);
+    case QUERY_LIMITS:
+        return page_answer(
+            broker, doc,
+            &(struct page_source){
+                .name = "limits", .roster = &broker->limit_rows, .row = limit_row,
+                .matches = limit_matches},
+            query);
     case QUERY_STATS:
         return answer_stats(broker, doc);
     case QUERY_STATUS:
@@ -395,8 +434,6 @@ static enum error_code answer(struct broker *broker, struct peer *peer, const st
         return answer_dead(broker, query, doc);
     case QUERY_LETTER:
         return answer_letter(broker, query, doc);
-    case QUERY_LIMITS:
-        return ERROR_UNSUPPORTED;
     }
     return ERROR_BAD_MESSAGE;
 }

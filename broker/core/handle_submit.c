@@ -11,6 +11,7 @@
 struct admission {
     struct service *service; /* NULL: a join, or a service to be made */
     struct task *parent;     /* NULL: none */
+    uint64_t retry_after_ms; /* refused by a limit */
     bool reserve;            /* only the reserve has room for it */
 };
 
@@ -259,6 +260,10 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
     }
     if (admission->service != NULL) {
         code = service_admit(admission->service, bytes);
+        if (code == ERROR_NONE) {
+            code = limit_admit(broker, admission->service, peer, submit->cost,
+                               &admission->retry_after_ms);
+        }
     }
     return code != ERROR_NONE ? code : check_memory(broker, bytes + rare_bytes, admission);
 }
@@ -266,6 +271,9 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
 static uint64_t retry_after_ms(const struct broker *broker, enum error_code code,
                                const struct admission *admission)
 {
+    if (admission->retry_after_ms > 0) {
+        return admission->retry_after_ms;
+    }
     if (code == ERROR_QUEUE_FULL) {
         return service_retry_after_ms(admission->service, broker->now_ms);
     }

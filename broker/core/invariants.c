@@ -286,7 +286,16 @@ static void check_offer(const struct offer *offer, struct tally *tally)
     CHECK(!offer_withdrawn(offer) || offer->held > 0);
 }
 
-static void check_service(const struct service *service)
+/* Some limit forbids the first of its ready tasks to start. */
+static bool held_back(const struct broker *broker, const struct service *service)
+{
+    const struct list *first = list_first(&service->ready);
+
+    return service->limiter != NULL &&
+           limit_ask(broker, list_entry(first, struct task, link)).reason != HOLD_NONE;
+}
+
+static void check_service(const struct broker *broker, const struct service *service)
 {
     uint64_t ready = 0, offers = 0, credit = 0, held = 0;
 
@@ -308,14 +317,14 @@ static void check_service(const struct service *service)
         held += offer->held;
         /* A worker with room and a ready task never coexist. */
         CHECK(ready == 0 || offer->held >= offer->credit ||
-              offer->peer->state != PEER_CONNECTED);
+              offer->peer->state != PEER_CONNECTED || held_back(broker, service));
     }
     CHECK(offers == service->offer_count);
     CHECK(credit == service->credit);
     CHECK(held == service->held);
     CHECK(offers > 0 || service->configured || timer_armed(&service->linger));
     CHECK(list_empty(&service->idle_link) ==
-          (offers > 0 || service->tasks > 0 || service->configured));
+          (offers > 0 || service->tasks > 0 || service->configured || limiter_pins(service)));
 }
 
 static void check_peer(const struct peer *peer, struct tally *tally)
@@ -455,7 +464,7 @@ void broker_check(const struct broker *broker)
     list_each(link, &broker->services.lanes[0]) {
         const struct service *service = list_entry(link, struct service, place.lanes);
 
-        check_service(service);
+        check_service(broker, service);
         queued_bytes += service->queued_bytes;
         tally.services++;
     }
@@ -467,6 +476,7 @@ void broker_check(const struct broker *broker)
         see_peer(peer, &tally);
     }
     check_letters(broker, &tally);
+    limit_check(broker);
     check_pools(broker, &tally);
     unsee_all(broker);
 }

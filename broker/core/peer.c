@@ -133,6 +133,7 @@ static void peer_drop_leases(struct broker *broker, struct offer *offer)
         struct task *task = list_entry(link, struct task, link);
         bool cancelling = task->state == TASK_CANCELLING;
 
+        limit_released(broker, task);
         list_unlink(&task->link);
         task->offer = NULL;
         CHECK(offer->held > 0);

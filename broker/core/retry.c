@@ -123,6 +123,22 @@ static void try_again(struct broker *broker, struct task *task, const struct fai
     }
 }
 
+/* What it tells about the service: PROTOCOL.md, 4.4. An error that is final is an answer, and one
+ * that says how long all of the service is to wait says all there is to say. */
+static void report(struct broker *broker, struct task *task, const struct failure *failure)
+{
+    const struct error *said = failure->error == ERROR_NONE ? failure->said : NULL;
+    struct span code = failure_code(failure);
+
+    if (said != NULL && said->scope_service && said->retry_after_ms > 0) {
+        limit_pause_for(broker, task, said->retry_after_ms, code);
+    } else if (said != NULL) {
+        limit_report(broker, task, said->retryable ? GATE_FAILURE : GATE_SUCCESS, code);
+    } else if (failure->error == ERROR_WORKER_LOST || failure->error == ERROR_LEASE_EXPIRED) {
+        limit_report(broker, task, GATE_FAILURE, code);
+    }
+}
+
 void task_attempt_failed(struct broker *broker, struct task *task, const struct failure *failure)
 {
     struct submit terms = task_terms(task);
@@ -130,6 +146,7 @@ void task_attempt_failed(struct broker *broker, struct task *task, const struct 
     CHECK(task->state == TASK_LEASED);
     CHECK(task->offer == NULL);
     note_cause(broker, task, failure);
+    report(broker, task, failure);
     if (is_final(task, failure, &terms)) {
         task_end(broker, task, TASK_FAILED, failure->error, failure->map);
         return;

@@ -26,6 +26,13 @@ const char *error_code_message(enum error_code code)
         [ERROR_HELLO_REQUIRED] = "this connection has no session; send HELLO first",
         [ERROR_UNSUPPORTED] = "this broker does not have it",
         [ERROR_LIMIT_EXCEEDED] = "a limit of the broker's configuration is reached",
+        [ERROR_RATE_LIMITED] = "a limit allows no more starts for now; try again after "
+                               "retry_after_ms",
+        [ERROR_BUDGET_EXHAUSTED] = "the cost units of a limit's window are used up; try again "
+                                   "after retry_after_ms",
+        [ERROR_CIRCUIT_OPEN] = "too many attempts at this service have failed; try again after "
+                               "retry_after_ms",
+        [ERROR_SKIPPED] = "the condition of run_if did not hold",
     };
 
     CHECK(code < ERROR_CODE_COUNT);

@@ -27,7 +27,8 @@ struct service *service_find(const struct broker *broker, struct span name)
 
 void service_note_idle(struct broker *broker, struct service *service)
 {
-    bool idle = service->offer_count == 0 && service->tasks == 0 && !service->configured;
+    bool idle = service->offer_count == 0 && service->tasks == 0 && !service->configured &&
+                !limiter_pins(service);
 
     if (!idle) {
         list_unlink(&service->idle_link);
@@ -51,6 +52,10 @@ static struct service *open_below(struct broker *broker, struct span name, size_
     }
     service = pool_get(&broker->service_pool);
     if (service == NULL) {
+        return NULL;
+    }
+    if (!limiter_begin(broker, service)) {
+        pool_put(&broker->service_pool, service);
         return NULL;
     }
     service->limits = broker->options.service;
@@ -91,6 +96,7 @@ void service_free(struct broker *broker, struct service *service)
     CHECK(service->queued == 0);
     CHECK(list_empty(&service->ready));
     CHECK(list_empty(&service->offers));
+    limiter_end(broker, service);
     wheel_cancel(&broker->wheel, &service->linger);
     list_unlink(&service->dirty_link);
     list_unlink(&service->idle_link);
@@ -413,6 +419,7 @@ static void lease_take(struct broker *broker, struct offer *offer, struct task *
     task_set_worker(broker, task, offer->peer->name);
     lease_renew(broker, task);
     peer_watch(broker, offer->peer);
+    limit_started(broker, task);
     service_count_start(task->service, broker->now_ms);
     broker->stats.attempts++;
 
@@ -444,19 +451,30 @@ void service_dispatch(struct broker *broker, struct service *service)
 {
     struct list *link;
 
+    if (service->limiter != NULL) {
+        limit_look(service);
+    }
+
     while (service->loads_occupied != 0 && (link = list_first(&service->ready)) != NULL) {
         struct task *task = list_entry(link, struct task, link);
         unsigned load = (unsigned)__builtin_ctzll(service->loads_occupied);
         struct list *chosen = list_first(&service->loads[load]);
 
         CHECK(chosen != NULL);
+        if (service->limiter != NULL && !limit_may_start(broker, task)) {
+            break;
+        }
         lease_take(broker, list_entry(chosen, struct offer, load_link), task);
+    }
+    if (service->limiter != NULL) {
+        limit_settle(broker, service);
     }
 }
 
-static void lease_unlink(struct task *task)
+static void lease_unlink(struct broker *broker, struct task *task)
 {
     CHECK(task->offer != NULL);
+    limit_released(broker, task);
     list_unlink(&task->link);
     task->offer = NULL;
 }
@@ -465,7 +483,7 @@ void lease_release(struct broker *broker, struct task *task)
 {
     struct offer *offer = task->offer;
 
-    lease_unlink(task);
+    lease_unlink(broker, task);
     offer_unhold(broker, offer);
 }
 
@@ -502,7 +520,7 @@ void lease_stray(struct broker *broker, struct task *task)
         lease_release(broker, task);
         return;
     }
-    lease_unlink(task);
+    lease_unlink(broker, task);
     stray->offer = offer;
     stray->id = task->id;
     stray->attempt = (uint16_t)task_attempt(task);

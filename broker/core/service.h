@@ -10,6 +10,8 @@
 #include "broker/core/roster.h"
 #include "broker/core/task.h"
 
+struct limiter;
+
 /* Offers with room, by how many tasks they hold: the least loaded is found by
  * one look at a bitmap. Exact up to 15, then four steps a doubling. */
 #define SERVICE_LOADS 64
@@ -21,6 +23,7 @@ struct service {
     struct list idle_link;    /* broker->idle: no offer, no task, not configured */
     struct timer linger;      /* armed while nobody offers it */
     struct service_limits limits;  /* what holds now */
+    struct limiter *limiter;       /* NULL: no rule, pause or breaker concerns it */
     bool configured;          /* by the operator: offers do not change the limits */
     bool offered;             /* by somebody, once; else only tasks that wait name it */
     uint32_t name_size;

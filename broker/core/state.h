@@ -3,6 +3,7 @@
 #define SLUICE_BROKER_CORE_STATE_H
 
 #include "broker/core/broker.h"
+#include "broker/core/limit.h"
 #include "broker/core/peer.h"
 #include "broker/core/service.h"
 #include "broker/core/task.h"
@@ -10,11 +11,11 @@
 #include "common/doc.h"
 #include "common/pool.h"
 
-enum timer_kind { TIMER_TASK, TIMER_PEER, TIMER_SERVICE, TIMER_RETENTION };
+enum timer_kind { TIMER_TASK, TIMER_PEER, TIMER_SERVICE, TIMER_RETENTION, TIMER_LIMITER };
 
 /* What a QUERY's answer is built in. Sized for a full page: PAGE_ITEMS_MAX rows of
  * at most PAGE_ROW_TOKENS tokens. */
-#define PAGE_ROW_TOKENS 20
+#define PAGE_ROW_TOKENS 48
 #define PAGE_ARENA_BYTES (256 * 1024)
 struct page {
     struct doc_token tokens[PAGE_ITEMS_MAX * PAGE_ROW_TOKENS + 64];
@@ -44,6 +45,9 @@ struct broker {
     uint64_t random; /* of jitter */
 
     struct wheel wheel;
+    struct table limits;     /* rules of tenants */
+    struct roster limit_rows; /* all rules */
+    struct pool limit_pool, limiter_pool;
     struct table tasks, services_by_name, peers_by_connection, peers_by_session, strays;
     struct roster services, peers;
     struct list idle; /* services that nobody would miss, oldest first */

@@ -1,0 +1,432 @@
+/* The promise: limits, pauses and breakers hold back what they should, as long as they should. */
+#include "tests/spec/fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct limit_values unchanged(void)
+{
+    struct limit_values values;
+
+    memset(&values, 0xff, sizeof values);
+    return values;
+}
+
+static void control(struct fixture *f, enum control_what what, const char *service,
+                    const char *tenant, uint64_t ms, const struct limit_values *values)
+{
+    struct message message = {.command = COMMAND_CONTROL};
+
+    message.control.request = 9;
+    message.control.what = what;
+    message.control.service = span_from_text(service);
+    message.control.tenant = span_from_text(tenant);
+    message.control.ms = ms;
+    message.control.limits = values != NULL ? *values : unchanged();
+    say(f, "s1", &message);
+}
+
+static void limit(struct fixture *f, const struct limit_values *values)
+{
+    control(f, CONTROL_LIMIT, "echo", "", 0, values);
+    expect_trace(f, f->now_ms == 0 ? "[   0] s1 <- REPLY 9 ok\n" : f->trace);
+}
+
+static const char *name_of(const char *letter, unsigned number)
+{
+    static char name[16];
+
+    snprintf(name, sizeof name, "%s%u", letter, number);
+    return name;
+}
+
+static void submit_many(struct fixture *f, unsigned count, uint64_t cost)
+{
+    struct submit options = {.cost = cost};
+
+    for (unsigned i = 1; i <= count; i++) {
+        submit_with(f, "s1", name_of("t", i), "echo", "", &options);
+    }
+}
+
+static void done_costing(struct fixture *f, const char *task, uint64_t cost)
+{
+    struct message message = {.command = COMMAND_DONE};
+
+    message.done.id = id_of(task);
+    message.done.attempt = 1;
+    message.done.cost = cost;
+    message.done.costed = true;
+    say(f, "w1", &message);
+}
+
+static void fail_with(struct fixture *f, const char *worker, const char *task, uint64_t attempt,
+                      uint64_t retry_after_ms)
+{
+    struct message message = {.command = COMMAND_FAIL};
+
+    message.fail.id = id_of(task);
+    message.fail.attempt = attempt;
+    message.fail.error.raw = message.fail.error.code = span_from_text("too_many");
+    message.fail.error.retryable = true;
+    message.fail.error.retry_after_ms = retry_after_ms;
+    message.fail.error.scope_service = retry_after_ms > 0;
+    say(f, worker, &message);
+}
+
+static void expect_why(struct fixture *f, const char *task, const char *reason)
+{
+    drop_trace(f);
+    query_task(f, "s1", QUERY_WHY, task);
+    if (!trace_has(f, reason)) {
+        fail_msg("wanted %s in %s", reason, f->trace);
+    }
+}
+
+static void concurrency_holds_what_is_too_much(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 5);
+    submit(f, "s1", "t0", "echo");
+    drop_trace(f);
+    values.concurrency = 2;
+    limit(f, &values);
+    submit_many(f, 3, 0);
+    assert_int_equal(stats_of(f).leased, 2); /* t0 counts, though it was there before the rule */
+    expect_why(f, "t2", "reason=concurrency_cap");
+    done(f, "w1", "t0", 1, "");
+    assert_int_equal(stats_of(f).leased, 2);
+    values.concurrency = 0;
+    control(f, CONTROL_LIMIT, "echo", "", 0, &values);
+    assert_int_equal(stats_of(f).leased, 3);
+}
+
+static void a_rate_starts_its_burst_and_then_at_its_pace(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 100);
+    values.rate = 10;
+    values.burst = 3;
+    limit(f, &values);
+    submit_many(f, 10, 0);
+    assert_int_equal(stats_of(f).leased, 3);
+    expect_why(f, "t4", "reason=rate message=a limit allows no more starts for now service=echo "
+                        "in_ms=100");
+    advance_ms(f, 99);
+    assert_int_equal(stats_of(f).leased, 3);
+    advance_ms(f, 1);
+    assert_int_equal(stats_of(f).leased, 4);
+    advance_ms(f, 600);
+    assert_int_equal(stats_of(f).leased, 10);
+}
+
+static void a_rate_that_refuses_says_when(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 100);
+    values.rate = 4;
+    values.refuse = 1;
+    limit(f, &values);
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t2", "echo");
+    assert_true(trace_has(f, "RESULT t2 refused code=rate_limited retry_after_ms=250"));
+    advance_ms(f, 250);
+    submit(f, "s1", "t2", "echo");
+    assert_int_equal(stats_of(f).leased, 2);
+}
+
+static void a_budget_takes_what_it_has_and_corrects(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 100);
+    values.budget = 100;
+    values.budget_ms = 1000;
+    limit(f, &values);
+    submit_many(f, 4, 40);
+    assert_int_equal(stats_of(f).leased, 2);
+    expect_why(f, "t3", "reason=budget");
+    assert_true(trace_has(f, "in_ms=1000"));
+    done_costing(f, "t1", 10); /* 30 are free again: 50 used, and room for one of 40 */
+    assert_int_equal(stats_of(f).leased, 2);
+    assert_int_equal(stats_of(f).ready, 1);
+    done_costing(f, "t2", 140); /* 190 used: a debt of 90 */
+    advance_ms(f, 1000);
+    assert_int_equal(stats_of(f).ready, 1); /* 90 + 40 > 100 */
+    advance_ms(f, 1000);
+    assert_int_equal(stats_of(f).ready, 0);
+}
+
+static void a_cost_above_the_budget_waits_for_an_empty_window(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+    struct submit big = {.cost = 250};
+
+    given_echo(f, 100);
+    values.budget = 100;
+    values.budget_ms = 1000;
+    limit(f, &values);
+    submit_many(f, 1, 1);
+    submit_with(f, "s1", "b1", "echo", "", &big);
+    assert_int_equal(stats_of(f).leased, 1);
+    advance_ms(f, 1000);
+    assert_int_equal(stats_of(f).leased, 2);
+    submit(f, "s1", "t2", "echo");
+    expect_why(f, "t2", "in_ms=2000"); /* 250, 150, 50 used: room in the third */
+}
+
+static void a_budget_that_refuses_says_when(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 100);
+    values.budget = 100;
+    values.refuse = 1;
+    limit(f, &values);
+    submit_many(f, 3, 50);
+    assert_true(trace_has(f, "RESULT t3 refused code=budget_exhausted retry_after_ms=60000"));
+}
+
+/* A minute of windows of a second; every task costs up to 30 % more or less than it said. */
+static void token_budgets_hold_within_one_percent(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+    struct submit options = {.cost = 20};
+    uint64_t spent = 0, random = 1;
+    unsigned submitted = 0, ended = 0;
+
+    given_echo(f, 1000);
+    values.budget = 1000;
+    values.budget_ms = 1000;
+    limit(f, &values);
+    f->quiet = true;
+    while (f->now_ms < 60000) {
+        while (stats_of(f).ready < 5) {
+            submit_with(f, "s1", name_of("t", ++submitted), "echo", "", &options);
+        }
+        advance_ms(f, 5);
+        while (ended < submitted - stats_of(f).ready) {
+            uint64_t cost;
+
+            random = random * 6364136223846793005 + 1442695040888963407;
+            cost = 14 + (random >> 33) % 13;
+            spent += cost;
+            done_costing(f, name_of("t", ++ended), cost);
+        }
+        drop_trace(f);
+    }
+    assert_in_range(spent, 59400, 60600);
+}
+
+static void a_tenant_is_bounded_over_all_services(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 5);
+    hello(f, "w2");
+    offer(f, "w2", "leaf", 5);
+    values.concurrency = 2;
+    control(f, CONTROL_LIMIT, "*", "default", 0, &values);
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t2", "echo");
+    submit(f, "s1", "l1", "leaf");
+    submit(f, "s1", "l2", "leaf");
+    expect_why(f, "l1", "reason=concurrency_cap");
+    done(f, "w1", "t1", 1, "");
+    assert_int_equal(stats_of(f).leased, 2);
+    expect_why(f, "l1", "reason=running");
+    done(f, "w1", "t2", 1, "");
+    expect_why(f, "l2", "reason=running");
+    values.concurrency = 0;
+    control(f, CONTROL_LIMIT, "*", "default", 0, &values);
+    assert_true(trace_has(f, "REPLY 9 ok"));
+}
+
+static void a_429_of_one_of_twenty_workers_pauses_them_all(void **state)
+{
+    struct fixture *f = *state;
+    char name[8];
+
+    hello(f, "s1");
+    for (unsigned i = 1; i <= 20; i++) {
+        snprintf(name, sizeof name, "w%u", i);
+        hello(f, name);
+        offer(f, name, "echo", 1);
+    }
+    submit_many(f, 60, 0);
+    assert_int_equal(stats_of(f).leased, 20);
+    fail_with(f, "w7", "t7", 1, 5000);
+    assert_int_equal(stats_of(f).leased, 19);
+    done(f, "w1", "t1", 1, "");
+    assert_int_equal(stats_of(f).leased, 18);
+    expect_why(f, "t30", "reason=paused");
+    assert_true(trace_has(f, "in_ms=5000"));
+    advance_ms(f, 4999);
+    assert_int_equal(stats_of(f).leased, 18);
+    advance_ms(f, 1);
+    assert_int_equal(stats_of(f).leased, 19); /* one at first: t21 */
+    assert_int_equal(stats_of(f).attempts, 21);
+    done(f, "w7", "t21", 1, "");
+    done(f, "w1", "t21", 1, "");
+    assert_int_equal(stats_of(f).attempts, 23); /* then two */
+}
+
+static void the_operator_pauses_and_resumes(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 5);
+    control(f, CONTROL_PAUSE, "echo", "", 0, NULL);
+    submit_many(f, 3, 0);
+    assert_int_equal(stats_of(f).leased, 0);
+    expect_why(f, "t1", "reason=paused");
+    advance_ms(f, 1000);
+    assert_int_equal(stats_of(f).leased, 0);
+    control(f, CONTROL_RESUME, "echo", "", 0, NULL);
+    advance_ms(f, 1);
+    assert_int_equal(stats_of(f).leased, 1);
+    done(f, "w1", "t1", 1, "");
+    assert_int_equal(stats_of(f).leased, 2);
+    control(f, CONTROL_PAUSE, "echo", "", 50, NULL);
+    submit(f, "s1", "t4", "echo");
+    expect_why(f, "t4", "in_ms=50");
+    advance_ms(f, 50);
+    expect_why(f, "t4", "reason=running");
+    drop_trace(f);
+    control(f, CONTROL_PAUSE, "nobody", "", 0, NULL);
+    assert_true(trace_has(f, "REPLY 9 failed code=not_found"));
+}
+
+static void a_breaker_opens_probes_and_closes(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 10);
+    values.breaker_failures = 3;
+    values.breaker_open_ms = 1000;
+    values.breaker_probes = 2;
+    values.attempts = 1;
+    limit(f, &values);
+    submit_many(f, 4, 0);
+    fail_task(f, "w1", "t1", 1, "x", true);
+    fail_task(f, "w1", "t2", 1, "x", false); /* final: an answer, and the row begins anew */
+    fail_task(f, "w1", "t3", 1, "x", true);
+    fail_task(f, "w1", "t4", 1, "x", true);
+    submit_many(f, 5, 0);
+    for (unsigned i = 10; i < 20; i++) {
+        submit(f, "s1", name_of("t", i), "echo");
+    }
+    assert_int_equal(stats_of(f).leased, 10);
+    fail_task(f, "w1", "t10", 1, "x", true);
+    assert_int_equal(stats_of(f).leased, 9);
+    expect_why(f, "t19", "reason=breaker_open");
+    assert_true(trace_has(f, "in_ms=1000"));
+    advance_ms(f, 1000);
+    assert_int_equal(stats_of(f).leased, 10); /* one of two probes: there is no more credit */
+    fail_task(f, "w1", "t5", 1, "x", true);   /* began before it opened: says nothing now */
+    done(f, "w1", "t19", 1, "");
+    submit(f, "s1", "t20", "echo");
+    done(f, "w1", "t20", 1, "");
+    submit(f, "s1", "t21", "echo");
+    expect_why(f, "t21", "reason=running");
+}
+
+static void a_probe_that_fails_opens_it_again(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 10);
+    values.breaker_percent = 50;
+    values.breaker_min = 4;
+    values.breaker_refuse = 1;
+    values.attempts = 1;
+    limit(f, &values);
+    submit_many(f, 6, 0);
+    done(f, "w1", "t1", 1, "");
+    done(f, "w1", "t2", 1, "");
+    fail_task(f, "w1", "t3", 1, "x", true);
+    submit(f, "s1", "t7", "echo");
+    fail_task(f, "w1", "t4", 1, "x", true);
+    drop_trace(f);
+    submit(f, "s1", "t8", "echo");
+    assert_true(trace_has(f, "t8 refused code=circuit_open retry_after_ms=5000"));
+    advance_ms(f, 5000);
+    submit(f, "s1", "t8", "echo");
+    submit(f, "s1", "t9", "echo");
+    assert_true(trace_has(f, "t9 refused code=circuit_open retry_after_ms=100"));
+    lose(f, "w1");
+    drop_trace(f);
+    submit(f, "s1", "t9", "echo");
+    assert_true(trace_has(f, "t9 refused code=circuit_open retry_after_ms=5000"));
+}
+
+static void what_is_out_of_bounds_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 1);
+    values.breaker_percent = 101;
+    control(f, CONTROL_LIMIT, "echo", "", 0, &values);
+    expect_trace(f, "[   0] s1 <- REPLY 9 failed code=bad_message\n");
+    values.breaker_percent = 50;
+    control(f, CONTROL_LIMIT, "*", "default", 0, &values);
+    expect_trace(f, "[   0] s1 <- REPLY 9 failed code=bad_message\n");
+    control(f, CONTROL_LIMIT, "", "", 0, &values);
+    expect_trace(f, "[   0] s1 <- REPLY 9 failed code=bad_message\n");
+}
+
+static void limits_are_listed(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+    struct message message = {.command = COMMAND_QUERY};
+
+    given_echo(f, 5);
+    values.rate = 10;
+    values.burst = 5;
+    values.budget = 1000;
+    limit(f, &values);
+    submit_many(f, 2, 100);
+    drop_trace(f);
+    message.query.request = 3;
+    message.query.what = QUERY_LIMITS;
+    say(f, "s1", &message);
+    expect_trace(f, "[   0] s1 <- REPLY 3 ok limits service=echo in_use=2 rate=10 burst=5 "
+                    "tokens=3 budget=1000 used=200 window_end_ms=60000 gate=closed\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SPEC(concurrency_holds_what_is_too_much),
+        SPEC(a_rate_starts_its_burst_and_then_at_its_pace),
+        SPEC(a_rate_that_refuses_says_when),
+        SPEC(a_budget_takes_what_it_has_and_corrects),
+        SPEC(a_cost_above_the_budget_waits_for_an_empty_window),
+        SPEC(a_budget_that_refuses_says_when),
+        SPEC(token_budgets_hold_within_one_percent),
+        SPEC(a_tenant_is_bounded_over_all_services),
+        SPEC(a_429_of_one_of_twenty_workers_pauses_them_all),
+        SPEC(the_operator_pauses_and_resumes),
+        SPEC(a_breaker_opens_probes_and_closes),
+        SPEC(a_probe_that_fails_opens_it_again),
+        SPEC(what_is_out_of_bounds_is_refused),
+        SPEC(limits_are_listed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

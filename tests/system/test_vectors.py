@@ -18,6 +18,8 @@ VECTORS = pathlib.Path(__file__).resolve().parents[2] / "proto" / "vectors"
 MIB = 1024 * 1024
 YEAR_MS = 366 * 24 * 3600 * 1000
 NUMBER_MAX = 2**64 - 1
+DAY_MS = 24 * 3600 * 1000
+LIMIT_MAX = 2**36
 DEPTH_MAX = 32
 NAME = re.compile(r"[A-Za-z0-9_.-]+\Z")
 OUTCOMES = ["done", "failed", "cancelled", "expired", "refused"]
@@ -96,6 +98,16 @@ def one_of(*words):
     return kind
 
 
+def codes(_, name, value):
+    if type(value) is not str:
+        raise Wrong(name)
+    if len(value.encode("utf-8", "surrogateescape")) > 256:
+        raise Wrong(name, "too_large")
+    if any(len(code) > 64 or not NAME.match(code) for code in value.split(" ")):
+        raise Wrong(name)
+    return value
+
+
 def payload_bytes(reader, name, value, maximum):
     if type(value) is int:
         if not 1 <= value <= len(reader.frames) or value in reader.named:
@@ -126,7 +138,7 @@ def as_json(value):
 def known_keys(reader, name, value, kinds):
     if not isinstance(value, Pairs):
         raise Wrong(name)
-    if len(value.pairs) > 32:
+    if len(value.pairs) > 64:
         raise Wrong(name, "too_large")
     known = {}
     for key, item in value.pairs:
@@ -148,6 +160,7 @@ ERROR_KEYS = {
     "message": text(1024),
     "retryable": boolean,
     "retry_after_ms": uint(YEAR_MS),
+    "scope": text(8192),
 }
 
 
@@ -198,14 +211,23 @@ def argument(reader, name, value):
     what = reader.got["what"]
     if what == "stats":
         return None
-    kind = text(256) if what in ("catalog", "peers") else an_id
+    kind = text(256) if what in ("catalog", "peers", "list", "dead", "limits") else an_id
     return kind(reader, name, value)
 
 
 def what(_, name, value):
     if type(value) is not str:
         raise Wrong(name)
-    if value not in ("catalog", "peers", "status", "why", "tree", "result", "stats"):
+    if value not in ("catalog", "peers", "status", "why", "tree", "result", "stats", "list", "dead",
+                     "letter", "limits"):
+        raise Wrong(name, "unsupported")
+    return value
+
+
+def control_what(_, name, value):
+    if type(value) is not str:
+        raise Wrong(name)
+    if value not in ("limit", "pause", "resume", "drain", "undrain", "retry", "drop"):
         raise Wrong(name, "unsupported")
     return value
 
@@ -240,6 +262,30 @@ ATTEMPT = required("attempt", uint())
 SERVICE = required("service", text(128, 1, NAME))
 DURATION = uint(YEAR_MS)
 
+KEY = text(64, 1)
+SERVICE_OPTION = text(128, 1, NAME)
+LIMITS = {
+    "max_tasks": uint(NUMBER_MAX - 1), "max_bytes": uint(NUMBER_MAX - 1),
+    "concurrency": uint(LIMIT_MAX), "rate": uint(LIMIT_MAX), "rate_ms": uint(DAY_MS),
+    "burst": uint(LIMIT_MAX), "budget": uint(LIMIT_MAX), "budget_ms": uint(DAY_MS),
+    "refuse": uint(1), "weight": uint(1000), "breaker_failures": uint(LIMIT_MAX),
+    "breaker_percent": uint(100), "breaker_min": uint(LIMIT_MAX), "breaker_ms": uint(DAY_MS),
+    "breaker_open_ms": uint(DAY_MS), "breaker_probes": uint(LIMIT_MAX),
+    "breaker_refuse": uint(1), "attempts": uint(100), "backoff_ms": DURATION,
+    "backoff_max_ms": DURATION, "max_run_ms": DURATION, "lease_ms": DURATION,
+}
+POLICIES = {
+    "k": uint(16384), "run_if": one_of("done", "failed", "always"), "inputs": boolean,
+    "route": one_of("one", "all"), "priority": uint(9), "key": KEY, "order": KEY,
+    "affinity": KEY, "version": text(32), "cost": uint(2**40), "delay_ms": DURATION,
+    "max_run_ms": DURATION, "backoff_ms": DURATION, "backoff_max_ms": DURATION,
+    "retry_on": codes, "final_on": codes, "dead_letter": boolean, "idempotency_key": KEY,
+    "cache_ms": DURATION, "detached": boolean, "retain_ms": DURATION, "stream": uint(65535),
+}
+CHUNK = ("CHUNK", [ID, ATTEMPT, required("sequence", uint()), required("payload", payload())])
+SEQUENCE = ("SEQUENCE", [required("number", uint()), ("acknowledged", uint(), 0)])
+COST = ("cost", uint(2**40), None)
+
 RECORD = [
     ID,
     required("outcome", outcome),
@@ -255,11 +301,12 @@ COMMANDS = {
     "broker": {
         1: ("HELLO", [required("version", uint()), required("session", an_id),
                       required("name", text(64, 1)),
-                      (OPTIONS, {"agent": text(64)}, {})]),
+                      (OPTIONS, {"agent": text(64), "resume": boolean, "received": uint()}, {})]),
         2: ("OFFER", [SERVICE, required("credit", uint(65535)),
                       (OPTIONS, {"schema": text(16384), "version": text(32), "about": text(1024),
                                  "max_tasks": uint(), "max_bytes": uint(), "lease_ms": DURATION,
-                                 "attempts": uint(100)}, {})]),
+                                 "attempts": uint(100), "max_run_ms": DURATION,
+                                 "exclusive": boolean}, {})]),
         3: ("WITHDRAW", [SERVICE]),
         4: ("CREDIT", [SERVICE, required("credit", uint(65535))]),
         5: ("SUBMIT", [ID, required("service", text(128, 0, NAME)), required("payload", payload()),
@@ -267,42 +314,78 @@ COMMANDS = {
                                   "lease_ms": DURATION, "attempts": uint(100), "parent": an_id,
                                   "parent_attempt": uint(), "receipts": boolean, "held": boolean,
                                   "if_absent": one_of("refuse", "wait"),
-                                  "join": one_of("all", "settled"), "needs": ids}, {})]),
+                                  "join": one_of("all", "settled", "any", "k"), "needs": ids,
+                                  **POLICIES}, {})]),
         6: ("CANCEL", [ID, ("reason", text(256), ""), ("request", uint(), 0)]),
-        7: ("DONE", [ID, ATTEMPT, required("payload", payload())]),
-        8: ("FAIL", [ID, ATTEMPT, required("error", error_map)]),
+        7: ("DONE", [ID, ATTEMPT, required("payload", payload()), COST]),
+        8: ("FAIL", [ID, ATTEMPT, required("error", error_map), COST]),
+        9: CHUNK,
         10: ("PROGRESS", [ID, ATTEMPT, ("payload", payload(8192), "")]),
+        11: ("CHECKPOINT", [ID, ATTEMPT, required("payload", payload(MIB))]),
+        12: ("SIGNAL", [required("request", uint()), ID, required("payload", payload())]),
         13: ("QUERY", [required("request", uint()), required("what", what),
-                       ("argument", argument, "")]),
+                       ("argument", argument, ""),
+                       (OPTIONS, {"service": SERVICE_OPTION, "state": KEY}, {})]),
+        14: ("WATCH", [required("request", uint()), required("credit", uint(65535)),
+                       (OPTIONS, {"service": SERVICE_OPTION, "task": an_id}, {})]),
         15: ("PING", [("nonce", uint(), 0)]),
         16: ("BYE", [("reason", text(256), "")]),
+        17: ("READ", [ID, ATTEMPT, required("sequence", uint()), required("credit", uint(65535))]),
+        18: ("CONTROL", [required("request", uint()), required("what", control_what),
+                         (OPTIONS, {"service": SERVICE_OPTION, "key": KEY, "tenant": KEY,
+                                    "peer": uint(), "task": an_id, "ms": DURATION,
+                                    **LIMITS}, {})]),
+        19: SEQUENCE,
     },
     "peer": {
         16: ("BYE", [("reason", text(256), "")]),
+        19: SEQUENCE,
         32: ("WELCOME", [required("version", uint()),
                          (OPTIONS, {"known": boolean, "broker": an_id, "shard": uint(),
                                     "ping_ms": DURATION, "silence_ms": DURATION,
                                     "resume_ms": DURATION, "window_tasks": uint(),
                                     "window_bytes": uint(), "payload_bytes": uint(),
-                                    "time_ms": uint()}, {})]),
+                                    "time_ms": uint(), "resume": boolean, "resumed": boolean,
+                                    "received": uint()}, {})]),
         33: ("ACCEPTED", [ID]),
         34: ("STARTED", [ID, ATTEMPT, required("worker", text(64, 1))]),
         35: ("TASK", [ID, ATTEMPT, SERVICE, required("payload", payload()),
                       (OPTIONS, {"deadline_ms": DURATION, "lease_ms": DURATION,
-                                 "submitter": text(64)}, {})]),
+                                 "submitter": text(64), "max_run_ms": DURATION,
+                                 "stream": uint(65535)}, {}),
+                      ("inputs", inputs, None), ("checkpoint", payload(MIB), "")]),
         36: ("RESULT", RECORD + [("inputs", inputs, None)]),
+        37: CHUNK,
         38: ("PROGRESS", [ID, ATTEMPT, ("payload", payload(8192), "")]),
         39: ("CANCEL", [ID, ATTEMPT, required("reason", text(64, 1))]),
+        40: ("SIGNAL", [ID, ATTEMPT, required("payload", payload())]),
         41: ("REPLY", [required("request", uint()), required("ok", boolean),
                        required("body", body_of_reply)]),
+        42: ("EVENT", [required("request", uint()), required("sequence", uint()),
+                       required("lost", uint()), required("kind", text(64, 1)),
+                       ("task", an_id, ""), ("service", text(128), ""), ("peer", text(64), ""),
+                       ("attempt", uint(), 0), ("detail", text(256), "")]),
         43: ("PONG", [("nonce", uint(), 0)]),
         44: ("ERROR", [required("error", error_map), ("command", uint(2**32 - 1), 0),
                        ("field", text(64), ""), ("id", an_id, "")]),
+        45: ("FLOW", [ID, ATTEMPT, required("until", uint())]),
     },
 }
 
 # An option that says its default is left out of a meaning; required fields never are.
-QUIET = {0, "", False, "refuse"}
+QUIET = {0, "", False, "refuse", "one"}
+
+
+OTHER_DEFAULTS = {"priority": 4, "run_if": "done", "inputs": True}
+
+
+def says_nothing(key, item, kinds):
+    """An option that is as good as absent. In CONTROL a limit of 0 is not."""
+    if "breaker_ms" in kinds and key in LIMITS:
+        return False
+    if key in OTHER_DEFAULTS:
+        return item == OTHER_DEFAULTS[key]
+    return not isinstance(item, list) and item in QUIET
 
 
 class Reader:
@@ -318,7 +401,7 @@ def fields(reader, array, table):
         if name is OPTIONS:
             options = known_keys(reader, "opt", Pairs([]) if value is None else value, kind)
             got.update({key: item for key, item in options.items()
-                        if isinstance(item, list) or item not in QUIET})
+                        if not says_nothing(key, item, kind)})
         elif value is None:
             if default is REQUIRED:
                 raise Wrong(name)
@@ -329,27 +412,40 @@ def fields(reader, array, table):
         else:
             item = kind(reader, name, value)
             if item is not None and (default is REQUIRED or isinstance(item, (list, dict))
-                                     or kind is body_of_input or item not in QUIET):
+                                     or default is None or item not in QUIET):
                 got[name] = item
     return got
 
 
 def rules_between_fields(command, got):
-    if command == "QUERY" and got["what"] in ("status", "why", "tree", "result"):
+    if command == "QUERY" and got["what"] in ("status", "why", "tree", "result", "letter"):
         if "argument" not in got:
             raise Wrong("argument")
     if command != "SUBMIT":
         return
-    if ("join" in got) == (got["service"] != ""):
+    if "join" not in got and got["service"] == "":
         raise Wrong("service")
-    if "join" in got and "needs" not in got:
-        raise Wrong("needs")
-    if "needs" in got and "join" not in got:
-        raise Wrong("join")
     if "parent" in got and "parent_attempt" not in got:
         raise Wrong("parent_attempt")
     if "parent_attempt" in got and "parent" not in got:
         raise Wrong("parent")
+    if "cache_ms" in got and "idempotency_key" not in got:
+        raise Wrong("idempotency_key")
+    rules_of_joins(got)
+
+
+def rules_of_joins(got):
+    join, needs = got.get("join"), got.get("needs")
+    if join and needs is None:
+        raise Wrong("needs")
+    if not join and (needs is not None or "run_if" in got or "inputs" in got):
+        raise Wrong("join")
+    if join and "route" in got:
+        raise Wrong("route")
+    if join == "any" and not needs:
+        raise Wrong("needs")
+    if ("k" in got) != (join == "k") or got.get("k", 0) > len(needs or []):
+        raise Wrong("k")
 
 
 # Bytes to arrays.

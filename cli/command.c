@@ -24,8 +24,8 @@ static void print_help(const struct command *self, const struct option_set *opti
         printf("\n%s", self->about);
     }
     printf("\noptions:\n");
-    options_print(options, stdout);
     options_print(common, stdout);
+    options_print(options, stdout);
 }
 
 int command_usage(const struct command *self, const char *format, ...)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const struct option_spec *option_find(const struct option_set sets[2], const char *name,
                                              size_t size)
@@ -11,7 +12,7 @@ static const struct option_spec *option_find(const struct option_set sets[2], co
         for (size_t j = 0; j < sets[i].count; j++) {
             const struct option_spec *spec = &sets[i].specs[j];
 
-            if (strlen(spec->name) == size && memcmp(spec->name, name, size) == 0) {
+            if (spec->kind != OPTION_GROUP && strlen(spec->name) == size && memcmp(spec->name, name, size) == 0) {
                 return spec;
             }
         }
@@ -38,14 +39,94 @@ static bool uint_parse(const struct option_spec *spec, const char *text, char *p
     return true;
 }
 
+/* Milliseconds of `unit`; 0: there is no such unit. */
+static uint64_t unit_ms(const char *unit)
+{
+    static const struct {
+        const char *name;
+        uint64_t ms;
+    } units[] = {{"", 1},         {"ms", 1},         {"s", 1000},
+                 {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 24 * 3600 * 1000}};
+
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (strcmp(unit, units[i].name) == 0) {
+            return units[i].ms;
+        }
+    }
+    return 0;
+}
+
+static bool duration_parse(const struct option_spec *spec, const char *text, char *problem,
+                           size_t problem_size)
+{
+    unsigned long long value;
+    uint64_t unit;
+    char *end;
+
+    errno = 0;
+    value = strtoull(text, &end, 10);
+    unit = unit_ms(end);
+    if (*text < '0' || *text > '9' || errno != 0 || unit == 0 || value > spec->max / unit) {
+        snprintf(problem, problem_size,
+                 "--%s needs a time like 250ms, 5s, 2m, 1h or 3d, 366 days at most, not '%.40s'",
+                 spec->name, text);
+        return false;
+    }
+    *(uint64_t *)spec->target = value * unit;
+    return true;
+}
+
+/* True: all of `text` is a time of the day it names. */
+static bool time_read(const char *text, time_t *seconds)
+{
+    static const char *const formats[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"};
+
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        struct tm tm = {.tm_isdst = -1};
+        const char *end = strptime(text, formats[i], &tm);
+
+        if (end != NULL && (*end == '\0' || strcmp(end, "Z") == 0)) {
+            *seconds = *end == 'Z' ? timegm(&tm) : mktime(&tm);
+            return *seconds > 0;
+        }
+    }
+    return false;
+}
+
+static bool time_parse(const struct option_spec *spec, const char *text, char *problem,
+                       size_t problem_size)
+{
+    time_t seconds;
+
+    if (!time_read(text, &seconds)) {
+        snprintf(problem, problem_size,
+                 "--%s needs a time like 2026-12-01T10:00 (or, in UTC, 2026-12-01T10:00Z), "
+                 "not '%.40s'",
+                 spec->name, text);
+        return false;
+    }
+    *(uint64_t *)spec->target = (uint64_t)seconds * 1000;
+    return true;
+}
+
 static bool value_set(const struct option_spec *spec, const char *text, char *problem,
                       size_t problem_size)
 {
-    if (spec->kind == OPTION_UINT) {
+    switch (spec->kind) {
+    case OPTION_UINT:
         return uint_parse(spec, text, problem, problem_size);
+    case OPTION_DURATION:
+        return duration_parse(spec, text, problem, problem_size);
+    case OPTION_TIME:
+        return time_parse(spec, text, problem, problem_size);
+    case OPTION_TEXT:
+        *(const char **)spec->target = text;
+        return true;
+    case OPTION_FLAG:
+    case OPTION_GROUP:
+        break;
     }
-    *(const char **)spec->target = text;
-    return true;
+    return false;
 }
 
 /* Reads the option at argv[0]. Returns how many words it took; 0: a problem. */
@@ -120,6 +201,10 @@ void options_print(const struct option_set *set, FILE *stream)
         const struct option_spec *spec = &set->specs[i];
         char left[64];
 
+        if (spec->kind == OPTION_GROUP) {
+            fprintf(stream, "\n%s\n", spec->about);
+            continue;
+        }
         snprintf(left, sizeof(left), "--%s%s%s", spec->name, spec->value != NULL ? " " : "",
                  spec->value != NULL ? spec->value : "");
         fprintf(stream, "  %-24s %s\n", left, spec->about);

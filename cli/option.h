@@ -11,7 +11,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum option_kind { OPTION_FLAG, OPTION_UINT, OPTION_TEXT };
+enum option_kind {
+    OPTION_FLAG,
+    OPTION_UINT,
+    OPTION_TEXT,
+    OPTION_DURATION, /* 250ms, 5s, 2m, 1h, 3d; a number alone: milliseconds */
+    OPTION_TIME,     /* 2026-12-01T10:00[:SS][Z]: local time, or with Z UTC; to Unix ms */
+    OPTION_GROUP,    /* no option: a headline of the help; its name is "" */
+};
 
 struct option_spec {
     const char *name;   /* without the dashes */
@@ -32,6 +39,14 @@ struct option_spec {
 #define OPTION_UINT_SPEC(n, t, v, lo, hi, a)                                                       \
     {.name = (n), .kind = OPTION_UINT, .target = (t), .value = (v), .about = (a), .min = (lo),     \
      .max = (hi)}
+
+#define OPTION_DURATION_SPEC(n, t, a)                                                              \
+    {.name = (n), .kind = OPTION_DURATION, .target = (t), .value = "TIME", .about = (a),           \
+     .max = OPTION_DURATION_MS_MAX}
+#define OPTION_TIME_SPEC(n, t, a)                                                                  \
+    {.name = (n), .kind = OPTION_TIME, .target = (t), .value = "WHEN", .about = (a)}
+#define OPTION_GROUP_SPEC(a)                                                                       \
+    {.name = "", .kind = OPTION_GROUP, .about = (a)}
 
 #define ARGUMENTS_MAX 8
 

@@ -11,6 +11,9 @@
 
 #define INPUT_BYTES_MAX (32u * 1024 * 1024) /* JSON text of the largest payload, with room */
 
+#define PRIORITY_UNSAID UINT64_MAX
+#define COST_MAX (1ULL << 40) /* PROTOCOL.md, 1.3 */
+
 struct submission {
     struct cli *cli;
     struct call call;
@@ -131,7 +134,7 @@ static int submit_run(struct cli *cli, const struct command *self, int argc, cha
 {
     struct submission submission = {.cli = cli, .call = {.describe = describe}};
     struct sluice_submit_options *options = &submission.call.options;
-    uint64_t attempts = 0;
+    uint64_t attempts = 0, priority = PRIORITY_UNSAID;
     bool quiet = false;
     struct option_spec specs[] = {
         OPTION_UINT_SPEC("deadline-ms", &options->deadline_ms, "MS", 1, OPTION_DURATION_MS_MAX,
@@ -146,6 +149,38 @@ static int submit_run(struct cli *cli, const struct command *self, int argc, cha
         OPTION_FLAG_SPEC("refuse-full", &options->no_wait,
                          "if the queue is full, fail instead of waiting for room"),
         OPTION_FLAG_SPEC("quiet", &quiet, "no progress on standard error"),
+        OPTION_GROUP_SPEC("when it is run:"),
+        OPTION_UINT_SPEC("priority", &priority, "N", 0, 9, "0-9, higher first; else 4"),
+        OPTION_TEXT_SPEC("key", &options->key, "KEY",
+                         "fairness key: keys share the workers; else this program"),
+        OPTION_TEXT_SPEC("order", &options->order, "KEY",
+                         "one at a time with this key, in the order of submission"),
+        OPTION_DURATION_SPEC("delay", &options->delay_ms, "not before so long from now"),
+        OPTION_TIME_SPEC("at", &options->run_at_ms, "not before this time: 2026-12-01T10:00"),
+        OPTION_GROUP_SPEC("who runs it:"),
+        OPTION_TEXT_SPEC("affinity", &options->affinity, "KEY",
+                         "the same worker as others with this key, if it can"),
+        OPTION_TEXT_SPEC("version", &options->version, "VERSION",
+                         "only workers that offer this version"),
+        OPTION_FLAG_SPEC("all-workers", &options->all_workers, "each worker of the service"),
+        OPTION_GROUP_SPEC("how long and how often:"),
+        OPTION_DURATION_SPEC("max-run", &options->max_run_ms, "longest run of one attempt"),
+        OPTION_DURATION_SPEC("backoff", &options->backoff_ms, "pause before the first retry"),
+        OPTION_DURATION_SPEC("backoff-max", &options->backoff_max_ms, "longest of these pauses"),
+        OPTION_TEXT_SPEC("retry-on", &options->retry_on, "CODES",
+                         "error codes to try again, with spaces between them"),
+        OPTION_TEXT_SPEC("final-on", &options->final_on, "CODES", "error codes never to try again"),
+        OPTION_FLAG_SPEC("dead-letter", &options->dead_letter,
+                         "keep it as a dead letter when no attempt is left"),
+        OPTION_UINT_SPEC("cost", &options->cost, "UNITS", 1, COST_MAX,
+                         "what it will take of the service's budget"),
+        OPTION_GROUP_SPEC("what stays of it:"),
+        OPTION_FLAG_SPEC("detached", &options->detached, "it goes on when this program ends"),
+        OPTION_DURATION_SPEC("retain", &options->retain_ms, "how long its outcome is kept"),
+        OPTION_TEXT_SPEC("idempotency-key", &options->idempotency_key, "KEY",
+                         "the same key and payload again is the same task"),
+        OPTION_DURATION_SPEC("cache", &options->cache_ms,
+                             "its result answers so long; with --idempotency-key"),
     };
     struct option_set set = {specs, sizeof(specs) / sizeof(specs[0])};
     struct arguments arguments;
@@ -155,6 +190,9 @@ static int submit_run(struct cli *cli, const struct command *self, int argc, cha
         return code;
     }
     options->attempts = (unsigned)attempts;
+    if (priority != PRIORITY_UNSAID) {
+        options->priority = priority == 0 ? SLUICE_PRIORITY_LOWEST : (int)priority;
+    }
     submission.call.silent = quiet;
     submission.call.service = arguments.items[0];
     submission.call.payload = arguments.count > 1 ? payload_read(self, arguments.items[1])

@@ -18,8 +18,11 @@ static const struct option_spec specs[] = {
     OPTION_FLAG_SPEC("flag", &flag, "a flag"),
     OPTION_UINT_SPEC("number", &number, "N", 5, 100, "a number"),
     OPTION_TEXT_SPEC("text", &text, "TEXT", "a text"),
+    OPTION_GROUP_SPEC("times:"),
+    OPTION_DURATION_SPEC("duration", &number, "a duration"),
+    OPTION_TIME_SPEC("at", &number, "a time"),
 };
-static const struct option_set sets[2] = {{specs, 3}, {NULL, 0}};
+static const struct option_set sets[2] = {{specs, sizeof(specs) / sizeof(specs[0])}, {NULL, 0}};
 
 static int setup(void **state)
 {
@@ -33,6 +36,52 @@ static int setup(void **state)
 static int parse(bool first_only, int argc, char **argv)
 {
     return options_parse(sets, argc, argv, first_only, &arguments, problem, sizeof(problem));
+}
+
+static int parse_value(char *option, char *value)
+{
+    char *argv[] = {option, value};
+
+    return parse(false, 2, argv);
+}
+
+static void durations_have_units(void **state)
+{
+    static char *const wrong[] = {"", "s", "5x", "5 s", "-5s", "1.5s", "367d", "5ss"};
+
+    assert_int_equal(parse_value("--duration", "250"), 2);
+    assert_int_equal(number, 250);
+    assert_int_equal(parse_value("--duration", "250ms"), 2);
+    assert_int_equal(number, 250);
+    assert_int_equal(parse_value("--duration", "5s"), 2);
+    assert_int_equal(number, 5000);
+    assert_int_equal(parse_value("--duration", "2m"), 2);
+    assert_int_equal(number, 120000);
+    assert_int_equal(parse_value("--duration", "366d"), 2);
+    assert_int_equal(number, OPTION_DURATION_MS_MAX);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_int_equal(parse_value("--duration", wrong[i]), -1);
+        assert_non_null(strstr(problem, "--duration"));
+    }
+    assert_int_equal(number, OPTION_DURATION_MS_MAX); /* as it was */
+}
+
+static void times_are_of_a_calendar(void **state)
+{
+    static char *const wrong[] = {"", "10:00", "2026-13-01T10:00", "2026-12-01T10:00z", "tomorrow"};
+
+    assert_int_equal(parse_value("--at", "2026-12-01T10:00Z"), 2);
+    assert_int_equal(number, 1796119200000);
+    assert_int_equal(parse_value("--at", "2026-12-01T10:00:07Z"), 2);
+    assert_int_equal(number, 1796119207000);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_int_equal(parse_value("--at", wrong[i]), -1);
+    }
+}
+
+static void a_headline_is_no_option(void **state)
+{
+    assert_int_equal(parse_value("--=x", "y"), -1);
 }
 
 static void options_and_arguments_come_in_any_order(void **state)
@@ -114,6 +163,9 @@ static void more_arguments_than_any_command_has_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(durations_have_units, setup),
+        cmocka_unit_test_setup(times_are_of_a_calendar, setup),
+        cmocka_unit_test_setup(a_headline_is_no_option, setup),
         cmocka_unit_test_setup(options_and_arguments_come_in_any_order, setup),
         cmocka_unit_test_setup(two_dashes_end_the_options, setup),
         cmocka_unit_test_setup(a_single_dash_and_a_negative_number_are_arguments, setup),

@@ -5,13 +5,6 @@
 #include "broker/core/state.h"
 #include "broker/core/terms.h"
 
-enum { WAITS_RELEASE, WAITS_BUDGET };
-
-static struct span tenant_of(const struct limit *limit)
-{
-    return span_of(limit->tenant, limit->tenant_size);
-}
-
 static uint64_t task_cost(const struct task *task)
 {
     return task->extra != NULL && task->extra->terms != NULL ? task_terms(task).cost : 0;
@@ -19,7 +12,7 @@ static uint64_t task_cost(const struct task *task)
 
 /* ---- finding rules --------------------------------------------------------------- */
 
-static struct limit *tenant_limit(const struct broker *broker, struct span tenant)
+struct limit *limit_of_tenant(const struct broker *broker, struct span tenant)
 {
     uint32_t hash = broker_hash(broker, tenant.data, tenant.size);
     struct table_node *node = table_chain(&broker->limits, hash);
@@ -27,7 +20,7 @@ static struct limit *tenant_limit(const struct broker *broker, struct span tenan
     for (; node != NULL; node = node->next) {
         struct limit *limit = table_entry(node, struct limit, node);
 
-        if (node->hash == hash && span_equal(tenant_of(limit), tenant)) {
+        if (node->hash == hash && span_equal(limit_tenant(limit), tenant)) {
             return limit;
         }
     }
@@ -49,7 +42,7 @@ static struct matches matches_of(const struct broker *broker, const struct servi
 {
     return (struct matches){{service->limiter->limit,
                              broker->limits.count > 0
-                                 ? tenant_limit(broker, peer_tenant(peer)) : NULL}};
+                                 ? limit_of_tenant(broker, peer_tenant(peer)) : NULL}};
 }
 
 static struct matches task_matches(const struct broker *broker, const struct task *task)
@@ -59,7 +52,7 @@ static struct matches task_matches(const struct broker *broker, const struct tas
 
 /* ---- limiters -------------------------------------------------------------------- */
 
-static struct limiter *limiter_open(struct broker *broker, struct service *service)
+struct limiter *limiter_open(struct broker *broker, struct service *service)
 {
     struct limiter *limiter = service->limiter;
 
@@ -92,7 +85,7 @@ static void limiter_free(struct broker *broker, struct limiter *limiter)
     pool_put(&broker->limiter_pool, limiter);
 }
 
-static void limit_free(struct broker *broker, struct limit *limit)
+void limit_free(struct broker *broker, struct limit *limit)
 {
     roster_remove(&limit->place);
     if (limit->service != NULL) {
@@ -266,7 +259,7 @@ static void wake_one(struct broker *broker, struct limit *limit)
     }
 }
 
-static void wake_all(struct broker *broker, struct limit *limit)
+void limit_wake(struct broker *broker, struct limit *limit)
 {
     struct list *link;
 
@@ -381,7 +374,7 @@ void limit_correct(struct broker *broker, struct task *task, uint64_t cost)
         meter_correct(&limit->bounds, &limit->meter, task->started_ms, declared, cost,
                       broker->now_ms);
         if (cost < declared) {
-            wake_all(broker, limit);
+            limit_wake(broker, limit);
         }
     }
 }
@@ -407,238 +400,6 @@ const char *hold_reason_name(enum hold_reason reason)
 
     CHECK(reason <= HOLD_BUDGET);
     return names[reason];
-}
-
-/* ---- what the operator says ------------------------------------------------------------- */
-
-/* Every member of struct limit_values is a number: one that is LIMIT_UNCHANGED stays. */
-static_assert(sizeof(struct limit_values) % sizeof(uint64_t) == 0, "numbers only");
-#define VALUES (sizeof(struct limit_values) / sizeof(uint64_t))
-
-static void merge(struct limit_values *values, const struct limit_values *said)
-{
-    uint64_t *to = (uint64_t *)values;
-    const uint64_t *from = (const uint64_t *)said;
-
-    for (size_t i = 0; i < VALUES; i++) {
-        to[i] = from[i] != LIMIT_UNCHANGED ? from[i] : to[i];
-    }
-}
-
-static bool values_any(const struct limit_values *values)
-{
-    const uint64_t *numbers = (const uint64_t *)values;
-
-    for (size_t i = 0; i < VALUES; i++) {
-        if (numbers[i] != 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool values_valid(const struct limit_values *v, bool of_service)
-{
-    return v->rate <= LIMIT_RATE_MAX && v->burst <= LIMIT_RATE_MAX &&
-           v->rate_ms <= DURATION_MS_MAX && v->budget <= LIMIT_BUDGET_MAX &&
-           v->budget_ms <= DURATION_MS_MAX && v->refuse <= 1 && v->weight == 0 &&
-           v->breaker_percent <= 100 && v->breaker_ms <= DURATION_MS_MAX &&
-           v->breaker_open_ms <= DURATION_MS_MAX && v->breaker_probes <= CREDIT_MAX &&
-           v->breaker_refuse <= 1 && v->attempts <= ATTEMPTS_MAX &&
-           v->backoff_ms <= DURATION_MS_MAX && v->backoff_max_ms <= DURATION_MS_MAX &&
-           v->max_run_ms <= DURATION_MS_MAX && v->lease_ms <= DURATION_MS_MAX &&
-           (of_service ||
-            (v->max_tasks == 0 && v->max_bytes == 0 && v->breaker_failures == 0 &&
-             v->breaker_percent == 0 && v->breaker_min == 0 && v->breaker_ms == 0 &&
-             v->breaker_open_ms == 0 && v->breaker_probes == 0 && v->breaker_refuse == 0 &&
-             v->attempts == 0 && v->backoff_ms == 0 && v->backoff_max_ms == 0 &&
-             v->max_run_ms == 0 && v->lease_ms == 0));
-}
-
-/* What of `values` is not counted here holds at its own place. */
-static void apply_to_service(struct broker *broker, struct service *service,
-                             const struct limit_values *said)
-{
-    struct service_limits *limits = &service->limits;
-    const struct service_limits *absent = &broker->options.service;
-
-#define APPLY(name)                                                                                \
-    if (said->name != LIMIT_UNCHANGED) {                                                           \
-        limits->name = said->name > 0 ? said->name : absent->name;                                 \
-    }
-    APPLY(max_tasks)
-    APPLY(max_bytes)
-    APPLY(attempts)
-    APPLY(lease_ms)
-    APPLY(max_run_ms)
-    APPLY(backoff_ms)
-    APPLY(backoff_max_ms)
-#undef APPLY
-}
-
-/* Tasks that count against `limit` and are in some worker's hands: the rule is new, they are
- * not. Once a rule, so it may look at all leases. */
-static uint64_t leased_under(const struct broker *broker, const struct limit *limit)
-{
-    uint64_t count = 0;
-
-    list_each(p, &broker->peers.lanes[0]) {
-        const struct peer *peer = list_entry(p, struct peer, place.lanes);
-
-        list_each(o, &peer->offers) {
-            const struct offer *offer = list_entry(o, struct offer, peer_link);
-
-            if (limit->service != NULL && limit->service != offer->service) {
-                continue;
-            }
-            list_each(t, &offer->leases) {
-                const struct task *task = list_entry(t, struct task, link);
-
-                count += limit->service != NULL ||
-                         span_equal(peer_tenant(task->owner), tenant_of(limit));
-            }
-        }
-    }
-    return count;
-}
-
-static struct limit *limit_new(struct broker *broker, struct service *service,
-                               struct span tenant)
-{
-    struct limit *limit = pool_get(&broker->limit_pool);
-
-    if (limit == NULL) {
-        return NULL;
-    }
-    limit->service = service;
-    limit->tenant_size = (uint32_t)tenant.size;
-    if (tenant.size > 0) {
-        memcpy(limit->tenant, tenant.data, tenant.size);
-    }
-    list_init(&limit->waiters[WAITS_RELEASE]);
-    list_init(&limit->waiters[WAITS_BUDGET]);
-    meter_init(&limit->meter);
-    limit->meter.in_use = leased_under(broker, limit);
-    broker->serial++;
-    roster_append(&broker->limit_rows, &limit->place, broker->serial,
-                  broker_hash(broker, &broker->serial, sizeof broker->serial));
-    if (service != NULL) {
-        service->limiter->limit = limit;
-    } else {
-        table_insert(&broker->limits, &limit->node,
-                     broker_hash(broker, tenant.data, tenant.size));
-    }
-    return limit;
-}
-
-/* Without a tenant's rule there are limiters that nothing needs: they go when settled. */
-static void touch_all(struct broker *broker)
-{
-    list_each(link, &broker->services.lanes[0]) {
-        struct service *service = list_entry(link, struct service, place.lanes);
-
-        if (service->limiter != NULL && broker->limits.count == 0) {
-            service_touch(broker, service);
-        }
-    }
-}
-
-static void limit_values_set(struct broker *broker, struct limit *limit,
-                             const struct limit_values *values)
-{
-    struct service *service = limit->service;
-
-    limit->values = *values;
-    meter_bounds_set(&limit->bounds, values);
-    wake_all(broker, limit);
-    if (service != NULL) {
-        gate_bounds_set(&service->limiter->gate_bounds, values);
-        service_touch(broker, service);
-    }
-    if (!values_any(values)) {
-        limit_free(broker, limit);
-        touch_all(broker);
-    }
-}
-
-static enum error_code set_for_service(struct broker *broker, struct span name,
-                                       const struct limit_values *said)
-{
-    struct service *service = service_open_waiting(broker, name);
-    struct limit_values values = {0};
-    struct limit *limit;
-
-    if (service == NULL) {
-        return service_name_valid(name) ? ERROR_LIMIT_EXCEEDED : ERROR_BAD_MESSAGE;
-    }
-    limit = service->limiter != NULL ? service->limiter->limit : NULL;
-    if (limit != NULL) {
-        values = limit->values;
-    }
-    merge(&values, said);
-    if (!values_valid(&values, true)) {
-        return ERROR_BAD_MESSAGE;
-    }
-    if (limit == NULL) {
-        limit = limiter_open(broker, service) != NULL
-                    ? limit_new(broker, service, span_of(NULL, 0)) : NULL;
-        if (limit == NULL) {
-            service_touch(broker, service);
-            return ERROR_LIMIT_EXCEEDED;
-        }
-    }
-    apply_to_service(broker, service, said);
-    limit_values_set(broker, limit, &values);
-    service_note_idle(broker, service);
-    return ERROR_NONE;
-}
-
-/* From the first rule of a tenant on every service has a limiter. */
-static bool begin_all(struct broker *broker)
-{
-    list_each(link, &broker->services.lanes[0]) {
-        if (limiter_open(broker, list_entry(link, struct service, place.lanes)) == NULL) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static enum error_code set_for_tenant(struct broker *broker, struct span tenant,
-                                      const struct limit_values *said)
-{
-    struct limit *limit = tenant_limit(broker, tenant);
-    struct limit_values values = {0};
-
-    if (limit != NULL) {
-        values = limit->values;
-    }
-    merge(&values, said);
-    if (!values_valid(&values, false)) {
-        return ERROR_BAD_MESSAGE;
-    }
-    if (limit == NULL) {
-        limit = begin_all(broker) ? limit_new(broker, NULL, tenant) : NULL;
-        if (limit == NULL) {
-            touch_all(broker);
-            return ERROR_LIMIT_EXCEEDED;
-        }
-    }
-    limit_values_set(broker, limit, &values);
-    return ERROR_NONE;
-}
-
-enum error_code limit_set(struct broker *broker, struct span service, struct span key,
-                          struct span tenant, const struct limit_values *values)
-{
-    if (key.size > 0) {
-        return ERROR_UNSUPPORTED;
-    }
-    if (service.size > 0 && !span_equal(service, span_from_text("*"))) {
-        return tenant.size > 0 ? ERROR_UNSUPPORTED : set_for_service(broker, service, values);
-    }
-    return tenant.size > 0 && text_valid(tenant, PEER_NAME_MAX)
-               ? set_for_tenant(broker, tenant, values) : ERROR_BAD_MESSAGE;
 }
 
 enum error_code limit_pause(struct broker *broker, struct span name, uint64_t ms)
@@ -670,128 +431,4 @@ enum error_code limit_resume(struct broker *broker, struct span name)
         limiter_arm(broker, service->limiter);
     }
     return ERROR_NONE;
-}
-
-void limit_clear(struct broker *broker)
-{
-    struct list *link;
-
-    while ((link = list_first(&broker->limit_rows.lanes[0])) != NULL) {
-        struct limit *limit = list_entry(link, struct limit, place.lanes);
-
-        wake_all(broker, limit);
-        limit_free(broker, limit);
-    }
-    touch_all(broker);
-    broker_settle(broker);
-}
-
-/* ---- QUERY, invariants --------------------------------------------------------------------- */
-
-static void doc_any(struct doc *doc, const char *key, uint64_t number)
-{
-    if (number > 0) {
-        doc_uint(doc, key, number);
-    }
-}
-
-void gate_row(const struct broker *broker, struct doc *doc, const struct service *service)
-{
-    const struct gate *gate = service->limiter != NULL ? &service->limiter->gate : NULL;
-
-    if (gate == NULL) {
-        return;
-    }
-    doc_text(doc, "gate", span_from_text(gate_state_name(gate->state)));
-    if (gate->cause != GATE_NO_CAUSE) {
-        doc_text(doc, "cause", span_from_text(gate_cause_name(gate->cause)));
-        doc_text(doc, "code", span_of(gate->code, gate->code_size));
-        doc_uint(doc, "since_ms", broker->now_ms - gate->since_ms);
-    }
-    if (gate->until_ms > broker->now_ms && gate->until_ms != GATE_NEVER) {
-        doc_uint(doc, "in_ms", gate->until_ms - broker->now_ms);
-    }
-}
-
-void limit_row(const struct broker *broker, struct doc *doc, const struct roster_place *place)
-{
-    const struct limit *limit = list_entry(place, struct limit, place);
-    const struct limit_values *v = &limit->values;
-    uint64_t end_ms = meter_window_end_ms(&limit->bounds, &limit->meter, broker->now_ms);
-
-    doc_map(doc, NULL);
-    doc_text(doc, "service", limit->service != NULL ? service_name(limit->service)
-                                                    : span_from_text("*"));
-    if (limit->tenant_size > 0) {
-        doc_text(doc, "tenant", tenant_of(limit));
-    }
-    doc_uint(doc, "in_use", limit->meter.in_use);
-#define VALUE(name) doc_any(doc, #name, v->name);
-    VALUE(max_tasks) VALUE(max_bytes) VALUE(concurrency)
-    VALUE(rate) VALUE(rate_ms) VALUE(burst)
-    if (v->rate > 0) {
-        doc_uint(doc, "tokens", meter_tokens(&limit->bounds, &limit->meter, broker->now_ms));
-    }
-    VALUE(budget) VALUE(budget_ms)
-    if (v->budget > 0) {
-        doc_uint(doc, "used", meter_used(&limit->bounds, &limit->meter, broker->now_ms));
-    }
-    if (end_ms != METER_NEVER) {
-        doc_uint(doc, "window_end_ms", end_ms - broker->now_ms);
-    }
-    VALUE(refuse)
-    VALUE(breaker_failures) VALUE(breaker_percent) VALUE(breaker_min) VALUE(breaker_ms)
-    VALUE(breaker_open_ms) VALUE(breaker_probes) VALUE(breaker_refuse)
-    VALUE(attempts) VALUE(backoff_ms) VALUE(backoff_max_ms) VALUE(max_run_ms) VALUE(lease_ms)
-#undef VALUE
-    if (limit->service != NULL) {
-        gate_row(broker, doc, limit->service);
-    }
-    doc_end(doc);
-}
-
-bool limit_matches(const struct roster_place *place, const struct query *query)
-{
-    const struct limit *limit = list_entry(place, struct limit, place);
-
-    return query->service.size == 0 ||
-           (limit->service != NULL && span_equal(service_name(limit->service), query->service));
-}
-
-static void check_limiter(const struct broker *broker, const struct service *service)
-{
-    const struct limiter *limiter = service->limiter;
-    bool timed = limiter->hold.reason != HOLD_NONE && limiter->hold.ready_ms != WHEEL_NEVER;
-
-    CHECK(limiter->service == service);
-    CHECK(limiter->limit == NULL || limiter->limit->service == service);
-    CHECK(!timed || timer_armed(&limiter->timer));
-    CHECK((limiter->gate.state != GATE_PAUSED && limiter->gate.state != GATE_OPEN) ||
-          limiter->gate.until_ms == GATE_NEVER || timer_armed(&limiter->timer));
-    CHECK(limiter_pins(service) || broker->limits.count > 0);
-}
-
-void limit_check(const struct broker *broker)
-{
-    uint64_t limits = 0, limiters = 0;
-
-    list_each(link, &broker->services.lanes[0]) {
-        const struct service *service = list_entry(link, struct service, place.lanes);
-
-        if (service->limiter != NULL) {
-            check_limiter(broker, service);
-            limiters++;
-        } else {
-            CHECK(broker->limits.count == 0);
-        }
-    }
-    list_each(link, &broker->limit_rows.lanes[0]) {
-        const struct limit *limit = list_entry(link, struct limit, place.lanes);
-
-        CHECK(limit->meter.in_use == leased_under(broker, limit));
-        CHECK(values_any(&limit->values));
-        limits++;
-    }
-    CHECK(limits == broker->limit_pool.used);
-    CHECK(limiters == broker->limiter_pool.used);
 }

@@ -25,6 +25,9 @@ struct task;
 #define LIMIT_RATE_MAX 1000000000ULL
 #define LIMIT_BUDGET_MAX (1ULL << 50)
 
+/* What a limiter that a tenant's rule holds back waits for. */
+enum limit_wait { WAITS_RELEASE, WAITS_BUDGET };
+
 struct limit {
     struct table_node node;    /* broker->limits */
     struct roster_place place; /* broker->limit_rows */
@@ -34,8 +37,7 @@ struct limit {
     struct limit_values values;
     struct meter_bounds bounds;
     struct meter meter;
-    struct list waiters[2];    /* a tenant's: limiters that it holds back for want of a release,
-                                  and for want of budget */
+    struct list waiters[2];    /* a tenant's: limiters that it holds back, by enum limit_wait */
 };
 
 /* Why the first task of a service does not start. */
@@ -101,6 +103,20 @@ void limit_report(struct broker *broker, struct task *task, enum gate_report rep
 void limit_correct(struct broker *broker, struct task *task, uint64_t cost);
 /* An attempt was told to wait, and so is all of the service. */
 void limit_pause_for(struct broker *broker, struct task *task, uint64_t ms, struct span code);
+
+/* For the files limit*.c alone. */
+static inline struct span limit_tenant(const struct limit *limit)
+{
+    return span_of(limit->tenant, limit->tenant_size);
+}
+struct limit *limit_of_tenant(const struct broker *broker, struct span tenant); /* NULL: none */
+struct limiter *limiter_open(struct broker *broker, struct service *service); /* NULL: no memory */
+void limit_free(struct broker *broker, struct limit *limit);
+/* All that it holds back look again. */
+void limit_wake(struct broker *broker, struct limit *limit);
+bool limit_values_any(const struct limit_values *values);
+/* Tasks that count against it and are in some worker's hands; looks at all leases. */
+uint64_t limit_leased(const struct broker *broker, const struct limit *limit);
 
 const char *hold_reason_name(enum hold_reason reason);
 void limit_row(const struct broker *broker, struct doc *doc, const struct roster_place *place);

@@ -123,7 +123,7 @@ static void try_again(struct broker *broker, struct task *task, const struct fai
     }
 }
 
-/* What it tells about the service: PROTOCOL.md, 4.4. An error that is final is an answer, and one
+/* What it tells about the service: PROTOCOL.md, 4.6. An error that is final is an answer, and one
  * that says how long all of the service is to wait says all there is to say. */
 static void report(struct broker *broker, struct task *task, const struct failure *failure)
 {

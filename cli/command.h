@@ -53,6 +53,7 @@ extern const struct command command_services;
 extern const struct command command_peers;
 extern const struct command command_stats;
 extern const struct command command_top;
+extern const struct command command_dead;
 extern const struct command command_bench;
 extern const struct command command_bench_worker;
 extern const struct command command_version;

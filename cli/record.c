@@ -1,7 +1,9 @@
 #include "cli/record.h"
 
+#include "agents/runtime/sluice.h"
 #include "cli/quantity.h"
 #include "cli/terminal.h"
+#include "common/base64.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,23 @@ static void integer_format(const char *name, uint64_t number, char *text)
     snprintf(text, RECORD_VALUE_SIZE, "%s", quantity);
 }
 
+/* An id, as the other commands take it. */
+static bool id_value(const json_t *value, char text[RECORD_VALUE_SIZE])
+{
+    const char *encoded = json_string_value(json_object_get(value, "$bin"));
+    struct sluice_id id;
+    uint8_t bytes[sizeof id.bytes + 2]; /* what 24 characters could be */
+    size_t size = 0;
+
+    if (encoded == NULL || strlen(encoded) != base64_encoded_size(sizeof id.bytes) ||
+        !base64_decode(span_from_text(encoded), bytes, &size) || size != sizeof id.bytes) {
+        return false;
+    }
+    memcpy(id.bytes, bytes, sizeof id.bytes);
+    sluice_id_format(&id, text);
+    return true;
+}
+
 const char *record_value(const json_t *record, const char *name, char text[RECORD_VALUE_SIZE])
 {
     const json_t *value = json_object_get(record, name);
@@ -40,7 +59,7 @@ const char *record_value(const json_t *record, const char *name, char text[RECOR
         integer_format(name, (uint64_t)json_integer_value(value), text);
     } else if (json_is_boolean(value)) {
         snprintf(text, RECORD_VALUE_SIZE, "%s", json_is_true(value) ? "yes" : "no");
-    } else {
+    } else if (!id_value(value, text)) {
         dumped = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
         snprintf(text, RECORD_VALUE_SIZE, "%s", dumped != NULL ? dumped : "-");
         free(dumped);

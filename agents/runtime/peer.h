@@ -168,6 +168,9 @@ struct request *peer_query(struct peer *peer, enum query_what what, struct span 
                            uint64_t timeout_ms, void *user);
 struct request *peer_cancel_id(struct peer *peer, const struct id *id, struct span reason,
                                uint64_t timeout_ms, void *user);
+/* CONTROL, without `key` and `tenant`. */
+struct request *peer_control(struct peer *peer, const struct control *control,
+                             uint64_t timeout_ms, void *user);
 void *peer_request_user(const struct request *request);
 void peer_request_drop(struct peer *peer, struct request *request);
 

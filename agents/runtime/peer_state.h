@@ -78,7 +78,7 @@ struct submission {
     struct list sibling; /* its parent's children_waiting, while it waits */
 };
 
-enum request_kind { REQUEST_QUERY, REQUEST_CANCEL_ID };
+enum request_kind { REQUEST_QUERY, REQUEST_CANCEL_ID, REQUEST_CONTROL };
 
 struct request {
     struct id_node by_number;
@@ -91,6 +91,7 @@ struct request {
     void *user;
     struct timer timer;
     struct list link; /* peer.requests */
+    struct control control; /* CONTROL; its `service` is `argument` */
 };
 
 /* Which of a peer's things a timer belongs to is told by which heap it is in. */

@@ -114,3 +114,27 @@ int sluice_cancel_id(struct sluice *sluice, const struct sluice_id *id, const ch
         peer_cancel_id(runtime_peer(sluice), &task, text, CANCEL_TIMEOUT_MS, &question.asking);
     return wait_for_answer(sluice, &question, reply);
 }
+
+int sluice_control_letters(struct sluice *sluice, const char *what, const struct sluice_id *id,
+                           const char *service, json_t **reply)
+{
+    struct question question = {.asking = {answer},
+                                .strand = strand_here("sluice_control_letters")};
+    struct control control = {
+        .what = strcmp(what, "retry") == 0 ? CONTROL_RETRY : CONTROL_DROP,
+        .service = span_from_text(service != NULL ? service : ""),
+    };
+
+    *reply = NULL;
+    memset(&control.limits, 0xff, sizeof control.limits); /* LIMIT_UNCHANGED, each of them */
+    if ((strcmp(what, "retry") != 0 && strcmp(what, "drop") != 0) ||
+        (service != NULL && !service_name_valid(control.service))) {
+        return -EINVAL;
+    }
+    if (id != NULL) {
+        memcpy(control.task.bytes, id->bytes, sizeof control.task.bytes);
+    }
+    question.request =
+        peer_control(runtime_peer(sluice), &control, QUERY_TIMEOUT_MS, &question.asking);
+    return wait_for_answer(sluice, &question, reply);
+}

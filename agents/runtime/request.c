@@ -16,6 +16,10 @@ static void send_request(struct peer *peer, const struct request *request)
                       .what = request->what,
                       .argument = span_of(request->argument, request->argument_size)},
         };
+    } else if (request->kind == REQUEST_CONTROL) {
+        message = (struct message){.command = COMMAND_CONTROL, .control = request->control};
+        message.control.request = request->number;
+        message.control.service = span_of(request->argument, request->argument_size);
     } else {
         message = (struct message){
             .command = COMMAND_CANCEL,
@@ -98,6 +102,22 @@ struct request *peer_cancel_id(struct peer *peer, const struct id *id, struct sp
     CHECK(reason.size <= sizeof request.argument);
     if (reason.size > 0) {
         memcpy(request.argument, reason.data, reason.size);
+    }
+    return request_add(peer, &request, timeout_ms);
+}
+
+struct request *peer_control(struct peer *peer, const struct control *control,
+                             uint64_t timeout_ms, void *user)
+{
+    struct request request = {.kind = REQUEST_CONTROL,
+                              .control = *control,
+                              .argument_size = control->service.size,
+                              .user = user};
+
+    CHECK(control->key.size == 0 && control->tenant.size == 0);
+    CHECK(control->service.size <= sizeof request.argument);
+    if (control->service.size > 0) {
+        memcpy(request.argument, control->service.data, control->service.size);
     }
     return request_add(peer, &request, timeout_ms);
 }

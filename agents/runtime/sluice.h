@@ -298,6 +298,12 @@ SLUICE_API int sluice_query(struct sluice *sluice, const char *what, const struc
 SLUICE_API int sluice_cancel_id(struct sluice *sluice, const struct sluice_id *id,
                                 const char *reason, json_t **reply);
 
+/* Dead letters (PROTOCOL.md, 4.5): `what` is "retry" or "drop"; of one task, or of all of a
+ * service; the other is NULL. SUSPENDS. As sluice_query. */
+SLUICE_API int sluice_control_letters(struct sluice *sluice, const char *what,
+                                      const struct sluice_id *id, const char *service,
+                                      json_t **reply);
+
 /* ---- HTTP (libcurl, in the same loop) ------------------------------------------ */
 
 struct sluice_http_request {

@@ -17,7 +17,7 @@ from sluice_test import (CANCEL_OUT, SLOW, Broker, Deadline, Failure, Peer, case
 import msgpack
 
 COMMANDS = ("ask", "submit", "status", "cancel", "why", "tree", "services", "peers", "stats",
-            "top", "bench", "version")
+            "top", "dead", "bench", "version")
 
 
 class Cli:

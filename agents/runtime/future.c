@@ -144,10 +144,9 @@ static void future_delete(struct sluice_future *future)
     give_memory(future);
 }
 
-/* `submit` has the payload and what a join has; the rest comes from `options`. */
-static struct sluice_future *submit_task(struct sluice *sluice, const char *service,
-                                         struct submit *submit,
-                                         const struct sluice_submit_options *options)
+struct sluice_future *future_submit(struct sluice *sluice, const char *service,
+                                    struct submit *submit,
+                                    const struct sluice_submit_options *options)
 {
     static const struct sluice_submit_options defaults;
     struct submission_options terms = {0};
@@ -171,7 +170,7 @@ static struct sluice_future *submit_task(struct sluice *sluice, const char *serv
         return NULL;
     }
     now_ms = sluice_now_ms(sluice);
-    if (submit->join == JOIN_NONE && !service_name_valid(span_from_text(service))) {
+    if ((submit->join == JOIN_NONE || service[0] != '\0') && !service_name_valid(span_from_text(service))) {
         future_end_here(future, SLUICE_REFUSED, ERROR_BAD_MESSAGE,
                         "a service's name has 1 to 128 of A-Z a-z 0-9 _ . -");
         return future;
@@ -214,7 +213,7 @@ struct sluice_future *sluice_submit(struct sluice *sluice, const char *service,
 {
     struct submit submit = {.payload = {.bytes = span_of(payload.data, payload.size)}};
 
-    return submit_task(sluice, service, &submit, options);
+    return future_submit(sluice, service, &submit, options);
 }
 
 struct sluice_future *sluice_submit_json(struct sluice *sluice, const char *service, json_t *value,
@@ -238,7 +237,7 @@ struct sluice_future *sluice_submit_json(struct sluice *sluice, const char *serv
         submit.payload.blob = blob_new_foreign(submit.payload.bytes, free, data);
     }
     if (size <= PAYLOAD_INLINE_MAX || submit.payload.blob != NULL) {
-        future = submit_task(sluice, service, &submit, options);
+        future = future_submit(sluice, service, &submit, options);
     }
     if (submit.payload.blob != NULL) {
         blob_unref(submit.payload.blob);
@@ -248,41 +247,16 @@ struct sluice_future *sluice_submit_json(struct sluice *sluice, const char *serv
     return future;
 }
 
-static struct sluice_future *refused(struct sluice *sluice, const char *why)
+struct sluice_future *future_refused(struct sluice *sluice, const char *service,
+                                     enum error_code code, const char *why)
 {
     static const struct sluice_submit_options defaults;
-    struct sluice_future *future = future_new(sluice, "", &defaults);
+    struct sluice_future *future = future_new(sluice, service, &defaults);
 
     if (future != NULL) {
-        future_end_here(future, SLUICE_REFUSED, ERROR_TOO_LARGE, why);
+        future_end_here(future, SLUICE_REFUSED, code, why);
     }
     return future;
-}
-
-struct sluice_future *sluice_join(struct sluice *sluice, struct sluice_future **futures,
-                                  size_t count, enum sluice_join_policy policy,
-                                  const struct sluice_submit_options *options)
-{
-    struct submit submit = {.needs_count = count, .needs_stride = ID_BYTES};
-    struct sluice_future *join;
-    uint8_t *needs;
-
-    CHECK(policy == SLUICE_JOIN_ALL || policy == SLUICE_JOIN_SETTLED);
-    if (count > NEEDS_MAX) {
-        return refused(sluice, "a join has 16,384 members at most: join joins");
-    }
-    submit.join = policy == SLUICE_JOIN_ALL ? JOIN_ALL : JOIN_SETTLED;
-    needs = malloc(count * ID_BYTES + 1);
-    if (needs == NULL) {
-        return NULL;
-    }
-    for (size_t i = 0; i < count; i++) {
-        memcpy(needs + i * ID_BYTES, futures[i]->id.bytes, ID_BYTES);
-    }
-    submit.needs = needs;
-    join = submit_task(sluice, "", &submit, options);
-    free(needs);
-    return join;
 }
 
 /* ---- ending ---- */

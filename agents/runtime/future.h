@@ -65,6 +65,15 @@ struct sluice_future {
     char service[]; /* with NUL */
 };
 
+/* Submits: `submit` has the payload and what a join has, the rest comes from `options`.
+ * NULL: no memory. */
+struct sluice_future *future_submit(struct sluice *sluice, const char *service,
+                                    struct submit *submit,
+                                    const struct sluice_submit_options *options);
+/* One that has ended as it began. NULL: no memory. */
+struct sluice_future *future_refused(struct sluice *sluice, const char *service,
+                                     enum error_code code, const char *why);
+
 /* future.c */
 void future_end_here(struct sluice_future *future, enum sluice_outcome outcome,
                      enum error_code code, const char *message);

@@ -151,6 +151,15 @@ SLUICE_API bool sluice_task_ended(const struct sluice_task *task);
 SLUICE_API void sluice_done(struct sluice_task *task, struct sluice_bytes payload); /* copied */
 SLUICE_API void sluice_done_json(struct sluice_task *task, json_t *value); /* steals value */
 
+enum sluice_outcome {
+    SLUICE_PENDING = -1, /* not ended (yet) */
+    SLUICE_DONE = 0,
+    SLUICE_FAILED = 1,
+    SLUICE_CANCELLED = 2,
+    SLUICE_EXPIRED = 3,
+    SLUICE_REFUSED = 4,
+};
+
 struct sluice_error {
     const char *code;        /* a broker's code, or the application's own */
     const char *message;
@@ -161,6 +170,22 @@ struct sluice_error {
 /* What the attempt really took of the budget: goes with its DONE or FAIL. */
 SLUICE_API void sluice_task_set_cost(struct sluice_task *task, uint64_t cost);
 SLUICE_API void sluice_fail(struct sluice_task *task, const struct sluice_error *error);
+
+/* What became of a task that this one waited for (sluice_join_submit). All of it is borrowed:
+ * the payload until the task ends, the error until the next call. */
+struct sluice_input {
+    struct sluice_id id;
+    enum sluice_outcome outcome;
+    struct sluice_bytes payload; /* SLUICE_DONE, unless left_out */
+    struct sluice_error error;   /* any other outcome */
+    bool left_out;               /* done, but the results together exceeded 16 MiB */
+};
+SLUICE_API size_t sluice_task_input_count(const struct sluice_task *task);
+/* In the order in which they were named. False: there is no such input. Going through them in
+ * order costs one pass. */
+SLUICE_API bool sluice_task_input(struct sluice_task *task, size_t index,
+                                  struct sluice_input *input);
+
 SLUICE_API void sluice_failf(struct sluice_task *task, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4))); /* not retryable */
 /* Tells the submitter how far it is (NULL: nothing to tell); renews the lease. Steals `value`. */
@@ -168,14 +193,6 @@ SLUICE_API void sluice_progress_json(struct sluice_task *task, json_t *value);
 
 /* ---- submitting ---------------------------------------------------------- */
 
-enum sluice_outcome {
-    SLUICE_PENDING = -1, /* not ended (yet) */
-    SLUICE_DONE = 0,
-    SLUICE_FAILED = 1,
-    SLUICE_CANCELLED = 2,
-    SLUICE_EXPIRED = 3,
-    SLUICE_REFUSED = 4,
-};
 SLUICE_API const char *sluice_outcome_name(enum sluice_outcome outcome);
 
 #define SLUICE_PRIORITY_LOWEST (-1)
@@ -228,13 +245,42 @@ SLUICE_API struct sluice_future *sluice_submit_json(struct sluice *sluice, const
                                                     json_t *value, /* stolen; NULL: empty map */
                                                     const struct sluice_submit_options *options);
 
-enum sluice_join_policy { SLUICE_JOIN_ALL = 1, SLUICE_JOIN_SETTLED = 2 };
+enum sluice_join_policy {
+    SLUICE_JOIN_ALL = 1,
+    SLUICE_JOIN_SETTLED = 2,
+    SLUICE_JOIN_ANY = 3, /* the first that is done */
+    SLUICE_JOIN_K = 4,   /* the first `k` that are done: sluice_join_submit */
+};
 
 /* A join at the broker over `futures`, all submitted by this peer. When it ends, every held
  * member has its outcome too. The members stay the caller's. */
 SLUICE_API struct sluice_future *sluice_join(struct sluice *sluice, struct sluice_future **futures,
                                              size_t count, enum sluice_join_policy policy,
                                              const struct sluice_submit_options *options);
+
+/* When a task that waits for others runs, by how they came out. */
+enum sluice_run_if {
+    SLUICE_RUN_IF_DONE,   /* the policy is fulfilled; else it ends `skipped` or failed */
+    SLUICE_RUN_IF_FAILED, /* it has become impossible */
+    SLUICE_RUN_IF_ALWAYS,
+};
+
+struct sluice_join_terms {
+    enum sluice_join_policy policy;
+    size_t k;                    /* with SLUICE_JOIN_K: 1 to the number of members */
+    const char *service;         /* who gets the outcomes; NULL: nobody, a join like sluice_join */
+    struct sluice_bytes payload; /* with service; copied */
+    enum sluice_run_if run_if;   /* with service */
+    bool no_inputs;              /* with service: it does not get them */
+};
+
+/* Submits a task of `service` that waits at the broker for `futures` and is then handed out
+ * with their outcomes: sluice_task_input. Its members should not be held: what became of them
+ * is told to the service alone, and a held one ends SLUICE_CANCELLED here. Bad terms end it `refused bad_message`. */
+SLUICE_API struct sluice_future *sluice_join_submit(struct sluice *sluice,
+                                                    struct sluice_future **futures, size_t count,
+                                                    const struct sluice_join_terms *terms,
+                                                    const struct sluice_submit_options *options);
 
 /* Waits for the end. SUSPENDS. While the handler of a task waits for its children, its
  * credit is given back. SLUICE_PENDING: timeout_ms has passed (0: no timeout), or

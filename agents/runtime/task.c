@@ -1,9 +1,9 @@
 /* task: a task in a handler's hands. */
+#include "agents/runtime/inputs.h"
 #include "agents/runtime/registry.h"
 
 #include "common/check.h"
 #include "common/json.h"
-#include "proto/codec.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,12 +20,7 @@ struct sluice_task {
     struct blob *blob;    /* NULL: the payload is borrowed (sync) */
     json_t *args;
     bool args_read;
-    struct span inputs;      /* records of its needs */
-    size_t input_count;
-    struct blob *input_blob; /* NULL: borrowed (sync), or none */
-    size_t input_next;       /* which record is at input_at */
-    size_t input_at;
-    char *input_text;        /* of the error of the last one asked for */
+    struct inputs inputs; /* what became of its needs */
     bool cancelled;
     bool giving;          /* its credit has been given back */
     size_t middleware_count; /* whose `before` has run */
@@ -102,8 +97,7 @@ static void task_deinit(struct sluice_task *task)
     CHECK(task->lease == NULL);
     json_decref(task->args);
     blob_unref(task->blob);
-    blob_unref(task->input_blob);
-    free(task->input_text);
+    inputs_deinit(&task->inputs);
 }
 
 /* The fast path: no fiber, no copy, no allocation. */
@@ -199,11 +193,7 @@ static void task_init(struct sluice_task *task, struct sluice *sluice, struct le
     task->payload = message->payload.bytes;
     task->blob = NULL;
     task->args = NULL;
-    task->inputs = message->inputs.bytes;
-    task->input_count = message->input_count;
-    task->input_blob = NULL;
-    task->input_next = task->input_at = 0;
-    task->input_text = NULL;
+    inputs_init(&task->inputs, message);
     task->args_read = task->cancelled = task->giving = false;
     task->middleware_count = 0;
     task->strand = NULL;
@@ -215,21 +205,6 @@ static void task_init(struct sluice_task *task, struct sluice *sluice, struct le
     }
     task->submitter[name_size] = '\0';
     peer_lease_set_user(lease, task);
-}
-
-/* False: no memory. */
-static bool keep_inputs(struct sluice_task *task, const struct task_message *message)
-{
-    if (message->input_count == 0) {
-        return true;
-    }
-    task->input_blob = message->inputs.blob != NULL ? blob_ref(message->inputs.blob)
-                                                    : blob_new(message->inputs.bytes);
-    if (task->input_blob == NULL) {
-        return false;
-    }
-    task->inputs = blob_span(task->input_blob);
-    return true;
 }
 
 void task_receive(struct sluice *sluice, struct lease *lease, const struct task_message *message)
@@ -251,7 +226,7 @@ void task_receive(struct sluice *sluice, struct lease *lease, const struct task_
     task_init(task, sluice, lease, message);
     task->blob = message->payload.blob != NULL ? blob_ref(message->payload.blob)
                                                : blob_new(message->payload.bytes);
-    if (task->blob == NULL || !keep_inputs(task, message)) {
+    if (task->blob == NULL || !inputs_keep(&task->inputs, message)) {
         task->lease = NULL;
         task_free(task);
         turn_down(sluice, lease);
@@ -369,63 +344,12 @@ uint64_t sluice_task_left_ms(const struct sluice_task *task)
 
 size_t sluice_task_input_count(const struct sluice_task *task)
 {
-    return task->input_count;
-}
-
-/* Steps from where the last call stopped, or anew from the start. */
-static bool find_input(struct sluice_task *task, size_t index, struct outcome_record *record)
-{
-    if (index < task->input_next) {
-        task->input_next = task->input_at = 0;
-    }
-    while (codec_read_input(task->inputs, &task->input_at, record)) {
-        if (task->input_next++ == index) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static struct sluice_error input_error(struct sluice_task *task, const struct error *error)
-{
-    char *code, *message;
-
-    if (task->input_text == NULL) {
-        task->input_text = malloc(ERROR_CODE_MAX + ERROR_MESSAGE_MAX + 2);
-    }
-    if (task->input_text == NULL) {
-        return (struct sluice_error){.code = "no_memory", .message = ""};
-    }
-    code = task->input_text;
-    message = code + error->code.size + 1;
-    snprintf(code, ERROR_CODE_MAX + 1, "%.*s", (int)error->code.size,
-             (const char *)error->code.data);
-    snprintf(message, ERROR_MESSAGE_MAX + 1, "%.*s", (int)error->message.size,
-             error->message.size > 0 ? (const char *)error->message.data : "");
-    return (struct sluice_error){.code = code,
-                                 .message = message,
-                                 .retryable = error->retryable,
-                                 .retry_after_ms = error->retry_after_ms,
-                                 .scope_service = error->scope_service};
+    return task->inputs.count;
 }
 
 bool sluice_task_input(struct sluice_task *task, size_t index, struct sluice_input *input)
 {
-    struct outcome_record record;
-
-    if (index >= task->input_count || !find_input(task, index, &record)) {
-        return false;
-    }
-    *input = (struct sluice_input){.outcome = (enum sluice_outcome)record.outcome,
-                                   .left_out = record.left_out};
-    memcpy(input->id.bytes, record.id.bytes, sizeof input->id.bytes);
-    if (record.outcome == OUTCOME_DONE) {
-        input->payload.data = record.payload.bytes.data;
-        input->payload.size = record.payload.bytes.size;
-    } else {
-        input->error = input_error(task, &record.error);
-    }
-    return true;
+    return inputs_at(&task->inputs, index, input);
 }
 
 bool sluice_task_cancelled(const struct sluice_task *task)

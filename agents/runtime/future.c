@@ -1,6 +1,8 @@
 #include "agents/runtime/future.h"
 #include "agents/runtime/terms.h"
 
+#include "agents/runtime/stream.h"
+
 #include "common/check.h"
 #include "common/json.h"
 
@@ -138,6 +140,7 @@ static void future_delete(struct sluice_future *future)
 {
     list_unlink(&future->all);
     list_unlink(&future->scope);
+    stream_free(future->stream);
     blob_unref(future->payload);
     json_decref(future->json);
     free(future->error_text);
@@ -198,6 +201,14 @@ struct sluice_future *future_submit(struct sluice *sluice, const char *service,
     terms.no_wait = options->no_wait;
     terms.run_at_ms = options->run_at_ms;
     terms.parent = task != NULL ? task_lease(task) : NULL;
+    if (options->stream > 0) {
+        submit->stream = earlier(options->stream, STREAM_CREDIT_MAX);
+        future->stream = stream_open(sluice, &future->id, submit->stream, true);
+        if (future->stream == NULL) {
+            future_delete(future);
+            return NULL;
+        }
+    }
     future->submission = peer_submit(runtime_peer(sluice), submit, &terms);
     if (future->submission == NULL && future->outcome == SLUICE_PENDING &&
         future->request == NULL) {
@@ -265,6 +276,9 @@ static void end(struct sluice_future *future, enum sluice_outcome outcome)
 {
     CHECK(future->outcome == SLUICE_PENDING);
     future->outcome = outcome;
+    if (future->stream != NULL) {
+        stream_end(future->stream);
+    }
     future->end = ++future->sluice->future_last;
     while (!list_empty(&future->waiters)) {
         struct list *link = list_pop_front(&future->waiters);
@@ -450,6 +464,9 @@ void futures_orphan(struct sluice *sluice)
         struct sluice_future *future =
             list_entry(list_pop_front(&sluice->futures), struct sluice_future, all);
 
+        if (future->stream != NULL) {
+            stream_orphan(future->stream);
+        }
         future->sluice = NULL;
         future->submission = NULL;
         future->request = NULL;
@@ -529,4 +546,9 @@ const struct sluice_error *sluice_future_error(const struct sluice_future *futur
 struct sluice_timing sluice_future_timing(const struct sluice_future *future)
 {
     return future->timing;
+}
+
+struct sluice_stream *sluice_future_stream(const struct sluice_future *future)
+{
+    return future->stream;
 }

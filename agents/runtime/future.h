@@ -60,6 +60,7 @@ struct sluice_future {
     size_t completion_index;
     struct asking fetch;     /* of a result that its join left out */
     struct request *request; /* the same; NULL: none */
+    struct sluice_stream *stream; /* NULL: not asked for */
     bool roomy;   /* of the size that is used again */
     char worker[PEER_NAME_MAX + 1];
     char service[]; /* with NUL */

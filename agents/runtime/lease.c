@@ -87,7 +87,8 @@ void lease_receive(struct peer *peer, const struct task_message *task)
         return;
     }
     *lease = (struct lease){
-        .by_id = {.id = task->id}, .attempt = task->attempt, .offering = offering, .owed = true};
+        .by_id = {.id = task->id}, .attempt = task->attempt, .offering = offering, .owed = true,
+        .chunk_until = task->stream};
     id_map_insert(&peer->leases_by_id, &lease->by_id);
     list_init(&lease->children_waiting);
     list_init(&lease->starving);

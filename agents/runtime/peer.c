@@ -34,6 +34,7 @@ static bool maps_init(struct peer *peer)
     return id_map_init(&peer->leases_by_id, peer_random(peer)) &&
            id_map_init(&peer->submissions_by_id, peer_random(peer)) &&
            id_map_init(&peer->requests_by_number, peer_random(peer)) &&
+           id_map_init(&peer->readings_by_id, peer_random(peer)) &&
            id_map_init(&peer->cancels, peer_random(peer));
 }
 
@@ -42,6 +43,7 @@ static void maps_deinit(struct peer *peer)
     id_map_deinit(&peer->leases_by_id);
     id_map_deinit(&peer->submissions_by_id);
     id_map_deinit(&peer->requests_by_number);
+    id_map_deinit(&peer->readings_by_id);
     id_map_deinit(&peer->cancels);
 }
 
@@ -83,6 +85,7 @@ struct peer *peer_new(const struct peer_options *options, const struct peer_sink
     list_init(&peer->waiting_children);
     list_init(&peer->starving);
     list_init(&peer->requests);
+    list_init(&peer->readings);
     return peer;
 }
 
@@ -92,6 +95,7 @@ void peer_free(struct peer *peer)
         return;
     }
     requests_free(peer);
+    readings_free(peer);
     submissions_free(peer);
     leases_free(peer);
     offerings_free(peer);
@@ -235,6 +239,7 @@ static void receive_welcome(struct peer *peer, const struct welcome *welcome)
     peer_log(peer, LOG_INFO, "connected", fields, 4);
     leases_forget(peer);
     offerings_send(peer);
+    readings_resume(peer, welcome->known);
     submissions_resume(peer, welcome->known);
     requests_resume(peer);
     peer->sink.connected(peer->sink.context, welcome);
@@ -264,7 +269,9 @@ static void receive_error(struct peer *peer, const struct error_message *error)
     if (error->command == COMMAND_OFFER && error->error.retryable) {
         offerings_refused(peer);
     }
-    if (!id_is_nil(&error->id)) {
+    if (error->command == COMMAND_READ) {
+        reading_receive_error(peer, error);
+    } else if (!id_is_nil(&error->id)) {
         submission_receive_error(peer, error);
     }
 }
@@ -279,6 +286,7 @@ static void receive_open(struct peer *peer, const struct message *message)
         lease_receive(peer, &message->task);
         break;
     case COMMAND_RESULT:
+        reading_receive_result(peer, &message->result.record.id);
         submission_receive(peer, &message->result);
         break;
     case COMMAND_PROGRESS_OUT:
@@ -286,6 +294,15 @@ static void receive_open(struct peer *peer, const struct message *message)
         break;
     case COMMAND_CANCEL_OUT:
         lease_receive_cancel(peer, &message->cancel_out);
+        break;
+    case COMMAND_CHUNK_OUT:
+        reading_receive(peer, &message->chunk);
+        break;
+    case COMMAND_FLOW:
+        lease_receive_flow(peer, &message->flow);
+        break;
+    case COMMAND_SIGNAL_OUT:
+        lease_receive_signal(peer, &message->signal_out);
         break;
     case COMMAND_REPLY:
         request_receive(peer, &message->reply);

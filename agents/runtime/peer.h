@@ -32,10 +32,12 @@ struct peer;
 struct offering;   /* a service that we offer; lives as long as the peer */
 struct submission; /* a task that we submitted; dies when `result` returns, or by peer_abandon */
 struct lease;      /* a task in our hands; dies by peer_done or peer_fail */
+struct reading;    /* a stream that we read; dies by peer_unread, or before `read_over` */
 struct request;    /* a question; dies when `reply` returns, or by peer_request_drop */
 
 #define PEER_OFFERINGS_MAX 256         /* the broker's own bound per peer */
 #define PEER_REQUESTS_MAX 16384        /* questions that wait for an answer */
+#define PEER_READINGS_MAX 16384        /* streams that are read at once */
 #define PEER_LEASES_MAX (1024 * 1024)  /* far beyond any credit: a broker gone mad */
 
 struct peer_options {
@@ -45,6 +47,13 @@ struct peer_options {
     uint64_t seed;                  /* of the hash tables and of jitter; random */
     uint64_t submissions_max;       /* tasks that have not ended; 0: 1,048,576 */
     uint64_t submissions_bytes_max; /* of their payloads; 0: 1 GiB */
+};
+
+/* The next chunk of a stream that we read. */
+struct chunk_upcall {
+    const struct chunk *chunk;
+    uint64_t lost;  /* right before it: they have slid out of the broker's ring */
+    bool restarted; /* the first of a new attempt: what came before is void */
 };
 
 /* Where decisions go. Upcalls borrow their arguments for the length of the call.
@@ -65,6 +74,13 @@ struct peer_sink {
     void (*result)(void *context, struct submission *submission, const struct result *result);
     void (*started)(void *context, struct submission *submission, const struct started *started);
     void (*progress)(void *context, struct submission *submission, struct span payload);
+    /* The lease may send chunks again. This and `signal` may be NULL: nobody is told. */
+    void (*flow)(void *context, struct lease *lease);
+    void (*signal)(void *context, struct lease *lease, const struct payload *payload);
+    void (*chunk)(void *context, struct reading *reading, const struct chunk_upcall *upcall);
+    /* A stream of somebody else's task is over; `user` was the reading's, which is dead. NULL
+     * error: the task has ended. */
+    void (*read_over)(void *context, void *user, const struct error *error);
     /* NULL reply: none came in time. */
     void (*reply)(void *context, struct request *request, const struct reply *reply);
     /* There is room again, if only for children, after peer_want_room(). */
@@ -130,6 +146,25 @@ void peer_progress(struct peer *peer, struct lease *lease, struct span payload);
 void peer_done(struct peer *peer, struct lease *lease, struct payload payload);
 void peer_fail(struct peer *peer, struct lease *lease, const struct error *error);
 
+/* The next chunk can be sent now; `flow` tells when it can. */
+bool peer_chunk_room(const struct peer *peer, const struct lease *lease);
+/* Needs: room; CHUNK_BYTES_MAX at most. */
+void peer_chunk(struct peer *peer, struct lease *lease, struct payload payload);
+void peer_checkpoint(struct peer *peer, struct lease *lease, struct payload payload);
+
+/* ---- reading streams ---- */
+
+/* Reads the chunks of a task, `credit` ahead of what is taken; goes on by itself after a reconnect.
+ * `own`: of a submission of ours whose `stream` says the same; it ends with peer_unread
+ * only. NULL: too many, one of this task is there, or no memory. */
+struct reading *peer_read(struct peer *peer, const struct id *id, uint64_t credit, bool own,
+                          void *user);
+/* The application has taken that chunk: there is room for more. */
+void peer_reading_taken(struct peer *peer, struct reading *reading, uint64_t attempt,
+                        uint64_t sequence);
+void peer_unread(struct peer *peer, struct reading *reading);
+void *peer_reading_user(const struct reading *reading);
+
 /* ---- submitting ---- */
 
 struct submission_options {
@@ -171,6 +206,9 @@ struct request *peer_cancel_id(struct peer *peer, const struct id *id, struct sp
 /* CONTROL, without `key` and `tenant`. */
 struct request *peer_control(struct peer *peer, const struct control *control,
                              uint64_t timeout_ms, void *user);
+/* Sends SIGNAL. After a reconnect it is sent again: it may come twice. */
+struct request *peer_signal(struct peer *peer, const struct id *id, struct span payload,
+                            uint64_t timeout_ms, void *user);
 void *peer_request_user(const struct request *request);
 void peer_request_drop(struct peer *peer, struct request *request);
 

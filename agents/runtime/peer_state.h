@@ -38,6 +38,8 @@ struct lease {
     uint64_t children;            /* submissions that are sent and name it as parent */
     struct list children_waiting; /* submissions by `sibling`, to be sent */
     struct list starving;         /* peer.starving */
+    uint64_t chunk_next;  /* number of the next chunk */
+    uint64_t chunk_until; /* below which it may be; 0: no bound */
     bool lost;        /* our result interests nobody any more */
     bool owed;        /* but while this is set, the answer still frees our credit at the broker */
     struct list link; /* peer.leases, or peer.lost_leases */
@@ -78,7 +80,21 @@ struct submission {
     struct list sibling; /* its parent's children_waiting, while it waits */
 };
 
-enum request_kind { REQUEST_QUERY, REQUEST_CANCEL_ID, REQUEST_CONTROL };
+struct reading {
+    struct id_node by_id;
+    void *user;
+    uint64_t credit;
+    uint64_t attempt;  /* whose chunks; 0: none has come */
+    uint64_t expected; /* the next number to come */
+    uint64_t taken;    /* the application has all below */
+    uint64_t told;     /* the last READ's sequence */
+    uint64_t queued;   /* come, and not taken */
+    bool own;          /* of a submission of ours */
+    bool received;     /* some chunk, ever */
+    struct list link;  /* peer.readings */
+};
+
+enum request_kind { REQUEST_QUERY, REQUEST_CANCEL_ID, REQUEST_SIGNAL, REQUEST_CONTROL };
 
 struct request {
     struct id_node by_number;
@@ -87,7 +103,8 @@ struct request {
     enum query_what what;
     uint8_t argument[QUERY_ARGUMENT_MAX];
     size_t argument_size;
-    struct id id; /* CANCEL_ID; argument is the reason */
+    struct id id; /* CANCEL_ID; argument is the reason. SIGNAL */
+    struct blob *blob; /* SIGNAL: the payload; NULL: empty */
     void *user;
     struct timer timer;
     struct list link; /* peer.requests */
@@ -144,6 +161,10 @@ struct peer {
     uint64_t open_bytes;         /* all but held ones */
     bool pumping;
     bool room_wanted;
+
+    struct id_map readings_by_id;
+    struct list readings;
+    size_t reading_count;
 
     struct id_map requests_by_number;
     struct id_map cancels; /* submissions, by the number of their CANCEL */
@@ -214,6 +235,15 @@ void submission_cancelled(struct peer *peer, struct submission *submission);
 void submissions_resume(struct peer *peer, bool known); /* after WELCOME */
 void submissions_advance(struct peer *peer);
 void submissions_free(struct peer *peer);
+
+/* reading.c */
+void reading_receive(struct peer *peer, const struct chunk *chunk);
+void reading_receive_result(struct peer *peer, const struct id *id);
+void reading_receive_error(struct peer *peer, const struct error_message *error);
+void readings_resume(struct peer *peer, bool known); /* after WELCOME, before submissions */
+void readings_free(struct peer *peer);
+void lease_receive_flow(struct peer *peer, const struct flow_message *flow);
+void lease_receive_signal(struct peer *peer, const struct signal_out *signal);
 
 /* request.c */
 void request_receive(struct peer *peer, const struct reply *reply);

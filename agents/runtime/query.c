@@ -98,6 +98,22 @@ int sluice_query(struct sluice *sluice, const char *what, const struct sluice_id
     return wait_for_answer(sluice, &question, reply);
 }
 
+int sluice_signal(struct sluice *sluice, const struct sluice_id *id, struct sluice_bytes payload,
+                  json_t **reply)
+{
+    struct question question = {.asking = {answer}, .strand = strand_here("sluice_signal")};
+    struct id task;
+
+    *reply = NULL;
+    if (payload.size > SIGNALS_BYTES_MAX) {
+        return -EMSGSIZE;
+    }
+    memcpy(task.bytes, id->bytes, sizeof task.bytes);
+    question.request = peer_signal(runtime_peer(sluice), &task, span_of(payload.data, payload.size),
+                                   QUERY_TIMEOUT_MS, &question.asking);
+    return wait_for_answer(sluice, &question, reply);
+}
+
 int sluice_cancel_id(struct sluice *sluice, const struct sluice_id *id, const char *reason,
                      json_t **reply)
 {

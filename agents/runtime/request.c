@@ -20,6 +20,16 @@ static void send_request(struct peer *peer, const struct request *request)
         message = (struct message){.command = COMMAND_CONTROL, .control = request->control};
         message.control.request = request->number;
         message.control.service = span_of(request->argument, request->argument_size);
+    } else if (request->kind == REQUEST_SIGNAL) {
+        message = (struct message){
+            .command = COMMAND_SIGNAL,
+            .signal = {.request = request->number,
+                       .id = request->id,
+                       .payload = {.bytes = blob_span(request->blob),
+                                   .blob = blob_span(request->blob).size > PAYLOAD_INLINE_MAX
+                                               ? request->blob
+                                               : NULL}},
+        };
     } else {
         message = (struct message){
             .command = COMMAND_CANCEL,
@@ -43,6 +53,7 @@ static void finish(struct peer *peer, struct request *request, const struct repl
 {
     detach(peer, request);
     peer->sink.reply(peer->sink.context, request, reply);
+    blob_unref(request->blob);
     free(request);
 }
 
@@ -122,6 +133,26 @@ struct request *peer_control(struct peer *peer, const struct control *control,
     return request_add(peer, &request, timeout_ms);
 }
 
+struct request *peer_signal(struct peer *peer, const struct id *id, struct span payload,
+                            uint64_t timeout_ms, void *user)
+{
+    struct request request = {.kind = REQUEST_SIGNAL, .id = *id, .user = user};
+    struct request *added;
+
+    CHECK(payload.size <= SIGNALS_BYTES_MAX);
+    if (payload.size > 0) {
+        request.blob = blob_new(payload);
+        if (request.blob == NULL) {
+            return NULL;
+        }
+    }
+    added = request_add(peer, &request, timeout_ms);
+    if (added == NULL) {
+        blob_unref(request.blob);
+    }
+    return added;
+}
+
 void *peer_request_user(const struct request *request)
 {
     return request->user;
@@ -130,6 +161,7 @@ void *peer_request_user(const struct request *request)
 void peer_request_drop(struct peer *peer, struct request *request)
 {
     detach(peer, request);
+    blob_unref(request->blob);
     free(request);
 }
 
@@ -171,6 +203,7 @@ void requests_free(struct peer *peer)
         struct request *request = list_entry(peer->requests.next, struct request, link);
 
         detach(peer, request);
+        blob_unref(request->blob);
         free(request);
     }
 }

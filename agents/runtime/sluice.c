@@ -1,5 +1,7 @@
 /* sluice: a peer: its upcalls, the turns of its loop, how it is made and freed. */
 #include "agents/runtime/runtime.h"
+#include "agents/runtime/stream.h"
+#include "agents/runtime/task_stream.h"
 
 #include "common/check.h"
 
@@ -65,6 +67,30 @@ static void on_cancel(void *context, struct lease *lease, struct span reason)
 {
     (void)context;
     task_cancel(lease, reason);
+}
+
+static void on_flow(void *context, struct lease *lease)
+{
+    (void)context;
+    task_stream_flow(lease);
+}
+
+static void on_signal(void *context, struct lease *lease, const struct payload *payload)
+{
+    (void)context;
+    task_stream_signal(lease, payload);
+}
+
+static void on_chunk(void *context, struct reading *reading, const struct chunk_upcall *upcall)
+{
+    (void)context;
+    stream_receive(reading, upcall);
+}
+
+static void on_read_over(void *context, void *user, const struct error *error)
+{
+    (void)context;
+    stream_over(user, error);
 }
 
 static void on_result(void *context, struct submission *submission, const struct result *result)
@@ -305,6 +331,10 @@ static struct peer *make_peer(struct sluice *sluice, const char *name)
         .result = on_result,
         .started = on_started,
         .progress = on_progress,
+        .flow = on_flow,
+        .signal = on_signal,
+        .chunk = on_chunk,
+        .read_over = on_read_over,
         .reply = on_reply,
         .room = on_room,
         .log = on_log,

@@ -38,6 +38,7 @@ struct sluice;
 struct sluice_task;   /* a task in a handler's hands */
 struct sluice_future; /* the outcome of a submitted task, to come */
 struct sluice_scope;
+struct sluice_stream; /* the chunks of a task, as one reader sees them */
 
 struct sluice_bytes {
     const void *data;
@@ -189,6 +190,20 @@ SLUICE_API bool sluice_task_input(struct sluice_task *task, size_t index,
 SLUICE_API void sluice_failf(struct sluice_task *task, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4))); /* not retryable */
 /* Tells the submitter how far it is (NULL: nothing to tell); renews the lease. Steals `value`. */
+/* The next chunk of the task's stream, 65,536 bytes at most; copied. SUSPENDS while the submitter
+ * that reads it is too far behind, with credit given back. -EAGAIN: the same, in a sync
+ * handler. -EMSGSIZE. -ECANCELED: stop working on it. -ENOMEM. */
+SLUICE_API int sluice_chunk(struct sluice_task *task, struct sluice_bytes bytes);
+/* Keeps up to 1 MiB for the attempt that follows if this one does not end. -EMSGSIZE, -ECANCELED,
+ * -ENOMEM. What the broker has no room for leaves the one before as it was, and is logged. */
+SLUICE_API int sluice_checkpoint(struct sluice_task *task, struct sluice_bytes bytes);
+/* That of an earlier attempt; empty: none. Borrowed from the task. */
+SLUICE_API struct sluice_bytes sluice_task_checkpoint(struct sluice_task *task);
+/* The next signal, in the order in which they were sent; an attempt gets again what earlier ones
+ * had. SUSPENDS, with credit given back; `timeout_ms` 0: for ever. The payload is borrowed
+ * until the next call. -ETIMEDOUT. -ECANCELED. -EAGAIN: none yet, in a sync handler. */
+SLUICE_API int sluice_signal_wait(struct sluice_task *task, uint64_t timeout_ms,
+                                  struct sluice_bytes *payload);
 SLUICE_API void sluice_progress_json(struct sluice_task *task, json_t *value);
 
 /* ---- submitting ---------------------------------------------------------- */
@@ -228,6 +243,7 @@ struct sluice_submit_options {
     const char *idempotency_key; /* same key, same content: the same task; NULL: none */
     uint64_t cache_ms;    /* its result answers so long, with idempotency_key; 0: not */
     bool all_workers;     /* a child for each worker of the service, joined */
+    unsigned stream;    /* chunks to read ahead of sluice_next_chunk; 0: no stream */
     void (*on_progress)(struct sluice_future *future, json_t *value, void *arg); /* borrowed */
     void (*on_started)(struct sluice_future *future, const char *worker, void *arg);
     void *arg;          /* for the two above */
@@ -349,6 +365,32 @@ SLUICE_API int sluice_cancel_id(struct sluice *sluice, const struct sluice_id *i
 SLUICE_API int sluice_control_letters(struct sluice *sluice, const char *what,
                                       const struct sluice_id *id, const char *service,
                                       json_t **reply);
+
+/* Sends bytes (65,536 at most) to the attempt that runs, or the next one that will. SUSPENDS. As
+ * sluice_query; the reply is {delivered, kept}. After a reconnect it may come twice. -EMSGSIZE. */
+SLUICE_API int sluice_signal(struct sluice *sluice, const struct sluice_id *id,
+                             struct sluice_bytes payload, json_t **reply);
+
+/* ---- streams ------------------------------------------------------------------- */
+
+struct sluice_chunk {
+    struct sluice_bytes bytes; /* borrowed until the next call */
+    unsigned attempt;
+    uint64_t sequence;
+    uint64_t lost;             /* chunks right before it that this reader was too slow for */
+    bool restarted;            /* the first of a new attempt: what came before is void */
+};
+/* The stream of a future submitted with `stream`; freed with it. NULL: none was asked for. */
+SLUICE_API struct sluice_stream *sluice_future_stream(const struct sluice_future *future);
+/* Reads the stream of anybody's task, `window` (0: 64) chunks ahead. NULL: no memory, too many,
+ * or this peer reads it already. */
+SLUICE_API struct sluice_stream *sluice_read(struct sluice *sluice, const struct sluice_id *id,
+                                             unsigned window);
+/* The next chunk, in order; it goes on by itself after a reconnect. SUSPENDS. 1: *chunk is set.
+ * 0: the task has ended. -ENOENT: no such task. -EREMOTEIO: refused. -ECANCELED. -ENOMEM. */
+SLUICE_API int sluice_next_chunk(struct sluice_stream *stream, struct sluice_chunk *chunk);
+/* Only of sluice_read; before sluice_free. Accepts NULL. */
+SLUICE_API void sluice_stream_free(struct sluice_stream *stream);
 
 /* ---- HTTP (libcurl, in the same loop) ------------------------------------------ */
 

@@ -1,6 +1,7 @@
 /* task: a task in a handler's hands. */
 #include "agents/runtime/inputs.h"
 #include "agents/runtime/registry.h"
+#include "agents/runtime/task_stream.h"
 
 #include "common/check.h"
 #include "common/json.h"
@@ -25,6 +26,7 @@ struct sluice_task {
     bool giving;          /* its credit has been given back */
     size_t middleware_count; /* whose `before` has run */
     struct strand *strand;   /* NULL: sync, or not started */
+    struct task_stream stream;
     struct list link;        /* sluice.tasks */
     struct list wait;        /* sluice.tasks_wait */
     char submitter[PEER_NAME_MAX + 1];
@@ -98,6 +100,7 @@ static void task_deinit(struct sluice_task *task)
     json_decref(task->args);
     blob_unref(task->blob);
     inputs_deinit(&task->inputs);
+    task_stream_deinit(&task->stream);
 }
 
 /* The fast path: no fiber, no copy, no allocation. */
@@ -197,6 +200,7 @@ static void task_init(struct sluice_task *task, struct sluice *sluice, struct le
     task->args_read = task->cancelled = task->giving = false;
     task->middleware_count = 0;
     task->strand = NULL;
+    task_stream_init(&task->stream, &message->checkpoint);
     list_init(&task->link);
     list_init(&task->wait);
     name_size = name_size > PEER_NAME_MAX ? PEER_NAME_MAX : name_size;
@@ -263,6 +267,21 @@ void tasks_free(struct sluice *sluice)
 const struct lease *task_lease(const struct sluice_task *task)
 {
     return task->lease;
+}
+
+struct task_stream *task_stream(struct sluice_task *task)
+{
+    return &task->stream;
+}
+
+struct lease *task_held(struct sluice_task *task)
+{
+    return task->lease;
+}
+
+bool task_is_sync(const struct sluice_task *task)
+{
+    return task->strand == NULL;
 }
 
 /* Beyond handlers_max nothing is given back: tasks that it would bring could not start. */

@@ -3,11 +3,8 @@
 
 The peers are tests/system/runtime_cases.c (one case a process) and runtime_peer.c."""
 import os
-import select
 import signal
-import socket
 import sys
-import threading
 
 import msgpack
 import zmq
@@ -15,64 +12,10 @@ import zmq
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from sluice_test import BUILD, SLOW, Broker, Peer, Process  # noqa: E402
 from sluice_test import case, check, equal, main, run  # noqa: E402
+from wire import Wire  # noqa: E402
 
 CASES = os.path.join(BUILD, "tests", "system", "runtime_cases")
 PEER = os.path.join(BUILD, "tests", "system", "runtime_peer")
-
-
-class Wire:
-    """A TCP port that passes everything on to a broker, until it is cut."""
-
-    def __init__(self, broker):
-        host, port = broker.endpoint[len("tcp://"):].rsplit(":", 1)
-        self.target = (host, int(port))
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.endpoint = "tcp://127.0.0.1:%d" % self.listener.getsockname()[1]
-        self.lock, self.pairs = threading.Lock(), []
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                near, _ = self.listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection(self.target)
-            with self.lock:
-                self.pairs.append((near, far))
-            threading.Thread(target=self.carry, args=(near, far), daemon=True).start()
-
-    def carry(self, near, far):
-        try:
-            while True:
-                for ready in select.select([near, far], [], [])[0]:
-                    data = ready.recv(65536)
-                    if not data:
-                        return
-                    (far if ready is near else near).sendall(data)
-        except (OSError, ValueError):
-            pass
-        finally:
-            near.close()
-            far.close()
-
-    def cut(self):
-        """Breaks what is connected now; new connections are let through."""
-        with self.lock:
-            pairs, self.pairs = self.pairs, []
-        for pair in pairs:
-            for end in pair:
-                try:
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.close()
-        self.cut()
 
 
 def in_process(name, promise, *broker_options, seconds=30):

@@ -1,0 +1,235 @@
+/* reading: a stream that we read, and the chunks of the tasks in our hands. PROTOCOL.md, CHUNK,
+ * READ, FLOW, CHECKPOINT, SIGNAL. */
+#include "agents/runtime/peer_state.h"
+
+#include "common/check.h"
+
+#include <stdlib.h>
+
+/* ---- the reader's side ---- */
+
+static struct reading *reading_find(const struct peer *peer, const struct id *id)
+{
+    struct id_node *node = id_map_find(&peer->readings_by_id, id);
+
+    return node != NULL ? list_entry(node, struct reading, by_id) : NULL;
+}
+
+static void send_read(struct peer *peer, const struct reading *reading, uint64_t sequence,
+                      uint64_t credit)
+{
+    struct message message = {.command = COMMAND_READ,
+                              .read = {.id = reading->by_id.id,
+                                       .attempt = reading->attempt,
+                                       .sequence = sequence,
+                                       .credit = credit}};
+
+    if (peer->state == SESSION_OPEN) {
+        peer_send(peer, &message);
+    }
+}
+
+struct reading *peer_read(struct peer *peer, const struct id *id, uint64_t credit, bool own,
+                          void *user)
+{
+    struct reading *reading;
+
+    CHECK(credit > 0 && credit <= STREAM_CREDIT_MAX);
+    if (peer->reading_count >= PEER_READINGS_MAX || peer->state == SESSION_CLOSED ||
+        reading_find(peer, id) != NULL) {
+        return NULL;
+    }
+    reading = calloc(1, sizeof *reading);
+    if (reading == NULL) {
+        return NULL;
+    }
+    reading->by_id.id = *id;
+    reading->credit = credit;
+    reading->own = own;
+    reading->user = user;
+    list_init(&reading->link);
+    list_push_back(&peer->readings, &reading->link);
+    id_map_insert(&peer->readings_by_id, &reading->by_id);
+    peer->reading_count++;
+    if (!own) {
+        send_read(peer, reading, 0, credit);
+    }
+    return reading;
+}
+
+static void reading_free(struct peer *peer, struct reading *reading)
+{
+    id_map_remove(&peer->readings_by_id, &reading->by_id);
+    list_unlink(&reading->link);
+    peer->reading_count--;
+    free(reading);
+}
+
+void peer_unread(struct peer *peer, struct reading *reading)
+{
+    /* A stream of ours ends with its task. */
+    if (!reading->own) {
+        send_read(peer, reading, reading->expected, 0);
+    }
+    reading_free(peer, reading);
+}
+
+void *peer_reading_user(const struct reading *reading)
+{
+    return reading->user;
+}
+
+/* Half of the credit at a time: a READ a chunk would cost as much as the chunks. */
+void peer_reading_taken(struct peer *peer, struct reading *reading, uint64_t attempt,
+                        uint64_t sequence)
+{
+    CHECK(reading->queued > 0);
+    reading->queued--;
+    if (attempt != reading->attempt) {
+        return;
+    }
+    reading->taken = sequence + 1;
+    if (reading->taken - reading->told >= (reading->credit + 1) / 2) {
+        reading->told = reading->taken;
+        send_read(peer, reading, reading->taken, reading->credit);
+    }
+}
+
+void reading_receive(struct peer *peer, const struct chunk *chunk)
+{
+    struct reading *reading = reading_find(peer, &chunk->id);
+    struct chunk_upcall upcall = {.chunk = chunk};
+
+    if (reading == NULL || chunk->attempt < reading->attempt) {
+        return;
+    }
+    if (chunk->attempt > reading->attempt) {
+        upcall.restarted = reading->received;
+        reading->attempt = chunk->attempt;
+        reading->expected = reading->taken = reading->told = 0;
+    }
+    if (chunk->sequence < reading->expected) {
+        return; /* sent again: we have it */
+    }
+    upcall.lost = chunk->sequence - reading->expected;
+    reading->expected = chunk->sequence + 1;
+    reading->received = true;
+    reading->queued++;
+    peer->sink.chunk(peer->sink.context, reading, &upcall);
+}
+
+static void reading_over(struct peer *peer, struct reading *reading, const struct error *error)
+{
+    void *user = reading->user;
+
+    reading_free(peer, reading);
+    peer->sink.read_over(peer->sink.context, user, error);
+}
+
+void reading_receive_result(struct peer *peer, const struct id *id)
+{
+    struct reading *reading = peer->reading_count > 0 ? reading_find(peer, id) : NULL;
+
+    /* That of a submission ends with it: a refusal may pass. */
+    if (reading != NULL && !reading->own) {
+        reading_over(peer, reading, NULL);
+    }
+}
+
+void reading_receive_error(struct peer *peer, const struct error_message *error)
+{
+    struct reading *reading = reading_find(peer, &error->id);
+
+    /* A submission that the broker does not know is submitted again, and its stream with it. */
+    if (reading != NULL && !reading->own) {
+        reading_over(peer, reading, &error->error);
+    }
+}
+
+/* Before anything is submitted again: RESULT of a task that has ended comes after its chunks. */
+void readings_resume(struct peer *peer, bool known)
+{
+    for (struct list *at = peer->readings.next; at != &peer->readings; at = at->next) {
+        struct reading *reading = list_entry(at, struct reading, link);
+        uint64_t left = reading->credit > reading->queued ? reading->credit - reading->queued : 1;
+
+        if (reading->own && !known) {
+            reading->attempt = 0; /* the task is new, and its SUBMIT says that we read it */
+            reading->expected = reading->taken = reading->told = 0;
+        } else if (!reading->own || reading->attempt > 0) {
+            reading->told = reading->expected;
+            send_read(peer, reading, reading->expected, left);
+        } else {
+            const struct submission *submission = submission_find(peer, &reading->by_id.id);
+
+            if (submission != NULL && submission->was_sent) {
+                send_read(peer, reading, 0, left);
+            }
+        }
+    }
+}
+
+void readings_free(struct peer *peer)
+{
+    while (!list_empty(&peer->readings)) {
+        reading_free(peer, list_entry(peer->readings.next, struct reading, link));
+    }
+}
+
+/* ---- the worker's side ---- */
+
+bool peer_chunk_room(const struct peer *peer, const struct lease *lease)
+{
+    return peer->state == SESSION_OPEN &&
+           (lease->chunk_until == 0 || lease->chunk_next < lease->chunk_until);
+}
+
+void peer_chunk(struct peer *peer, struct lease *lease, struct payload payload)
+{
+    struct message message = {.command = COMMAND_CHUNK,
+                              .chunk = {.id = lease->by_id.id,
+                                        .attempt = lease->attempt,
+                                        .sequence = lease->chunk_next,
+                                        .payload = payload}};
+
+    CHECK(payload.bytes.size <= CHUNK_BYTES_MAX);
+    CHECK(peer_chunk_room(peer, lease));
+    if (!lease->lost) {
+        lease->chunk_next++;
+        peer_send(peer, &message);
+    }
+}
+
+void peer_checkpoint(struct peer *peer, struct lease *lease, struct payload payload)
+{
+    struct message message = {.command = COMMAND_CHECKPOINT,
+                              .checkpoint = {.id = lease->by_id.id,
+                                             .attempt = lease->attempt,
+                                             .payload = payload}};
+
+    CHECK(payload.bytes.size <= CHECKPOINT_MAX);
+    if (!lease->lost && peer->state == SESSION_OPEN) {
+        peer_send(peer, &message);
+    }
+}
+
+void lease_receive_flow(struct peer *peer, const struct flow_message *flow)
+{
+    struct lease *lease = lease_find(peer, &flow->id);
+
+    if (lease != NULL && lease->attempt == flow->attempt) {
+        lease->chunk_until = flow->until;
+        if (peer->sink.flow != NULL) {
+            peer->sink.flow(peer->sink.context, lease);
+        }
+    }
+}
+
+void lease_receive_signal(struct peer *peer, const struct signal_out *signal)
+{
+    struct lease *lease = lease_find(peer, &signal->id);
+
+    if (lease != NULL && lease->attempt == signal->attempt && peer->sink.signal != NULL) {
+        peer->sink.signal(peer->sink.context, lease, &signal->payload);
+    }
+}

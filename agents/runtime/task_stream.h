@@ -1,0 +1,26 @@
+/* task_stream: what a handler does with its task before the end: chunks, checkpoints, signals. */
+#ifndef SLUICE_RUNTIME_TASK_STREAM_H
+#define SLUICE_RUNTIME_TASK_STREAM_H
+
+#include "agents/runtime/runtime.h"
+
+struct task_stream {
+    struct strand *waits;    /* for FLOW or a signal; NULL: for neither */
+    struct blob *checkpoint; /* of an earlier attempt; NULL: none */
+    struct list signals;     /* not asked for yet, in order */
+    struct blob *signal;     /* the one asked for last */
+};
+
+/* task.c */
+struct task_stream *task_stream(struct sluice_task *task);
+struct lease *task_held(struct sluice_task *task); /* NULL: ended */
+bool task_is_sync(const struct sluice_task *task);
+
+void task_stream_init(struct task_stream *stream, const struct payload *checkpoint);
+void task_stream_deinit(struct task_stream *stream);
+
+/* Upcalls of the peer. */
+void task_stream_flow(struct lease *lease);
+void task_stream_signal(struct lease *lease, const struct payload *payload);
+
+#endif

@@ -524,9 +524,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct codec_writer writer; /* keeps its buffer from run to run */
     struct peer_options options = {
         .session = {{1}}, .name = "p", .agent = "fuzz", .seed = 7, .submissions_max = 40};
-    struct peer_sink sink = {&world,     on_send,   on_connected, on_disconnected, on_task,
-                             on_cancel,  on_result, on_started,   on_progress,     on_reply,
-                             on_room,    on_log,    LOG_DEBUG};
+    struct peer_sink sink = {
+        .context = &world,
+        .send = on_send,
+        .connected = on_connected,
+        .disconnected = on_disconnected,
+        .task = on_task,
+        .cancel = on_cancel,
+        .result = on_result,
+        .started = on_started,
+        .progress = on_progress,
+        .reply = on_reply,
+        .room = on_room,
+        .log = on_log,
+        .log_level = LOG_DEBUG,
+    };
 
     world = (struct world){.input = input_of(data, size), .writer = writer};
     world.peer = peer_new(&options, &sink, 0);

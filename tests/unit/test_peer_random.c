@@ -311,9 +311,20 @@ static void run_seed(uint64_t seed)
     struct world *world = calloc(1, sizeof *world);
     struct peer_options options = {
         .session = {{1}}, .name = "p", .agent = "t", .seed = seed, .submissions_max = 100};
-    struct peer_sink sink = {world,     on_send,   on_connected, on_disconnected, on_task,
-                             on_cancel, on_result, on_started,   on_progress,     on_reply,
-                             on_room,   NULL,      LOG_ERROR};
+    struct peer_sink sink = {
+        .context = world,
+        .send = on_send,
+        .connected = on_connected,
+        .disconnected = on_disconnected,
+        .task = on_task,
+        .cancel = on_cancel,
+        .result = on_result,
+        .started = on_started,
+        .progress = on_progress,
+        .reply = on_reply,
+        .room = on_room,
+        .log_level = LOG_ERROR,
+    };
     struct offer_message offer = {.service = span_from_text("mine"), .credit = 5};
 
     world->random = seed;

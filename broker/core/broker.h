@@ -139,6 +139,11 @@ void broker_free(struct broker *broker); /* accepts NULL; sends nothing */
 bool broker_configure_service(struct broker *broker, struct span service,
                               const struct service_limits *limits);
 
+/* As CONTROL `limit` (PROTOCOL.md): what is LIMIT_UNCHANGED stays. `service` empty: of `tenant`.
+ * When as above; it holds from the next step on. False: values out of bounds, or too many. */
+bool broker_configure_limit(struct broker *broker, struct span service, struct span tenant,
+                            const struct limit_values *values);
+
 /* Applies `event` at event->now_ms. Cannot fail: refusals are effects too. */
 void broker_step(struct broker *broker, const struct event *event);
 

@@ -83,15 +83,17 @@ bool gate_ask(const struct gate *gate, uint64_t *ready_ms)
         return MUTANT(PAUSE_IGNORED);
     case GATE_HALF_OPEN:
     case GATE_RESUMING:
+        *ready_ms = gate->patience_ms;
         return gate->running < gate->allowed || MUTANT(PROBES_UNBOUNDED);
     }
     return false;
 }
 
-void gate_start(struct gate *gate)
+void gate_start(struct gate *gate, uint64_t now_ms)
 {
     if (gate->state == GATE_HALF_OPEN || gate->state == GATE_RESUMING) {
         gate->running++;
+        gate->patience_ms = now_ms + GATE_PATIENCE_MS;
     }
 }
 
@@ -169,7 +171,7 @@ static void note_probe(const struct gate_bounds *bounds, struct gate *gate,
 {
     if (report == GATE_FAILURE) {
         gate_break(bounds, gate, GATE_PROBE, code, now_ms);
-    } else if (report == GATE_SUCCESS && --gate->allowed == 0) {
+    } else if (report == GATE_SUCCESS && --gate->wanted == 0) {
         gate_enter(gate, GATE_RESUMING, now_ms);
         gate->allowed = 2 * bounds->probes;
     }
@@ -255,12 +257,19 @@ void gate_timer(const struct gate_bounds *bounds, struct gate *gate, uint64_t no
 {
     bool probe = gate->state == GATE_OPEN || gate->broken;
 
+    if ((gate->state == GATE_HALF_OPEN || gate->state == GATE_RESUMING) &&
+        gate->running >= gate->allowed && gate->patience_ms <= now_ms) {
+        gate->allowed *= 2;
+        gate->patience_ms = now_ms + GATE_PATIENCE_MS;
+    }
     if ((gate->state != GATE_PAUSED && gate->state != GATE_OPEN) || gate->until_ms > now_ms) {
         return;
     }
     gate->broken = false;
     gate_enter(gate, probe ? GATE_HALF_OPEN : GATE_RESUMING, now_ms);
     gate->allowed = probe ? bounds->probes : 1;
+    gate->wanted = bounds->probes;
+    gate->patience_ms = now_ms + GATE_PATIENCE_MS;
     gate->running = 0;
     gate->epoch_ms = now_ms;
 }

@@ -13,6 +13,9 @@
  * paused and half_open end in resuming: whatever was in trouble is not flooded with all that has
  * gathered meanwhile. The breaker is that of M. Nygard, "Release It!" (2007).
  *
+ * Neither waits for ever for attempts that take long, or that wait themselves for tasks of this
+ * service: what has held back for a second lets through more.
+ *
  * Attempts that began before the gate last let something pass say nothing about what it is like
  * now, so they are not counted. Pauses last a millisecond at least, and nothing starts in them:
  * so the time of its start tells which attempt counts. Pure; O(1). One thread. */
@@ -24,6 +27,7 @@
 #define GATE_NEVER UINT64_MAX
 #define GATE_WINDOW_MS 10000 /* if breaker_ms is not said */
 #define GATE_OPEN_MS 5000    /* if breaker_open_ms is not said */
+#define GATE_PATIENCE_MS 1000
 #define GATE_SLICES 10       /* of a window: it moves on a tenth at a time */
 
 enum gate_state { GATE_CLOSED, GATE_PAUSED, GATE_OPEN, GATE_HALF_OPEN, GATE_RESUMING };
@@ -61,6 +65,8 @@ struct gate {
     uint64_t until_ms;      /* paused, open; GATE_NEVER: until told */
     uint64_t epoch_ms;      /* attempts that began earlier do not count */
     uint64_t allowed;       /* at once; half_open, resuming */
+    uint64_t wanted;        /* successes, to leave half_open */
+    uint64_t patience_ms;   /* half_open, resuming: a bound that is reached grows then */
     uint64_t running;       /* of those that count; half_open, resuming */
     uint64_t failures;      /* in a row */
     struct gate_slice slices[GATE_SLICES];
@@ -75,7 +81,7 @@ bool gate_bounds_any(const struct gate_bounds *bounds);
  * of an attempt, or an operator, can tell. */
 bool gate_ask(const struct gate *gate, uint64_t *ready_ms);
 /* An attempt starts; after gate_ask. */
-void gate_start(struct gate *gate);
+void gate_start(struct gate *gate, uint64_t now_ms);
 /* An attempt that began at `started_ms` is in nobody's hands any more. */
 void gate_leave(struct gate *gate, uint64_t started_ms);
 /* How it has ended; before or after that, or never. `code` of its error, if it failed. */
@@ -88,7 +94,7 @@ void gate_pause(struct gate *gate, enum gate_cause cause, uint64_t ms, struct sp
                 uint64_t now_ms);
 /* A pause, or the time that it is open, is over with the next millisecond. */
 void gate_resume(struct gate *gate, uint64_t now_ms);
-/* To be called when until_ms has come. */
+/* To be called when the time of gate_ask has come. */
 void gate_timer(const struct gate_bounds *bounds, struct gate *gate, uint64_t now_ms);
 /* What can start has: `waiting` tasks are left, and workers take `credit` at once. */
 void gate_idle(struct gate *gate, uint64_t waiting, uint64_t credit, uint64_t now_ms);

@@ -101,7 +101,7 @@ void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fa
     lease_release(broker, task);
     failure.map = map;
     if (map == NULL) {
-        failure = (struct failure){.error = ERROR_MEMORY_FULL};
+        failure = (struct failure){.error = ERROR_MEMORY_FULL, .said = &fail->error};
     }
     task_attempt_failed(broker, task, &failure);
 }

@@ -239,7 +239,7 @@ void limit_started(struct broker *broker, struct task *task)
     }
     matches = task_matches(broker, task);
     cost = task_cost(task);
-    gate_start(&task->service->limiter->gate);
+    gate_start(&task->service->limiter->gate, broker->now_ms);
     each_match(limit, matches) {
         meter_take(&limit->bounds, &limit->meter, cost, broker->now_ms);
     }

@@ -127,8 +127,8 @@ static void try_again(struct broker *broker, struct task *task, const struct fai
  * that says how long all of the service is to wait says all there is to say. */
 static void report(struct broker *broker, struct task *task, const struct failure *failure)
 {
-    const struct error *said = failure->error == ERROR_NONE ? failure->said : NULL;
-    struct span code = failure_code(failure);
+    const struct error *said = failure->said; /* also when there is no room to keep it */
+    struct span code = said != NULL ? said->code : failure_code(failure);
 
     if (said != NULL && said->scope_service && said->retry_after_ms > 0) {
         limit_pause_for(broker, task, said->retry_after_ms, code);

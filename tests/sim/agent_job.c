@@ -57,6 +57,10 @@ static void job_end(struct agent *agent, struct job *job, bool cancelled)
         error.code = span_from_text(codes[random_below(&agent->retries, 3)]);
         error.retryable = random_chance(&agent->work, 500);
         error.retry_after_ms = error.retryable ? random_below(&agent->work, 3) * 100 : 0;
+        if (random_chance(&agent->policies, agent->world->options.told_to_wait)) {
+            error.scope_service = true;
+            error.retry_after_ms = random_between(&agent->policies, 1, 1500);
+        }
         peer_fail(agent->peer, job->lease, &error);
     } else {
         peer_done(agent->peer, job->lease,

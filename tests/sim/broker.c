@@ -425,3 +425,19 @@ void sim_broker_limit(struct sim_broker *broker, const char *service, uint64_t m
     }
     flush(broker);
 }
+
+void sim_broker_police(struct sim_broker *broker, const char *service,
+                       const struct limit_values *values)
+{
+    struct event tick = {.kind = EVENT_TICK};
+
+    if (broker->core == NULL) {
+        return;
+    }
+    step(broker, &tick);
+    if (broker_configure_limit(broker->core, span_from_text(service), span_of(NULL, 0), values)) {
+        model_policed(broker->model, service, values);
+        step(broker, &tick);
+    }
+    flush(broker);
+}

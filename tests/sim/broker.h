@@ -34,6 +34,9 @@ void sim_broker_drain(struct sim_broker *broker);
 /* The operator changes the bounds of a service. */
 void sim_broker_limit(struct sim_broker *broker, const char *service, uint64_t max_tasks,
                       uint64_t max_bytes);
+/* The operator changes what may start of a service. */
+void sim_broker_police(struct sim_broker *broker, const char *service,
+                       const struct limit_values *values);
 uint64_t sim_broker_now_ms(const struct sim_broker *broker);
 
 #endif

@@ -20,7 +20,7 @@ static void after(struct model *model, const struct broker *core)
             continue;
         }
         service = model_service(model, span_from_text(offer->service));
-        MODEL_CHECK(model, PROPERTY, service == NULL || service->ready_count == 0,
+        MODEL_CHECK(model, PROPERTY, service == NULL || service->ready_count == 0 || service->policed,
                     "c%u holds %" PRIu64 " of credit %" PRIu64 " of '%s', and %" PRIu64
                     " tasks are ready", offer->session->connection, offer->held, offer->credit,
                     offer->service, service->ready_count);

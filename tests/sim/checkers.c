@@ -20,6 +20,7 @@ const struct checker *const checkers[] = {
     &check_retries,
     &check_detached,
     &check_dead,
+    &check_limits,
     &check_rare_states,
 };
 const unsigned checker_count = sizeof checkers / sizeof *checkers;

@@ -28,6 +28,7 @@ enum shadow_state {
 
 #define SHADOW_NAME_MAX 32
 #define SHADOW_CODES_MAX 64
+#define SHADOW_STARTS 64
 
 struct shadow_session {
     struct list link;      /* model->sessions */
@@ -47,6 +48,11 @@ struct shadow_service {
     uint64_t ready_count, queued, queued_bytes;
     struct service_limits limits;
     bool configured;       /* by the operator */
+    struct limit_values policy; /* of its starts, as the operator set it */
+    bool policed;          /* something holds its tasks back, or has */
+    uint64_t paused_until_ms;
+    uint64_t starts[SHADOW_STARTS]; /* the last ones since the rate was set, as a ring */
+    uint64_t start_count;
     bool vague;            /* an offer named bounds, which go when the service is forgotten */
 };
 
@@ -181,6 +187,7 @@ void model_deinit(struct model *model);
 void model_started(struct model *model, const struct broker_options *options);
 void model_stopped(struct model *model);
 void model_limited(struct model *model, const char *service, const struct service_limits *limits);
+void model_policed(struct model *model, const char *service, const struct limit_values *values);
 void model_before(struct model *model, const struct broker *core, const struct event *event);
 void model_sent(struct model *model, uint32_t to, const struct message *message);
 void model_forgot(struct model *model, uint32_t connection);

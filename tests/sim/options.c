@@ -137,6 +137,15 @@ static void draw_retries(struct sim_options *o)
     o->dead_tasks = scaled(&random, 0, 100);
 }
 
+static void draw_policies(struct sim_options *o)
+{
+    struct random random;
+
+    random_init(&random, o->seed, "policies", 0);
+    o->policy_changes = some(&random, 600);
+    o->told_to_wait = some(&random, 300);
+}
+
 struct sim_options sim_options_draw(uint64_t seed)
 {
     struct sim_options options = {.seed = seed};
@@ -149,6 +158,7 @@ struct sim_options sim_options_draw(uint64_t seed)
     draw_limits(&options, &random);
     draw_tight_memory(&options);
     draw_retries(&options);
+    draw_policies(&options);
     return options;
 }
 

@@ -67,7 +67,9 @@
     X(codes, 0, "permille with codes of their own to retry or not")                                \
     X(detached, 0, "permille that outlive their submitter")                                        \
     X(dead_letters, 0, "permille that leave a dead letter")                                        \
-    X(dead_tasks, 0, "dead letters that are kept")
+    X(dead_tasks, 0, "dead letters that are kept")                                                 \
+    X(policy_changes, 0, "permille of operator actions that change what a service may start")      \
+    X(told_to_wait, 0, "permille of failures that pause the service")
 
 struct sim_options {
     uint64_t seed;

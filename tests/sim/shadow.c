@@ -304,6 +304,15 @@ void model_limited(struct model *model, const char *service, const struct servic
     known->limits.lease_ms = limits->lease_ms;
 }
 
+void model_policed(struct model *model, const char *service, const struct limit_values *values)
+{
+    struct shadow_service *known = shadow_service_know(model, span_from_text(service));
+
+    known->policed = true;
+    known->policy = *values;
+    known->start_count = 0;
+}
+
 void model_deinit(struct model *model)
 {
     forget_all(model);

@@ -110,6 +110,63 @@ static void drain_once(void *context, uint64_t argument)
     }
 }
 
+/* No bounds of starts; what limit_loop changes stays. */
+static const struct limit_values unbounded = {.max_tasks = LIMIT_UNCHANGED,
+                                              .max_bytes = LIMIT_UNCHANGED,
+                                              .attempts = LIMIT_UNCHANGED,
+                                              .backoff_ms = LIMIT_UNCHANGED,
+                                              .backoff_max_ms = LIMIT_UNCHANGED,
+                                              .max_run_ms = LIMIT_UNCHANGED,
+                                              .lease_ms = LIMIT_UNCHANGED};
+
+/* All bounds and the breaker at once, or some, or none. */
+static void draw_policy(struct world *world, struct limit_values *values)
+{
+    const struct sim_options *options = &world->options;
+    struct random *random = &world->policies;
+
+    values->concurrency = random_chance(random, 500) ? random_between(random, 1, 8) : 0;
+    if (random_chance(random, 400)) {
+        values->rate = random_between(random, 1, 100);
+        values->rate_ms = random_between(random, 100, 2000);
+        values->burst = random_between(random, 1, 10);
+    }
+    if (random_chance(random, 300)) {
+        values->breaker_failures = random_between(random, 1, 4);
+        values->breaker_open_ms = random_between(random, 1, 3000);
+        values->breaker_probes = random_between(random, 1, 3);
+        values->breaker_refuse = random_chance(random, 300);
+    }
+    values->refuse = options->policy_changes > 300 && random_chance(random, 200);
+}
+
+static void policy_loop(void *context, uint64_t argument)
+{
+    struct world *world = context;
+    struct random *random = &world->policies;
+
+    if (world->calm) {
+        return;
+    }
+    agenda_enter(&world->agenda, world->agenda.now_us + 1000 * (500 + random_wait(random, 5000)),
+                 policy_loop, world, 0);
+    if (random_chance(random, world->options.policy_changes)) {
+        struct limit_values values = unbounded;
+
+        draw_policy(world, &values);
+        sim_broker_police(&world->broker,
+                          world_service((unsigned)random_below(random, world->options.services)),
+                          &values);
+    }
+}
+
+static void lift_policies(struct world *world)
+{
+    for (unsigned i = 0; world->options.policy_changes > 0 && i < world->options.services; i++) {
+        sim_broker_police(&world->broker, world_service(i), &unbounded);
+    }
+}
+
 static void limit_loop(void *context, uint64_t argument)
 {
     struct world *world = context;
@@ -141,6 +198,10 @@ static void begin_faults(struct world *world)
     }
     if (options->limit_changes > 0) {
         limit_loop(world, 0);
+    }
+    random_init(&world->policies, options->seed, "policies", 1);
+    if (options->policy_changes > 0) {
+        policy_loop(world, 0);
     }
     if (random_chance(&world->operator, options->drain)) {
         agenda_enter(&world->agenda,
@@ -209,6 +270,7 @@ static void calm_down(struct world *world)
     uint64_t begin_ms = world_now_ms(world), progress_ms = begin_ms, ended = 0;
 
     world->calm = true;
+    lift_policies(world);
     for (size_t i = 0; i < world->hostile_count; i++) {
         hostile_stop(world->hostiles[i]);
     }

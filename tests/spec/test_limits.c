@@ -308,6 +308,22 @@ static void the_operator_pauses_and_resumes(void **state)
     assert_true(trace_has(f, "REPLY 9 failed code=not_found"));
 }
 
+/* The one that a resuming service lets through may wait for another task of the same service. */
+static void resuming_waits_for_nobody_for_ever(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 5);
+    control(f, CONTROL_PAUSE, "echo", "", 10, NULL);
+    submit_many(f, 2, 0);
+    advance_ms(f, 10);
+    assert_int_equal(stats_of(f).leased, 1);
+    advance_ms(f, 999);
+    assert_int_equal(stats_of(f).leased, 1);
+    advance_ms(f, 1);
+    assert_int_equal(stats_of(f).leased, 2);
+}
+
 static void a_breaker_opens_probes_and_closes(void **state)
 {
     struct fixture *f = *state;
@@ -422,6 +438,7 @@ int main(void)
         SPEC(a_tenant_is_bounded_over_all_services),
         SPEC(a_429_of_one_of_twenty_workers_pauses_them_all),
         SPEC(the_operator_pauses_and_resumes),
+        SPEC(resuming_waits_for_nobody_for_ever),
         SPEC(a_breaker_opens_probes_and_closes),
         SPEC(a_probe_that_fails_opens_it_again),
         SPEC(what_is_out_of_bounds_is_refused),

@@ -151,15 +151,15 @@ static void a_pause_extends_and_resumes_one_by_one(void **state)
     assert_false(gate_ask(&gate, &ready_ms));
     gate_timer(&bounds, &gate, 100);
     assert_true(gate_ask(&gate, &ready_ms));
-    gate_start(&gate);
+    gate_start(&gate, 110);
     assert_false(gate_ask(&gate, &ready_ms));
     gate_leave(&gate, 20); /* began before the pause: counts for nothing */
     assert_false(gate_ask(&gate, &ready_ms));
     gate_report(&bounds, &gate, GATE_SUCCESS, 100, code, 110);
     gate_leave(&gate, 100);
-    gate_start(&gate);
+    gate_start(&gate, 110);
     assert_true(gate_ask(&gate, &ready_ms));
-    gate_start(&gate);
+    gate_start(&gate, 110);
     assert_false(gate_ask(&gate, &ready_ms));
     gate_idle(&gate, 5, 2, 120); /* workers take no more than two anyway */
     assert_int_equal(gate.state, GATE_CLOSED);

@@ -17,23 +17,34 @@ struct blob {
 /* An own blob ends here: the foreign fields would cost it 32 bytes. */
 #define BLOB_OWN_HEAD offsetof(struct blob, data)
 
-struct blob *blob_new(struct span bytes)
+static void copy(uint8_t *to, struct span from)
+{
+    if (from.size > 0) {
+        memcpy(to, from.data, from.size);
+    }
+}
+
+struct blob *blob_new_joined(struct span head, struct span tail)
 {
     struct blob *blob;
 
-    if (bytes.size > UINT32_MAX - 1) {
+    if (head.size > UINT32_MAX - 1 || tail.size > UINT32_MAX - 1 - head.size) {
         return NULL;
     }
-    blob = malloc(BLOB_OWN_HEAD + bytes.size);
+    blob = malloc(BLOB_OWN_HEAD + head.size + tail.size);
     if (blob == NULL) {
         return NULL;
     }
     atomic_init(&blob->references, 1);
-    blob->inline_size = (uint32_t)bytes.size;
-    if (bytes.size > 0) {
-        memcpy((uint8_t *)blob + BLOB_OWN_HEAD, bytes.data, bytes.size);
-    }
+    blob->inline_size = (uint32_t)(head.size + tail.size);
+    copy((uint8_t *)blob + BLOB_OWN_HEAD, head);
+    copy((uint8_t *)blob + BLOB_OWN_HEAD + head.size, tail);
     return blob;
+}
+
+struct blob *blob_new(struct span bytes)
+{
+    return blob_new_joined(bytes, span_of(NULL, 0));
 }
 
 struct blob *blob_new_foreign(struct span bytes, blob_release_fn *release, void *owner)

@@ -16,6 +16,9 @@ typedef void blob_release_fn(void *owner);
 /* A blob with a copy of `bytes`. One reference, the caller's. NULL: no memory. */
 struct blob *blob_new(struct span bytes);
 
+/* The same with the bytes of `head`, then those of `tail`. */
+struct blob *blob_new_joined(struct span head, struct span tail);
+
 /* A blob over bytes that live elsewhere until `release(owner)` is called.
  * NULL: no memory, and `release` is not called. */
 struct blob *blob_new_foreign(struct span bytes, blob_release_fn *release, void *owner);

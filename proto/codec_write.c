@@ -357,7 +357,7 @@ enum codec_write_result codec_write(struct codec_writer *writer, const struct me
         .pack = {.data = writer->data,
                  .size = writer->size,
                  .capacity = writer->capacity,
-                 .bytes_max = BATCH_BYTES_MAX,
+                 .bytes_max = BATCH_BYTES_MAX - SEQUENCE_BYTES_MAX,
                  .result = CODEC_WRITTEN},
         .writer = writer,
     };

@@ -14,6 +14,7 @@
 #define BATCH_BYTES_MAX (1024 * 1024)        /* frame 0; a peer's receive buffer */
 #define PAYLOAD_BYTES_MAX (16 * 1024 * 1024) /* one payload; larger data goes by reference */
 #define PAYLOAD_INLINE_MAX 8192              /* larger payloads are attached, never copied */
+#define SEQUENCE_BYTES_MAX 20                /* at the head of a batch; writers leave room for it */
 #define MESSAGE_FRAMES_MAX 64                /* frame 0 and 63 attached ones */
 #define BATCH_COMMANDS_MAX 65536             /* a one-byte command costs work, not bytes */
 

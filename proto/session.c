@@ -9,7 +9,7 @@ static_assert(SESSION_STRIDE > SESSION_MESSAGES_MAX, "no number of an old start 
 /* What nobody reaches by counting: who claims it is not believed. */
 #define NUMBER_MAX (UINT64_MAX / 2)
 
-static struct session_letter *letter_of(const struct list *link)
+static struct session_letter *entry_of(const struct list *link)
 {
     return list_entry(link, struct session_letter, link);
 }
@@ -71,7 +71,7 @@ void session_keep(struct session *session, struct session_letter *letter, size_t
 
 struct session_letter *session_again(const struct session *session)
 {
-    return session->again == &session->kept ? NULL : letter_of(session->again);
+    return session->again == &session->kept ? NULL : entry_of(session->again);
 }
 
 void session_resent(struct session *session)
@@ -124,7 +124,7 @@ struct session_letter *session_drop(struct session *session)
     if (session->again == first) {
         session->again = first->next;
     }
-    letter = letter_of(first);
+    letter = entry_of(first);
     list_unlink(first);
     CHECK(session->kept_count > 0);
     CHECK(session->kept_bytes >= letter->bytes);
@@ -137,7 +137,7 @@ struct session_letter *session_release(struct session *session)
 {
     struct list *first = list_first(&session->kept);
 
-    if (first == NULL || letter_of(first)->number > session->acknowledged) {
+    if (first == NULL || entry_of(first)->number > session->acknowledged) {
         return NULL;
     }
     return session_drop(session);
@@ -151,7 +151,7 @@ bool session_resume(struct session *session, uint64_t received)
         return false;
     }
     session->again = session->kept.next;
-    while (session->again != &session->kept && letter_of(session->again)->number <= received) {
+    while (session->again != &session->kept && entry_of(session->again)->number <= received) {
         session->again = session->again->next;
     }
     session->owing = true; /* our last word of it may have been lost */
@@ -168,8 +168,8 @@ void session_check(const struct session *session)
     CHECK(session->told <= session->received);
     CHECK(session->kept_count <= SESSION_MESSAGES_MAX);
     list_each(link, &session->kept) {
-        CHECK(letter_of(link)->number == ++number);
-        bytes += letter_of(link)->bytes;
+        CHECK(entry_of(link)->number == ++number);
+        bytes += entry_of(link)->bytes;
         found = found || session->again == link;
     }
     CHECK(found);

@@ -127,6 +127,8 @@ int connection_open(struct connection *connection, uv_loop_t *loop, const char *
 
     connection->loop = loop;
     codec_writer_init(&connection->writer);
+    codec_writer_init(&connection->greeting);
+    session_init(&connection->session);
     connection->endpoint = strdup(endpoint);
     connection->zmq_context = zmq_ctx_new();
     if (connection->endpoint == NULL || connection->zmq_context == NULL) {
@@ -152,6 +154,7 @@ void connection_close(struct connection *connection, int linger_ms)
     }
     connection_discard(connection);
     codec_writer_deinit(&connection->writer);
+    codec_writer_deinit(&connection->greeting);
     free(connection->endpoint);
     connection->endpoint = NULL;
     connection->loop = NULL;
@@ -160,7 +163,12 @@ void connection_close(struct connection *connection, int linger_ms)
 int connection_reopen(struct connection *connection)
 {
     shut_socket(connection, 0);
-    connection_discard(connection);
+    codec_writer_clear(&connection->greeting);
+    connection->linked = false;
+    connection->clogged = false;
+    if (!connection->numbered) {
+        connection_discard(connection);
+    }
     return open_socket(connection);
 }
 
@@ -168,6 +176,9 @@ int connection_reopen(struct connection *connection)
 
 void connection_discard(struct connection *connection)
 {
+    letters_drop(&connection->session);
+    connection->numbered = connection->linked = false;
+    codec_writer_clear(&connection->greeting);
     codec_writer_clear(&connection->writer);
     while (connection->first != NULL) {
         struct batch *batch = connection->first;
@@ -257,17 +268,87 @@ static bool send_message(struct connection *connection, struct codec_writer *wri
     return true;
 }
 
-bool connection_flush(struct connection *connection)
+/* False: the socket did not take it; see send_message. */
+static bool send_letter(struct connection *connection, const struct letter *letter)
 {
-    if (connection->socket == NULL) {
-        return connection->first == NULL && connection->writer.size == 0;
+    int more = letter->frame_count > 0 ? ZMQ_SNDMORE : 0;
+
+    if (send_frame(connection->socket, letter->batch, ZMQ_DONTWAIT | more) != 0) {
+        return false;
     }
+    for (size_t i = 0; i < letter->frame_count; i++) {
+        more = i + 1 < letter->frame_count ? ZMQ_SNDMORE : 0;
+        if (send_frame(connection->socket, letter->frames[i], ZMQ_DONTWAIT | more) != 0) {
+            break;
+        }
+    }
+    return true;
+}
+
+/* What was kept and is not known to have come. */
+static bool send_again(struct connection *connection)
+{
+    struct letter *letter;
+
+    while ((letter = letter_of(session_again(&connection->session))) != NULL) {
+        if (!send_letter(connection, letter)) {
+            return false;
+        }
+        session_resent(&connection->session);
+    }
+    return true;
+}
+
+/* Whether a numbered message may go now. */
+static bool may_send(const struct connection *connection)
+{
+    return !connection->numbered || (connection->linked && session_takes(&connection->session, 0));
+}
+
+/* Sends the message, with a number if the session has them. False: not now. */
+static bool send_writer(struct connection *connection, struct codec_writer *writer)
+{
+    struct sequence sequence;
+    struct letter *letter;
+
+    if (!connection->numbered) {
+        return send_message(connection, writer);
+    }
+    if (!send_again(connection) ||
+        !session_takes(&connection->session, writer->size + writer->frame_bytes)) {
+        return false;
+    }
+    sequence = session_next(&connection->session);
+    letter = letter_new(&sequence, writer);
+    if (letter == NULL || !send_letter(connection, letter)) {
+        letter_free(letter);
+        return false;
+    }
+    session_keep(&connection->session, &letter->kept, letter->bytes);
+    codec_writer_clear(writer);
+    return true;
+}
+
+static void acknowledge(struct connection *connection)
+{
+    static const struct codec_writer nothing;
+    struct sequence bare = session_bare(&connection->session);
+    struct letter *letter = letter_new(&bare, &nothing);
+
+    if (letter != NULL) {
+        send_letter(connection, letter);
+        letter_free(letter);
+    }
+}
+
+static bool flush_messages(struct connection *connection)
+{
     while (connection->first != NULL) {
         struct batch *batch = connection->first;
         uint64_t bytes = batch->writer.size + batch->writer.frame_bytes;
 
         if ((socket_events(connection) & ZMQ_POLLOUT) == 0 ||
-            !send_message(connection, &batch->writer)) {
+            !send_writer(connection, &batch->writer)) {
             return false;
         }
         connection->first = batch->next;
@@ -276,7 +357,57 @@ bool connection_flush(struct connection *connection)
         codec_writer_deinit(&batch->writer);
         free(batch);
     }
-    return connection->writer.size == 0 || send_message(connection, &connection->writer);
+    return connection->writer.size == 0 || send_writer(connection, &connection->writer);
+}
+
+bool connection_flush(struct connection *connection)
+{
+    bool all;
+
+    if (connection->socket == NULL) {
+        return connection->first == NULL && connection->writer.size == 0;
+    }
+    if (connection->greeting.size > 0 && !send_message(connection, &connection->greeting)) {
+        return false;
+    }
+    if (connection->numbered && !connection->linked) {
+        return connection->first == NULL && connection->writer.size == 0;
+    }
+    all = flush_messages(connection);
+    if (connection->numbered && session_owes(&connection->session) && send_again(connection)) {
+        acknowledge(connection);
+    }
+    return all;
+}
+
+/* A HELLO says what has come, if there are numbers; and nothing else goes until WELCOME. */
+static void write_hello(struct connection *connection, const struct message *message)
+{
+    struct message hello = *message;
+
+    if (connection->plain) {
+        hello.hello.resume = false;
+    }
+    connection->plain = false;
+    if (!connection->numbered || !hello.hello.resume) {
+        /* What waits was meant for a session that is no more: it is said again. */
+        connection_discard(connection);
+    } else {
+        hello.hello.received = connection->session.received;
+    }
+    connection->linked = false;
+    codec_writer_clear(&connection->greeting);
+    if (codec_write(&connection->greeting, &hello) != CODEC_WRITTEN) {
+        connection->clogged = true;
+    }
+}
+
+/* Something was dropped: the session cannot go on. */
+static void give_up(struct connection *connection)
+{
+    connection->plain = connection->numbered;
+    connection_discard(connection);
+    connection->clogged = true;
 }
 
 /* Out of memory, or a broker that has stopped reading: the connection is given up; what
@@ -285,20 +416,24 @@ void connection_write(struct connection *connection, const struct message *messa
 {
     enum codec_write_result result;
 
-    if (connection->clogged || connection->socket == NULL) {
+    if (message->command == COMMAND_HELLO) {
+        write_hello(connection, message);
+        return;
+    }
+    if (connection->clogged || (connection->socket == NULL && !connection->numbered)) {
         return;
     }
     result = codec_write(&connection->writer, message);
     if (result == CODEC_FULL) {
         if (!connection_flush(connection) && !set_aside(connection)) {
-            connection->clogged = true;
+            give_up(connection);
             return;
         }
         result = codec_write(&connection->writer, message);
         CHECK(result != CODEC_FULL);
     }
     if (result == CODEC_NOMEM || connection->pending_bytes > CONNECTION_PENDING_BYTES_MAX) {
-        connection->clogged = true;
+        give_up(connection);
     } else if ((connection->writer.size >= EARLY_BYTES ||
                 connection->writer.command_count >= EARLY_COMMANDS) &&
                connection->first == NULL) {
@@ -379,6 +514,53 @@ static bool receive_frames(void *socket, struct frames *frames)
     return good;
 }
 
+/* The number of a message. True: it is to be taken. */
+static bool take_number(struct connection *connection, const struct sequence *sequence)
+{
+    enum session_news news;
+
+    if (!connection->linked) {
+        return false; /* of before WELCOME: it comes again */
+    }
+    news = session_receive(&connection->session, sequence);
+    letters_release(&connection->session);
+    connection->clogged = connection->clogged || news == SESSION_GAP;
+    return news == SESSION_NEXT;
+}
+
+/* What WELCOME says of numbers. */
+static void take_welcome(struct connection *connection, const struct welcome *welcome)
+{
+    if (!welcome->resume) {
+        if (connection->numbered) {
+            connection_discard(connection);
+        }
+    } else if (welcome->resumed) {
+        if (connection->numbered && !connection->linked) {
+            connection->linked = session_resume(&connection->session, welcome->received);
+            if (!connection->linked) {
+                give_up(connection);
+            }
+        }
+    } else if (!connection->linked || connection->start != welcome->received) {
+        connection_discard(connection);
+        session_join(&connection->session, welcome->received);
+        connection->start = welcome->received;
+        connection->numbered = connection->linked = true;
+    }
+}
+
+static void hand_out(struct connection *connection, const struct message *message)
+{
+    if (message->command == COMMAND_WELCOME) {
+        take_welcome(connection, &message->welcome);
+    } else if (message->command == COMMAND_ERROR && message->error.command == COMMAND_HELLO &&
+               span_is(message->error.field, "received")) {
+        connection->plain = true;
+    }
+    connection->on_message(connection->context, message);
+}
+
 static void read_commands(struct connection *connection, struct span batch,
                           const struct frames *frames)
 {
@@ -389,8 +571,14 @@ static void read_commands(struct connection *connection, struct span batch,
 
     codec_reader_init(&reader, batch, frames->blobs, frames->count);
     while ((result = codec_read(&reader, CODEC_AT_PEER, &message, &error)) != CODEC_END) {
+        if (result == CODEC_OK && message.command == COMMAND_SEQUENCE) {
+            if (!take_number(connection, &message.sequence)) {
+                return;
+            }
+            continue;
+        }
         if (result == CODEC_OK) {
-            connection->on_message(connection->context, &message);
+            hand_out(connection, &message);
             continue;
         }
         connection->on_bad(connection->context, &error);
@@ -434,7 +622,9 @@ void connection_receive(struct connection *connection, size_t max)
 bool connection_more(struct connection *connection)
 {
     int events = socket_events(connection);
-    bool pending = connection->first != NULL || connection->writer.size > 0;
+    bool pending = connection->greeting.size > 0 ||
+                   (may_send(connection) &&
+                    (connection->first != NULL || connection->writer.size > 0));
 
     return (events & ZMQ_POLLIN) != 0 || (pending && (events & ZMQ_POLLOUT) != 0);
 }

@@ -4,12 +4,16 @@
  * does not take it (no connection, or the broker does not read), it is kept and
  * tried again; CONNECTION_PENDING_BYTES_MAX bounds what is kept.
  *
+ * In a numbered session (PROTOCOL.md, section 2.1) the connection numbers what it sends and keeps
+ * it until it is acknowledged, fills in what HELLO says of that, and hands out what comes
+ * once and in order. Whether a session is numbered is the peer's HELLO and the broker's WELCOME.
+ *
  * ZMQ_FD is edge-triggered and shared by both directions: every send or receive
  * may swallow the edge, so connection_more is asked at the end of each turn. */
 #ifndef SLUICE_RUNTIME_CONNECTION_H
 #define SLUICE_RUNTIME_CONNECTION_H
 
-#include "proto/codec.h"
+#include "proto/letter.h"
 
 #include <uv.h>
 
@@ -31,7 +35,13 @@ struct connection {
     struct codec_writer writer;  /* the message in the making */
     struct batch *first, *last;  /* messages that the socket did not take */
     uint64_t pending_bytes;
-    bool clogged;                /* too much is pending: reconnect */
+    bool clogged;                /* too much is pending, or something is missing: reconnect */
+    struct session session;      /* while numbered */
+    bool numbered;
+    bool linked;                 /* numbered: WELCOME has come over this connection */
+    bool plain;                  /* the next HELLO must not ask for numbers: we have lost count */
+    uint64_t start;              /* where the numbers began */
+    struct codec_writer greeting; /* HELLO, which has no number and goes first */
     void *context;
     connection_message_fn *on_message;
     connection_bad_fn *on_bad;
@@ -47,7 +57,7 @@ int connection_reopen(struct connection *connection);
 
 /* Appends a command to the message in the making. */
 void connection_write(struct connection *connection, const struct message *message);
-/* Forgets everything not yet sent. */
+/* Forgets everything not yet sent or not yet acknowledged: the session is over. */
 void connection_discard(struct connection *connection);
 /* Sends what there is, as far as the socket takes it. True: all of it. */
 bool connection_flush(struct connection *connection);

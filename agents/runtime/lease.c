@@ -36,7 +36,7 @@ static void send_fail(struct peer *peer, const struct id *id, uint64_t attempt,
     struct message message = {.command = COMMAND_FAIL,
                               .fail = {.id = *id, .attempt = attempt, .error = *error}};
 
-    if (peer->state == SESSION_OPEN) {
+    if (peer_speaks(peer)) {
         peer_send(peer, &message);
     }
 }
@@ -214,7 +214,7 @@ void peer_done(struct peer *peer, struct lease *lease, struct payload payload)
     };
 
     CHECK(payload.bytes.size <= PAYLOAD_BYTES_MAX);
-    if (lease->owed && peer->state == SESSION_OPEN) {
+    if (lease->owed && peer_speaks(peer)) {
         peer_send(peer, &message);
     }
     end(peer, lease);

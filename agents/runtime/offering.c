@@ -85,7 +85,7 @@ struct offering *peer_offer(struct peer *peer, const struct offer_message *offer
     }
     offering->user = user;
     offering->withdrawn = false;
-    if (peer->state == SESSION_OPEN) {
+    if (peer_speaks(peer)) {
         send_offer(peer, offering);
     }
     return offering;
@@ -100,7 +100,7 @@ void peer_withdraw(struct peer *peer, struct offering *offering)
         return;
     }
     offering->withdrawn = true;
-    if (peer->state == SESSION_OPEN) {
+    if (peer_speaks(peer)) {
         peer_send(peer, &message);
     }
 }

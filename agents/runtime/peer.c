@@ -157,6 +157,7 @@ static void say_hello(struct peer *peer)
             .session = peer->options.session,
             .name = span_from_text(peer->name),
             .agent = span_from_text(peer->agent),
+            .resume = peer->options.resume,
         },
     };
 
@@ -172,6 +173,7 @@ static void close_session(struct peer *peer, bool silent, const char *why)
     bool was_open = peer->state == SESSION_OPEN;
 
     peer->state = SESSION_JOINING;
+    peer->resuming = peer->resuming || (was_open && peer->welcome.resume);
     peer->hello_pending = false;
     peer->hello_count = 0;
     peer->hello_ms = peer->heard_ms = peer->now_ms;
@@ -222,11 +224,14 @@ static void receive_welcome(struct peer *peer, const struct welcome *welcome)
     struct log_field fields[] = {
         LOG_ID("broker", &welcome->broker),
         LOG_WORD("known", welcome->known ? "yes" : "no"),
+        LOG_WORD("resumed", welcome->resumed ? "yes" : "no"),
         LOG_UINT("ping_ms", welcome->ping_ms),
         LOG_UINT("window_tasks", welcome->window_tasks),
     };
 
-    if (peer->state == SESSION_OPEN && !peer->hello_pending && same_broker) {
+    bool anew = welcome->resume && !welcome->resumed && welcome->received != peer->start;
+
+    if (peer->state == SESSION_OPEN && !peer->hello_pending && same_broker && !anew) {
         /* The answer to a HELLO that crossed another one: nothing was taken back. */
         take_limits(peer, welcome);
         return;
@@ -236,7 +241,14 @@ static void receive_welcome(struct peer *peer, const struct welcome *welcome)
     peer->hello_pending = false;
     peer->hello_count = 0;
     peer->state = SESSION_OPEN;
-    peer_log(peer, LOG_INFO, "connected", fields, 4);
+    peer_log(peer, LOG_INFO, "connected", fields, 5);
+    if (welcome->resumed && peer->resuming) {
+        peer->resuming = false;
+        peer->sink.connected(peer->sink.context, welcome);
+        return;
+    }
+    peer->resuming = false;
+    peer->start = welcome->received;
     leases_forget(peer);
     offerings_send(peer);
     readings_resume(peer, welcome->known);
@@ -441,7 +453,7 @@ uint64_t peer_deadline(const struct peer *peer)
 
 void peer_flush(struct peer *peer)
 {
-    if (peer->state == SESSION_OPEN && peer->credit_dirty) {
+    if (peer_speaks(peer) && peer->credit_dirty) {
         offerings_flush(peer);
     }
 }

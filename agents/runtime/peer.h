@@ -13,6 +13,8 @@
  * - Refusals that may pass (queue_full, window_exceeded, memory_full, draining)
  *   are tried again, with growing pauses, until the deadline.
  * - A deadline is kept even when there is no broker to keep it.
+ * - In a numbered session a lost connection changes nothing, if the broker still knows the
+ *   session: tasks stay in our hands, answers are sent (and kept below) as if it were there.
  * - Every list is bounded: PEER_*_MAX and the options.
  *
  * Time: peer_tell_time and peer_advance tell it; every call uses the last time told.
@@ -47,6 +49,7 @@ struct peer_options {
     uint64_t seed;                  /* of the hash tables and of jitter; random */
     uint64_t submissions_max;       /* tasks that have not ended; 0: 1,048,576 */
     uint64_t submissions_bytes_max; /* of their payloads; 0: 1 GiB */
+    bool resume;                    /* ask for numbered messages: the sink must number them */
 };
 
 /* The next chunk of a stream that we read. */

@@ -124,6 +124,8 @@ struct peer {
     struct welcome welcome; /* defaults until the first one */
     uint64_t welcome_ms;    /* when the last one came: then it was welcome.time_ms there */
     bool welcomed;          /* once, ever */
+    bool resuming;          /* joining, but a numbered session may go on: answers are sent */
+    uint64_t start;         /* where its numbers began */
     bool hello_pending;     /* a HELLO of ours has not been answered */
     uint64_t hello_ms;      /* when it was said */
     unsigned hello_count;   /* since the session was open */
@@ -173,6 +175,12 @@ struct peer {
     size_t request_count;
     uint64_t request_last;
 };
+
+/* What is said now gets to the broker, sooner or later, if the session goes on. */
+static inline bool peer_speaks(const struct peer *peer)
+{
+    return peer->state == SESSION_OPEN || (peer->state == SESSION_JOINING && peer->resuming);
+}
 
 /* peer.c */
 void peer_send(struct peer *peer, const struct message *message);

@@ -81,7 +81,7 @@ static struct request *request_add(struct peer *peer, const struct request *from
     list_init(&request->link);
     list_push_back(&peer->requests, &request->link);
     peer->request_count++;
-    if (peer->state == SESSION_OPEN) {
+    if (peer_speaks(peer)) {
         send_request(peer, request);
     }
     return request;

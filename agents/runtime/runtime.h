@@ -37,6 +37,7 @@ struct sluice {
 
     struct connection connection;
     struct peer *peer;
+    bool resume;    /* ask for numbered messages */
     bool reconnect; /* the broker is silent: at the end of this turn */
 
     uv_prepare_t prepare;

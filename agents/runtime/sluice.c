@@ -35,10 +35,6 @@ static void on_send(void *context, const struct message *message)
 {
     struct sluice *sluice = context;
 
-    if (message->command == COMMAND_HELLO) {
-        /* What waits was meant for a session that is no more: it is said again after WELCOME. */
-        connection_discard(&sluice->connection);
-    }
     connection_write(&sluice->connection, message);
 }
 
@@ -303,6 +299,7 @@ static void set_options(struct sluice *sluice, const struct sluice_options *opti
     sluice->connect_ms = options->connect_ms;
     sluice->drain_ms = options->drain_ms > 0 ? options->drain_ms : DRAIN_MS_DEFAULT;
     sluice->handlers_max = handlers + 1; /* the main function's */
+    sluice->resume = !options->no_resume;
     sluice->log_level = options->log_debug ? LOG_DEBUG : options->quiet ? LOG_WARN : LOG_INFO;
     sluice->connect_at_ms = sluice->drain_at_ms = sluice->timer_at_ms = TIMERS_NEVER;
     list_init(&sluice->strands);
@@ -320,7 +317,8 @@ static void set_options(struct sluice *sluice, const struct sluice_options *opti
 static struct peer *make_peer(struct sluice *sluice, const char *name)
 {
     char default_name[PEER_NAME_MAX + 1];
-    struct peer_options options = {.name = name, .agent = "c/" SLUICE_VERSION};
+    struct peer_options options = {.name = name, .agent = "c/" SLUICE_VERSION,
+                                   .resume = sluice->resume};
     struct peer_sink sink = {
         .context = sluice,
         .send = on_send,

@@ -63,6 +63,8 @@ struct sluice_options {
     size_t handlers_max;    /* fibers at once; 0: 10,000. Beyond it no credit is given back */
     size_t stack_bytes;     /* of a fiber; 0: 256 KiB (touched pages are what counts) */
     uint64_t drain_ms;      /* longest wait for running handlers after sluice_stop; 0: 10 s */
+    bool no_resume;         /* a lost connection costs what it held and must submit again, as with
+                               peers that know nothing of numbered messages */
     bool quiet;             /* log warnings and errors only */
     bool log_debug;         /* log every transition */
 };

@@ -452,7 +452,7 @@ void submission_send_cancel(struct peer *peer, struct submission *submission, st
         id_map_insert(&peer->cancels, &submission->by_cancel);
     }
     message.cancel.request = submission->cancel_request;
-    if (peer->state == SESSION_OPEN) {
+    if (peer_speaks(peer)) {
         peer_send(peer, &message);
     }
 }

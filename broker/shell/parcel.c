@@ -130,6 +130,7 @@ struct parcel *parcel_new(void)
 
     if (parcel != NULL) {
         list_init(&parcel->link);
+        parcel->numbered = false;
         codec_writer_init(&parcel->writer);
     }
     return parcel;
@@ -198,21 +199,13 @@ static int send_frame(zmq_msg_t *message, void *router, int flags)
     return rc < 0 ? zmq_errno() : 0;
 }
 
-enum parcel_result parcel_send(struct parcel *parcel, void *router, struct span routing_id,
-                               struct flight *flight)
+/* Sends what was built, or closes it. */
+static enum parcel_result send_built(zmq_msg_t messages[MESSAGE_FRAMES_MAX], size_t count,
+                                     void *router, struct span routing_id)
 {
-    struct codec_writer *writer = &parcel->writer;
-    zmq_msg_t id, messages[MESSAGE_FRAMES_MAX];
-    size_t count = writer->frame_count + 1;
+    zmq_msg_t id;
     int error;
 
-    CHECK(writer->size > 0);
-    CHECK(count <= MESSAGE_FRAMES_MAX);
-    CHECK(flight != NULL || parcel_bytes(parcel) < BATCH_COUNTED_MIN);
-    /* Everything that can fail for want of memory comes before the first frame is sent. */
-    if (!build(writer, flight, messages)) {
-        return PARCEL_AGAIN;
-    }
     if (zmq_msg_init_size(&id, routing_id.size) != 0) {
         error = ENOMEM;
     } else {
@@ -231,10 +224,51 @@ enum parcel_result parcel_send(struct parcel *parcel, void *router, struct span 
         zmq_msg_close(&messages[i]);
     }
     if (error == 0) {
-        codec_writer_clear(writer);
         return PARCEL_SENT;
     }
     return error == EHOSTUNREACH ? PARCEL_GONE : PARCEL_AGAIN;
+}
+
+enum parcel_result parcel_send(struct parcel *parcel, void *router, struct span routing_id,
+                               struct flight *flight)
+{
+    struct codec_writer *writer = &parcel->writer;
+    zmq_msg_t messages[MESSAGE_FRAMES_MAX];
+    enum parcel_result result;
+
+    CHECK(writer->size > 0);
+    CHECK(writer->frame_count < MESSAGE_FRAMES_MAX);
+    CHECK(flight != NULL || parcel_bytes(parcel) < BATCH_COUNTED_MIN);
+    /* Everything that can fail for want of memory comes before the first frame is sent. */
+    if (!build(writer, flight, messages)) {
+        return PARCEL_AGAIN;
+    }
+    result = send_built(messages, writer->frame_count + 1, router, routing_id);
+    if (result == PARCEL_SENT) {
+        codec_writer_clear(writer);
+    }
+    return result;
+}
+
+enum parcel_result letter_send(const struct letter *letter, void *router, struct span routing_id,
+                               struct flight *flight)
+{
+    zmq_msg_t messages[MESSAGE_FRAMES_MAX];
+    size_t count = 0;
+    bool good = message_from_blob(&messages[count], letter->batch, flight);
+
+    CHECK(letter->frame_count < MESSAGE_FRAMES_MAX);
+    while (good && count < letter->frame_count) {
+        count++;
+        good = message_from_blob(&messages[count], letter->frames[count - 1], flight);
+    }
+    if (!good) {
+        while (count-- > 0) {
+            zmq_msg_close(&messages[count]);
+        }
+        return PARCEL_AGAIN;
+    }
+    return send_built(messages, letter->frame_count + 1, router, routing_id);
 }
 
 /* ---- stock -------------------------------------------------------------- */
@@ -259,6 +293,7 @@ struct parcel *parcel_stock_take(struct parcel_stock *stock)
 void parcel_stock_give(struct parcel_stock *stock, struct parcel *parcel)
 {
     codec_writer_clear(&parcel->writer);
+    parcel->numbered = false;
     if (stock->count == PARCEL_STOCK_MAX) {
         parcel_free(parcel);
         return;

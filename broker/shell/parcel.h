@@ -9,6 +9,7 @@
 #include "broker/core/broker.h"
 #include "common/list.h"
 #include "proto/codec.h"
+#include "proto/letter.h"
 
 #include <stdatomic.h>
 
@@ -27,6 +28,7 @@ size_t flight_bytes(const struct flight *flight);
 struct parcel {
     struct list link; /* of its outbox, or of the free ones */
     struct codec_writer writer;
+    bool numbered; /* to be sent as a letter of its session */
 };
 
 struct parcel *parcel_new(void);
@@ -45,6 +47,10 @@ enum parcel_result {
  * blocks, never leaves half a message behind. `flight` may be NULL for less than
  * 8 KiB without attached payloads. */
 enum parcel_result parcel_send(struct parcel *parcel, void *router, struct span routing_id,
+                               struct flight *flight);
+
+/* The same with a letter, which stays as it is. */
+enum parcel_result letter_send(const struct letter *letter, void *router, struct span routing_id,
                                struct flight *flight);
 
 /* libzmq names a connection by a zero byte and four more. */

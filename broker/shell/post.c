@@ -12,6 +12,7 @@ enum outbox_state {
     OUTBOX_BUSY,    /* output pends */
     OUTBOX_LOST,    /* its output is dropped, and the core must be told */
     OUTBOX_IDLE,    /* has a session, and nothing pends */
+    OUTBOX_SUSPENDED, /* its connection is gone, its session may come back: output is kept */
     OUTBOX_DORMANT, /* has none; kept until libzmq has let go of its bytes, so that
                      * nobody escapes the bound on them by being lost */
 };
@@ -32,6 +33,9 @@ struct outbox {
     size_t batch_bytes;  /* of all parcels but the last */
     size_t sealed_bytes; /* the same with attached payloads; part of post->pending_bytes */
     struct flight *flight;
+    struct session *session; /* numbered; NULL: it is not */
+    bool gone;               /* numbered, and the connection is not there: nothing is tried */
+    bool broken;             /* it was numbered, until its output was dropped */
 };
 
 struct post {
@@ -41,6 +45,7 @@ struct post {
     struct list lists[OUTBOX_STATE_COUNT];
     struct parcel_stock stock;
     size_t pending_bytes;
+    size_t kept_bytes; /* of letters of all sessions */
     atomic_size_t flight_bytes;
     uint64_t now_ms;
 };
@@ -81,6 +86,7 @@ static struct parcel *open_parcel(struct post *post, struct outbox *outbox)
     }
     parcel = parcel_stock_take(&post->stock);
     if (parcel != NULL) {
+        parcel->numbered = outbox->session != NULL;
         list_push_back(&outbox->parcels, &parcel->link);
     }
     return parcel;
@@ -96,6 +102,7 @@ static bool seal_parcel(struct post *post, struct outbox *outbox)
         parcel_free(next);
         return false;
     }
+    next->numbered = outbox->session != NULL;
     outbox->batch_bytes += full->writer.size;
     outbox->sealed_bytes += parcel_bytes(full);
     post->pending_bytes += parcel_bytes(full);
@@ -149,8 +156,20 @@ static void set_state(struct post *post, struct outbox *outbox, enum outbox_stat
     list_push_back(&post->lists[state], &outbox->link);
 }
 
+/* Forgets what was kept and the numbers. */
+static void drop_session(struct post *post, struct outbox *outbox)
+{
+    if (outbox->session != NULL) {
+        post->kept_bytes -= letters_drop(outbox->session);
+        free(outbox->session);
+        outbox->session = NULL;
+    }
+    outbox->gone = false;
+}
+
 static void free_outbox(struct post *post, struct outbox *outbox)
 {
+    drop_session(post, outbox);
     drop_parcels(post, outbox);
     list_unlink(&outbox->link);
     table_remove(&post->outboxes, &outbox->node);
@@ -200,6 +219,10 @@ static struct outbox *new_outbox(struct post *post, connection_id connection)
 /* Nothing pends: keeps the outbox only if it has a session or bytes in flight. */
 static void rest_outbox(struct post *post, struct outbox *outbox)
 {
+    if (outbox->session != NULL && outbox->gone) {
+        set_state(post, outbox, OUTBOX_SUSPENDED);
+        return;
+    }
     drop_parcels(post, outbox);
     if (outbox->welcomed) {
         set_state(post, outbox, OUTBOX_IDLE);
@@ -215,16 +238,30 @@ static void rest_outbox(struct post *post, struct outbox *outbox)
 static void lose_outbox(struct post *post, struct outbox *outbox, enum log_level level,
                         const char *reason)
 {
-    CHECK(outbox->state == OUTBOX_BUSY);
+    CHECK(outbox->state != OUTBOX_DORMANT);
     journal_say(post->journal, level, "connection_lost", LOG_UINT("connection", outbox->connection),
                 LOG_WORD("reason", reason), LOG_UINT("pending_bytes", outbox->sealed_bytes),
                 LOG_UINT("flight_bytes", flight_bytes(outbox->flight)));
+    outbox->broken = outbox->session != NULL;
+    drop_session(post, outbox);
     drop_parcels(post, outbox);
     outbox->welcomed = false;
     set_state(post, outbox, OUTBOX_LOST);
 }
 
-bool post_next_lost(struct post *post, connection_id *connection)
+/* The connection is gone. What was said to a numbered session is kept for the next one. */
+static void part_outbox(struct post *post, struct outbox *outbox)
+{
+    if (outbox->session == NULL) {
+        lose_outbox(post, outbox, LOG_DEBUG, "gone");
+        return;
+    }
+    outbox->gone = true;
+    outbox->stalled = true;
+    set_state(post, outbox, OUTBOX_LOST);
+}
+
+bool post_next_lost(struct post *post, connection_id *connection, bool *broken)
 {
     struct list *link = list_first(&post->lists[OUTBOX_LOST]);
     struct outbox *outbox;
@@ -234,6 +271,8 @@ bool post_next_lost(struct post *post, connection_id *connection)
     }
     outbox = list_entry(link, struct outbox, link);
     *connection = outbox->connection;
+    *broken = outbox->broken;
+    outbox->broken = false;
     rest_outbox(post, outbox); /* may free it */
     return true;
 }
@@ -246,7 +285,13 @@ bool post_is_lost(const struct post *post, connection_id connection)
         return false; /* as nearly always */
     }
     outbox = find_outbox(post, connection);
-    return outbox != NULL && outbox->state == OUTBOX_LOST;
+    return outbox != NULL && outbox->state == OUTBOX_LOST && outbox->session == NULL;
+}
+
+/* Lost, and nothing is kept for it. */
+static bool is_dropped(const struct outbox *outbox)
+{
+    return outbox->state == OUTBOX_LOST && outbox->session == NULL;
 }
 
 /* ---- sending ------------------------------------------------------------ */
@@ -264,12 +309,108 @@ static bool flight_allows(const struct post *post, const struct outbox *outbox, 
                post->options.bytes_max;
 }
 
-/* Sends all parcels, oldest first, as far as there is room. */
-static enum parcel_result send_parcels(struct post *post, struct outbox *outbox)
+static enum parcel_result send_letter(struct post *post, struct outbox *outbox,
+                                      const struct letter *letter)
 {
     uint8_t id[ROUTING_ID_BYTES];
 
+    if (!flight_allows(post, outbox, letter->bytes)) {
+        return PARCEL_AGAIN;
+    }
     routing_id_write(id, outbox->connection);
+    return letter_send(letter, post->options.router, span_of(id, sizeof id), outbox->flight);
+}
+
+/* What a session has to send again after its connection was lost. */
+static enum parcel_result send_again(struct post *post, struct outbox *outbox)
+{
+    struct letter *letter;
+
+    while ((letter = letter_of(session_again(outbox->session))) != NULL) {
+        enum parcel_result result = send_letter(post, outbox, letter);
+
+        if (result != PARCEL_SENT) {
+            return result;
+        }
+        session_resent(outbox->session);
+    }
+    return PARCEL_SENT;
+}
+
+/* Sends the parcel with a number, and keeps what was sent. */
+static enum parcel_result send_numbered(struct post *post, struct outbox *outbox,
+                                        struct parcel *parcel)
+{
+    enum parcel_result result = send_again(post, outbox);
+    struct sequence sequence = session_next(outbox->session);
+    struct letter *letter;
+
+    if (result != PARCEL_SENT) {
+        return result;
+    }
+    if (!session_takes(outbox->session, parcel_bytes(parcel))) {
+        return PARCEL_AGAIN;
+    }
+    letter = letter_new(&sequence, &parcel->writer);
+    if (letter == NULL) {
+        return PARCEL_AGAIN;
+    }
+    result = send_letter(post, outbox, letter);
+    if (result != PARCEL_SENT) {
+        letter_free(letter);
+        return result;
+    }
+    session_keep(outbox->session, &letter->kept, letter->bytes);
+    post->kept_bytes += letter->bytes;
+    codec_writer_clear(&parcel->writer);
+    return PARCEL_SENT;
+}
+
+/* What is left to do when no parcel is: an acknowledgement that nothing else carried. */
+static enum parcel_result send_rest(struct post *post, struct outbox *outbox)
+{
+    static const struct codec_writer nothing;
+    enum parcel_result result;
+    struct sequence bare;
+    struct letter *letter;
+
+    if (outbox->session == NULL) {
+        return PARCEL_SENT;
+    }
+    result = send_again(post, outbox);
+    if (result != PARCEL_SENT || !session_owes(outbox->session)) {
+        return result;
+    }
+    bare = session_bare(outbox->session);
+    letter = letter_new(&bare, &nothing);
+    if (letter != NULL) {
+        result = send_letter(post, outbox, letter);
+        letter_free(letter);
+    }
+    return result == PARCEL_GONE ? result : PARCEL_SENT; /* the next one tells more */
+}
+
+static enum parcel_result send_parcel(struct post *post, struct outbox *outbox,
+                                      struct parcel *parcel)
+{
+    uint8_t id[ROUTING_ID_BYTES];
+
+    if (parcel->numbered && outbox->session != NULL) {
+        return send_numbered(post, outbox, parcel);
+    }
+    if (!flight_allows(post, outbox, parcel_bytes(parcel))) {
+        return PARCEL_AGAIN;
+    }
+    routing_id_write(id, outbox->connection);
+    return parcel_send(parcel, post->options.router, span_of(id, sizeof id), outbox->flight);
+}
+
+/* Sends all parcels, oldest first, as far as there is room. */
+static enum parcel_result send_parcels(struct post *post, struct outbox *outbox)
+{
+    if (outbox->gone) {
+        return PARCEL_AGAIN;
+    }
     while (!list_empty(&outbox->parcels)) {
         struct parcel *parcel = list_entry(outbox->parcels.next, struct parcel, link);
         size_t batch_bytes = parcel->writer.size, bytes = parcel_bytes(parcel);
@@ -277,11 +418,7 @@ static enum parcel_result send_parcels(struct post *post, struct outbox *outbox)
         enum parcel_result result;
 
         if (batch_bytes > 0) {
-            if (!flight_allows(post, outbox, bytes)) {
-                return PARCEL_AGAIN;
-            }
-            result =
-                parcel_send(parcel, post->options.router, span_of(id, sizeof id), outbox->flight);
+            result = send_parcel(post, outbox, parcel);
             if (result != PARCEL_SENT) {
                 return result;
             }
@@ -295,7 +432,7 @@ static enum parcel_result send_parcels(struct post *post, struct outbox *outbox)
             post->pending_bytes -= bytes;
         }
     }
-    return PARCEL_SENT;
+    return send_rest(post, outbox);
 }
 
 static void try_outbox(struct post *post, struct outbox *outbox)
@@ -313,24 +450,44 @@ static void try_outbox(struct post *post, struct outbox *outbox)
         }
         return;
     case PARCEL_GONE:
-        lose_outbox(post, outbox, LOG_DEBUG, "gone");
+        part_outbox(post, outbox);
         return;
     }
 }
 
-/* The connection that holds most of what is set aside. NULL: nobody holds any. */
+static size_t held_bytes(const struct outbox *outbox)
+{
+    return outbox->sealed_bytes + (outbox->session != NULL ? outbox->session->kept_bytes : 0);
+}
+
+/* The connection that holds most of what is set aside and kept. NULL: nobody holds any. */
 static struct outbox *find_slowest(struct post *post)
 {
     struct outbox *slowest = NULL;
 
-    list_each(link, &post->lists[OUTBOX_BUSY]) {
-        struct outbox *outbox = list_entry(link, struct outbox, link);
+    for (enum outbox_state state = 0; state < OUTBOX_DORMANT; state++) {
+        list_each(link, &post->lists[state]) {
+            struct outbox *outbox = list_entry(link, struct outbox, link);
 
-        if (outbox->sealed_bytes > (slowest == NULL ? 0 : slowest->sealed_bytes)) {
-            slowest = outbox;
+            if (held_bytes(outbox) > (slowest == NULL ? 0 : held_bytes(slowest))) {
+                slowest = outbox;
+            }
         }
     }
     return slowest;
+}
+
+/* All connections together hold too much: those that hold most are lost. */
+static void shed(struct post *post)
+{
+    while (post->pending_bytes + post->kept_bytes > post->options.bytes_max) {
+        struct outbox *slowest = find_slowest(post);
+
+        if (slowest == NULL) {
+            return;
+        }
+        lose_outbox(post, slowest, LOG_WARN, "too_slow");
+    }
 }
 
 /* Makes room behind what was written: sends it early, or sets it aside. Several
@@ -340,7 +497,7 @@ static void turn_parcel(struct post *post, struct outbox *outbox)
     if (!outbox->stalled) {
         try_outbox(post, outbox);
     }
-    if (outbox->state == OUTBOX_LOST || !outbox->stalled) {
+    if (is_dropped(outbox) || !outbox->stalled) {
         return;
     }
     if (!seal_parcel(post, outbox)) {
@@ -350,14 +507,7 @@ static void turn_parcel(struct post *post, struct outbox *outbox)
     if (outbox->batch_bytes > POST_BATCHES_MAX) {
         lose_outbox(post, outbox, LOG_WARN, "too_slow");
     }
-    while (post->pending_bytes > post->options.bytes_max) {
-        struct outbox *slowest = find_slowest(post);
-
-        if (slowest == NULL) {
-            return;
-        }
-        lose_outbox(post, slowest, LOG_WARN, "too_slow");
-    }
+    shed(post);
 }
 
 static void write_outbox(struct post *post, struct outbox *outbox, const struct message *message)
@@ -378,7 +528,7 @@ static void write_outbox(struct post *post, struct outbox *outbox, const struct 
         case CODEC_FULL:
             CHECK(tries == 0); /* any message fits into an empty parcel */
             turn_parcel(post, outbox);
-            if (outbox->state == OUTBOX_LOST) {
+            if (is_dropped(outbox)) {
                 return;
             }
             break;
@@ -387,6 +537,169 @@ static void write_outbox(struct post *post, struct outbox *outbox, const struct 
             return;
         }
     }
+}
+
+/* ---- numbered sessions --------------------------------------------------- */
+
+/* Counts what is set aside anew, after parcels have come or gone in the middle. */
+static void recount(struct post *post, struct outbox *outbox)
+{
+    post->pending_bytes -= outbox->sealed_bytes;
+    outbox->batch_bytes = outbox->sealed_bytes = 0;
+    list_each(link, &outbox->parcels) {
+        const struct parcel *parcel = list_entry(link, struct parcel, link);
+
+        if (link != outbox->parcels.prev) {
+            outbox->batch_bytes += parcel->writer.size;
+            outbox->sealed_bytes += parcel_bytes(parcel);
+        }
+    }
+    post->pending_bytes += outbox->sealed_bytes;
+}
+
+/* From here on what is written is numbered. False: no memory. */
+static bool begin_numbering(struct post *post, struct outbox *outbox)
+{
+    struct list *last = list_last(&outbox->parcels);
+    struct parcel *parcel;
+
+    if (last != NULL && list_entry(last, struct parcel, link)->numbered) {
+        return true;
+    }
+    parcel = parcel_stock_take(&post->stock);
+    if (parcel == NULL) {
+        return false;
+    }
+    parcel->numbered = true;
+    list_push_back(&outbox->parcels, &parcel->link);
+    recount(post, outbox);
+    return true;
+}
+
+/* WELCOME has no number, and goes before all that has one. */
+static void write_welcome(struct post *post, struct outbox *outbox, const struct message *message)
+{
+    struct parcel *parcel = parcel_stock_take(&post->stock);
+    struct list *at = outbox->parcels.next;
+
+    if (parcel == NULL || codec_write(&parcel->writer, message) != CODEC_WRITTEN) {
+        parcel_free(parcel);
+        lose_outbox(post, outbox, LOG_WARN, "no_memory");
+        return;
+    }
+    while (at != &outbox->parcels && !list_entry(at, struct parcel, link)->numbered) {
+        at = at->next;
+    }
+    list_insert_before(at, &parcel->link);
+    recount(post, outbox);
+    if (!begin_numbering(post, outbox)) {
+        lose_outbox(post, outbox, LOG_WARN, "no_memory");
+    }
+}
+
+/* The session, and what waits to be said in it, goes to another connection. */
+static void move_session(struct post *post, struct outbox *from, struct outbox *to)
+{
+    drop_session(post, to);
+    to->session = from->session;
+    from->session = NULL;
+    from->gone = from->welcomed = false;
+    list_append(&to->parcels, &from->parcels);
+    recount(post, from);
+    recount(post, to);
+    from->stalled = false;
+    if (from->state != OUTBOX_LOST) {
+        rest_outbox(post, from);
+    }
+}
+
+/* Makes `outbox` one that can be written and tried at once. */
+static void wake_outbox(struct post *post, struct outbox *outbox)
+{
+    outbox->gone = outbox->broken = outbox->forgotten = false;
+    outbox->retry_at_ms = 0;
+    outbox->retry_ms = 0;
+    if (outbox->state != OUTBOX_BUSY) {
+        set_state(post, outbox, OUTBOX_BUSY);
+    }
+}
+
+static enum resume resume_anew(struct post *post, struct outbox *old, struct outbox *outbox,
+                               uint64_t received, uint64_t *start)
+{
+    uint64_t above = received;
+
+    if (old != NULL && old->session != NULL) {
+        uint64_t used = old->session->sent > old->session->received ? old->session->sent
+                                                                     : old->session->received;
+
+        above = used > received ? used : received;
+        drop_session(post, old);
+        drop_parcels(post, old);
+    }
+    wake_outbox(post, outbox);
+    if (outbox->session == NULL) {
+        outbox->session = malloc(sizeof *outbox->session);
+        if (outbox->session == NULL) {
+            return RESUME_REFUSED;
+        }
+        session_init(outbox->session);
+    }
+    if (!begin_numbering(post, outbox)) {
+        drop_session(post, outbox);
+        return RESUME_REFUSED;
+    }
+    *start = session_start(outbox->session, above);
+    return RESUME_ANEW;
+}
+
+enum resume post_resume(struct post *post, const struct resume_request *request, uint64_t *start)
+{
+    struct outbox *old = request->numbered ? find_outbox(post, request->old) : NULL;
+    struct outbox *outbox = find_outbox(post, request->from);
+    struct session *session = old != NULL ? old->session : NULL;
+
+    if (outbox == NULL) {
+        outbox = new_outbox(post, request->from);
+    }
+    if (outbox == NULL) {
+        return RESUME_REFUSED;
+    }
+    if (session == NULL || (!session->confirmed && old != outbox)) {
+        return resume_anew(post, old, outbox, request->received, start);
+    }
+    *start = session->received;
+    if (!session->confirmed) {
+        /* HELLO twice over one connection: the first WELCOME is under way, and stands. */
+        session_resume(session, session->acknowledged);
+        wake_outbox(post, outbox);
+        return RESUME_ANEW;
+    }
+    if (!session_resume(session, request->received)) {
+        return RESUME_STALE;
+    }
+    if (old != outbox) {
+        move_session(post, old, outbox);
+    }
+    wake_outbox(post, outbox);
+    return RESUME_GOES_ON;
+}
+
+bool post_receive(struct post *post, connection_id connection, const struct sequence *sequence,
+                  enum session_news *news)
+{
+    struct outbox *outbox = find_outbox(post, connection);
+
+    if (outbox == NULL || outbox->session == NULL) {
+        return false;
+    }
+    *news = session_receive(outbox->session, sequence);
+    post->kept_bytes -= letters_release(outbox->session);
+    if (outbox->state == OUTBOX_IDLE && session_owes(outbox->session)) {
+        set_state(post, outbox, OUTBOX_BUSY);
+    }
+    outbox->retry_at_ms = 0; /* there may be room again */
+    return true;
 }
 
 void post_write(struct post *post, connection_id to, const struct message *message)
@@ -401,7 +714,7 @@ void post_write(struct post *post, connection_id to, const struct message *messa
                     LOG_UINT("connections", post->outboxes.count));
         return;
     }
-    if (outbox->state == OUTBOX_LOST) {
+    if (is_dropped(outbox)) {
         return; /* the core does not know yet */
     }
     if (outbox->stalled && message->command == COMMAND_PROGRESS_OUT) {
@@ -409,12 +722,16 @@ void post_write(struct post *post, connection_id to, const struct message *messa
         journal_say(post->journal, LOG_WARN, "progress_dropped", LOG_UINT("connection", to));
         return;
     }
+    outbox->forgotten = false;
+    if (outbox->state != OUTBOX_BUSY && !outbox->gone) {
+        set_state(post, outbox, OUTBOX_BUSY);
+    }
     if (message->command == COMMAND_WELCOME) {
         outbox->welcomed = true;
-    }
-    outbox->forgotten = false;
-    if (outbox->state != OUTBOX_BUSY) {
-        set_state(post, outbox, OUTBOX_BUSY);
+        if (outbox->session != NULL) {
+            write_welcome(post, outbox, message);
+            return;
+        }
     }
     write_outbox(post, outbox, message);
 }
@@ -423,10 +740,17 @@ void post_forget(struct post *post, connection_id connection)
 {
     struct outbox *outbox = find_outbox(post, connection);
 
-    if (outbox == NULL || outbox->state == OUTBOX_LOST) {
+    if (outbox == NULL || is_dropped(outbox)) {
         return;
     }
     outbox->welcomed = false;
+    if (outbox->session != NULL) {
+        drop_session(post, outbox);
+        drop_parcels(post, outbox); /* nothing of it means anything without its number */
+    }
+    if (outbox->state == OUTBOX_LOST) {
+        return;
+    }
     outbox->forgotten = true;
     if (list_empty(&outbox->parcels)) {
         rest_outbox(post, outbox);

@@ -44,9 +44,20 @@ void post_forget(struct post *post, connection_id connection);
 /* Sends what can be sent. */
 void post_flush(struct post *post, uint64_t now_ms);
 
-/* The next connection that turned out to be gone or too slow, its output dropped:
- * the caller tells the core. False: none. */
-bool post_next_lost(struct post *post, connection_id *connection);
+/* The next connection that turned out to be gone or too slow: the caller tells the core.
+ * `broken`: it was numbered, and its output is dropped. A numbered one that is only gone keeps
+ * its output. False: none. */
+bool post_next_lost(struct post *post, connection_id *connection, bool *broken);
+
+/* ---- numbered sessions (PROTOCOL.md, section 2.1) ---- */
+
+/* What becomes of a HELLO: struct effects' `resume`. Its WELCOME is the next thing to write. */
+enum resume post_resume(struct post *post, const struct resume_request *request, uint64_t *start);
+
+/* `sequence` stood at the head of a batch from `connection`. False: it has no numbered session.
+ * Else `news` says what to do with the batch. */
+bool post_receive(struct post *post, connection_id connection, const struct sequence *sequence,
+                  enum session_news *news);
 
 /* True from the moment it is found lost until post_next_lost has told of it: nothing
  * more that it asks for is worth doing. */

@@ -80,6 +80,14 @@ static void effect_forget(void *context, connection_id connection)
     post_forget(server->post, connection);
 }
 
+static enum resume effect_resume(void *context, const struct resume_request *request,
+                                 uint64_t *start)
+{
+    struct server *server = context;
+
+    return post_resume(server->post, request, start);
+}
+
 static void effect_log(void *context, const struct log_record *record)
 {
     struct server *server = context;
@@ -103,6 +111,38 @@ static void step_malformed(struct server *server, uint64_t now_ms, connection_id
                                                 .malformed = malformed});
 }
 
+/* A numbered message is for the core only when its turn has come (PROTOCOL.md, section 2.1).
+ * False: this one is not. */
+static bool take_number(struct server *server, const struct message *first)
+{
+    struct message answer = {.command = COMMAND_ERROR};
+    connection_id from = server->inbox.from;
+    enum session_news news;
+
+    if (!post_receive(server->post, from, &first->sequence, &news)) {
+        broker_step(server->broker, &(struct event){.kind = EVENT_MESSAGE,
+                                                    .now_ms = server_now_ms(server),
+                                                    .from = from,
+                                                    .message = first});
+        return false;
+    }
+    switch (news) {
+    case SESSION_NEXT:
+        return true;
+    case SESSION_REPEATED:
+    case SESSION_BARE:
+        return false;
+    case SESSION_GAP:
+        break;
+    }
+    answer.error.error.code = span_from_text(error_code_name(ERROR_HELLO_REQUIRED));
+    answer.error.error.message = span_from_text("a message is missing before this one; send HELLO");
+    answer.error.error.retryable = true;
+    answer.error.command = COMMAND_SEQUENCE;
+    post_write(server->post, from, &answer);
+    return false;
+}
+
 /* Every command of the batch in the inbox, as long as the answers find room. */
 static void step_batch(struct server *server, uint64_t now_ms)
 {
@@ -116,7 +156,12 @@ static void step_batch(struct server *server, uint64_t now_ms)
         struct codec_error error;
 
         result = codec_read(&reader, CODEC_AT_BROKER, &message, &error);
-        if (result == CODEC_OK) {
+        if (result == CODEC_OK && message.command == COMMAND_SEQUENCE &&
+            reader.command_count == 1) {
+            if (!take_number(server, &message)) {
+                return;
+            }
+        } else if (result == CODEC_OK) {
             broker_step(server->broker, &(struct event){.kind = EVENT_MESSAGE,
                                                         .now_ms = now_ms,
                                                         .from = inbox->from,
@@ -194,11 +239,11 @@ static void flush(struct server *server)
 {
     for (int i = 0; i < LOST_ROUNDS_MAX; i++) {
         connection_id lost;
-        bool news = false;
+        bool broken, news = false;
 
         post_flush(server->post, server_now_ms(server));
-        while (post_next_lost(server->post, &lost)) {
-            step(server, EVENT_LOST, server_now_ms(server), lost);
+        while (post_next_lost(server->post, &lost, &broken)) {
+            step(server, broken ? EVENT_BROKEN : EVENT_LOST, server_now_ms(server), lost);
             news = true;
         }
         if (!news) {
@@ -305,7 +350,7 @@ static bool open_broker(struct server *server, struct problem *problem)
     const struct config *config = server->config;
     struct broker_options options = config->broker;
     struct effects effects = {server, effect_send, effect_forget, effect_log,
-                              server->journal->level, NULL};
+                              server->journal->level, effect_resume};
 
     options.broker = id_new();
     options.started_unix_ms = clock_us(CLOCK_REALTIME) / 1000;

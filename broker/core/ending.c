@@ -32,11 +32,16 @@ void result_send(struct broker *broker, struct peer *peer, const struct task *ta
         if (task->error == ERROR_DEPENDENCY_FAILED) {
             doc_bytes(&details, "id", span_of(join->culprit.bytes, sizeof join->culprit.bytes));
             doc_uint(&details, "outcome", join->culprit_outcome);
+            if (join->policy != JOIN_ALL) {
+                doc_uint(&details, "done", join->done);
+            }
         }
-        cursor = join_cursor(task);
-        result->input_count = join->need_count;
-        result->input_at = join_input_at;
-        result->input_context = &cursor;
+        if (join_tells_inputs(task)) {
+            cursor = join_cursor(task);
+            result->input_count = join->need_count;
+            result->input_at = join_input_at;
+            result->input_context = &cursor;
+        }
     }
     doc_end(&details);
     if (task->state != TASK_DONE && task->error != ERROR_NONE && details.token_count > 2) {
@@ -195,7 +200,8 @@ void task_end(struct broker *broker, struct task *task, enum task_state state,
     }
     task_notify_parent(broker, task);
     task_notify_joins(broker, task);
-    if (task->orphan && task->extra != NULL && task->extra->join != NULL) {
+    if (task->extra != NULL && task->extra->join != NULL &&
+        (task->orphan || !join_tells_inputs(task))) {
         join_let_go(broker, task); /* nobody reads it, and its needs may start anew */
     }
     task_drop_memo(broker, task);

@@ -218,6 +218,33 @@ static bool is_known(const struct service *service)
     return service != NULL && (service->offered || service->configured);
 }
 
+/* A join without a service needs no worker, and is in no queue. */
+static bool is_pure_join(const struct submit *submit)
+{
+    return submit->join != JOIN_NONE && submit->service.size == 0;
+}
+
+/* ON RECV 6 and 7. A task that waits for needs is counted by its queue from when it is ready; that
+ * it was let in now is what counts. */
+static enum error_code admit_service(struct broker *broker, const struct peer *peer,
+                                     const struct submit *submit, struct admission *admission)
+{
+    enum error_code code = ERROR_NONE;
+
+    admission->service = service_find(broker, submit->service);
+    if (submit->if_absent == IF_ABSENT_REFUSE && !is_known(admission->service)) {
+        return ERROR_UNKNOWN_SERVICE;
+    }
+    if (admission->service != NULL) {
+        code = service_admit(admission->service, payload_bytes(submit));
+        if (code == ERROR_NONE) {
+            code = limit_admit(broker, admission->service, peer, submit->cost,
+                               &admission->retry_after_ms);
+        }
+    }
+    return code;
+}
+
 /* ON RECV 2 to 7, in their order. */
 static enum error_code admit(struct broker *broker, const struct peer *peer,
                              const struct submit *submit, struct admission *admission)
@@ -228,7 +255,7 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
                           (submit->stream > 0 ? sizeof(struct stream) + READER_BYTES : 0);
     enum error_code code;
 
-    if (broker->draining && id_is_nil(&submit->parent) && submit->join == JOIN_NONE &&
+    if (broker->draining && id_is_nil(&submit->parent) && !is_pure_join(submit) &&
         !MUTANT(DRAIN_IGNORED)) {
         return ERROR_DRAINING;
     }
@@ -245,8 +272,13 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
     if (!window_has_room(broker, peer, bytes) && !may_overdraw(broker, peer, admission->parent)) {
         return ERROR_WINDOW_EXCEEDED;
     }
+    if (!is_pure_join(submit)) {
+        code = admit_service(broker, peer, submit, admission);
+        if (code != ERROR_NONE) {
+            return code;
+        }
+    }
     if (submit->join != JOIN_NONE) {
-        admission->service = NULL;
         /* Memory first: making room may forget ended tasks, and a need may be one of them. */
         code = check_memory(broker,
                             bytes + rare_bytes + sizeof(struct join) +
@@ -254,18 +286,7 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
                             admission);
         return code != ERROR_NONE ? code : check_needs(broker, peer, submit);
     }
-    admission->service = service_find(broker, submit->service);
-    if (submit->if_absent == IF_ABSENT_REFUSE && !is_known(admission->service)) {
-        return ERROR_UNKNOWN_SERVICE;
-    }
-    if (admission->service != NULL) {
-        code = service_admit(admission->service, bytes);
-        if (code == ERROR_NONE) {
-            code = limit_admit(broker, admission->service, peer, submit->cost,
-                               &admission->retry_after_ms);
-        }
-    }
-    return code != ERROR_NONE ? code : check_memory(broker, bytes + rare_bytes, admission);
+    return check_memory(broker, bytes + rare_bytes, admission);
 }
 
 static uint64_t retry_after_ms(const struct broker *broker, enum error_code code,
@@ -418,7 +439,7 @@ static enum error_code accept(struct broker *broker, struct peer *peer,
 {
     enum error_code code = admit(broker, peer, submit, admission);
 
-    if (code == ERROR_NONE && submit->join == JOIN_NONE && admission->service == NULL) {
+    if (code == ERROR_NONE && !is_pure_join(submit) && admission->service == NULL) {
         admission->service = service_open_waiting(broker, submit->service);
         code = admission->service == NULL ? ERROR_LIMIT_EXCEEDED : ERROR_NONE;
     }

@@ -85,7 +85,7 @@ static void check_join(const struct task *task)
     struct join_cursor cursor = join_cursor(task);
     uint64_t left = 0;
 
-    CHECK(join->policy == JOIN_ALL || join->policy == JOIN_SETTLED);
+    CHECK(join->policy != JOIN_NONE);
     for (size_t i = 0; i < join->need_count; i++) {
         const struct need *need;
 
@@ -100,7 +100,8 @@ static void check_join(const struct task *task)
     }
     if (!task_ended(task)) {
         CHECK(left == join->left);
-        CHECK(left > 0 || task->state == TASK_CANCELLING);
+        CHECK(join->decided || !join_settled(join) || task->state == TASK_CANCELLING);
+        CHECK(!join->decided || task->service != NULL);
     }
 }
 

@@ -68,6 +68,25 @@ static bool join_get_chunks(struct broker *broker, struct join *join, size_t nee
     return true;
 }
 
+/* How many of its needs must be done. */
+static uint32_t wanted_of(const struct submit *submit)
+{
+    switch (submit->join) {
+    case JOIN_ALL:
+        return (uint32_t)submit->needs_count;
+    case JOIN_ANY:
+        return 1;
+    case JOIN_K:
+        return (uint32_t)submit->k + MUTANT(JOIN_K_OFF_BY_ONE);
+    case JOIN_SETTLED:
+        return MUTANT(SETTLED_FAILS_FAST) ? (uint32_t)submit->needs_count : 0;
+    case JOIN_NONE:
+        break;
+    }
+    CHECK(submit->join != JOIN_NONE);
+    return 0;
+}
+
 bool join_open(struct broker *broker, struct task *task, const struct submit *submit)
 {
     struct extra *extra = task->extra;
@@ -83,8 +102,12 @@ bool join_open(struct broker *broker, struct task *task, const struct submit *su
         return false;
     }
     join->policy = submit->join;
+    join->run_if = submit->run_if;
+    join->no_inputs = submit->no_inputs;
+    join->wanted = wanted_of(submit);
+    join->not_before_ms = broker->now_ms + submit->delay_ms;
     broker->memory_bytes -= task_bytes(task);
-    join->need_count = (uint32_t)submit->needs_count;
+    join->need_count = join->left = (uint32_t)submit->needs_count;
     extra->join = join;
     broker->memory_bytes += task_bytes(task);
     join_each_need(need, join) {
@@ -98,8 +121,6 @@ bool join_open(struct broker *broker, struct task *task, const struct submit *su
             /* kept while it is needed */
             broker->kept_bytes += need->task->needed_by == NULL ? task_bytes(need->task) : 0;
             retention_remove(broker, need->task);
-        } else {
-            join->left++;
         }
         need_link(need);
         if (task_ended(need->task)) {
@@ -133,8 +154,17 @@ void join_free(struct broker *broker, struct join *join)
     pool_put(&broker->join_pool, join);
 }
 
+bool join_tells_inputs(const struct task *task)
+{
+    return task->service == NULL && !task->extra->join->no_inputs;
+}
+
 void join_close(struct join *join)
 {
+    if (join->decided) {
+        return;
+    }
+    join->decided = true;
     if (join->left == 0) {
         return;
     }
@@ -154,6 +184,30 @@ static bool doomed_again(const struct need *need)
     return false;
 }
 
+static bool join_fulfilled(const struct join *join)
+{
+    return join->done >= join->wanted && (join->policy != JOIN_SETTLED || join->left == 0);
+}
+
+bool join_settled(const struct join *join)
+{
+    return join->left == 0 || join->impossible || join_fulfilled(join);
+}
+
+/* One more need has ended. What it makes impossible no later one can mend. */
+static void join_tally(struct join *join, struct id id, enum outcome outcome)
+{
+    if (outcome == OUTCOME_DONE) {
+        join->done++;
+    }
+    if (!join->impossible && join->done + join->left < join->wanted &&
+        !MUTANT(ALL_IGNORES_FAILURE)) {
+        join->impossible = true;
+        join->culprit = id;
+        join->culprit_outcome = outcome;
+    }
+}
+
 /* Called once for each need, when it has ended (or is found to have). */
 void join_count(struct broker *broker, struct need *need)
 {
@@ -171,20 +225,17 @@ void join_count(struct broker *broker, struct need *need)
                 1 + (need->task->extra != NULL ? need->task->extra->stopped : 0);
         }
     }
-    if (!task_ended(task) && outcome != OUTCOME_DONE && !join->failed) {
-        join->failed = true;
-        join->culprit = need->task->id;
-        join->culprit_outcome = outcome;
-    }
     if (task_ended(task)) {
         return;
     }
-    if (task->state != TASK_NEW) {
-        /* While it opens, needs that have ended were never counted as left. */
-        CHECK(join->left > 0);
-        join->left -= 1 + (MUTANT(JOIN_COUNTS_TWICE) && join->left > 1);
+    CHECK(join->left > 0);
+    join->left -=
+        1 + (MUTANT(JOIN_COUNTS_TWICE) && task->state != TASK_NEW && join->left > 1);
+    if (!join->decided) {
+        join_tally(join, need->task->id, outcome);
     }
-    if (join->left == 0 || join->failed || task->state == TASK_CANCELLING) {
+    if (task->state == TASK_CANCELLING ||
+        (task->state == TASK_WAITING && !join->decided && join_settled(join))) {
         task_wake(broker, task);
     }
 }
@@ -192,8 +243,8 @@ void join_count(struct broker *broker, struct need *need)
 static bool needed_elsewhere(const struct need *need)
 {
     for (const struct need *other = need->task->needed_by; other != NULL; other = other->next) {
-        if (other->join != need->join && !task_ended(other->join) &&
-            other->join->state != TASK_CANCELLING) {
+        if (other->join != need->join && other->join->state == TASK_WAITING &&
+            !other->join->extra->join->decided) {
             return true;
         }
     }
@@ -204,12 +255,15 @@ void join_doom_needs(struct broker *broker, struct task *task)
 {
     struct join *join = task->extra->join;
 
+    if (join->left == 0 || (MUTANT(LOSERS_RUN_ON) && task->state != TASK_CANCELLING)) {
+        return;
+    }
     join_each_need(need, join) {
         if (task_ended(need->task) || !need->task->held ||
             (needed_elsewhere(need) && !MUTANT(CANCEL_TAKES_SHARED_NEEDS))) {
             continue;
         }
-        if (!need->doomed && !task_ended(task)) {
+        if (!need->doomed && task->state == TASK_CANCELLING) {
             need->doomed = true;
             join->stopping++;
         }
@@ -217,28 +271,68 @@ void join_doom_needs(struct broker *broker, struct task *task)
     }
 }
 
-void join_decide(struct broker *broker, struct task *task)
+/* Ends the join, and stops what it alone waited for. Told first, unless the join lets go of its
+ * needs when it ends. */
+static void join_end(struct broker *broker, struct task *task, enum task_state state,
+                     enum error_code error)
+{
+    bool keeps = join_tells_inputs(task);
+
+    join_close(task->extra->join);
+    if (!keeps) {
+        join_doom_needs(broker, task);
+    }
+    task_end(broker, task, state, error, NULL);
+    if (keeps) {
+        join_doom_needs(broker, task);
+    }
+}
+
+/* It was admitted to its queue when it was submitted: from here on it is as any other task. */
+static void join_run(struct broker *broker, struct task *task)
 {
     struct join *join = task->extra->join;
 
+    join_close(join);
+    if (join->not_before_ms > broker->now_ms && !MUTANT(DELAY_IGNORED)) {
+        task_set_state(broker, task, TASK_DELAYED);
+        service_delay(broker, task->service, task);
+        task_arm(broker, task, join->not_before_ms);
+    } else {
+        service_enqueue(broker, task->service, task, false);
+        task_arm_queued(broker, task);
+    }
+    join_doom_needs(broker, task);
+}
+
+void join_decide(struct broker *broker, struct task *task)
+{
+    struct join *join = task->extra->join;
+    bool fulfilled = join_fulfilled(join) || MUTANT(ALL_IGNORES_FAILURE);
+
     CHECK(task->state == TASK_WAITING);
-    if ((join->policy == JOIN_ALL || MUTANT(SETTLED_FAILS_FAST)) && join->failed &&
-        !MUTANT(ALL_IGNORES_FAILURE)) {
-        task_end(broker, task, TASK_FAILED, ERROR_DEPENDENCY_FAILED, NULL);
-        join_doom_needs(broker, task);
-    } else if (join->left == 0) {
-        task_end(broker, task, TASK_DONE, ERROR_NONE, NULL);
+    CHECK(!join->decided);
+    if (!join_settled(join)) {
+        return;
+    }
+    if (task->service != NULL &&
+        (join->run_if == RUN_IF_ALWAYS || fulfilled == (join->run_if == RUN_IF_DONE) ||
+         MUTANT(SKIP_IGNORED))) {
+        join_run(broker, task);
+    } else if (!fulfilled) {
+        join_end(broker, task, TASK_FAILED, ERROR_DEPENDENCY_FAILED);
+    } else if (task->service != NULL) {
+        join_end(broker, task, TASK_CANCELLED, ERROR_SKIPPED);
+    } else {
+        join_end(broker, task, TASK_DONE, ERROR_NONE);
     }
 }
 
 void join_expire(struct broker *broker, struct task *task)
 {
-    struct join *join = task->extra->join;
-    bool settled = join->policy == JOIN_SETTLED;
+    bool done = task->extra->join->policy == JOIN_SETTLED && task->service == NULL;
 
-    task_end(broker, task, settled ? TASK_DONE : TASK_EXPIRED,
-             settled ? ERROR_NONE : ERROR_EXPIRED, NULL);
-    join_doom_needs(broker, task);
+    join_end(broker, task, done ? TASK_DONE : TASK_EXPIRED, done ? ERROR_NONE : ERROR_EXPIRED);
 }
 
 struct join_cursor join_cursor(const struct task *task)
@@ -251,7 +345,8 @@ void join_input_at(void *context, size_t index, struct outcome_record *record)
 {
     struct join_cursor *cursor = context;
     const struct task *task = cursor->task;
-    bool expired = task->state == TASK_DONE || task->state == TASK_EXPIRED;
+    bool expired = task->state == TASK_EXPIRED ||
+                   (task->state == TASK_DONE && task->extra->join->policy == JOIN_SETTLED);
     const struct need *edge;
     const struct task *need;
 
@@ -270,7 +365,7 @@ void join_input_at(void *context, size_t index, struct outcome_record *record)
         task_record(need, record);
         return;
     }
-    /* The join has ended before this need: at its deadline, with a failure, or cancelled. */
+    /* The join was decided before this need: at its deadline, or by others, or cancelled. */
     *record = (struct outcome_record){
         .id = need->id,
         .outcome = expired ? OUTCOME_EXPIRED : OUTCOME_CANCELLED,

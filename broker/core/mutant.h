@@ -35,6 +35,10 @@
     X(JOIN_COUNTS_TWICE)                                                                           \
     X(SETTLED_FAILS_FAST)                                                                          \
     X(ALL_IGNORES_FAILURE)                                                                         \
+    X(JOIN_K_OFF_BY_ONE)                                                                           \
+    X(LOSERS_RUN_ON)                                                                               \
+    X(SKIP_IGNORED)                                                                                \
+    X(REDUCER_WITHOUT_INPUTS)                                                                      \
     X(CANCEL_TAKES_SHARED_NEEDS)                                                                   \
     X(ORPHANS_KEPT)                                                                                \
     X(SUSPENDED_GETS_TASKS)                                                                        \

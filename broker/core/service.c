@@ -1,6 +1,7 @@
 #include "broker/core/state.h"
 
 #include "broker/core/ending.h"
+#include "broker/core/join.h"
 #include "broker/core/memo.h"
 #include "broker/core/mutant.h"
 #include "broker/core/stream.h"
@@ -408,6 +409,7 @@ static void lease_take(struct broker *broker, struct offer *offer, struct task *
 {
     struct message message = {.command = COMMAND_TASK};
     struct task_message *out = &message.task;
+    struct join_cursor cursor;
 
     service_dequeue(broker, task->service, task);
     task->offer = offer;
@@ -435,6 +437,13 @@ static void lease_take(struct broker *broker, struct offer *offer, struct task *
     if (task->extra != NULL) {
         out->stream = stream_begin(broker, task);
         out->checkpoint = memo_checkpoint(task);
+        if (task->extra->join != NULL && !task->extra->join->no_inputs &&
+            !MUTANT(REDUCER_WITHOUT_INPUTS)) {
+            cursor = join_cursor(task);
+            out->input_count = task->extra->join->need_count;
+            out->input_at = join_input_at;
+            out->input_context = &cursor;
+        }
     }
     peer_send(broker, offer->peer, &message);
     memo_give_signals(broker, task);

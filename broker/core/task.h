@@ -74,12 +74,18 @@ static inline uint64_t needs_bytes(uint64_t needs)
 struct join {
     enum join_policy policy;
     struct need_chunk *chunks;
+    enum run_if run_if;     /* of a task with a service */
     uint32_t need_count;
-    uint32_t left;     /* needs that have not ended */
-    uint32_t stopping; /* of those: doomed by this join */
-    struct id culprit; /* JOIN_ALL: the need that ended it */
+    uint32_t wanted;        /* as many must be done; 0 with JOIN_SETTLED: all must end */
+    uint32_t left;          /* needs that have not ended */
+    uint32_t done;          /* needs that were done when the join was decided */
+    uint32_t stopping;      /* of those left: doomed by this join */
+    uint64_t not_before_ms; /* of a task with a service: delay_ms */
+    struct id culprit;      /* the need that made it impossible */
     enum outcome culprit_outcome;
-    bool failed;
+    bool impossible;
+    bool decided;           /* its inputs stay as they are */
+    bool no_inputs;         /* and are not sent */
 };
 
 enum wait_kind {

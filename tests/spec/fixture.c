@@ -120,23 +120,30 @@ static void trace_record(struct fixture *f, const struct outcome_record *record)
     }
 }
 
-static void trace_result(struct fixture *f, const struct result *result)
+static void trace_inputs(struct fixture *f, size_t count,
+                         void (*at)(void *context, size_t index, struct outcome_record *record),
+                         void *context)
 {
     struct outcome_record input;
     struct id first = {{0}};
 
-    trace_record(f, &result->record);
-    for (size_t i = 0; i < result->input_count; i++) {
-        result->input_at(result->input_context, i, &input);
+    for (size_t i = 0; i < count; i++) {
+        at(context, i, &input);
         first = i == 0 ? input.id : first;
         trace_add(f, " |");
         trace_record(f, &input);
     }
-    if (result->input_count > 0) {
+    if (count > 0) {
         /* What writes it on the wire may go through it twice, to measure first. */
-        result->input_at(result->input_context, 0, &input);
+        at(context, 0, &input);
         CHECK(id_equal(&input.id, &first));
     }
+}
+
+static void trace_result(struct fixture *f, const struct result *result)
+{
+    trace_record(f, &result->record);
+    trace_inputs(f, result->input_count, result->input_at, result->input_context);
 }
 
 static void trace_attempt(struct fixture *f, const struct id *id, uint64_t attempt)
@@ -175,6 +182,8 @@ static void trace_message(struct fixture *f, const struct message *message)
             trace_add(f, " deadline_ms=%" PRIu64, message->task.deadline_ms);
         }
         trace_payload(f, &message->task.payload);
+        trace_inputs(f, message->task.input_count, message->task.input_at,
+                     message->task.input_context);
         if (message->task.stream > 0) {
             trace_add(f, " stream=%" PRIu64, message->task.stream);
         }

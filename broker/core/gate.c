@@ -84,7 +84,7 @@ bool gate_ask(const struct gate *gate, uint64_t *ready_ms)
     case GATE_HALF_OPEN:
     case GATE_RESUMING:
         *ready_ms = gate->patience_ms;
-        return gate->running < gate->allowed || MUTANT(PROBES_UNBOUNDED);
+        return gate->running < gate->allowed;
     }
     return false;
 }
@@ -157,9 +157,6 @@ static void forget_failures(struct gate *gate)
 static void gate_break(const struct gate_bounds *bounds, struct gate *gate, enum gate_cause cause,
                        struct span code, uint64_t now_ms)
 {
-    if (MUTANT(BREAKER_NEVER_OPENS)) {
-        return;
-    }
     gate_enter(gate, GATE_OPEN, now_ms);
     gate->until_ms = now_ms + bounds->open_ms;
     gate_blame(gate, cause, code);

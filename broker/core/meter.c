@@ -123,7 +123,7 @@ static struct window window_now(const struct meter_bounds *bounds, const struct 
             paid = UINT64_MAX;
         }
         window.at_ms += passed * bounds->budget_ms;
-        window.used = window.used > paid && !MUTANT(DEBT_FORGIVEN) ? window.used - paid : 0;
+        window.used = window.used > paid ? window.used - paid : 0;
         window.debt = window.used;
     }
     return window;
@@ -161,7 +161,7 @@ void meter_correct(const struct meter_bounds *bounds, struct meter *meter, uint6
 {
     uint64_t back, most;
 
-    if (bounds->budget == 0 || MUTANT(BUDGET_NOT_CORRECTED)) {
+    if (bounds->budget == 0) {
         return;
     }
     window_enter(bounds, meter, now_ms);

@@ -64,12 +64,8 @@
     X(SIGNAL_REORDERED)                                                                            \
     X(RING_UNBOUNDED)                                                                              \
     X(RATE_UNBOUNDED)                                                                              \
-    X(BUDGET_NOT_CORRECTED)                                                                        \
-    X(DEBT_FORGIVEN)                                                                               \
     X(CAP_OFF_BY_ONE)                                                                              \
     X(PAUSE_IGNORED)                                                                               \
-    X(PROBES_UNBOUNDED)                                                                            \
-    X(BREAKER_NEVER_OPENS)                                                                         \
     X(PARKED_FOR_EVER)
 
 #ifdef SLUICE_MUTANTS

@@ -1,5 +1,6 @@
 #include "cli/call.h"
 
+#include "cli/chunks.h"
 #include "cli/progress.h"
 
 #include <signal.h>
@@ -136,6 +137,9 @@ struct sluice_future *call_run(struct sluice *sluice, struct call *call)
         return NULL;
     }
     watch_open(sluice, call);
+    if (options.stream > 0) {
+        chunks_print(sluice_future_stream(watch.future), call->stream_json);
+    }
     /* Pending after an await without a timeout can only mean that we were woken
      * for something else: this fiber belongs to no task that could be cancelled. */
     while (sluice_await(watch.future) == SLUICE_PENDING) {

@@ -14,6 +14,7 @@ struct call {
     /* What to say about a progress value, or NULL to say nothing new; borrowed. */
     const char *(*describe)(const json_t *value, char *text, size_t size);
     bool silent;                          /* no progress */
+    bool stream_json;                     /* with options.stream: a line for each chunk */
     bool interrupted;                     /* after call_run: somebody pressed Ctrl-C */
 };
 

@@ -48,6 +48,8 @@ extern const struct command command_submit;
 extern const struct command command_status;
 extern const struct command command_cancel;
 extern const struct command command_why;
+extern const struct command command_tail;
+extern const struct command command_signal;
 extern const struct command command_tree;
 extern const struct command command_services;
 extern const struct command command_peers;

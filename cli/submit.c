@@ -14,6 +14,8 @@
 #define PRIORITY_UNSAID UINT64_MAX
 #define COST_MAX (1ULL << 40) /* PROTOCOL.md, 1.3 */
 
+#define STREAM_WINDOW 64 /* chunks that are read ahead */
+
 struct submission {
     struct cli *cli;
     struct call call;
@@ -135,7 +137,7 @@ static int submit_run(struct cli *cli, const struct command *self, int argc, cha
     struct submission submission = {.cli = cli, .call = {.describe = describe}};
     struct sluice_submit_options *options = &submission.call.options;
     uint64_t attempts = 0, priority = PRIORITY_UNSAID;
-    bool quiet = false;
+    bool stream = false, quiet = false;
     struct option_spec specs[] = {
         OPTION_UINT_SPEC("deadline-ms", &options->deadline_ms, "MS", 1, OPTION_DURATION_MS_MAX,
                          "end it after this time"),
@@ -148,6 +150,7 @@ static int submit_run(struct cli *cli, const struct command *self, int argc, cha
                          "if nobody offers the service, wait for somebody"),
         OPTION_FLAG_SPEC("refuse-full", &options->no_wait,
                          "if the queue is full, fail instead of waiting for room"),
+        OPTION_FLAG_SPEC("stream", &stream, "print its chunks as they come, then its result"),
         OPTION_FLAG_SPEC("quiet", &quiet, "no progress on standard error"),
         OPTION_GROUP_SPEC("when it is run:"),
         OPTION_UINT_SPEC("priority", &priority, "N", 0, 9, "0-9, higher first; else 4"),
@@ -193,7 +196,9 @@ static int submit_run(struct cli *cli, const struct command *self, int argc, cha
     if (priority != PRIORITY_UNSAID) {
         options->priority = priority == 0 ? SLUICE_PRIORITY_LOWEST : (int)priority;
     }
-    submission.call.silent = quiet;
+    options->stream = stream ? STREAM_WINDOW : 0;
+    submission.call.stream_json = cli->json;
+    submission.call.silent = quiet || stream;
     submission.call.service = arguments.items[0];
     submission.call.payload = arguments.count > 1 ? payload_read(self, arguments.items[1])
                                                   : json_object();

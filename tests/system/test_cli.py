@@ -16,8 +16,8 @@ from sluice_test import (CANCEL_OUT, SLOW, Broker, Deadline, Failure, Peer, case
                          free_port, main, new_id, program)
 import msgpack
 
-COMMANDS = ("ask", "submit", "status", "cancel", "why", "tree", "services", "peers", "stats",
-            "top", "dead", "bench", "version")
+COMMANDS = ("ask", "submit", "status", "cancel", "why", "tail", "signal", "tree", "services",
+            "peers", "stats", "top", "dead", "bench", "version")
 
 
 class Cli:

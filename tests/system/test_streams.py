@@ -5,10 +5,11 @@ The peers are tests/system/stream_cases.c, one case a process."""
 import os
 import subprocess
 import sys
+import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import BUILD, Broker  # noqa: E402
-from sluice_test import case, check, equal, main, run  # noqa: E402
+from sluice_test import BUILD, Broker, Peer  # noqa: E402
+from sluice_test import case, check, equal, main, program, run  # noqa: E402
 from wire import Wire  # noqa: E402
 
 CASES = os.path.join(BUILD, "tests", "system", "stream_cases")
@@ -44,6 +45,41 @@ def _():
         finally:
             reader.kill()
             reader.wait()
+
+
+def sluice(broker, *arguments):
+    return subprocess.Popen([program("sluice"), *arguments, "--broker", broker.endpoint],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(command):
+    out, err = command.communicate(timeout=30)
+    equal(command.returncode, 0, "exit status (%s)" % err)
+    return out
+
+
+@case("a worker without the runtime streams; sluice submit, tail and signal show and wake it")
+def _():
+    with Broker() as broker:
+        worker = Peer(broker, "worker")
+        worker.offer("talk")
+        submitted = sluice(broker, "submit", "talk", "--stream")
+        given = worker.task()
+        task = given.field(1)
+        for number, text in enumerate((b"a ", b"b ", b"c\n")):
+            worker.send([9, task, 1, number, text])
+        worker.ping()
+        tail = sluice(broker, "tail", str(uuid.UUID(bytes=task)))
+        equal(tail.stdout.readline(), "a b c\n", "what tail prints of a running task")
+        equal(ended(sluice(broker, "signal", str(uuid.UUID(bytes=task)), "7")), "delivered\n",
+              "what signal prints")
+        equal(worker.wait(40).field(3), b"\x07", "payload of the signal")
+        worker.send([9, task, 1, 3, b"d\n"])
+        worker.done(given, b"\x2a")
+        equal(ended(tail), "d\n", "the rest of it")
+        equal(ended(submitted), "a b c\nd\n42\n", "what submit prints")
+        equal(ended(sluice(broker, "tail", str(uuid.UUID(bytes=task)))), "a b c\nd\n",
+              "the stream of a task that has ended")
 
 
 if __name__ == "__main__":

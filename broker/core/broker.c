@@ -8,6 +8,7 @@
 #include "broker/core/retention.h"
 #include "broker/core/state.h"
 #include "broker/core/stream.h"
+#include "broker/core/watch.h"
 #include "common/memory.h"
 
 #define LINGER_AGAIN_MIN_MS 1000
@@ -80,6 +81,7 @@ static void init_pools(struct broker *broker)
     pool_init(&broker->service_pool, sizeof(struct service), options->services_max);
     pool_init(&broker->offer_pool, sizeof(struct offer), 4 * offers_max);
     pool_init(&broker->stray_pool, sizeof(struct stray), tasks_max);
+    pool_init(&broker->watcher_pool, sizeof(struct watcher), WATCHES_MAX);
 }
 
 static void deinit_pools(struct broker *broker)
@@ -104,6 +106,7 @@ static void deinit_pools(struct broker *broker)
     pool_deinit(&broker->service_pool);
     pool_deinit(&broker->offer_pool);
     pool_deinit(&broker->stray_pool);
+    pool_deinit(&broker->watcher_pool);
 }
 
 /* What peers see of the one must tell nothing of the other: only hashes of the secret. */
@@ -144,6 +147,8 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
     list_init(&broker->doomed);
     list_init(&broker->dirty);
     list_init(&broker->retained);
+    list_init(&broker->watchers);
+    broker->notes = effects->notes;
     timer_init(&broker->retention, TIMER_RETENTION);
     init_pools(broker);
     seed_random(broker);
@@ -235,6 +240,7 @@ void broker_free(struct broker *broker)
                                        .forget = discard_forget,
                                        .log = discard_log,
                                        .log_level = LOG_ERROR};
+    broker->notes = 0;
     while ((link = list_first(&broker->peers.lanes[0])) != NULL) {
         peer_end(broker, list_entry(link, struct peer, place.lanes), "broker stops");
     }
@@ -376,6 +382,9 @@ static void handle_message(struct broker *broker, connection_id from,
         break;
     case COMMAND_CONTROL:
         handle_control(broker, peer, &message->control);
+        break;
+    case COMMAND_WATCH:
+        handle_watch(broker, peer, &message->watch);
         break;
     case COMMAND_PING:
         handle_ping(broker, peer, &message->ping);

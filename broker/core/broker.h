@@ -36,6 +36,50 @@ struct resume_request {
     uint64_t received; /* as it said */
 };
 
+/* What happens: the kinds of EVENT, and what an audit is kept of. PROTOCOL.md, EVENT. */
+#define NOTES(X)                                                                                   \
+    X(SUBMITTED, "submitted")                                                                      \
+    X(REFUSED, "refused")                                                                          \
+    X(STARTED, "started")                                                                          \
+    X(RETRIED, "retried")                                                                          \
+    X(DELAYED, "delayed")                                                                          \
+    X(CANCEL_REQUESTED, "cancel_requested")                                                        \
+    X(CANCELLING, "cancelling")                                                                    \
+    X(DONE, "done")                                                                                \
+    X(FAILED, "failed")                                                                            \
+    X(CANCELLED, "cancelled")                                                                      \
+    X(EXPIRED, "expired")                                                                          \
+    X(PEER_CONNECTED, "peer_connected")                                                            \
+    X(PEER_LOST, "peer_lost")                                                                      \
+    X(PEER_ENDED, "peer_ended")                                                                    \
+    X(OFFERED, "offered")                                                                          \
+    X(WITHDRAWN, "withdrawn")                                                                      \
+    X(LIMIT_CHANGED, "limit_changed")                                                              \
+    X(PAUSED, "paused")                                                                            \
+    X(RESUMED, "resumed")                                                                          \
+    X(LETTER_RETRIED, "letter_retried")                                                            \
+    X(LETTER_DROPPED, "letter_dropped")
+
+enum note_kind {
+#define NOTE_ENUM(name, text) NOTE_##name,
+    NOTES(NOTE_ENUM)
+#undef NOTE_ENUM
+    NOTE_COUNT
+};
+#define NOTE_BIT(name) (1ULL << NOTE_##name)
+#define NOTES_ALL ((1ULL << NOTE_COUNT) - 1)
+const char *note_kind_name(enum note_kind kind);
+
+/* One thing that has happened. What does not apply is nil, empty or 0. */
+struct note {
+    enum note_kind kind;
+    uint64_t attempt;
+    struct id task;
+    struct span service;
+    struct span peer;   /* worker, submitter or operator: who did it, or to whom it was done */
+    struct span detail; /* error code, reason, state, ... */
+};
+
 /* Where the core's decisions go. The callbacks must not call the core.
  * The message is valid until the callback returns. A send cannot fail here: a
  * connection that turns out to be gone or clogged comes back as EVENT_LOST. */
@@ -48,6 +92,9 @@ struct effects {
     enum log_level log_level; /* records above it are not even built */
     /* A session says HELLO and wants its messages numbered. NULL: there is no such thing. */
     enum resume (*resume)(void *context, const struct resume_request *request, uint64_t *start);
+    /* What has happened; only kinds whose bit (NOTE_BIT) is in `notes`. May be NULL without any. */
+    void (*note)(void *context, const struct note *note);
+    uint64_t notes;
 };
 
 enum event_kind {

@@ -4,6 +4,7 @@
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
 #include "broker/core/mutant.h"
+#include "broker/core/watch.h"
 #include "broker/core/retention.h"
 #include "broker/core/retry.h"
 #include "broker/core/stream.h"
@@ -50,19 +51,26 @@ void result_send(struct broker *broker, struct peer *peer, const struct task *ta
     peer_send(broker, peer, &message);
 }
 
-void refusal_send(struct broker *broker, struct peer *peer, const struct id *id,
+void refusal_send(struct broker *broker, struct peer *peer, const struct submit *submit,
                   enum error_code code, uint64_t retry_after_ms)
 {
     struct message message = {.command = COMMAND_RESULT};
     struct outcome_record *record = &message.result.record;
 
-    record->id = *id;
+    record->id = submit->id;
     record->outcome = OUTCOME_REFUSED;
     record->error = error_of(code);
     record->error.retry_after_ms = retry_after_ms;
     record->error.retryable |= retry_after_ms > 0;
     broker->stats.refused++;
     peer_send(broker, peer, &message);
+    if (watch_wanted(broker, NOTE_REFUSED)) {
+        watch_tell(broker, &(struct note){.kind = NOTE_REFUSED,
+                                          .task = submit->id,
+                                          .service = submit->service,
+                                          .peer = label_span(peer->name),
+                                          .detail = record->error.code});
+    }
 }
 
 void task_wake(struct broker *broker, struct task *task)

@@ -31,7 +31,7 @@ void task_wake(struct broker *broker, struct task *task);
 
 /* Sends RESULT for an ended task to `peer`. */
 void result_send(struct broker *broker, struct peer *peer, const struct task *task);
-void refusal_send(struct broker *broker, struct peer *peer, const struct id *id,
+void refusal_send(struct broker *broker, struct peer *peer, const struct submit *submit,
                   enum error_code code, uint64_t retry_after_ms);
 
 /* `peer` gets a REPLY to `request` when the task, which has not ended, has. False: it waits for

@@ -30,6 +30,7 @@ void handle_read(struct broker *broker, struct peer *peer, const struct read *re
 void handle_checkpoint(struct broker *broker, struct peer *peer,
                        const struct checkpoint *checkpoint);
 void handle_signal(struct broker *broker, struct peer *peer, const struct signal *signal);
+void handle_watch(struct broker *broker, struct peer *peer, const struct watch *watch);
 void handle_query(struct broker *broker, struct peer *peer, const struct query *query);
 
 #endif

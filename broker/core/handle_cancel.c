@@ -1,5 +1,6 @@
 #include "broker/core/ending.h"
 #include "broker/core/handle.h"
+#include "broker/core/watch.h"
 
 static void reply_error(struct broker *broker, struct peer *peer, uint64_t request,
                         enum error_code code)
@@ -56,5 +57,6 @@ void handle_cancel(struct broker *broker, struct peer *peer, const struct cancel
     }
     BROKER_LOG(broker, LOG_INFO, "cancel_requested", LOG_ID("task", &task->id),
                LOG_TEXT("by", label_span(peer->name)), LOG_TEXT("reason", cancel->reason));
+    watch_task(broker, NOTE_CANCEL_REQUESTED, task, label_span(peer->name), cancel->reason);
     task_doom(broker, task);
 }

@@ -1,5 +1,6 @@
 #include "broker/core/dead.h"
 #include "broker/core/handle.h"
+#include "broker/core/watch.h"
 
 /* What an operator asks for, one function a thing. Each fills `body`, the map of the REPLY, and
  * says ERROR_NONE; or it says why not and has changed nothing. */
@@ -24,6 +25,26 @@ static enum error_code control(struct broker *broker, struct peer *peer,
     return ERROR_BAD_MESSAGE;
 }
 
+/* Who did it: watchers and the audit want to know. */
+static void note_control(struct broker *broker, const struct peer *peer,
+                         const struct control *control)
+{
+    static const enum note_kind kinds[CONTROL_WHAT_COUNT] = {
+        [CONTROL_LIMIT] = NOTE_LIMIT_CHANGED,    [CONTROL_PAUSE] = NOTE_PAUSED,
+        [CONTROL_RESUME] = NOTE_RESUMED,         [CONTROL_RETRY] = NOTE_LETTER_RETRIED,
+        [CONTROL_DROP] = NOTE_LETTER_DROPPED,
+    };
+    enum note_kind kind = kinds[control->what];
+
+    if (watch_wanted(broker, kind)) {
+        watch_tell(broker, &(struct note){.kind = kind,
+                                          .task = control->task,
+                                          .service = control->service,
+                                          .peer = label_span(peer->name),
+                                          .detail = control->key});
+    }
+}
+
 void handle_control(struct broker *broker, struct peer *peer, const struct control *message)
 {
     struct message reply = {.command = COMMAND_REPLY};
@@ -41,6 +62,9 @@ void handle_control(struct broker *broker, struct peer *peer, const struct contr
                LOG_TEXT("service", message->service), LOG_TEXT("key", message->key),
                LOG_TEXT("peer", label_span(peer->name)),
                LOG_WORD("outcome", code == ERROR_NONE ? "done" : error_code_name(code)));
+    if (code == ERROR_NONE) {
+        note_control(broker, peer, message);
+    }
     reply.reply.request = message->request;
     reply.reply.ok = code == ERROR_NONE;
     reply.reply.body = &body;

@@ -98,12 +98,14 @@ void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fa
         limit_correct(broker, task, fail->cost);
     }
     map = has_room(broker, task, fail->error.raw.size) ? blob_new(fail->error.raw) : NULL;
+    broker->cause = fail->error.code;
     lease_release(broker, task);
     failure.map = map;
     if (map == NULL) {
         failure = (struct failure){.error = ERROR_MEMORY_FULL, .said = &fail->error};
     }
     task_attempt_failed(broker, task, &failure);
+    broker->cause = span_of(NULL, 0);
 }
 
 void handle_garbled_answer(struct broker *broker, struct peer *peer, const struct id *id)

@@ -1,4 +1,5 @@
 #include "broker/core/handle.h"
+#include "broker/core/watch.h"
 
 #define TEXT_SHARE 16 /* of memory_max: all texts of all offers */
 
@@ -67,6 +68,8 @@ void handle_offer(struct broker *broker, struct peer *peer, const struct offer_m
         BROKER_LOG(broker, LOG_INFO, "service_offered", LOG_TEXT("service", message->service),
                    LOG_TEXT("peer", label_span(peer->name)),
                    LOG_UINT("credit", message->credit));
+        watch_emit(broker, NOTE_OFFERED, message->service, label_span(peer->name),
+                   message->version);
     }
     adopt_limits(offer->service, message);
     keep_text(broker, &offer->schema, message->schema);

@@ -58,11 +58,6 @@ static void peer_row(const struct broker *broker, struct doc *doc,
 
 /* ---- one task --------------------------------------------------------------------- */
 
-static struct span task_service_name(const struct task *task)
-{
-    return task->service != NULL ? service_name(task->service) : span_of(NULL, 0);
-}
-
 static void task_row(const struct broker *broker, struct doc *doc, const struct task *task)
 {
     doc_id(doc, "id", &task->id);

@@ -29,7 +29,7 @@ static bool answer_known(struct broker *broker, struct peer *peer, const struct 
         return false;
     }
     if (!id_equal(&task->owner->session, &peer->session)) {
-        refusal_send(broker, peer, &submit->id, ERROR_CONFLICT, 0);
+        refusal_send(broker, peer, submit, ERROR_CONFLICT, 0);
         return true;
     }
     if (task->detached) {
@@ -38,7 +38,7 @@ static bool answer_known(struct broker *broker, struct peer *peer, const struct 
     if (task->orphan && (!task_ended(task) || task->needed_by != NULL)) {
         /* Still stopping, or a join of it is, since this session was away for too long: soon
          * it can be submitted afresh. */
-        refusal_send(broker, peer, &submit->id, ERROR_CONFLICT, REFUSED_RETRY_MS);
+        refusal_send(broker, peer, submit, ERROR_CONFLICT, REFUSED_RETRY_MS);
         return true;
     }
     if (!task_ended(task)) {
@@ -479,6 +479,6 @@ void handle_submit(struct broker *broker, struct peer *peer, const struct submit
         if (MUTANT(REFUSAL_TAKES_WINDOW) && code == ERROR_QUEUE_FULL) {
             peer->submitted_bytes += 1;
         }
-        refusal_send(broker, peer, &submit->id, code, retry_after_ms(broker, code, &admission));
+        refusal_send(broker, peer, submit, code, retry_after_ms(broker, code, &admission));
     }
 }

@@ -4,6 +4,7 @@
 #include "broker/core/memo.h"
 #include "broker/core/state.h"
 #include "broker/core/stream.h"
+#include "broker/core/watch.h"
 
 struct tally {
     uint64_t states[TASK_STATE_COUNT];
@@ -13,6 +14,7 @@ struct tally {
     /* What must be in use of each pool. */
     uint64_t tasks, extras, joins, need_chunks, waits, terms, causes, peers, labels, services, offers, strays;
     uint64_t streams, stream_blocks, readers, memos, signals;
+    uint64_t watchers;
 };
 
 static void see_label(struct label *label, struct tally *tally)
@@ -331,6 +333,7 @@ static void check_service(const struct broker *broker, const struct service *ser
 static void check_peer(const struct peer *peer, struct tally *tally)
 {
     uint64_t offers = 0, held = 0, tasks = 0, bytes = 0, waits = 0, readers = 0;
+    uint64_t watchers = 0;
 
     CHECK(peer->state != PEER_GONE);
     CHECK(timer_armed(&peer->timer));
@@ -363,7 +366,14 @@ static void check_peer(const struct peer *peer, struct tally *tally)
         readers++;
     }
     CHECK(readers == peer->reader_count);
+    list_each(link, &peer->watchers) {
+        CHECK(list_entry(link, struct watcher, peer_link)->peer == peer);
+        watchers++;
+    }
     CHECK(waits == peer->wait_count);
+    CHECK(watchers == peer->watcher_count);
+    CHECK(watchers == 0 || peer->state != PEER_AWAY);
+    tally->watchers += watchers;
     CHECK(tasks == peer->submitted_count);
     CHECK(bytes == peer->submitted_bytes);
     CHECK(peer->tasks >= tasks);
@@ -439,6 +449,7 @@ static void check_pools(const struct broker *broker, const struct tally *tally)
     CHECK(tally->offers == broker->offer_pool.used);
     CHECK(tally->strays == broker->stray_pool.used);
     CHECK(tally->strays == broker->strays.count);
+    CHECK(tally->watchers == broker->watcher_pool.used);
 }
 
 /* Takes back the marks that the tally left. */
@@ -461,6 +472,8 @@ void broker_check(const struct broker *broker)
     CHECK(list_empty(&broker->wake));
     CHECK(list_empty(&broker->doomed));
     CHECK(list_empty(&broker->dirty));
+    CHECK(broker->notes == (broker->watcher_pool.used > 0 ? NOTES_ALL : broker->effects.notes));
+    CHECK(broker->cause.size == 0);
     check_tasks(broker, &tally);
     list_each(link, &broker->services.lanes[0]) {
         const struct service *service = list_entry(link, struct service, place.lanes);

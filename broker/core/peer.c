@@ -5,6 +5,7 @@
 #include "broker/core/retry.h"
 #include "broker/core/state.h"
 #include "broker/core/stream.h"
+#include "broker/core/watch.h"
 
 static uint32_t connection_hash(const struct broker *broker, connection_id connection)
 {
@@ -89,6 +90,12 @@ static void peer_connect(struct broker *broker, struct peer *peer, connection_id
     wheel_arm(&broker->wheel, &peer->timer, broker->now_ms + broker->options.silence_ms);
 }
 
+static void peer_note(struct broker *broker, enum note_kind kind, const struct peer *peer,
+                      struct span detail)
+{
+    watch_emit(broker, kind, span_of(NULL, 0), label_span(peer->name), detail);
+}
+
 struct peer *peer_open(struct broker *broker, connection_id from, const struct hello *hello)
 {
     struct peer *peer = broker->stats.peers < broker->options.peers_max
@@ -104,6 +111,7 @@ struct peer *peer_open(struct broker *broker, connection_id from, const struct h
     list_init(&peer->submitted);
     list_init(&peer->waits);
     list_init(&peer->readers);
+    list_init(&peer->watchers);
     peer_describe(broker, peer, hello);
     if (peer->name == NULL) {
         pool_put(&broker->peer_pool, peer);
@@ -119,6 +127,7 @@ struct peer *peer_open(struct broker *broker, connection_id from, const struct h
     BROKER_LOG(broker, LOG_INFO, "peer_connected", LOG_TEXT("peer", label_span(peer->name)),
                LOG_UINT("connection", from),
                LOG_TEXT("agent", span_of(peer->agent, peer->agent_size)));
+    peer_note(broker, NOTE_PEER_CONNECTED, peer, span_of(peer->agent, peer->agent_size));
     return peer;
 }
 
@@ -170,6 +179,7 @@ static void peer_disconnect(struct broker *broker, struct peer *peer)
     if (peer->state != PEER_CONNECTED && peer->state != PEER_SUSPENDED) {
         return;
     }
+    watch_end_all(broker, peer);
     table_remove(&broker->peers_by_connection, &peer->by_connection);
     peer->state = PEER_AWAY;
     peer->numbered = false;
@@ -188,6 +198,7 @@ void peer_reopen(struct broker *broker, struct peer *peer, connection_id from,
         broker->effects.forget(broker->effects.context, from); /* its numbers */
     }
     peer->numbered = false;
+    watch_end_all(broker, peer);
     if (here && peer->state == PEER_CONNECTED) {
         return;
     }
@@ -200,6 +211,7 @@ void peer_reopen(struct broker *broker, struct peer *peer, connection_id from,
     peer_connect(broker, peer, from);
     BROKER_LOG(broker, LOG_INFO, "peer_reconnected", LOG_TEXT("peer", label_span(peer->name)),
                LOG_UINT("connection", from), LOG_UINT("submitted", peer->submitted_count));
+    peer_note(broker, NOTE_PEER_CONNECTED, peer, span_from_text("again"));
 }
 
 /* Its offers have room, or none any more, with its state. */
@@ -282,6 +294,7 @@ void peer_lose(struct broker *broker, struct peer *peer, const char *why)
                LOG_UINT("held", peer->held), LOG_UINT("submitted", peer->submitted_count));
     broker->stats.peers_lost++;
     peer_disconnect(broker, peer);
+    peer_note(broker, NOTE_PEER_LOST, peer, span_from_text(why));
     peer_stop_work(broker, peer);
     stream_peer_away(broker, peer);
     if (list_empty(&peer->submitted)) {
@@ -311,6 +324,7 @@ void peer_end(struct broker *broker, struct peer *peer, const char *why)
     BROKER_LOG(broker, LOG_INFO, "peer_ended", LOG_TEXT("peer", label_span(peer->name)),
                LOG_WORD("why", why), LOG_UINT("cancelled", peer->submitted_count));
     peer_disconnect(broker, peer);
+    peer_note(broker, NOTE_PEER_ENDED, peer, span_from_text(why));
     peer_stop_work(broker, peer);
     peer_drop_waits(broker, peer);
     wheel_cancel(&broker->wheel, &peer->timer);

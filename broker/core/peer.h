@@ -49,6 +49,8 @@ struct peer {
     uint64_t wait_count;             /* window_tasks at most */
     struct list readers;             /* of streams */
     uint64_t reader_count;
+    struct list watchers;            /* not while away */
+    uint64_t watcher_count;          /* WATCHES_PER_PEER_MAX at most */
 };
 
 struct peer *peer_find(const struct broker *broker, connection_id connection); /* NULL: none */

@@ -3,6 +3,7 @@
 #include "broker/core/ending.h"
 #include "broker/core/mutant.h"
 #include "broker/core/terms.h"
+#include "broker/core/watch.h"
 
 bool codes_name(struct span codes, struct span code)
 {
@@ -108,6 +109,7 @@ static void try_again(struct broker *broker, struct task *task, const struct fai
                LOG_TEXT("service", service_name(task->service)),
                LOG_TEXT("worker", label_span(task->worker)),
                LOG_UINT("attempt", task_attempt(task)), LOG_TEXT("why", failure_code(failure)));
+    watch_task(broker, NOTE_RETRIED, task, label_span(task->worker), failure_code(failure));
     task->overrun = false;
     task_doom_children(broker, task); /* they belong to the attempt that is over */
     if (delay_ms == 0 && !failure->at_once) {

@@ -5,6 +5,7 @@
 #include "broker/core/memo.h"
 #include "broker/core/mutant.h"
 #include "broker/core/stream.h"
+#include "broker/core/watch.h"
 
 #define RATE_WINDOW_MS 1000
 #define RETRY_AFTER_MIN_MS 5
@@ -297,6 +298,8 @@ void offer_withdraw(struct broker *broker, struct offer *offer)
     struct service *service = offer->service;
 
     if (!offer_withdrawn(offer)) {
+        watch_emit(broker, NOTE_WITHDRAWN, service_name(service), label_span(offer->peer->name),
+                   span_of(NULL, 0));
         list_unlink(&offer->service_link);
         CHECK(service->offer_count > 0);
         service->offer_count--;

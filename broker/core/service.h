@@ -87,6 +87,12 @@ static inline struct span service_name(const struct service *service)
     return span_of(service->name, service->name_size);
 }
 
+/* Empty: a pure join. */
+static inline struct span task_service_name(const struct task *task)
+{
+    return task->service != NULL ? service_name(task->service) : span_of(NULL, 0);
+}
+
 /* ERROR_NONE: there is room for a task of `bytes`; else QUEUE_FULL. */
 enum error_code service_admit(const struct service *service, uint64_t bytes);
 /* A guess, from the recent rate of starts, when an eighth of the queue will be gone. */

@@ -44,6 +44,10 @@ struct broker {
     uint64_t serial;
     uint64_t random; /* of jitter */
 
+    struct list watchers;
+    uint64_t notes;    /* kinds that somebody wants to know of; 0: nobody watches */
+    struct span cause; /* code of the FAIL under way; empty: none */
+
     struct wheel wheel;
     struct table limits;     /* rules of tenants */
     struct roster limit_rows; /* all rules */
@@ -85,7 +89,7 @@ struct broker {
     struct pool task_pool, extra_pool, join_pool, need_pool, wait_pool, terms_pool, cause_pool,
         letter_pool;
     struct pool stream_pool, stream_block_pool, reader_pool, memo_pool, signal_pool;
-    struct pool peer_pool, label_pool, service_pool, offer_pool, stray_pool;
+    struct pool peer_pool, label_pool, service_pool, offer_pool, stray_pool, watcher_pool;
     struct page *page;
 };
 

@@ -4,6 +4,7 @@
 #include "broker/core/memo.h"
 #include "broker/core/mutant.h"
 #include "broker/core/stream.h"
+#include "broker/core/watch.h"
 
 #define BIT(state) (1u << (state))
 
@@ -49,6 +50,7 @@ void task_set_state(struct broker *broker, struct task *task, enum task_state ne
     /* leased <=> in somebody's hands; an ended task is in nobody's */
     CHECK(next != TASK_LEASED || task->offer != NULL);
     CHECK(!task_ended(task) || task->offer == NULL);
+    watch_move(broker, task, from);
 }
 
 enum outcome task_outcome(const struct task *task)

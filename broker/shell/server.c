@@ -349,8 +349,12 @@ static bool open_broker(struct server *server, struct problem *problem)
 {
     const struct config *config = server->config;
     struct broker_options options = config->broker;
-    struct effects effects = {server, effect_send, effect_forget, effect_log,
-                              server->journal->level, effect_resume};
+    struct effects effects = {.context = server,
+                              .send = effect_send,
+                              .forget = effect_forget,
+                              .log = effect_log,
+                              .log_level = server->journal->level,
+                              .resume = effect_resume};
 
     options.broker = id_new();
     options.started_unix_ms = clock_us(CLOCK_REALTIME) / 1000;

@@ -161,6 +161,25 @@ static void trace_reply(struct fixture *f, const struct reply *reply)
     }
 }
 
+static void trace_event(struct fixture *f, const struct event_message *event)
+{
+    trace_add(f, " %" PRIu64 " #%" PRIu64, event->request, event->sequence);
+    if (event->lost > 0) {
+        trace_add(f, " lost=%" PRIu64, event->lost);
+    }
+    trace_add(f, " %.*s %s", (int)event->kind.size, (const char *)event->kind.data,
+              name_of(&event->task));
+    if (event->attempt > 0) {
+        trace_add(f, " attempt=%" PRIu64, event->attempt);
+    }
+    if (event->peer.size > 0) {
+        trace_text(f, "peer", event->peer);
+    }
+    if (event->detail.size > 0) {
+        trace_text(f, "detail", event->detail);
+    }
+}
+
 static void trace_message(struct fixture *f, const struct message *message)
 {
     switch (message->command) {
@@ -215,6 +234,9 @@ static void trace_message(struct fixture *f, const struct message *message)
     case COMMAND_CANCEL_OUT:
         trace_attempt(f, &message->cancel_out.id, message->cancel_out.attempt);
         trace_text(f, "reason", message->cancel_out.reason);
+        break;
+    case COMMAND_EVENT:
+        trace_event(f, &message->event);
         break;
     case COMMAND_REPLY:
         trace_reply(f, &message->reply);

@@ -61,7 +61,7 @@ static void discard_forget(void *context, connection_id connection)
 
 static void start_broker(const struct config *config)
 {
-    struct effects effects = {NULL, discard, discard_forget, NULL, LOG_ERROR, NULL};
+    struct effects effects = {.send = discard, .forget = discard_forget, .log_level = LOG_ERROR};
     struct broker *broker;
 
     effects.log_level = LOG_ERROR;

@@ -506,7 +506,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct codec_writer writer; /* keeps its buffer from run to run */
     struct world world = {.input = input_of(data, size), .writer = writer};
-    struct effects effects = {&world, on_send, on_forget, on_log, LOG_DEBUG, NULL};
+    struct effects effects = {.context = &world,
+                              .send = on_send,
+                              .forget = on_forget,
+                              .log = on_log,
+                              .log_level = LOG_DEBUG};
     struct service_limits limits = {.max_tasks = 3, .attempts = 2, .lease_ms = 20};
 
     world.options = take_options(&world.input);

@@ -2,6 +2,8 @@
  * that came before it, in their order. */
 #include "tests/spec/fixture.h"
 
+#include <string.h>
+
 static void checkpoint_of(struct fixture *f, uint64_t attempt, struct span bytes)
 {
     struct message message = {.command = COMMAND_CHECKPOINT};
@@ -20,6 +22,17 @@ static void signal_of(struct fixture *f, uint64_t request, const char *payload)
     message.signal.id = id_of("t1");
     message.signal.payload.bytes = span_from_text(payload);
     say(f, "s1", &message);
+}
+
+/* All of `texts`, one after another, after `first`. */
+static void expect_order(const struct fixture *f, const char *first, const char *const *texts)
+{
+    const char *at = strstr(f->trace, first);
+
+    for (; at != NULL && *texts != NULL; texts++) {
+        at = strstr(at, *texts);
+    }
+    assert_non_null(at);
 }
 
 static void the_next_attempt_gets_the_last_checkpoint(void **state)
@@ -86,10 +99,8 @@ static void signals_wait_for_the_start(void **state)
     signal_of(f, 0, "d");
     drop_trace(f);
     advance_ms(f, 150);
-    assert_true(trace_has(f, "payload=a\n"));
-    assert_true(trace_has(f, "payload=b\n"));
-    assert_true(trace_has(f, "payload=c\n"));
-    assert_true(trace_has(f, "payload=d\n"));
+    expect_order(f, "TASK t1 attempt=2",
+                 (const char *const[]){"=a\n", "=b\n", "=c\n", "=d\n", NULL});
 }
 
 static void signals_are_bounded(void **state)

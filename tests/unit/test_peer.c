@@ -71,6 +71,60 @@ static void a_new_connection_loses_the_tasks_in_hand(void **state)
                     "-> DONE t/2\n");
 }
 
+static struct message numbered_welcome(bool resumed, uint64_t received)
+{
+    struct message message = welcome_of('B', true, 10);
+
+    message.welcome.resume = true;
+    message.welcome.resumed = resumed;
+    message.welcome.received = received;
+    return message;
+}
+
+static void given_numbered_lease(struct fixture *f)
+{
+    receive(f, numbered_welcome(false, 100));
+    given_offer(f, "s", 1);
+    receive(f, task_of('t', 1, "s"));
+    submit(f, 'a');
+    receive(f, hello_required());
+    forget_trace(f);
+}
+
+static void a_session_that_goes_on_keeps_what_it_holds_and_submits_nothing_again(void **state)
+{
+    struct fixture *f = *state;
+
+    given_numbered_lease(f);
+    /* Said while there is no connection: the shell below keeps it. */
+    peer_done(f->peer, f->lease, (struct payload){.blob = NULL});
+    submit(f, 'b'); /* waits */
+    expect_trace(f, "-> DONE t/1\n");
+    receive(f, numbered_welcome(true, 101));
+    expect_trace(f, "!! connected\n"
+                    "-> SUBMIT b s\n");
+}
+
+static void a_numbered_session_that_begins_anew_is_like_any_other(void **state)
+{
+    struct fixture *f = *state;
+
+    given_numbered_lease(f);
+    receive(f, numbered_welcome(false, 200));
+    expect_trace(f, "!! cancel t worker_lost lost\n"
+                    "-> OFFER s credit=1\n"
+                    "-> SUBMIT a s wait\n"
+                    "!! connected\n");
+    /* A second WELCOME with the same number answers a HELLO too many, one with another does not. */
+    receive(f, numbered_welcome(false, 200));
+    expect_trace(f, "");
+    receive(f, numbered_welcome(false, 300));
+    expect_trace(f, "-> OFFER s credit=1\n"
+                    "-> SUBMIT a s wait\n"
+                    "!! connected\n");
+    peer_done(f->peer, f->lease, (struct payload){.blob = NULL});
+}
+
 static void the_answer_to_a_hello_too_many_takes_nothing_back(void **state)
 {
     struct fixture *f = *state;
@@ -348,6 +402,8 @@ int main(void)
         TEST(hello_is_said_unasked_when_no_answer_comes),
         TEST(offers_come_before_tasks_after_welcome),
         TEST(a_new_connection_loses_the_tasks_in_hand),
+        TEST(a_session_that_goes_on_keeps_what_it_holds_and_submits_nothing_again),
+        TEST(a_numbered_session_that_begins_anew_is_like_any_other),
         TEST(the_answer_to_a_hello_too_many_takes_nothing_back),
         TEST(a_broker_that_leaves_is_waited_for),
         TEST(ping_is_sent_after_silence_of_either_side),

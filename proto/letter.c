@@ -73,7 +73,8 @@ struct letter *letter_of(struct session_letter *kept)
                         : (struct letter *)((char *)kept - offsetof(struct letter, kept));
 }
 
-static size_t free_letters(struct session *session, struct session_letter *(*next)(struct session *))
+static size_t free_letters(struct session *session,
+                           struct session_letter *(*next)(struct session *session))
 {
     struct letter *letter;
     size_t bytes = 0;

@@ -250,12 +250,27 @@ enum parcel_result parcel_send(struct parcel *parcel, void *router, struct span 
     return result;
 }
 
+/* A small batch is copied once more: cheaper than to count who still has it. */
+static bool message_from_kept(zmq_msg_t *message, struct blob *batch, struct flight *flight)
+{
+    struct span bytes = blob_span(batch);
+
+    if (bytes.size >= BATCH_COUNTED_MIN) {
+        return message_from_blob(message, batch, flight);
+    }
+    if (zmq_msg_init_size(message, bytes.size) != 0) {
+        return false;
+    }
+    memcpy(zmq_msg_data(message), bytes.data, bytes.size);
+    return true;
+}
+
 enum parcel_result letter_send(const struct letter *letter, void *router, struct span routing_id,
                                struct flight *flight)
 {
     zmq_msg_t messages[MESSAGE_FRAMES_MAX];
     size_t count = 0;
-    bool good = message_from_blob(&messages[count], letter->batch, flight);
+    bool good = message_from_kept(&messages[count], letter->batch, flight);
 
     CHECK(letter->frame_count < MESSAGE_FRAMES_MAX);
     while (good && count < letter->frame_count) {

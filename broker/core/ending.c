@@ -107,6 +107,7 @@ static void task_leave(struct broker *broker, struct task *task)
     if (task->offer != NULL) {
         lease_release(broker, task);
     }
+    lane_leave(broker, task);
 }
 
 static void task_count_end(struct broker *broker, const struct task *task)

@@ -40,11 +40,34 @@ static void adopt_limits(struct service *service, const struct offer_message *of
     }
 }
 
+/* Somebody else offers it, and one of the two wants to be alone with it. */
+static bool offer_conflicts(const struct broker *broker, const struct peer *peer,
+                            const struct offer_message *message)
+{
+    const struct service *service = service_find(broker, message->service);
+
+    if (service == NULL) {
+        return false;
+    }
+    list_each(link, &service->offers) {
+        const struct offer *other = list_entry(link, struct offer, service_link);
+
+        if (other->peer != peer) {
+            return message->exclusive || other->exclusive; /* one tells: if it is, it is alone */
+        }
+    }
+    return false;
+}
+
 void handle_offer(struct broker *broker, struct peer *peer, const struct offer_message *message)
 {
     struct offer *offer = peer_offer(peer, message->service);
     struct service *service;
 
+    if (offer_conflicts(broker, peer, message)) {
+        send_error(broker, peer->connection, ERROR_CONFLICT, COMMAND_OFFER, "service", NULL);
+        return;
+    }
     if (!texts_fit(broker, offer, message)) {
         send_error(broker, peer->connection, ERROR_MEMORY_FULL, COMMAND_OFFER, "schema", NULL);
         return;
@@ -72,6 +95,7 @@ void handle_offer(struct broker *broker, struct peer *peer, const struct offer_m
                    message->version);
     }
     adopt_limits(offer->service, message);
+    offer->exclusive = message->exclusive;
     keep_text(broker, &offer->schema, message->schema);
     keep_text(broker, &offer->version, message->version);
     keep_text(broker, &offer->about, message->about);

@@ -172,6 +172,15 @@ static struct reason task_reason(const struct broker *broker, const struct task 
                                        hold.ready_ms};
             }
         }
+        if (lane_holds(task)) {
+            return (struct reason){"order_key",
+                                   "a task of its ordering key has to end before it", 0};
+        }
+        if (flow_next(task->service) != task->flow) {
+            return (struct reason){"fairness",
+                                   "every worker is busy, and the next turn is that of another "
+                                   "key, or of a higher priority", 0};
+        }
         return (struct reason){"no_credit",
                                "every worker of its service holds as many tasks as it takes", 0};
     case TASK_WAITING:

@@ -9,7 +9,8 @@
 
 /* What a submit resolves to before anything is changed. */
 struct admission {
-    struct service *service; /* NULL: a join, or a service to be made */
+    struct service *service; /* NULL: a pure join, or a service to be made */
+    bool again;              /* it goes where its peer's last one went */
     struct task *parent;     /* NULL: none */
     uint64_t retry_after_ms; /* refused by a limit */
     bool reserve;            /* only the reserve has room for it */
@@ -199,6 +200,40 @@ static enum error_code check_memory(struct broker *broker, uint64_t bytes,
     return admission->reserve ? ERROR_NONE : ERROR_MEMORY_FULL;
 }
 
+/* A service that nobody has offered yet is not known because somebody waits for it:
+ * the next one with the same typing error would wait, too. */
+static bool is_known(const struct service *service)
+{
+    return service != NULL && (service->offered || service->configured);
+}
+
+static enum error_code admit_service(struct broker *broker, const struct peer *peer,
+                                     const struct submit *submit, struct admission *admission)
+{
+    const struct flow *flow = flow_of_last(peer, submit);
+    enum error_code code = ERROR_NONE;
+
+    admission->again = flow != NULL;
+    admission->service = flow != NULL ? flow->service : service_find(broker, submit->service);
+    if (submit->if_absent == IF_ABSENT_REFUSE && !is_known(admission->service)) {
+        return ERROR_UNKNOWN_SERVICE;
+    }
+    if (admission->service != NULL) {
+        code = service_admit(admission->service, payload_bytes(submit));
+        if (code == ERROR_QUEUE_FULL && admission->service->laned > 0 &&
+            reserve_has_room(broker, admission->parent, record_bytes(payload_bytes(submit)))) {
+            /* The queue may be full of tasks that wait, in lanes, for this very parent to end. */
+            admission->reserve = true;
+            code = ERROR_NONE;
+        }
+        if (code == ERROR_NONE) {
+            code = limit_admit(broker, admission->service, peer, submit->cost,
+                               &admission->retry_after_ms);
+        }
+    }
+    return code;
+}
+
 static void reserve_take(struct broker *broker, struct task *task, const struct task *parent)
 {
     struct reserve *reserve = &broker->reserve;
@@ -211,12 +246,6 @@ static void reserve_take(struct broker *broker, struct task *task, const struct 
     reserve->bytes += task_bytes(task);
 }
 
-/* A service that nobody has offered yet is not known because somebody waits for it:
- * the next one with the same typing error would wait, too. */
-static bool is_known(const struct service *service)
-{
-    return service != NULL && (service->offered || service->configured);
-}
 
 /* A join without a service needs no worker, and is in no queue. */
 static bool is_pure_join(const struct submit *submit)
@@ -226,24 +255,6 @@ static bool is_pure_join(const struct submit *submit)
 
 /* ON RECV 6 and 7. A task that waits for needs is counted by its queue from when it is ready; that
  * it was let in now is what counts. */
-static enum error_code admit_service(struct broker *broker, const struct peer *peer,
-                                     const struct submit *submit, struct admission *admission)
-{
-    enum error_code code = ERROR_NONE;
-
-    admission->service = service_find(broker, submit->service);
-    if (submit->if_absent == IF_ABSENT_REFUSE && !is_known(admission->service)) {
-        return ERROR_UNKNOWN_SERVICE;
-    }
-    if (admission->service != NULL) {
-        code = service_admit(admission->service, payload_bytes(submit));
-        if (code == ERROR_NONE) {
-            code = limit_admit(broker, admission->service, peer, submit->cost,
-                               &admission->retry_after_ms);
-        }
-    }
-    return code;
-}
 
 /* ON RECV 2 to 7, in their order. */
 static enum error_code admit(struct broker *broker, const struct peer *peer,
@@ -252,12 +263,17 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
     const struct broker_options *options = &broker->options;
     uint64_t bytes = payload_bytes(submit);
     uint64_t rare_bytes = terms_bytes_of(submit) +
-                          (submit->stream > 0 ? sizeof(struct stream) + READER_BYTES : 0);
+                          (submit->stream > 0 ? sizeof(struct stream) + READER_BYTES : 0) +
+                          (submit->order.size > 0 ? sizeof(struct lane) : 0) +
+                          sizeof(struct flow);
     enum error_code code;
 
     if (broker->draining && id_is_nil(&submit->parent) && !is_pure_join(submit) &&
         !MUTANT(DRAIN_IGNORED)) {
         return ERROR_DRAINING;
+    }
+    if (submit->version.size > 0) {
+        return ERROR_UNSUPPORTED; /* better than a worker of another version */
     }
     code = check_parent(broker, peer, submit, &admission->parent);
     if (code != ERROR_NONE) {
@@ -348,7 +364,7 @@ static bool make_extras(struct broker *broker, struct task *task, const struct s
                         struct task *parent)
 {
     bool rare = parent != NULL || submit->join != JOIN_NONE || submit->queue_ttl_ms > 0 ||
-                submit->lease_ms > 0 || submit->stream > 0 || terms_wanted(submit);
+                submit->lease_ms > 0 || submit->stream > 0 || submit->order.size > 0 || terms_wanted(submit);
 
     return (!rare || task_extra(broker, task) != NULL) &&
            (parent == NULL || task_extra(broker, parent) != NULL);
@@ -358,6 +374,38 @@ static struct blob *keep_payload(const struct submit *submit)
 {
     return submit->payload.blob != NULL ? blob_ref(submit->payload.blob)
                                         : blob_new(submit->payload.bytes);
+}
+
+/* Making room may have forgotten the flow that was there when the submit was looked at; then
+ * its peer has forgotten it, too. */
+static struct flow *find_flow(struct broker *broker, struct peer *peer,
+                              const struct submit *submit, const struct admission *admission)
+{
+    if (admission->again && peer->flow != NULL) {
+        return peer->flow;
+    }
+    return flow_open(broker, admission->service, peer, submit);
+}
+
+/* A record of the submit's flow (none: a pure join). NULL: no memory, nothing has changed. */
+static struct task *create_record(struct broker *broker, struct peer *peer,
+                                  const struct submit *submit, const struct admission *admission,
+                                  struct blob *body)
+{
+    struct flow *flow = NULL;
+    struct task *task;
+
+    if (admission->service != NULL) {
+        flow = find_flow(broker, peer, submit, admission);
+        if (flow == NULL) {
+            return NULL;
+        }
+    }
+    task = task_new(broker, &submit->id, peer, flow, body);
+    if (task == NULL && flow != NULL) {
+        flow_release(broker, flow);
+    }
+    return task;
 }
 
 /* Makes the task. NULL: pools or memory are used up, nothing has changed. */
@@ -373,19 +421,22 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
             return NULL;
         }
     }
-    task = task_new(broker, &submit->id, peer, admission->service, body);
+    task = create_record(broker, peer, submit, admission, body);
     if (task == NULL) {
         blob_unref(body);
         return NULL;
     }
     if (!make_extras(broker, task, submit, admission->parent) ||
+        (submit->order.size > 0 && !lane_open(broker, task, submit->order)) ||
         (terms_wanted(submit) && !terms_open(broker, task, submit)) ||
         (submit->join != JOIN_NONE && !join_open(broker, task, submit))) {
+        lane_leave(broker, task);
         task_free(broker, task);
         return NULL;
     }
     set_options(broker, task, submit);
     if (submit->stream > 0 && !stream_open_paced(broker, task, submit->stream)) {
+        lane_leave(broker, task);
         task_free(broker, task);
         return NULL;
     }

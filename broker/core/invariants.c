@@ -2,6 +2,7 @@
 #include "broker/core/dead.h"
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
+#include "broker/core/mutant.h"
 #include "broker/core/state.h"
 #include "broker/core/stream.h"
 #include "broker/core/watch.h"
@@ -12,7 +13,7 @@ struct tally {
     uint64_t remembered_bytes, remembered_count, detached;
     uint64_t reserve_tasks, reserve_bytes;
     /* What must be in use of each pool. */
-    uint64_t tasks, extras, joins, need_chunks, waits, terms, causes, peers, labels, services, offers, strays;
+    uint64_t tasks, flows, lanes, extras, joins, need_chunks, waits, terms, causes, peers, labels, services, offers, strays;
     uint64_t streams, stream_blocks, readers, memos, signals;
     uint64_t watchers;
 };
@@ -53,6 +54,74 @@ static void unsee_owner(struct peer *peer)
         peer->seen = 0;
     }
     unsee_label(peer->name);
+}
+
+static void check_flow(const struct flow *flow)
+{
+    bool waits = turn_waits(&flow->turn);
+
+    CHECK(flow->tasks > 0);
+    CHECK(flow->turn.weight > 0);
+    CHECK(flow->turn.priority <= PRIORITY_MAX);
+    CHECK((flow->submitter == 0) == (flow->key_size > 0));
+    CHECK(waits == (!list_empty(&flow->ready) && !flow->parked));
+    list_each(link, &flow->ready) {
+        const struct task *task = list_entry(link, struct task, link);
+
+        CHECK(task->state == TASK_READY);
+        CHECK(task->flow == flow);
+    }
+    list_each(link, &flow->users) {
+        CHECK(list_entry(link, struct peer, flow_link)->flow == flow);
+    }
+}
+
+static void see_flow(struct flow *flow, struct tally *tally)
+{
+    if (flow->seen++ == 0) {
+        tally->flows++;
+        check_flow(flow);
+    }
+}
+
+static void unsee_flow(struct flow *flow)
+{
+    if (flow->seen > 0) {
+        CHECK(flow->seen == flow->tasks);
+        flow->seen = 0;
+    }
+}
+
+static void check_lane(const struct lane *lane)
+{
+    CHECK(lane->tasks > 0);
+    CHECK(lane->out != NULL || list_empty(&lane->waiting));
+    CHECK(lane->out == NULL || lane->out->extra->lane == lane);
+    list_each(link, &lane->waiting) {
+        const struct task *task = list_entry(link, struct task, link);
+
+        CHECK(task->state == TASK_READY);
+        CHECK(task->extra->lane == lane);
+        CHECK(task != lane->out);
+    }
+}
+
+static void see_lane(struct lane *lane, struct tally *tally)
+{
+    if (lane != NULL && lane->seen++ == 0) {
+        tally->lanes++;
+        if (!MUTANT(LANE_FORGOTTEN) && !MUTANT(ORDER_IGNORED)) {
+            check_lane(lane);
+        }
+    }
+}
+
+static void unsee_lane(struct lane *lane)
+{
+    if (lane != NULL && lane->seen > 0) {
+        CHECK(lane->seen == lane->tasks);
+        lane->seen = 0;
+    }
 }
 
 static void check_family(const struct task *task)
@@ -188,6 +257,7 @@ static void check_memo(const struct memo *memo, struct tally *tally)
 
 static void tally_extra(const struct extra *extra, struct tally *tally)
 {
+    see_lane(extra->lane, tally);
     tally->extras++;
     list_each(link, &extra->waits) {
         tally->waits++;
@@ -210,6 +280,11 @@ static void check_task(const struct broker *broker, const struct task *task, str
     tally->tasks++;
     see_owner(task->owner, tally);
     see_label(task->worker, tally);
+    CHECK((task->flow == NULL) == (task->service == NULL));
+    if (task->flow != NULL) {
+        CHECK(task->flow->service == task->service);
+        see_flow(task->flow, tally);
+    }
     if (task->extra != NULL) {
         tally_extra(task->extra, tally);
     }
@@ -289,27 +364,45 @@ static void check_offer(const struct offer *offer, struct tally *tally)
     CHECK(!offer_withdrawn(offer) || offer->held > 0);
 }
 
-/* Some limit forbids the first of its ready tasks to start. */
+/* The ready tasks of the flows that wait for their turn. */
+static uint64_t check_ring(const struct ring *ring, const struct service *service)
+{
+    uint64_t ready = 0;
+
+    for (unsigned priority = 0; priority <= PRIORITY_MAX; priority++) {
+        CHECK(list_empty(&ring->turns[priority]) == !(ring->occupied >> priority & 1));
+        list_each(link, &ring->turns[priority]) {
+            const struct turn *turn = list_entry(link, struct turn, link);
+            const struct flow *flow = list_entry(turn, struct flow, turn);
+
+            CHECK(flow->service == service);
+            CHECK(turn->priority == priority);
+            CHECK(!list_empty(&flow->ready));
+            list_each(task, &flow->ready) {
+                ready++;
+            }
+        }
+    }
+    return ready;
+}
+
+
+/* Some limit forbids the task whose turn it is to start. */
 static bool held_back(const struct broker *broker, const struct service *service)
 {
-    const struct list *first = list_first(&service->ready);
+    const struct flow *flow = flow_next(service);
 
     return service->limiter != NULL &&
-           limit_ask(broker, list_entry(first, struct task, link)).reason != HOLD_NONE;
+           limit_ask(broker, list_entry(list_first(&flow->ready), struct task, link)).reason !=
+               HOLD_NONE;
 }
 
 static void check_service(const struct broker *broker, const struct service *service)
 {
-    uint64_t ready = 0, offers = 0, credit = 0, held = 0;
+    uint64_t ready, offers = 0, credit = 0, held = 0;
 
     CHECK(list_empty(&service->dirty_link));
-    list_each(link, &service->ready) {
-        const struct task *task = list_entry(link, struct task, link);
-
-        CHECK(task->state == TASK_READY);
-        CHECK(task->service == service);
-        ready++;
-    }
+    ready = check_ring(&service->ring, service);
     CHECK(ready <= service->queued);
     list_each(link, &service->offers) {
         const struct offer *offer = list_entry(link, struct offer, service_link);
@@ -370,6 +463,7 @@ static void check_peer(const struct peer *peer, struct tally *tally)
         CHECK(list_entry(link, struct watcher, peer_link)->peer == peer);
         watchers++;
     }
+    CHECK((peer->flow == NULL) == list_empty(&peer->flow_link));
     CHECK(waits == peer->wait_count);
     CHECK(watchers == peer->watcher_count);
     CHECK(watchers == 0 || peer->state != PEER_AWAY);
@@ -431,6 +525,10 @@ static void check_pools(const struct broker *broker, const struct tally *tally)
 {
     CHECK(tally->tasks == broker->task_pool.used);
     CHECK(tally->tasks == broker->tasks.count);
+    CHECK(tally->lanes == broker->lane_pool.used);
+    CHECK(tally->lanes == broker->lanes.count);
+    CHECK(tally->flows == broker->flow_pool.used);
+    CHECK(tally->flows == broker->flows.count);
     CHECK(tally->extras == broker->extra_pool.used);
     CHECK(tally->joins == broker->join_pool.used);
     CHECK(tally->need_chunks == broker->need_pool.used);
@@ -457,6 +555,12 @@ static void unsee_all(const struct broker *broker)
 {
     each_task(task, broker) {
         unsee_owner(task->owner);
+        if (task->flow != NULL) {
+            unsee_flow(task->flow);
+        }
+        if (task->extra != NULL) {
+            unsee_lane(task->extra->lane);
+        }
         unsee_label(task->worker);
     }
     list_each(link, &broker->peers.lanes[0]) {

@@ -137,7 +137,9 @@ static void limiter_arm(struct broker *broker, struct limiter *limiter)
     if (due_ms == WHEEL_NEVER || MUTANT(PARKED_FOR_EVER)) {
         wheel_cancel(&broker->wheel, &limiter->timer);
     } else {
-        wheel_arm(&broker->wheel, &limiter->timer, due_ms);
+        /* A gate's patience may have run out while nobody waited: then in the next moment. */
+        wheel_arm(&broker->wheel, &limiter->timer,
+                  due_ms > broker->now_ms ? due_ms : broker->now_ms + 1);
     }
 }
 

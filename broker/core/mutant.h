@@ -51,6 +51,10 @@
     X(PAST_ATTEMPTS_HAVE_CHILDREN)                                                                 \
     X(QUEUE_TTL_IGNORED)                                                                           \
     X(UNREADABLE_ANSWER_KEEPS_CREDIT)                                                              \
+    X(ORDER_IGNORED)                                                                               \
+    X(LANE_FORGOTTEN)                                                                              \
+    X(PRIORITY_IGNORED)                                                                            \
+    X(TURNS_NOT_TAKEN)                                                                             \
     X(CANCEL_UNTOLD)                                                                               \
     X(JITTER_BEYOND_CEILING)                                                                       \
     X(MAX_RUN_IGNORED)                                                                             \

@@ -108,6 +108,7 @@ struct peer *peer_open(struct broker *broker, connection_id from, const struct h
     peer->session = hello->session;
     timer_init(&peer->timer, TIMER_PEER);
     list_init(&peer->offers);
+    list_init(&peer->flow_link);
     list_init(&peer->submitted);
     list_init(&peer->waits);
     list_init(&peer->readers);
@@ -327,6 +328,7 @@ void peer_end(struct broker *broker, struct peer *peer, const char *why)
     peer_note(broker, NOTE_PEER_ENDED, peer, span_from_text(why));
     peer_stop_work(broker, peer);
     peer_drop_waits(broker, peer);
+    flow_drop_user(peer);
     wheel_cancel(&broker->wheel, &peer->timer);
     table_remove(&broker->peers_by_session, &peer->by_session);
     roster_remove(&peer->place);

@@ -41,6 +41,8 @@ struct peer {
     uint64_t offer_count;            /* withdrawn ones too */
     uint64_t held;                   /* leases and strays over all offers */
 
+    struct flow *flow;               /* of its last submit; NULL: none, or forgotten */
+    struct list flow_link;           /* flow->users */
     struct list submitted;           /* tasks that have not ended */
     uint64_t submitted_count, submitted_bytes;
     uint64_t tasks;                  /* records that name it as owner, ended ones too */

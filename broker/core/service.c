@@ -66,7 +66,7 @@ static struct service *open_below(struct broker *broker, struct span name, size_
     list_init(&service->dirty_link);
     list_init(&service->idle_link);
     timer_init(&service->linger, TIMER_SERVICE);
-    list_init(&service->ready);
+    ring_init(&service->ring);
     list_init(&service->offers);
     for (unsigned i = 0; i < SERVICE_LOADS; i++) {
         list_init(&service->loads[i]);
@@ -96,7 +96,9 @@ void service_free(struct broker *broker, struct service *service)
 {
     CHECK(service->tasks == 0);
     CHECK(service->queued == 0);
-    CHECK(list_empty(&service->ready));
+    CHECK(service->ring.occupied == 0);
+    CHECK(service->flow_count == 0);
+    CHECK(service->laned == 0);
     CHECK(list_empty(&service->offers));
     limiter_end(broker, service);
     wheel_cancel(&broker->wheel, &service->linger);
@@ -172,11 +174,10 @@ void service_enqueue(struct broker *broker, struct service *service, struct task
     if (MUTANT(REQUEUE_FORGOTTEN) && front) {
         return;
     }
-    if (front || (MUTANT(FIFO_REVERSED) && service->queued % 4 == 3)) {
-        list_push_front(&service->ready, &task->link);
-    } else {
-        list_push_back(&service->ready, &task->link);
+    if (task->extra != NULL && task->extra->lane != NULL && !lane_pass(task)) {
+        return;
     }
+    flow_push(task->flow, task, front || (MUTANT(FIFO_REVERSED) && service->queued % 4 == 3));
     service_touch(broker, service);
 }
 
@@ -191,7 +192,13 @@ void service_dequeue(struct broker *broker, struct service *service, struct task
     uint64_t bytes = blob_span(task->body).size;
 
     CHECK(task->state == TASK_READY || task->state == TASK_DELAYED);
-    list_unlink(&task->link);
+    if (task->state == TASK_DELAYED) {
+        list_unlink(&task->link);
+    } else if (lane_holds(task)) {
+        lane_remove(task);
+    } else {
+        flow_remove(task->flow, task);
+    }
     CHECK(service->queued > 0);
     CHECK(service->queued_bytes >= bytes);
     service->queued--;
@@ -461,14 +468,13 @@ static void lease_take(struct broker *broker, struct offer *offer, struct task *
 
 void service_dispatch(struct broker *broker, struct service *service)
 {
-    struct list *link;
+    struct flow *flow;
 
     if (service->limiter != NULL) {
         limit_look(service);
     }
-
-    while (service->loads_occupied != 0 && (link = list_first(&service->ready)) != NULL) {
-        struct task *task = list_entry(link, struct task, link);
+    while (service->loads_occupied != 0 && (flow = flow_next(service)) != NULL) {
+        struct task *task = list_entry(list_first(&flow->ready), struct task, link);
         unsigned load = (unsigned)__builtin_ctzll(service->loads_occupied);
         struct list *chosen = list_first(&service->loads[load]);
 
@@ -476,6 +482,7 @@ void service_dispatch(struct broker *broker, struct service *service)
         if (service->limiter != NULL && !limit_may_start(broker, task)) {
             break;
         }
+        flow_charge(flow);
         lease_take(broker, list_entry(chosen, struct offer, load_link), task);
     }
     if (service->limiter != NULL) {

@@ -7,6 +7,7 @@
 #define SLUICE_BROKER_CORE_SERVICE_H
 
 #include "broker/core/broker.h"
+#include "broker/core/ring.h"
 #include "broker/core/roster.h"
 #include "broker/core/task.h"
 
@@ -29,7 +30,9 @@ struct service {
     uint32_t name_size;
     uint8_t name[SERVICE_NAME_MAX];
 
-    struct list ready;
+    struct ring ring;         /* flows that have ready tasks */
+    uint64_t flow_count;
+    uint64_t laned;           /* of its ready tasks, those that wait in lanes */
     uint64_t queued;          /* ready and delayed tasks */
     uint64_t queued_bytes;
     uint64_t tasks;           /* task records that name it: keeps it known */
@@ -55,6 +58,7 @@ struct offer {
     uint32_t credit;
     uint32_t held;            /* leases and strays */
     uint8_t load;
+    bool exclusive;           /* nobody else may offer its service meanwhile */
     struct blob *schema, *version, *about; /* NULL: none */
     uint64_t lease_ms;
     uint64_t max_run_ms;

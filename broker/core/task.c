@@ -130,7 +130,7 @@ struct extra *task_extra(struct broker *broker, struct task *task)
 }
 
 struct task *task_new(struct broker *broker, const struct id *id, struct peer *owner,
-                      struct service *service, struct blob *body)
+                      struct flow *flow, struct blob *body)
 {
     struct task *task = pool_get(&broker->task_pool);
 
@@ -144,9 +144,13 @@ struct task *task_new(struct broker *broker, const struct id *id, struct peer *o
     list_init(&task->owner_link);
     task->owner = owner;
     owner->tasks++;
-    task->service = service;
-    if (service != NULL && service->tasks++ == 0) {
-        service_note_idle(broker, service);
+    if (flow != NULL) {
+        task->flow = flow;
+        flow_ref(flow);
+        task->service = flow->service;
+        if (task->service->tasks++ == 0) {
+            service_note_idle(broker, task->service);
+        }
     }
     task->body = body;
     task->deadline_ms = WHEEL_NEVER;
@@ -201,6 +205,7 @@ void task_free(struct broker *broker, struct task *task)
     blob_unref(task->body);
     label_unref(broker, task->worker);
     if (task->service != NULL) {
+        flow_unref(broker, task->flow);
         CHECK(task->service->tasks > 0);
         if (--task->service->tasks == 0) {
             service_note_idle(broker, task->service);

@@ -3,7 +3,7 @@
  * States and moves are those of proto/PROTOCOL.md, section 4.1; task_set_state is
  * the only writer. Being in a state is being on its list:
  *
- *   ready       service->ready, by `link`
+ *   ready       flow->ready, by `link`
  *   leased      offer->leases, by `link`
  *   cancelling  offer->leases while its worker has not answered, else none
  *   ended       broker->retained, unless some join still needs its outcome
@@ -21,6 +21,7 @@
 struct broker;
 struct offer;
 struct peer;
+struct flow;
 struct service;
 struct task;
 struct terms;
@@ -111,6 +112,7 @@ struct extra {
     uint32_t live_children; /* that have not ended */
     uint32_t stopped;       /* tasks below that a cancel has stopped */
     struct join *join;      /* NULL: not a join */
+    struct lane *lane;      /* of its ordering key, until it ends; NULL: none */
     struct terms *terms;    /* NULL: none of its rarer options */
     struct list waits;
     struct list wake_link;  /* broker->wake: something it waits for has ended */
@@ -129,6 +131,7 @@ struct task {
     struct list owner_link;  /* owner->submitted, until it ends */
     struct peer *owner;      /* who submitted it; counted by peer->tasks */
     struct service *service; /* NULL: a pure join */
+    struct flow *flow;       /* of its service; NULL: a pure join */
     struct offer *offer;     /* who holds it; leased, and cancelling until answered */
     struct blob *body;       /* payload; once ended: result, or the application's error map */
     struct extra *extra;     /* NULL: nothing rare */
@@ -161,6 +164,8 @@ static inline uint64_t task_attempt(const struct task *task)
     return task->attempt == 0 ? 0 : (uint64_t)task->attempts_before + task->attempt;
 }
 
+static_assert(sizeof(struct task) <= 192, "a waiting task takes 256 bytes all told");
+
 const char *task_state_name(enum task_state state);
 
 /* The only writer of task->state; CHECKs the move. Logs it at debug level. */
@@ -173,10 +178,10 @@ static inline bool task_ended(const struct task *task)
 
 enum outcome task_outcome(const struct task *task);
 
-/* A record in the table, state NEW, owned by `owner`. NULL: pool full. Takes over one
+/* A record in the table, state NEW, owned by `owner`; `flow` NULL: a pure join. NULL: pool full. Takes over one
  * reference of `body` on success only. */
 struct task *task_new(struct broker *broker, const struct id *id, struct peer *owner,
-                      struct service *service, struct blob *body);
+                      struct flow *flow, struct blob *body);
 /* Forgets a task that is linked nowhere: ended, or NEW. Its needs and children let go of it. */
 void task_free(struct broker *broker, struct task *task);
 struct task *task_find(const struct broker *broker, const struct id *id); /* NULL: none */

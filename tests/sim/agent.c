@@ -408,6 +408,7 @@ struct agent *agent_new(struct world *world, unsigned index, bool submits, bool 
     random_init(&agent->work, world->options.seed, "work", index);
     random_init(&agent->retries, world->options.seed, "retries", index);
     random_init(&agent->policies, world->options.seed, "policies", index);
+    random_init(&agent->turns, world->options.seed, "turns", index);
     random_init(&agent->faults, world->options.seed, "faults", index);
     list_init(&agent->jobs);
     list_init(&agent->asks);

@@ -90,6 +90,24 @@ static void draw_retries(struct agent *agent, struct submit *submit)
     }
 }
 
+/* Few keys, so that they are shared; as literals, for the submit refers to them. */
+static void draw_turn(struct agent *agent, struct submit *submit)
+{
+    static const char *const keys[] = {"k1", "k2", "k3"};
+    const struct sim_options *options = &agent->world->options;
+    struct random *random = &agent->turns;
+
+    if (random_chance(random, options->priorities)) {
+        submit->priority = random_between(random, 0, PRIORITY_MAX);
+    }
+    if (random_chance(random, options->keys)) {
+        submit->key = span_from_text(keys[random_below(random, 3)]);
+    }
+    if (random_chance(random, options->orders)) {
+        submit->order = span_from_text(keys[random_below(random, 3)]);
+    }
+}
+
 void draw_options(struct agent *agent, struct submit *submit)
 {
     const struct sim_options *options = &agent->world->options;
@@ -109,6 +127,7 @@ void draw_options(struct agent *agent, struct submit *submit)
     }
     submit->receipts = random_chance(random, options->receipts);
     draw_retries(agent, submit);
+    draw_turn(agent, submit);
 }
 
 const char *draw_service(struct agent *agent)
@@ -125,6 +144,9 @@ struct ask *ask_submit(struct agent *agent, struct job *parent, const char *serv
     struct blob *payload = draw_payload(agent, parent != NULL ? parent->depth + 1 : 0);
     struct submission *submission;
 
+    if (parent != NULL) {
+        submit->order = span_of(NULL, 0); /* its parent, or an elder of it, might hold the lane */
+    }
     submit->id = random_id(&agent->work);
     submit->service = span_from_text(service);
     submit->payload = (struct payload){blob_span(payload), payload};

@@ -29,7 +29,7 @@ struct agent {
     struct world *world;
     unsigned index;
     bool submits, works;
-    struct random work, faults, retries, policies;
+    struct random work, faults, retries, policies, turns;
     struct node node;
     struct peer *peer;          /* NULL: crashed, not yet back */
     struct outbound outbound;

@@ -19,6 +19,9 @@ struct checker {
 extern const struct checker *const checkers[];
 extern const unsigned checker_count;
 
+/* Nothing of its ordering key has to end before this ready task may start. */
+bool check_lane_lets(const struct model *model, const struct shadow_task *task);
+
 extern const struct checker check_one_outcome;
 extern const struct checker check_none_forgotten;
 extern const struct checker check_declared_moves;
@@ -29,7 +32,8 @@ extern const struct checker check_refusals_change_nothing;
 extern const struct checker check_cancel_reaches_all;
 extern const struct checker check_joins_end;
 extern const struct checker check_timers_fire;
-extern const struct checker check_fifo;
+extern const struct checker check_turns;
+extern const struct checker check_least_loaded;
 extern const struct checker check_no_idle_worker;
 extern const struct checker check_counters_add_up;
 extern const struct checker check_nothing_before_hello;

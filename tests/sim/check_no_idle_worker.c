@@ -6,6 +6,16 @@
 
 #define PROPERTY "no_idle_worker"
 
+static bool any_may_start(const struct model *model, const struct shadow_service *service)
+{
+    list_each(at, &service->ready) {
+        if (check_lane_lets(model, list_entry(at, struct shadow_task, ready_link))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void after(struct model *model, const struct broker *core)
 {
     if (model->levels[SHADOW_READY] == 0 || model->ambiguous) {
@@ -20,7 +30,8 @@ static void after(struct model *model, const struct broker *core)
             continue;
         }
         service = model_service(model, span_from_text(offer->service));
-        MODEL_CHECK(model, PROPERTY, service == NULL || service->ready_count == 0 || service->policed,
+        MODEL_CHECK(model, PROPERTY, service == NULL || service->policed ||
+                        !any_may_start(model, service),
                     "c%u holds %" PRIu64 " of credit %" PRIu64 " of '%s', and %" PRIu64
                     " tasks are ready", offer->session->connection, offer->held, offer->credit,
                     offer->service, service->ready_count);

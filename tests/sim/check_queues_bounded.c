@@ -59,6 +59,17 @@ static bool queue_full(const struct shadow_service *service, uint64_t bytes)
            (service->queued > 0 && service->queued_bytes + bytes > service->limits.max_bytes);
 }
 
+/* Some of its tasks wait for others of their ordering key, maybe for this child's parent. */
+static bool any_in_lane(const struct model *model, const struct shadow_service *service)
+{
+    list_each(at, &service->ready) {
+        if (!check_lane_lets(model, list_entry(at, struct shadow_task, ready_link))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void see_acceptance(struct model *model, const struct submit *submit)
 {
     const struct shadow_session *session = model_session(model, model->event->from);
@@ -84,7 +95,9 @@ static void see_acceptance(struct model *model, const struct submit *submit)
     MODEL_CHECK(model, PROPERTY, bytes <= model->core.payload_max,
                 "a payload of %" PRIu64 " bytes is accepted", bytes);
     if (submit->join == JOIN_NONE && service != NULL && !service->vague) {
-        MODEL_CHECK(model, PROPERTY, !queue_full(service, bytes),
+        MODEL_CHECK(model, PROPERTY,
+                    !queue_full(service, bytes) ||
+                        (first_child(model, submit) && any_in_lane(model, service)),
                     "a task of %" PRIu64 " bytes is accepted into the queue of '%s', which holds "
                     "%" PRIu64 " tasks, %" PRIu64 " bytes, of at most %" PRIu64 ", %" PRIu64,
                     bytes, service->name, service->queued, service->queued_bytes,

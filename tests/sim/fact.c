@@ -208,7 +208,11 @@ static void print_fact(const struct model *model, const struct fact *fact)
 
 void fact_print_step(const struct model *model)
 {
-    static const char *const kinds[] = {"MESSAGE", "MALFORMED", "PROBE", "LOST", "TICK", "DRAIN"};
+    static const char *const kinds[] = {
+        [EVENT_MESSAGE] = "MESSAGE", [EVENT_MALFORMED] = "MALFORMED", [EVENT_PROBE] = "PROBE",
+        [EVENT_LOST] = "LOST",       [EVENT_BROKEN] = "BROKEN",       [EVENT_TICK] = "TICK",
+        [EVENT_DRAIN] = "DRAIN",
+    };
     const struct event *event = model->event;
     const struct id *id = fact_event_task(event);
 

@@ -87,6 +87,9 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     shadow_copy_text(task->retry_on, sizeof task->retry_on, submit->retry_on);
     shadow_copy_text(task->final_on, sizeof task->final_on, submit->final_on);
     task->detached = submit->detached;
+    task->priority = submit->priority;
+    shadow_copy_text(task->key, sizeof task->key, submit->key);
+    shadow_copy_text(task->lane, sizeof task->lane, submit->order);
     task->retain_ms = submit->retain_ms > 0 ? submit->retain_ms : model->core.detached_retain_ms;
     task->mourned = (submit->detached || submit->dead_letter) && submit->join == JOIN_NONE;
     task->buried = buried;
@@ -209,6 +212,10 @@ static void take_move(struct model *model, const struct fact *fact)
     task->attempt = fact->attempt;
     if (fact->to == SHADOW_READY && fact->from == SHADOW_NEW) {
         task->ready_order = ++model->orders;
+    }
+    if (fact->to == SHADOW_READY) {
+        task->ready_since = ++model->orders;
+        task->lined_up = task->lined_up == 0 ? task->ready_since : task->lined_up;
     }
     if (fact->to == SHADOW_LEASED) {
         task->leased_ms = model->now_ms;

@@ -41,10 +41,17 @@ struct shadow_session {
 
 /* What is known of a service: its queue, in the order in which it is to be handed out, and the
  * bounds that hold. */
+#define SHADOW_TURNS 256
+
 struct shadow_service {
     struct list link;      /* model->services */
     char name[SHADOW_NAME_MAX];
     struct list ready;     /* tasks by ready_link */
+    /* When flows (session or fairness key, priority) had their last turns, by hash; what has
+     * been overwritten is not known any more. */
+    struct {
+        uint64_t flow, order, sure; /* sure: of a task that is not detached */
+    } turns[SHADOW_TURNS];
     uint64_t ready_count, queued, queued_bytes;
     struct service_limits limits;
     bool configured;       /* by the operator */
@@ -106,6 +113,10 @@ struct shadow_task {
     uint64_t retain_ms;    /* detached: after its end */
     char retry_on[SHADOW_CODES_MAX], final_on[SHADOW_CODES_MAX];
     uint64_t ready_order;  /* order in which first attempts became ready */
+    uint64_t ready_since;  /* order in which it became ready, the last time */
+    uint64_t lined_up;     /* and the first time, of any state before; 0: never */
+    uint64_t priority;
+    char key[KEY_MAX + 1], lane[KEY_MAX + 1]; /* fairness and ordering key; empty: none */
     bool held, receipts, detached;
     bool alone;            /* detached, and its session is gone */
     bool mourned;          /* becomes a dead letter when it fails */

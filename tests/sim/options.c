@@ -146,6 +146,16 @@ static void draw_policies(struct sim_options *o)
     o->told_to_wait = some(&random, 300);
 }
 
+static void draw_turns(struct sim_options *o)
+{
+    struct random random;
+
+    random_init(&random, o->seed, "turns", 0);
+    o->priorities = some(&random, 500);
+    o->keys = some(&random, 700);
+    o->orders = some(&random, 500);
+}
+
 struct sim_options sim_options_draw(uint64_t seed)
 {
     struct sim_options options = {.seed = seed};
@@ -156,6 +166,7 @@ struct sim_options sim_options_draw(uint64_t seed)
     draw_work(&options, &random);
     draw_faults(&options, &random);
     draw_limits(&options, &random);
+    draw_turns(&options);
     draw_tight_memory(&options);
     draw_retries(&options);
     draw_policies(&options);

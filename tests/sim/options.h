@@ -34,6 +34,9 @@
     X(progress, 0, "permille of handlers that tell progress")                                      \
     X(withdraws, 0, "permille of worker actions that withdraw and offer again")                    \
     X(queries, 0, "permille of submitter actions that ask a question")                             \
+    X(priorities, 0, "permille of tasks with a priority of their own")                            \
+    X(keys, 0, "permille with a fairness key")                                                     \
+    X(orders, 0, "permille with an ordering key")                                                  \
     X(ignores_cancel, 0, "permille of handlers that never answer a cancel")                        \
     X(hangs, 0, "permille of handlers that never answer at all")                                   \
     X(late, 0, "permille of handlers that take far longer than their lease")                       \

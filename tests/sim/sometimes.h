@@ -63,6 +63,9 @@
     X(WITHDRAWN_WITH_LEASES)                                                                       \
     X(CREDIT_LOWERED_BELOW_HELD)                                                                   \
     X(RETAINED_EVICTED)                                                                            \
+    X(FIFO_WAITED)                                                                                 \
+    X(TURN_WAITED)                                                                                 \
+    X(LANE_WAITED)                                                                                 \
     X(RESERVE_TAKEN)                                                                               \
     X(SERVICE_FORGOTTEN)                                                                           \
     X(LARGE_PAYLOAD)                                                                               \

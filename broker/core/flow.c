@@ -1,0 +1,210 @@
+#include "broker/core/flow.h"
+
+#include "broker/core/state.h"
+
+static bool key_is(const struct flow *flow, const struct peer *peer, struct span key)
+{
+    if (key.size == 0) {
+        return flow->submitter == peer->place.serial;
+    }
+    return flow->submitter == 0 && span_equal(span_of(flow->key, flow->key_size), key);
+}
+
+static bool flow_is(const struct flow *flow, const struct peer *peer, const struct submit *submit)
+{
+    return flow->turn.priority == submit->priority && key_is(flow, peer, submit->key);
+}
+
+struct flow *flow_of_last(const struct peer *peer, const struct submit *submit)
+{
+    struct flow *flow = peer->flow;
+
+    if (flow == NULL || !flow_is(flow, peer, submit) ||
+        !span_equal(service_name(flow->service), submit->service)) {
+        return NULL;
+    }
+    return flow;
+}
+
+/* What tells flows apart, as one text. */
+static uint32_t flow_hash(const struct broker *broker, const struct service *service,
+                          const struct peer *peer, const struct submit *submit)
+{
+    uint8_t text[16 + 2 + KEY_MAX];
+    uint64_t serials[2] = {service->place.serial,
+                           submit->key.size == 0 ? peer->place.serial : 0};
+
+    memcpy(text, serials, sizeof serials);
+    text[16] = (uint8_t)submit->priority;
+    text[17] = (uint8_t)submit->key.size;
+    if (submit->key.size > 0) {
+        memcpy(text + 18, submit->key.data, submit->key.size);
+    }
+    return broker_hash(broker, text, 18 + submit->key.size);
+}
+
+static struct flow *flow_find(const struct broker *broker, const struct service *service,
+                              const struct peer *peer, const struct submit *submit, uint32_t hash)
+{
+    struct table_node *node = table_chain(&broker->flows, hash);
+
+    for (; node != NULL; node = node->next) {
+        struct flow *flow = table_entry(node, struct flow, node);
+
+        if (node->hash == hash && flow->service == service && flow_is(flow, peer, submit)) {
+            return flow;
+        }
+    }
+    return NULL;
+}
+
+static struct flow *flow_new(struct broker *broker, struct service *service, struct peer *peer,
+                             const struct submit *submit, uint32_t hash)
+{
+    struct flow *flow = pool_get(&broker->flow_pool);
+
+    if (flow == NULL) {
+        return NULL;
+    }
+    flow->service = service;
+    service->flow_count++;
+    turn_init(&flow->turn, (unsigned)submit->priority);
+    flow->turn.weight = 1;
+    list_init(&flow->ready);
+    list_init(&flow->users);
+    if (submit->key.size == 0) {
+        flow->submitter = peer->place.serial;
+    } else {
+        flow->key_size = (uint8_t)submit->key.size;
+        memcpy(flow->key, submit->key.data, submit->key.size);
+    }
+    table_insert(&broker->flows, &flow->node, hash);
+    return flow;
+}
+
+void flow_drop_user(struct peer *peer)
+{
+    list_unlink(&peer->flow_link);
+    peer->flow = NULL;
+}
+
+static void flow_add_user(struct flow *flow, struct peer *peer)
+{
+    flow_drop_user(peer);
+    peer->flow = flow;
+    list_push_back(&flow->users, &peer->flow_link);
+}
+
+struct flow *flow_open(struct broker *broker, struct service *service, struct peer *peer,
+                       const struct submit *submit)
+{
+    uint32_t hash;
+    struct flow *flow;
+
+    CHECK(submit->priority <= PRIORITY_MAX);
+    CHECK(submit->key.size <= KEY_MAX);
+    hash = flow_hash(broker, service, peer, submit);
+    flow = flow_find(broker, service, peer, submit, hash);
+    if (flow == NULL) {
+        flow = flow_new(broker, service, peer, submit, hash);
+    }
+    if (flow != NULL && peer->flow != flow) {
+        flow_add_user(flow, peer);
+    }
+    return flow;
+}
+
+static void flow_free(struct broker *broker, struct flow *flow)
+{
+    struct list *link;
+
+    CHECK(list_empty(&flow->ready));
+    CHECK(!turn_waits(&flow->turn));
+    while ((link = list_first(&flow->users)) != NULL) {
+        flow_drop_user(list_entry(link, struct peer, flow_link));
+    }
+    CHECK(flow->service->flow_count > 0);
+    flow->service->flow_count--;
+    table_remove(&broker->flows, &flow->node);
+    pool_put(&broker->flow_pool, flow);
+}
+
+void flow_release(struct broker *broker, struct flow *flow)
+{
+    if (flow->tasks == 0) {
+        flow_free(broker, flow);
+    }
+}
+
+void flow_unref(struct broker *broker, struct flow *flow)
+{
+    CHECK(flow->tasks > 0);
+    flow->tasks--;
+    flow_release(broker, flow);
+}
+
+static void flow_join(struct flow *flow, bool front)
+{
+    if (!flow->parked && !list_empty(&flow->ready) && !turn_waits(&flow->turn)) {
+        ring_join(&flow->service->ring, &flow->turn, front);
+    }
+}
+
+static void flow_leave(struct flow *flow)
+{
+    if (turn_waits(&flow->turn)) {
+        ring_leave(&flow->service->ring, &flow->turn);
+    }
+}
+
+void flow_push(struct flow *flow, struct task *task, bool front)
+{
+    if (front) {
+        list_push_front(&flow->ready, &task->link);
+    } else {
+        list_push_back(&flow->ready, &task->link);
+    }
+    flow_join(flow, false);
+}
+
+void flow_remove(struct flow *flow, struct task *task)
+{
+    list_unlink(&task->link);
+    if (list_empty(&flow->ready)) {
+        flow_leave(flow);
+        turn_reset(&flow->turn);
+    }
+}
+
+struct flow *flow_next(const struct service *service)
+{
+    struct turn *turn = ring_top(&service->ring);
+
+    return turn == NULL ? NULL : list_entry(turn, struct flow, turn);
+}
+
+void flow_charge(struct flow *flow)
+{
+    ring_charge(&flow->service->ring, &flow->turn);
+}
+
+void flow_park(struct flow *flow)
+{
+    flow_leave(flow);
+    flow->parked = true;
+}
+
+void flow_unpark(struct broker *broker, struct flow *flow)
+{
+    if (flow->parked) {
+        flow->parked = false;
+        flow_join(flow, true);
+        service_touch(broker, flow->service);
+    }
+}
+
+void flow_set_weight(struct flow *flow, uint64_t weight)
+{
+    CHECK(weight > 0);
+    flow->turn.weight = weight;
+}

@@ -1,0 +1,75 @@
+/* flow: the ready tasks of one service that are alike to the scheduler.
+ *
+ * Alike: same service, same fairness key, same priority, same version asked for. Within a flow
+ * tasks are handed out first in, first out; between the flows of a service service->ring says
+ * whose turn it is. A flow with ready tasks waits on that ring, unless it is parked.
+ *
+ * A flow lives as long as task records name it, ended and retained ones too: a submitter at work
+ * makes and frees none. A key without tasks costs nothing. Owner: the broker's pool.
+ *
+ * To hold a flow back (a rate, a cap, a budget of its key): flow_may_start is asked about the
+ * flow whose turn it is, right before its first task is handed out. A policy that says no there
+ * calls flow_park and remembers the flow; when its cause has passed it calls flow_unpark. While
+ * parked a flow collects tasks, but has no turns and does not hold up others; its turn is not
+ * lost: unparked, it is the next of its priority. A parked flow stays parked when it runs empty,
+ * and is freed like any other: what a policy hangs on a flow it takes off in flow_free. */
+#ifndef SLUICE_BROKER_CORE_FLOW_H
+#define SLUICE_BROKER_CORE_FLOW_H
+
+#include "broker/core/ring.h"
+#include "common/table.h"
+#include "proto/message.h"
+
+struct broker;
+struct peer;
+struct service;
+struct task;
+
+struct flow {
+    struct table_node node;  /* broker->flows */
+    struct turn turn;        /* service->ring; weight: of its fairness key, 1 by default */
+    struct service *service;
+    uint64_t submitter;      /* serial of the peer that is the fairness key; 0: `key` is */
+    struct list ready;       /* tasks by `link` */
+    struct list users;       /* peers whose last submit was to it, by flow_link */
+    uint64_t tasks;          /* records that name it */
+    uint64_t seen;           /* of those, by broker_check, which leaves 0 */
+    bool parked;             /* a policy holds it back */
+    uint8_t key_size;
+    uint8_t key[KEY_MAX];
+};
+
+/* The flow that `peer` used last, if `submit` belongs to it, too; else NULL. Spares the plain
+ * path the look-ups of service and flow. */
+struct flow *flow_of_last(const struct peer *peer, const struct submit *submit);
+
+/* Finds or makes the flow of `submit`, and remembers it as the peer's last. NULL: no memory.
+ * The caller counts its record (flow_ref) or gives up (flow_release). */
+struct flow *flow_open(struct broker *broker, struct service *service, struct peer *peer,
+                       const struct submit *submit);
+static inline void flow_ref(struct flow *flow)
+{
+    flow->tasks++;
+}
+void flow_unref(struct broker *broker, struct flow *flow);
+/* Frees it if no record names it. */
+void flow_release(struct broker *broker, struct flow *flow);
+/* `peer` will submit no more: it keeps no flow in mind. */
+void flow_drop_user(struct peer *peer);
+
+/* A ready task joins its flow. */
+void flow_push(struct flow *flow, struct task *task, bool front);
+/* It leaves: handed out, or ended before. */
+void flow_remove(struct flow *flow, struct task *task);
+
+/* The flow of `service` whose turn it is, with a ready task; NULL: none. */
+struct flow *flow_next(const struct service *service);
+/* That flow hands out one task: call before the task is removed. */
+void flow_charge(struct flow *flow);
+
+/* Policies: see above. Both do nothing if it is so already. */
+void flow_park(struct flow *flow);
+void flow_unpark(struct broker *broker, struct flow *flow);
+void flow_set_weight(struct flow *flow, uint64_t weight);
+
+#endif

@@ -9,6 +9,7 @@
 extern const struct command command_bench_echo;
 extern const struct command command_bench_latency;
 extern const struct command command_bench_gather;
+extern const struct command command_bench_depth;
 
 /* Starts the fleet, visits its broker with `fn`, stops the fleet. */
 int bench_visit(struct cli *cli, const struct command *self, struct fleet_options *options,

@@ -5,6 +5,7 @@
 #include "cli/bench_result.h"
 #include "cli/failure.h"
 #include "cli/progress.h"
+#include "cli/record.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct echo {
     uint64_t window;
     uint64_t payload_bytes;
     uint64_t tasks;
+    uint64_t depth; /* tasks that wait meanwhile, in a second pass; 0: there is none */
     struct sluice_submit_options options;
     bool failure_shown; /* one is enough */
 };
@@ -234,6 +236,81 @@ static int echo_passes(struct echo *echo, struct sluice *sluice, struct pass *pa
     return good ? EXIT_DONE : EXIT_TASK;
 }
 
+/* Until the broker has all of them. SUSPENDS. */
+static bool wait_queued(struct sluice *sluice, uint64_t tasks)
+{
+    uint64_t queued = 0;
+
+    while (queued < tasks) {
+        json_t *reply = NULL;
+        bool answered = sluice_query(sluice, "stats", NULL, NULL, &reply) == 0;
+
+        queued = record_uint(reply, "queued");
+        json_decref(reply);
+        if (!answered || !fleet_intact()) {
+            fprintf(stderr, "sluice bench: the broker has taken %llu of %llu tasks\n",
+                    (unsigned long long)queued, (unsigned long long)tasks);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Tasks for a service that nobody offers. Their futures are left to the process's end: this is
+ * the last that it does. SUSPENDS. */
+static bool pile_up(struct echo *echo, struct sluice *sluice)
+{
+    struct sluice_submit_options options = {.wait_absent = true};
+    uint8_t *payload = calloc(1, echo->payload_bytes);
+    bool good = payload != NULL;
+
+    for (uint64_t i = 0; good && i < echo->depth; i++) {
+        good = sluice_submit(sluice, "bench.depth.nobody",
+                             (struct sluice_bytes){payload, echo->payload_bytes},
+                             &options) != NULL;
+    }
+    free(payload);
+    return good && wait_queued(sluice, echo->depth);
+}
+
+static int depth_passes(struct echo *echo, struct sluice *sluice, struct pass *pass)
+{
+    struct bench_result *result = &echo->result;
+    double empty_s, empty_cpu_s, each;
+    uint64_t before;
+    bool good;
+
+    if (!pass_init(pass, echo, sluice, echo->tasks)) {
+        return EXIT_TASK;
+    }
+    pass_measure(pass, result);
+    good = bench_result_good(result);
+    empty_s = result->wall_s;
+    empty_cpu_s = result->broker_cpu_s;
+    pass_deinit(pass);
+    before = fleet_broker_bytes();
+    if (!pile_up(echo, sluice) || !pass_init(pass, echo, sluice, echo->tasks)) {
+        return EXIT_TASK;
+    }
+    each = ((double)fleet_broker_bytes() - (double)before) / (double)echo->depth -
+           (double)echo->payload_bytes;
+    pass_measure(pass, result);
+    good &= bench_result_good(result);
+    pass_deinit(pass);
+    printf(echo->cli->json
+               ? "{\"bench\": \"depth\", \"tasks\": %llu, \"payload\": %llu, "
+                 "\"bytes_per_task_overhead\": %.1f, \"tasks_per_s_empty\": %.0f, "
+                 "\"tasks_per_s\": %.0f, \"ratio\": %.3f, \"broker_cpu_ratio\": %.3f, "
+                 "\"good\": %s}\n"
+               : "depth: %llu waiting tasks of %llu bytes take %.1f bytes more each; echo %.0f "
+                 "tasks/s without them, %.0f with them, %.3f times as many, at %.3f times the "
+                 "broker's CPU; all good: %s\n",
+           (unsigned long long)echo->depth, (unsigned long long)echo->payload_bytes, each,
+           (double)echo->tasks / empty_s, (double)echo->tasks / result->wall_s,
+           empty_s / result->wall_s, result->broker_cpu_s / empty_cpu_s, good ? "true" : "false");
+    return good ? EXIT_DONE : EXIT_TASK;
+}
+
 static int echo_main(struct sluice *sluice, void *arg)
 {
     struct echo *echo = arg;
@@ -248,7 +325,7 @@ static int echo_main(struct sluice *sluice, void *arg)
         return EXIT_TASK;
     }
     uv_timer_init(sluice_loop(sluice), &watchdog);
-    code = echo_passes(echo, sluice, pass);
+    code = echo->depth > 0 ? depth_passes(echo, sluice, pass) : echo_passes(echo, sluice, pass);
     uv_close((uv_handle_t *)&watchdog, NULL);
     free(pass);
     return code;
@@ -304,6 +381,50 @@ static int echo_run(struct cli *cli, const struct command *self, int argc, char 
 
     return echo_parse(&echo, self, argc, argv);
 }
+
+static int depth_run(struct cli *cli, const struct command *self, int argc, char **argv)
+{
+    static const char *const unbounded[] = {
+        "--window-tasks", "67108864", "--window-bytes", "64G", "--service-max-tasks", "67108864",
+        "--service-max-bytes", "64G", "--max-tasks", "67108864", "--memory", "64G", NULL};
+    struct echo echo = {
+        .cli = cli,
+        .fleet = {.transport = "tcp", .service = bench_service("depth"), .work = "echo",
+                  .workers = 2, .broker_options = unbounded},
+        .result = {.bench = "depth"},
+        .window = 1000,
+        .payload_bytes = 64,
+        .tasks = 300000,
+        .depth = 1000000,
+    };
+    struct option_spec specs[] = {
+        OPTION_UINT_SPEC("tasks", &echo.depth, "N", 1000, 20000000, "tasks that wait (1,000,000)"),
+        OPTION_UINT_SPEC("payload", &echo.payload_bytes, "BYTES", ECHO_PAYLOAD_MIN, 65536,
+                         "size of a payload (64)"),
+        OPTION_UINT_SPEC("echo", &echo.tasks, "N", 1000, 1000000000,
+                         "tasks of each measurement of throughput (300,000)"),
+    };
+    struct option_set set = {specs, sizeof(specs) / sizeof(specs[0])};
+    struct arguments arguments;
+    int code;
+
+    if (!command_parse(cli, self, &set, argc, argv, &arguments, &code)) {
+        return code;
+    }
+    echo.fleet.credit = echo.window;
+    echo.result.tasks = echo.tasks;
+    return bench_visit(cli, self, &echo.fleet, echo_main, &echo);
+}
+
+const struct command command_bench_depth = {
+    .name = "bench depth",
+    .arguments = "",
+    .summary = "what a million waiting tasks take, of memory and of echo's throughput",
+    .about = "Measures echo, then piles up tasks for a service that nobody offers and measures\n"
+             "again beside them. Memory is the broker's resident memory, by task, beyond the\n"
+             "payload. Always a broker of its own.\n",
+    .run = depth_run,
+};
 
 #define ABOUT                                                                                      \
     "A payload carries its number and a pattern, and every reply is checked byte\n"                \

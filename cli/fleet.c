@@ -18,6 +18,7 @@
 
 #define PATH_SIZE 4096
 #define START_MS 10000 /* a broker that does not listen by then never will */
+#define BROKER_ARGUMENTS_MAX 32
 #define STOP_MS 2000   /* to leave in good order */
 #define LOOK_MS 2      /* between two looks at something that has no event */
 
@@ -201,11 +202,15 @@ static const char *broker_path(char path[PATH_SIZE])
     return "sluice-broker";
 }
 
-static bool broker_start(void)
+static bool broker_start(const char *const *options)
 {
     char path[PATH_SIZE], reason[160];
-    char *argv[] = {(char *)broker_path(path), "--endpoint", fleet.endpoint, "--log-level",
-                    "warn", NULL};
+    char *argv[BROKER_ARGUMENTS_MAX] = {(char *)broker_path(path), "--endpoint", fleet.endpoint,
+                                        "--log-level", "warn"};
+
+    for (size_t i = 5; options != NULL && *options != NULL && i + 1 < BROKER_ARGUMENTS_MAX; i++) {
+        argv[i] = (char *)*options++;
+    }
 
     fleet.broker = child_start(argv);
     if (fleet.broker < 0) {
@@ -255,7 +260,7 @@ const char *fleet_start(const struct fleet_options *options)
     } else if (!endpoint_choose(options->transport)) {
         fprintf(stderr, "sluice bench: no endpoint for a private broker: %s\n", strerror(errno));
         return NULL;
-    } else if (!broker_start()) {
+    } else if (!broker_start(options->broker_options)) {
         fleet_stop();
         return NULL;
     }
@@ -272,6 +277,24 @@ bool fleet_intact(void)
 
     /* WNOWAIT: who has ended stays to be collected by fleet_stop. */
     return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0;
+}
+
+uint64_t fleet_broker_bytes(void)
+{
+    unsigned long long pages = 0;
+    char path[64];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%ld/statm", (long)fleet.broker);
+    file = fleet.broker > 0 ? fopen(path, "r") : NULL;
+    if (file == NULL) {
+        return 0;
+    }
+    if (fscanf(file, "%*u %llu", &pages) != 1) {
+        pages = 0;
+    }
+    fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 double fleet_broker_cpu_s(void)

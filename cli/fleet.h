@@ -13,6 +13,7 @@
 struct fleet_options {
     const char *broker;    /* endpoint of a broker that runs already; NULL: start one */
     const char *transport; /* "tcp" or "ipc", of a broker of our own */
+    const char *const *broker_options; /* of its command line, NULL at the end; NULL: none */
     const char *service;   /* what the workers serve */
     const char *work;      /* what they do: see bench_worker.c */
     uint64_t work_ms;
@@ -34,5 +35,8 @@ bool fleet_intact(void);
 /* CPU seconds used so far. CPU_UNKNOWN (bench_result.h): the broker is not ours. */
 double fleet_broker_cpu_s(void);
 double fleet_workers_cpu_s(void);
+
+/* Resident memory of the broker; 0: it is not ours. */
+uint64_t fleet_broker_bytes(void);
 
 #endif

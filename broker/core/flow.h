@@ -1,18 +1,14 @@
 /* flow: the ready tasks of one service that are alike to the scheduler.
  *
- * Alike: same service, same fairness key, same priority, same version asked for. Within a flow
- * tasks are handed out first in, first out; between the flows of a service service->ring says
- * whose turn it is. A flow with ready tasks waits on that ring, unless it is parked.
+ * Alike: same service, same fairness key, same priority. Within a flow tasks are handed out first
+ * in, first out; between the flows of a service service->ring says whose turn it is. A flow with
+ * ready tasks waits on that ring, unless it is parked.
  *
  * A flow lives as long as task records name it, ended and retained ones too: a submitter at work
  * makes and frees none. A key without tasks costs nothing. Owner: the broker's pool.
  *
- * To hold a flow back (a rate, a cap, a budget of its key): flow_may_start is asked about the
- * flow whose turn it is, right before its first task is handed out. A policy that says no there
- * calls flow_park and remembers the flow; when its cause has passed it calls flow_unpark. While
- * parked a flow collects tasks, but has no turns and does not hold up others; its turn is not
- * lost: unparked, it is the next of its priority. A parked flow stays parked when it runs empty,
- * and is freed like any other: what a policy hangs on a flow it takes off in flow_free. */
+ * flow_park is for what holds back one key and not the others: while parked a flow collects
+ * tasks, but has no turns. Nobody does yet; limits hold back a whole service. */
 #ifndef SLUICE_BROKER_CORE_FLOW_H
 #define SLUICE_BROKER_CORE_FLOW_H
 

@@ -207,6 +207,8 @@ static bool is_known(const struct service *service)
     return service != NULL && (service->offered || service->configured);
 }
 
+/* ON RECV 6 and 7. A task that waits for needs is counted by its queue from when it is ready; that
+ * it was let in now is what counts. */
 static enum error_code admit_service(struct broker *broker, const struct peer *peer,
                                      const struct submit *submit, struct admission *admission)
 {
@@ -252,9 +254,6 @@ static bool is_pure_join(const struct submit *submit)
 {
     return submit->join != JOIN_NONE && submit->service.size == 0;
 }
-
-/* ON RECV 6 and 7. A task that waits for needs is counted by its queue from when it is ready; that
- * it was let in now is what counts. */
 
 /* ON RECV 2 to 7, in their order. */
 static enum error_code admit(struct broker *broker, const struct peer *peer,

@@ -426,7 +426,8 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
         return NULL;
     }
     if (!make_extras(broker, task, submit, admission->parent) ||
-        (submit->order.size > 0 && !lane_open(broker, task, submit->order)) ||
+        (submit->order.size > 0 && task->service != NULL &&
+         !lane_open(broker, task, submit->order)) ||
         (terms_wanted(submit) && !terms_open(broker, task, submit)) ||
         (submit->join != JOIN_NONE && !join_open(broker, task, submit))) {
         lane_leave(broker, task);

@@ -187,7 +187,61 @@ static struct offer_message take_offer(struct world *world)
     return offer;
 }
 
+static struct span take_key(struct world *world)
+{
+    static const char *const keys[] = {"", "a", "b", "c"};
+
+    return span_from_text(keys[take_below(&world->input, 4)]);
+}
+
+static struct span take_codes(struct world *world)
+{
+    static const char *const codes[] = {"", "oops", "worker_lost lease_expired", "a.b oops"};
+
+    return span_from_text(codes[take_below(&world->input, 4)]);
+}
+
+/* What few submits have, each within what the codec lets through. */
+static void take_policies(struct world *world, struct submit *submit)
+{
+    unsigned flags = take_byte(&world->input), more = take_byte(&world->input);
+
+    submit->priority = flags & 1 ? take_below(&world->input, PRIORITY_MAX + 1) : PRIORITY_DEFAULT;
+    submit->key = flags & 2 ? take_key(world) : span_of(NULL, 0);
+    submit->order = flags & 4 ? take_key(world) : span_of(NULL, 0);
+    submit->cost = flags & 8 ? take_bounded(world, COST_MAX) : 0;
+    submit->delay_ms = flags & 16 ? take_duration(world) : 0;
+    submit->max_run_ms = flags & 32 ? take_duration(world) : 0;
+    submit->backoff_ms = flags & 64 ? take_duration(world) : 0;
+    submit->backoff_max_ms = flags & 128 ? take_duration(world) : 0;
+    submit->retry_on = more & 1 ? take_codes(world) : span_of(NULL, 0);
+    submit->final_on = more & 2 ? take_codes(world) : span_of(NULL, 0);
+    submit->dead_letter = more & 4;
+    submit->detached = more & 8;
+    submit->retain_ms = more & 16 ? 1 + take_byte(&world->input) * 16U : 0;
+    submit->stream = more & 32 ? take_bounded(world, STREAM_CREDIT_MAX) : 0;
+    submit->idempotency_key = more & 64 && more & 128 ? take_key(world) : span_of(NULL, 0);
+}
+
 #define NEEDS_TAKEN_MAX 20
+
+/* A join of any policy, with a service or without. */
+static void take_join(struct world *world, struct submit *submit)
+{
+    submit->join = JOIN_ALL + take_below(&world->input, JOIN_K);
+    if (submit->needs_count == 0 && (submit->join == JOIN_ANY || submit->join == JOIN_K)) {
+        submit->join = JOIN_SETTLED;
+    }
+    if (submit->join == JOIN_K) {
+        submit->k = 1 + take_below(&world->input, submit->needs_count);
+    }
+    submit->run_if = (enum run_if)take_below(&world->input, RUN_IF_ALWAYS + 1);
+    submit->no_inputs = take_bool(&world->input);
+    if (take_bool(&world->input)) {
+        submit->service = take_service(world);
+        submit->payload = take_payload(world);
+    }
+}
 
 /* `needs` is the caller's: room for NEEDS_TAKEN_MAX ids. */
 static struct submit take_submit(struct world *world, struct id *needs)
@@ -207,16 +261,21 @@ static struct submit take_submit(struct world *world, struct id *needs)
         submit.parent_attempt = 1 + take_below(&world->input, 3);
     }
     if (more & 1) {
-        submit.join = more & 2 ? JOIN_ALL : JOIN_SETTLED;
         submit.needs_count = more / 4 % (NEEDS_TAKEN_MAX + 1);
         for (size_t i = 0; i < submit.needs_count; i++) {
             needs[i] = take_task(world);
         }
         submit.needs = needs[0].bytes;
         submit.needs_stride = sizeof needs[0];
+        take_join(world, &submit);
     } else {
         submit.service = take_service(world);
         submit.payload = take_payload(world);
+    }
+    if (more & 2) {
+        take_policies(world, &submit);
+    } else {
+        submit.priority = PRIORITY_DEFAULT;
     }
     return submit;
 }
@@ -232,6 +291,9 @@ static struct query take_query(struct world *world)
         query.argument = take_bool(&world->input) ? take_service(world) : span_of(NULL, 0);
         break;
     case QUERY_PEERS:
+    case QUERY_LIST:
+    case QUERY_DEAD:
+    case QUERY_LIMITS:
         query.argument = take_text(world);
         break;
     case QUERY_STATS:
@@ -240,6 +302,7 @@ static struct query take_query(struct world *world)
     case QUERY_WHY:
     case QUERY_TREE:
     case QUERY_RESULT:
+    case QUERY_LETTER:
         argument = take_task(world);
         query.argument = span_of(argument.bytes, ID_BYTES);
         break;
@@ -286,11 +349,37 @@ static void say_fail(struct world *world, connection_id from, const struct fail 
     codec_writer_deinit(&writer);
 }
 
+static struct control take_control(struct world *world)
+{
+    struct control control = {.request = 1 + take_below(&world->input, 4),
+                              .what = (enum control_what)take_below(&world->input,
+                                                                    CONTROL_WHAT_COUNT)};
+    uint64_t *value = (uint64_t *)&control.limits;
+    size_t values = sizeof control.limits / sizeof *value;
+
+    for (size_t i = 0; i < values; i++) {
+        value[i] = LIMIT_UNCHANGED;
+    }
+    for (unsigned left = take_below(&world->input, 4); left > 0; left--) {
+        value[take_below(&world->input, (unsigned)values)] = take_below(&world->input, 5);
+    }
+    if (take_bool(&world->input)) {
+        control.service = take_service(world);
+    }
+    if (take_bool(&world->input)) {
+        control.task = take_task(world);
+    }
+    control.ms = take_bool(&world->input) ? take_duration(world) : 0;
+    return control;
+}
+
 /* Many answers and many submits: they are what moves the state. */
 static const enum command commands[] = {
     COMMAND_SUBMIT,  COMMAND_SUBMIT, COMMAND_SUBMIT, COMMAND_DONE,     COMMAND_DONE,
     COMMAND_FAIL,    COMMAND_CANCEL, COMMAND_OFFER,  COMMAND_WITHDRAW, COMMAND_CREDIT,
     COMMAND_PROGRESS, COMMAND_QUERY, COMMAND_PING,   COMMAND_BYE,      COMMAND_HELLO,
+    COMMAND_CHUNK,   COMMAND_READ,   COMMAND_CHECKPOINT, COMMAND_SIGNAL, COMMAND_WATCH,
+    COMMAND_CONTROL,
 };
 
 static void say_something(struct world *world, connection_id from)
@@ -339,6 +428,41 @@ static void say_something(struct world *world, connection_id from)
     case COMMAND_QUERY:
         message.query = take_query(world);
         break;
+    case COMMAND_CHUNK:
+        message.chunk = (struct chunk){.id = take_task(world),
+                                       .attempt = 1 + take_below(&world->input, 3),
+                                       .sequence = take_below(&world->input, 8),
+                                       .payload = take_payload(world)};
+        blob = message.chunk.payload.blob;
+        break;
+    case COMMAND_READ:
+        message.read = (struct read){.id = take_task(world),
+                                     .attempt = take_below(&world->input, 3),
+                                     .sequence = take_below(&world->input, 8),
+                                     .credit = take_bounded(world, STREAM_CREDIT_MAX)};
+        break;
+    case COMMAND_CHECKPOINT:
+        message.checkpoint = (struct checkpoint){.id = take_task(world),
+                                                 .attempt = 1 + take_below(&world->input, 3),
+                                                 .payload = take_payload(world)};
+        blob = message.checkpoint.payload.blob;
+        break;
+    case COMMAND_SIGNAL:
+        message.signal = (struct signal){.request = take_below(&world->input, 4),
+                                         .id = take_task(world),
+                                         .payload = take_payload(world)};
+        blob = message.signal.payload.blob;
+        break;
+    case COMMAND_WATCH:
+        message.watch = (struct watch){.request = 1 + take_below(&world->input, 4),
+                                       .credit = take_below(&world->input, 8)};
+        if (take_bool(&world->input)) {
+            message.watch.service = take_service(world);
+        }
+        break;
+    case COMMAND_CONTROL:
+        message.control = take_control(world);
+        break;
     case COMMAND_PING:
         message.ping.nonce = take_number(&world->input);
         break;
@@ -370,6 +494,11 @@ static void say_bytes(struct world *world, connection_id from)
             return;
         }
         if (result == CODEC_OK) {
+            if (message.command == COMMAND_SUBMIT) {
+                message.submit.retain_ms %= 4096; /* services stay, and look, as long as tasks */
+                /* Under an id that nobody could cancel or drop. */
+                message.submit.detached = message.submit.dead_letter = false;
+            }
             say(world, from, &message);
             continue;
         }
@@ -470,6 +599,7 @@ static struct broker_options take_options(struct input *input)
     options.resume_ms = timers & 8 ? 0 : 1000;
     options.cancel_grace_ms = timers & 16 ? 0 : 100;
     options.retain_ms = timers & 32 ? 0 : 500;
+    options.detached_retain_ms = timers & 32 ? 0 : 2000;
     options.service_linger_ms = timers & 64 ? 0 : 300;
     options.backoff_ms = 10;
     options.backoff_max_ms = timers & 128 ? 10 : 1000;
@@ -479,20 +609,56 @@ static struct broker_options take_options(struct input *input)
     return options;
 }
 
-/* Everybody is gone, and time goes on: whatever was accepted ends. */
-static void end_of_the_world(struct world *world)
+/* A service that a limit names stays, and is looked at now and then for ever. */
+static bool all_over(const struct world *world)
 {
     struct broker_stats stats;
+
+    broker_stats(world->broker, &stats);
+    return stats.tasks == 0 && stats.peers == 0 && stats.memory_bytes == 0;
+}
+
+static void all_leave(struct world *world, uint64_t until_ms)
+{
     unsigned steps = 0;
 
     for (connection_id from = 1; from <= CONNECTIONS; from++) {
         step(world, (struct event){.kind = EVENT_LOST, .from = from});
     }
-    while (broker_deadline(world->broker) != BROKER_NEVER) {
+    while (broker_deadline(world->broker) < until_ms && !all_over(world)) {
         CHECK(steps++ < END_STEPS_MAX);
         world->now_ms = broker_deadline(world->broker);
         step(world, (struct event){.kind = EVENT_TICK});
     }
+}
+
+/* What is detached waits for workers for ever, unless somebody cancels it; dead letters stay. */
+static void cancel_all(struct world *world)
+{
+    struct message message = {.command = COMMAND_HELLO};
+
+    message.hello = (struct hello){
+        .version = 1, .session = id_of(0x51, 0), .name = span_from_text("last")};
+    say(world, 1, &message);
+    for (unsigned i = 0; i < TASKS; i++) {
+        message = (struct message){.command = COMMAND_CANCEL};
+        message.cancel.id = id_of(0xa0, i);
+        say(world, 1, &message);
+        message = (struct message){.command = COMMAND_CONTROL};
+        message.control = (struct control){.what = CONTROL_DROP, .task = id_of(0xa0, i)};
+        say(world, 1, &message);
+    }
+}
+
+/* Everybody is gone, and time goes on: whatever was accepted ends. */
+static void end_of_the_world(struct world *world)
+{
+    struct broker_stats stats;
+
+    all_leave(world, world->now_ms + 10000); /* then there is room for one more peer */
+    cancel_all(world);
+    all_leave(world, BROKER_NEVER);
+    broker_stats(world->broker, &stats);
     broker_stats(world->broker, &stats);
     CHECK(stats.tasks == 0);
     CHECK(stats.peers == 0);

@@ -259,6 +259,17 @@ static void an_exclusive_offer_is_the_only_one(void **state)
     expect_trace(f, "[   0] w3 <- ERROR code=conflict field=service\n");
 }
 
+static void a_join_needs_no_turn(void **state)
+{
+    struct fixture *f = *state;
+    struct submit join = {.join = JOIN_ALL, .order = span_from_text("a"), .needs_stride = 16};
+
+    given_echo(f, 1);
+    drop_trace(f);
+    submit_with(f, "s1", "j1", "", "", &join);
+    expect_trace(f, "[   0] s1 <- RESULT j1 done\n");
+}
+
 static void a_version_cannot_be_asked_for_yet(void **state)
 {
     struct fixture *f = *state;
@@ -284,6 +295,7 @@ int main(void)
         SPEC(a_full_lane_does_not_stop_its_head),
         SPEC(why_names_turns_and_lanes),
         SPEC(an_exclusive_offer_is_the_only_one),
+        SPEC(a_join_needs_no_turn),
         SPEC(a_version_cannot_be_asked_for_yet),
     };
 

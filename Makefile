@@ -168,6 +168,7 @@ LINK_core      := $(LIBS_CORE)
 LINK_failing   := $(addprefix -Wl$(comma)--wrap=,memory_new table_init pool_get blob_new)
 LINK_codec     := $(foreach l,proto common,$(call lib,$(l)))
 LINK_json      := $(foreach l,json proto common,$(call lib,$(l))) $(call pc_libs,$(MSGPACK_PC) jansson)
+LINK_meaning   := $(call lib,meaning)
 LINK_shell     := $(LIBS_BROKER) $(call pc_libs,$(PC_SHELL))
 LINK_runtime   := $(LIBS_RUNTIME) $(call pc_libs,$(PC_RUNTIME))
 LINK_cli       := $(call lib,cli) $(LINK_runtime)
@@ -175,6 +176,7 @@ LINK_retriever := $(call lib,retriever) $(LINK_runtime) $(call pc_libs,$(PC_RETR
 LINK_tool      := $(call lib,tool) $(LINK_runtime) $(call pc_libs,$(PC_TOOL))
 LINK_analysis  := $(call lib,analysis) $(LINK_runtime)
 LINK_research  := $(call lib,research) $(LINK_runtime)
+$(call lib,meaning): $(call obj,tests/unit/meaning.c)
 # $(1): source. Default for unit and spec: the core.
 test_links = $(or $(shell sed -n 's,^/\* links: \(.*\) \*/$$,\1,p' $(1)),core)
 

@@ -12,7 +12,8 @@ static const struct option_spec *option_find(const struct option_set sets[2], co
         for (size_t j = 0; j < sets[i].count; j++) {
             const struct option_spec *spec = &sets[i].specs[j];
 
-            if (spec->kind != OPTION_GROUP && strlen(spec->name) == size && memcmp(spec->name, name, size) == 0) {
+            if (spec->kind != OPTION_GROUP && strlen(spec->name) == size &&
+                memcmp(spec->name, name, size) == 0) {
                 return spec;
             }
         }

@@ -374,7 +374,8 @@ static bool command_on_side(uint64_t command, enum codec_side side)
 {
     bool from_broker = command >= COMMAND_WELCOME;
 
-    return command == COMMAND_BYE || command == COMMAND_SEQUENCE || from_broker == (side == CODEC_AT_PEER);
+    return command == COMMAND_BYE || command == COMMAND_SEQUENCE ||
+           from_broker == (side == CODEC_AT_PEER);
 }
 
 /* Reads the elements of a command's array; `*command` is 0 until its code is known. */

@@ -148,7 +148,8 @@ static void print_outcome(struct sluice_future *future)
 
     if (error != NULL) {
         json_object_set_new(line, "error",
-                            json_pack("{s:s, s:s}", "code", error->code, "message", error->message));
+                            json_pack("{s:s, s:s}", "code", error->code, "message",
+                                      error->message));
     } else {
         json_object_set(line, "result", sluice_future_json(future));
     }

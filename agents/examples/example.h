@@ -20,8 +20,8 @@ int example_main(const struct example *example, int argc, char **argv);
 /* How long a provider of this folder takes over one call: --ms, 1,000 by default. */
 uint64_t example_work_ms(void);
 
-/* Submits one task and waits for it. Prints {"service", "outcome", "ran_ms", "result" or "error"} as
- * one line; the time is the broker's. SUSPENDS. Steals `arguments`. 0: done. */
+/* Submits one task and waits for it. Prints {"service", "outcome", "ran_ms", "result" or "error"}
+ * as one line; the time is the broker's. SUSPENDS. Steals `arguments`. 0: done. */
 int example_ask(struct sluice *sluice, const char *service, json_t *arguments);
 
 /* Works on `task` for `ms`, as a provider that is waited for would. SUSPENDS. False: the task was

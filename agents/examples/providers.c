@@ -1,4 +1,4 @@
-/* providers: the first of three answers wins, and the losers are stopped before the result is told. */
+/* providers: the first of three answers wins, and the losers are stopped before it is told. */
 #include "agents/examples/example.h"
 
 #define PROVIDERS 3

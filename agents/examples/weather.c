@@ -44,7 +44,8 @@ static void report(struct sluice_task *task, void *arg)
         missing += forecast == NULL;
         json_array_append(forecasts, forecast);
     }
-    sluice_done_json(task, json_pack("{s:o, s:i}", "forecasts", forecasts, "missing", (int)missing));
+    sluice_done_json(task,
+                     json_pack("{s:o, s:i}", "forecasts", forecasts, "missing", (int)missing));
     sluice_scope_close(scope, SLUICE_SCOPE_WAIT);
 }
 

@@ -173,7 +173,8 @@ struct sluice_future *future_submit(struct sluice *sluice, const char *service,
         return NULL;
     }
     now_ms = sluice_now_ms(sluice);
-    if ((submit->join == JOIN_NONE || service[0] != '\0') && !service_name_valid(span_from_text(service))) {
+    if ((submit->join == JOIN_NONE || service[0] != '\0') &&
+        !service_name_valid(span_from_text(service))) {
         future_end_here(future, SLUICE_REFUSED, ERROR_BAD_MESSAGE,
                         "a service's name has 1 to 128 of A-Z a-z 0-9 _ . -");
         return future;

@@ -242,7 +242,9 @@ struct sluice_submit_options {
     bool dead_letter;     /* out of attempts it is kept as a dead letter */
     bool detached;        /* it outlives this process: ask the broker for its result */
     uint64_t retain_ms;   /* how long its outcome is kept; 0: the broker's */
-    const char *idempotency_key; /* same key, same content: the same task; NULL: none */
+    const char *idempotency_key; /* same key, same content: the same task; NULL: none.
+                                    Brokers refuse it `unsupported` for now, as all_workers
+                                    and version */
     uint64_t cache_ms;    /* its result answers so long, with idempotency_key; 0: not */
     bool all_workers;     /* a child for each worker of the service, joined */
     unsigned stream;    /* chunks to read ahead of sluice_next_chunk; 0: no stream */
@@ -294,7 +296,8 @@ struct sluice_join_terms {
 
 /* Submits a task of `service` that waits at the broker for `futures` and is then handed out
  * with their outcomes: sluice_task_input. Its members should not be held: what became of them
- * is told to the service alone, and a held one ends SLUICE_CANCELLED here. Bad terms end it `refused bad_message`. */
+ * is told to the service alone, and a held one ends SLUICE_CANCELLED here. Bad terms end it
+ * `refused bad_message`. */
 SLUICE_API struct sluice_future *sluice_join_submit(struct sluice *sluice,
                                                     struct sluice_future **futures, size_t count,
                                                     const struct sluice_join_terms *terms,

@@ -271,8 +271,9 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
         !MUTANT(DRAIN_IGNORED)) {
         return ERROR_DRAINING;
     }
-    if (submit->version.size > 0) {
-        return ERROR_UNSUPPORTED; /* better than a worker of another version */
+    if (submit->version.size > 0 || submit->route != ROUTE_ONE ||
+        submit->idempotency_key.size > 0) {
+        return ERROR_UNSUPPORTED; /* better than a promise that is not kept */
     }
     code = check_parent(broker, peer, submit, &admission->parent);
     if (code != ERROR_NONE) {
@@ -363,7 +364,8 @@ static bool make_extras(struct broker *broker, struct task *task, const struct s
                         struct task *parent)
 {
     bool rare = parent != NULL || submit->join != JOIN_NONE || submit->queue_ttl_ms > 0 ||
-                submit->lease_ms > 0 || submit->stream > 0 || submit->order.size > 0 || terms_wanted(submit);
+                submit->lease_ms > 0 || submit->stream > 0 || submit->order.size > 0 ||
+                terms_wanted(submit);
 
     return (!rare || task_extra(broker, task) != NULL) &&
            (parent == NULL || task_extra(broker, parent) != NULL);

@@ -13,7 +13,8 @@ struct tally {
     uint64_t remembered_bytes, remembered_count, detached;
     uint64_t reserve_tasks, reserve_bytes;
     /* What must be in use of each pool. */
-    uint64_t tasks, flows, lanes, extras, joins, need_chunks, waits, terms, causes, peers, labels, services, offers, strays;
+    uint64_t tasks, flows, lanes, extras, joins, need_chunks, waits, terms, causes;
+    uint64_t peers, labels, services, offers, strays;
     uint64_t streams, stream_blocks, readers, memos, signals;
     uint64_t watchers;
 };

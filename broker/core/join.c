@@ -77,7 +77,7 @@ static uint32_t wanted_of(const struct submit *submit)
     case JOIN_ANY:
         return 1;
     case JOIN_K:
-        return (uint32_t)submit->k + MUTANT(JOIN_K_OFF_BY_ONE);
+        return (uint32_t)submit->k;
     case JOIN_SETTLED:
         return MUTANT(SETTLED_FAILS_FAST) ? (uint32_t)submit->needs_count : 0;
     case JOIN_NONE:
@@ -316,8 +316,7 @@ void join_decide(struct broker *broker, struct task *task)
         return;
     }
     if (task->service != NULL &&
-        (join->run_if == RUN_IF_ALWAYS || fulfilled == (join->run_if == RUN_IF_DONE) ||
-         MUTANT(SKIP_IGNORED))) {
+        (join->run_if == RUN_IF_ALWAYS || fulfilled == (join->run_if == RUN_IF_DONE))) {
         join_run(broker, task);
     } else if (!fulfilled) {
         join_end(broker, task, TASK_FAILED, ERROR_DEPENDENCY_FAILED);

@@ -35,13 +35,9 @@
     X(JOIN_COUNTS_TWICE)                                                                           \
     X(SETTLED_FAILS_FAST)                                                                          \
     X(ALL_IGNORES_FAILURE)                                                                         \
-    X(JOIN_K_OFF_BY_ONE)                                                                           \
     X(LOSERS_RUN_ON)                                                                               \
-    X(SKIP_IGNORED)                                                                                \
-    X(REDUCER_WITHOUT_INPUTS)                                                                      \
     X(CANCEL_TAKES_SHARED_NEEDS)                                                                   \
     X(ORPHANS_KEPT)                                                                                \
-    X(SUSPENDED_GETS_TASKS)                                                                        \
     X(SILENCE_UNNOTICED)                                                                           \
     X(TIMER_LOST_ON_CASCADE)                                                                       \
     X(DRAIN_IGNORED)                                                                               \
@@ -62,11 +58,6 @@
     X(DELAY_IGNORED)                                                                               \
     X(DETACHED_DIES)                                                                               \
     X(DEAD_LETTER_LOST)                                                                            \
-    X(CHUNK_SKIPPED)                                                                               \
-    X(WORKER_NOT_PAUSED)                                                                           \
-    X(CHECKPOINT_LOST)                                                                             \
-    X(SIGNAL_REORDERED)                                                                            \
-    X(RING_UNBOUNDED)                                                                              \
     X(RATE_UNBOUNDED)                                                                              \
     X(CAP_OFF_BY_ONE)                                                                              \
     X(PAUSE_IGNORED)                                                                               \

@@ -230,7 +230,7 @@ static unsigned load_of(uint32_t held)
 /* Its worker is there to take something. */
 static bool offer_attended(const struct offer *offer)
 {
-    return offer->peer->state == PEER_CONNECTED || MUTANT(SUSPENDED_GETS_TASKS);
+    return offer->peer->state == PEER_CONNECTED;
 }
 
 /* Puts the offer where its load says, if it has room. Behind its equals: among
@@ -447,8 +447,7 @@ static void lease_take(struct broker *broker, struct offer *offer, struct task *
     if (task->extra != NULL) {
         out->stream = stream_begin(broker, task);
         out->checkpoint = memo_checkpoint(task);
-        if (task->extra->join != NULL && !task->extra->join->no_inputs &&
-            !MUTANT(REDUCER_WITHOUT_INPUTS)) {
+        if (task->extra->join != NULL && !task->extra->join->no_inputs) {
             cursor = join_cursor(task);
             out->input_count = task->extra->join->need_count;
             out->input_at = join_input_at;

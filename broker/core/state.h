@@ -54,7 +54,8 @@ struct broker {
     struct table limits;     /* rules of tenants */
     struct roster limit_rows; /* all rules */
     struct pool limit_pool, limiter_pool;
-    struct table tasks, flows, lanes, services_by_name, peers_by_connection, peers_by_session, strays;
+    struct table tasks, flows, lanes, strays;
+    struct table services_by_name, peers_by_connection, peers_by_session;
     struct roster services, peers;
     struct list idle; /* services that nobody would miss, oldest first */
 
@@ -88,8 +89,8 @@ struct broker {
     struct broker_stats stats; /* sums, peers, queued_bytes; the rest is filled in when asked */
     uint64_t state_count[TASK_STATE_COUNT];
 
-    struct pool task_pool, flow_pool, lane_pool, extra_pool, join_pool, need_pool, wait_pool, terms_pool, cause_pool,
-        letter_pool;
+    struct pool task_pool, flow_pool, lane_pool, extra_pool, join_pool, need_pool, wait_pool;
+    struct pool terms_pool, cause_pool, letter_pool;
     struct pool stream_pool, stream_block_pool, reader_pool, memo_pool, signal_pool;
     struct pool peer_pool, label_pool, service_pool, offer_pool, stray_pool, watcher_pool;
     struct page *page;

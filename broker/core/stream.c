@@ -87,9 +87,7 @@ static void reader_feed(struct broker *broker, struct reader *reader)
         reader->sent = stream->first;
     }
     while (reader->sent < stream->next && reader->sent < reader->until) {
-        if (!(MUTANT(CHUNK_SKIPPED) && reader->sent % 8 == 5)) {
-            send_chunk(broker, reader->peer, stream, reader->sent);
-        }
+        send_chunk(broker, reader->peer, stream, reader->sent);
         reader->sent++;
     }
 }
@@ -239,9 +237,7 @@ uint64_t stream_begin(struct broker *broker, struct task *task)
         reader->asked = reader->sent = 0;
         reader->until = reader->credit;
     }
-    stream->until = stream->pacer == NULL || MUTANT(WORKER_NOT_PAUSED)
-                        ? 0
-                        : flow_allowed(broker, stream);
+    stream->until = stream->pacer == NULL ? 0 : flow_allowed(broker, stream);
     return stream->until;
 }
 

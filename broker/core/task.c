@@ -13,7 +13,8 @@ static const struct task_rule {
     unsigned next; /* bit set of the states reachable from here */
 } task_rules[TASK_STATE_COUNT] = {
     [TASK_NEW] = {"new", BIT(TASK_WAITING) | BIT(TASK_READY) | BIT(TASK_DELAYED)},
-    [TASK_WAITING] = {"waiting", BIT(TASK_READY) | BIT(TASK_DELAYED) | BIT(TASK_DONE) | BIT(TASK_FAILED) | BIT(TASK_EXPIRED) |
+    [TASK_WAITING] = {"waiting", BIT(TASK_READY) | BIT(TASK_DELAYED) | BIT(TASK_DONE) |
+                                     BIT(TASK_FAILED) | BIT(TASK_EXPIRED) |
                                      BIT(TASK_CANCELLING) | BIT(TASK_CANCELLED)},
     [TASK_READY] = {"ready", BIT(TASK_LEASED) | BIT(TASK_EXPIRED) | BIT(TASK_CANCELLING) |
                                  BIT(TASK_CANCELLED)},

@@ -178,8 +178,8 @@ static inline bool task_ended(const struct task *task)
 
 enum outcome task_outcome(const struct task *task);
 
-/* A record in the table, state NEW, owned by `owner`; `flow` NULL: a pure join. NULL: pool full. Takes over one
- * reference of `body` on success only. */
+/* A record in the table, state NEW, owned by `owner`; `flow` NULL: a pure join. NULL: pool
+ * full. Takes over one reference of `body` on success only. */
 struct task *task_new(struct broker *broker, const struct id *id, struct peer *owner,
                       struct flow *flow, struct blob *body);
 /* Forgets a task that is linked nowhere: ended, or NEW. Its needs and children let go of it. */

@@ -1,54 +1,10 @@
-#include "broker/shell/post.h"
+#include "broker/shell/post_state.h"
 
 #include "common/check.h"
-#include "common/table.h"
 
 #include <stdlib.h>
 
 #define RETRY_MS_MAX 64 /* a full connection is tried after 0, 1, 2, 4 ... ms */
-
-/* Every outbox is on the list of its state. */
-enum outbox_state {
-    OUTBOX_BUSY,    /* output pends */
-    OUTBOX_LOST,    /* its output is dropped, and the core must be told */
-    OUTBOX_IDLE,    /* has a session, and nothing pends */
-    OUTBOX_SUSPENDED, /* its connection is gone, its session may come back: output is kept */
-    OUTBOX_DORMANT, /* has none; kept until libzmq has let go of its bytes, so that
-                     * nobody escapes the bound on them by being lost */
-};
-#define OUTBOX_STATE_COUNT (OUTBOX_DORMANT + 1)
-
-/* What is said to one connection. */
-struct outbox {
-    struct table_node node; /* post->outboxes, by connection */
-    struct list link;       /* post->lists[state] */
-    enum outbox_state state;
-    connection_id connection;
-    bool welcomed;     /* has a session: remembered while idle */
-    bool forgotten;    /* by the core: what pends gets no second try */
-    bool stalled;      /* the last try found no room */
-    unsigned retry_ms; /* the next pause between tries */
-    uint64_t retry_at_ms;
-    struct list parcels; /* oldest first; the last one is still written to */
-    size_t batch_bytes;  /* of all parcels but the last */
-    size_t sealed_bytes; /* the same with attached payloads; part of post->pending_bytes */
-    struct flight *flight;
-    struct session *session; /* numbered; NULL: it is not */
-    bool gone;               /* numbered, and the connection is not there: nothing is tried */
-    bool broken;             /* it was numbered, until its output was dropped */
-};
-
-struct post {
-    struct post_options options;
-    struct journal *journal;
-    struct table outboxes;
-    struct list lists[OUTBOX_STATE_COUNT];
-    struct parcel_stock stock;
-    size_t pending_bytes;
-    size_t kept_bytes; /* of letters of all sessions */
-    atomic_size_t flight_bytes;
-    uint64_t now_ms;
-};
 
 struct post *post_new(const struct post_options *options, struct journal *journal)
 {
@@ -124,7 +80,7 @@ static struct parcel *pop_parcel(struct post *post, struct outbox *outbox)
     return parcel;
 }
 
-static void drop_parcels(struct post *post, struct outbox *outbox)
+void outbox_drop_parcels(struct post *post, struct outbox *outbox)
 {
     while (!list_empty(&outbox->parcels)) {
         parcel_stock_give(&post->stock, pop_parcel(post, outbox));
@@ -137,7 +93,7 @@ static void drop_parcels(struct post *post, struct outbox *outbox)
 /* ---- outboxes ----------------------------------------------------------- */
 
 /* Connections are numbered by libzmq, one after another: no hash needed. */
-static struct outbox *find_outbox(const struct post *post, connection_id connection)
+struct outbox *outbox_find(const struct post *post, connection_id connection)
 {
     struct table_node *node = table_chain(&post->outboxes, connection);
 
@@ -149,7 +105,7 @@ static struct outbox *find_outbox(const struct post *post, connection_id connect
     return NULL;
 }
 
-static void set_state(struct post *post, struct outbox *outbox, enum outbox_state state)
+void outbox_set_state(struct post *post, struct outbox *outbox, enum outbox_state state)
 {
     outbox->state = state;
     list_unlink(&outbox->link);
@@ -157,7 +113,7 @@ static void set_state(struct post *post, struct outbox *outbox, enum outbox_stat
 }
 
 /* Forgets what was kept and the numbers. */
-static void drop_session(struct post *post, struct outbox *outbox)
+void outbox_drop_session(struct post *post, struct outbox *outbox)
 {
     if (outbox->session != NULL) {
         post->kept_bytes -= letters_drop(outbox->session);
@@ -169,8 +125,8 @@ static void drop_session(struct post *post, struct outbox *outbox)
 
 static void free_outbox(struct post *post, struct outbox *outbox)
 {
-    drop_session(post, outbox);
-    drop_parcels(post, outbox);
+    outbox_drop_session(post, outbox);
+    outbox_drop_parcels(post, outbox);
     list_unlink(&outbox->link);
     table_remove(&post->outboxes, &outbox->node);
     flight_unref(outbox->flight);
@@ -189,7 +145,7 @@ static void reap_dormant(struct post *post)
     }
 }
 
-static struct outbox *new_outbox(struct post *post, connection_id connection)
+struct outbox *outbox_new(struct post *post, connection_id connection)
 {
     struct outbox *outbox;
 
@@ -212,22 +168,22 @@ static struct outbox *new_outbox(struct post *post, connection_id connection)
     list_init(&outbox->link);
     list_init(&outbox->parcels);
     table_insert(&post->outboxes, &outbox->node, connection);
-    set_state(post, outbox, OUTBOX_BUSY);
+    outbox_set_state(post, outbox, OUTBOX_BUSY);
     return outbox;
 }
 
 /* Nothing pends: keeps the outbox only if it has a session or bytes in flight. */
-static void rest_outbox(struct post *post, struct outbox *outbox)
+void outbox_rest(struct post *post, struct outbox *outbox)
 {
     if (outbox->session != NULL && outbox->gone) {
-        set_state(post, outbox, OUTBOX_SUSPENDED);
+        outbox_set_state(post, outbox, OUTBOX_SUSPENDED);
         return;
     }
-    drop_parcels(post, outbox);
+    outbox_drop_parcels(post, outbox);
     if (outbox->welcomed) {
-        set_state(post, outbox, OUTBOX_IDLE);
+        outbox_set_state(post, outbox, OUTBOX_IDLE);
     } else if (flight_bytes(outbox->flight) > 0) {
-        set_state(post, outbox, OUTBOX_DORMANT);
+        outbox_set_state(post, outbox, OUTBOX_DORMANT);
     } else {
         free_outbox(post, outbox);
     }
@@ -235,30 +191,30 @@ static void rest_outbox(struct post *post, struct outbox *outbox)
 
 /* Drops the output; the core hears of it by post_next_lost. A connection that went
  * away is everyday life, any other reason is worth a warning. */
-static void lose_outbox(struct post *post, struct outbox *outbox, enum log_level level,
-                        const char *reason)
+void outbox_lose(struct post *post, struct outbox *outbox, enum log_level level,
+                 const char *reason)
 {
     CHECK(outbox->state != OUTBOX_DORMANT);
     journal_say(post->journal, level, "connection_lost", LOG_UINT("connection", outbox->connection),
                 LOG_WORD("reason", reason), LOG_UINT("pending_bytes", outbox->sealed_bytes),
                 LOG_UINT("flight_bytes", flight_bytes(outbox->flight)));
     outbox->broken = outbox->session != NULL;
-    drop_session(post, outbox);
-    drop_parcels(post, outbox);
+    outbox_drop_session(post, outbox);
+    outbox_drop_parcels(post, outbox);
     outbox->welcomed = false;
-    set_state(post, outbox, OUTBOX_LOST);
+    outbox_set_state(post, outbox, OUTBOX_LOST);
 }
 
 /* The connection is gone. What was said to a numbered session is kept for the next one. */
 static void part_outbox(struct post *post, struct outbox *outbox)
 {
     if (outbox->session == NULL) {
-        lose_outbox(post, outbox, LOG_DEBUG, "gone");
+        outbox_lose(post, outbox, LOG_DEBUG, "gone");
         return;
     }
     outbox->gone = true;
     outbox->stalled = true;
-    set_state(post, outbox, OUTBOX_LOST);
+    outbox_set_state(post, outbox, OUTBOX_LOST);
 }
 
 bool post_next_lost(struct post *post, connection_id *connection, bool *broken)
@@ -273,7 +229,7 @@ bool post_next_lost(struct post *post, connection_id *connection, bool *broken)
     *connection = outbox->connection;
     *broken = outbox->broken;
     outbox->broken = false;
-    rest_outbox(post, outbox); /* may free it */
+    outbox_rest(post, outbox); /* may free it */
     return true;
 }
 
@@ -284,7 +240,7 @@ bool post_is_lost(const struct post *post, connection_id connection)
     if (list_empty(&post->lists[OUTBOX_LOST])) {
         return false; /* as nearly always */
     }
-    outbox = find_outbox(post, connection);
+    outbox = outbox_find(post, connection);
     return outbox != NULL && outbox->state == OUTBOX_LOST && outbox->session == NULL;
 }
 
@@ -486,7 +442,7 @@ static void shed(struct post *post)
         if (slowest == NULL) {
             return;
         }
-        lose_outbox(post, slowest, LOG_WARN, "too_slow");
+        outbox_lose(post, slowest, LOG_WARN, "too_slow");
     }
 }
 
@@ -501,11 +457,11 @@ static void turn_parcel(struct post *post, struct outbox *outbox)
         return;
     }
     if (!seal_parcel(post, outbox)) {
-        lose_outbox(post, outbox, LOG_WARN, "no_memory");
+        outbox_lose(post, outbox, LOG_WARN, "no_memory");
         return;
     }
     if (outbox->batch_bytes > POST_BATCHES_MAX) {
-        lose_outbox(post, outbox, LOG_WARN, "too_slow");
+        outbox_lose(post, outbox, LOG_WARN, "too_slow");
     }
     shed(post);
 }
@@ -533,181 +489,18 @@ static void write_outbox(struct post *post, struct outbox *outbox, const struct 
             }
             break;
         case CODEC_NOMEM:
-            lose_outbox(post, outbox, LOG_WARN, "no_memory");
+            outbox_lose(post, outbox, LOG_WARN, "no_memory");
             return;
         }
     }
 }
 
-/* ---- numbered sessions --------------------------------------------------- */
-
-/* Counts what is set aside anew, after parcels have come or gone in the middle. */
-static void recount(struct post *post, struct outbox *outbox)
-{
-    post->pending_bytes -= outbox->sealed_bytes;
-    outbox->batch_bytes = outbox->sealed_bytes = 0;
-    list_each(link, &outbox->parcels) {
-        const struct parcel *parcel = list_entry(link, struct parcel, link);
-
-        if (link != outbox->parcels.prev) {
-            outbox->batch_bytes += parcel->writer.size;
-            outbox->sealed_bytes += parcel_bytes(parcel);
-        }
-    }
-    post->pending_bytes += outbox->sealed_bytes;
-}
-
-/* From here on what is written is numbered. False: no memory. */
-static bool begin_numbering(struct post *post, struct outbox *outbox)
-{
-    struct list *last = list_last(&outbox->parcels);
-    struct parcel *parcel;
-
-    if (last != NULL && list_entry(last, struct parcel, link)->numbered) {
-        return true;
-    }
-    parcel = parcel_stock_take(&post->stock);
-    if (parcel == NULL) {
-        return false;
-    }
-    parcel->numbered = true;
-    list_push_back(&outbox->parcels, &parcel->link);
-    recount(post, outbox);
-    return true;
-}
-
-/* WELCOME has no number, and goes before all that has one. */
-static void write_welcome(struct post *post, struct outbox *outbox, const struct message *message)
-{
-    struct parcel *parcel = parcel_stock_take(&post->stock);
-    struct list *at = outbox->parcels.next;
-
-    if (parcel == NULL || codec_write(&parcel->writer, message) != CODEC_WRITTEN) {
-        parcel_free(parcel);
-        lose_outbox(post, outbox, LOG_WARN, "no_memory");
-        return;
-    }
-    while (at != &outbox->parcels && !list_entry(at, struct parcel, link)->numbered) {
-        at = at->next;
-    }
-    list_insert_before(at, &parcel->link);
-    recount(post, outbox);
-    if (!begin_numbering(post, outbox)) {
-        lose_outbox(post, outbox, LOG_WARN, "no_memory");
-    }
-}
-
-/* The session, and what waits to be said in it, goes to another connection. */
-static void move_session(struct post *post, struct outbox *from, struct outbox *to)
-{
-    drop_session(post, to);
-    to->session = from->session;
-    from->session = NULL;
-    from->gone = from->welcomed = false;
-    list_append(&to->parcels, &from->parcels);
-    recount(post, from);
-    recount(post, to);
-    from->stalled = false;
-    if (from->state != OUTBOX_LOST) {
-        rest_outbox(post, from);
-    }
-}
-
-/* Makes `outbox` one that can be written and tried at once. */
-static void wake_outbox(struct post *post, struct outbox *outbox)
-{
-    outbox->gone = outbox->broken = outbox->forgotten = false;
-    outbox->retry_at_ms = 0;
-    outbox->retry_ms = 0;
-    if (outbox->state != OUTBOX_BUSY) {
-        set_state(post, outbox, OUTBOX_BUSY);
-    }
-}
-
-static enum resume resume_anew(struct post *post, struct outbox *old, struct outbox *outbox,
-                               uint64_t received, uint64_t *start)
-{
-    uint64_t above = received;
-
-    if (old != NULL && old->session != NULL) {
-        uint64_t used = old->session->sent > old->session->received ? old->session->sent
-                                                                     : old->session->received;
-
-        above = used > received ? used : received;
-        drop_session(post, old);
-        drop_parcels(post, old);
-    }
-    wake_outbox(post, outbox);
-    if (outbox->session == NULL) {
-        outbox->session = malloc(sizeof *outbox->session);
-        if (outbox->session == NULL) {
-            return RESUME_REFUSED;
-        }
-        session_init(outbox->session);
-    }
-    if (!begin_numbering(post, outbox)) {
-        drop_session(post, outbox);
-        return RESUME_REFUSED;
-    }
-    *start = session_start(outbox->session, above);
-    return RESUME_ANEW;
-}
-
-enum resume post_resume(struct post *post, const struct resume_request *request, uint64_t *start)
-{
-    struct outbox *old = request->numbered ? find_outbox(post, request->old) : NULL;
-    struct outbox *outbox = find_outbox(post, request->from);
-    struct session *session = old != NULL ? old->session : NULL;
-
-    if (outbox == NULL) {
-        outbox = new_outbox(post, request->from);
-    }
-    if (outbox == NULL) {
-        return RESUME_REFUSED;
-    }
-    if (session == NULL || (!session->confirmed && old != outbox)) {
-        return resume_anew(post, old, outbox, request->received, start);
-    }
-    *start = session->received;
-    if (!session->confirmed) {
-        /* HELLO twice over one connection: the first WELCOME is under way, and stands. */
-        session_resume(session, session->acknowledged);
-        wake_outbox(post, outbox);
-        return RESUME_ANEW;
-    }
-    if (!session_resume(session, request->received)) {
-        return RESUME_STALE;
-    }
-    if (old != outbox) {
-        move_session(post, old, outbox);
-    }
-    wake_outbox(post, outbox);
-    return RESUME_GOES_ON;
-}
-
-bool post_receive(struct post *post, connection_id connection, const struct sequence *sequence,
-                  enum session_news *news)
-{
-    struct outbox *outbox = find_outbox(post, connection);
-
-    if (outbox == NULL || outbox->session == NULL) {
-        return false;
-    }
-    *news = session_receive(outbox->session, sequence);
-    post->kept_bytes -= letters_release(outbox->session);
-    if (outbox->state == OUTBOX_IDLE && session_owes(outbox->session)) {
-        set_state(post, outbox, OUTBOX_BUSY);
-    }
-    outbox->retry_at_ms = 0; /* there may be room again */
-    return true;
-}
-
 void post_write(struct post *post, connection_id to, const struct message *message)
 {
-    struct outbox *outbox = find_outbox(post, to);
+    struct outbox *outbox = outbox_find(post, to);
 
     if (outbox == NULL) {
-        outbox = new_outbox(post, to);
+        outbox = outbox_new(post, to);
     }
     if (outbox == NULL) {
         journal_say(post->journal, LOG_WARN, "output_dropped", LOG_UINT("connection", to),
@@ -724,12 +517,12 @@ void post_write(struct post *post, connection_id to, const struct message *messa
     }
     outbox->forgotten = false;
     if (outbox->state != OUTBOX_BUSY && !outbox->gone) {
-        set_state(post, outbox, OUTBOX_BUSY);
+        outbox_set_state(post, outbox, OUTBOX_BUSY);
     }
     if (message->command == COMMAND_WELCOME) {
         outbox->welcomed = true;
         if (outbox->session != NULL) {
-            write_welcome(post, outbox, message);
+            outbox_write_welcome(post, outbox, message);
             return;
         }
     }
@@ -738,22 +531,22 @@ void post_write(struct post *post, connection_id to, const struct message *messa
 
 void post_forget(struct post *post, connection_id connection)
 {
-    struct outbox *outbox = find_outbox(post, connection);
+    struct outbox *outbox = outbox_find(post, connection);
 
     if (outbox == NULL || is_dropped(outbox)) {
         return;
     }
     outbox->welcomed = false;
     if (outbox->session != NULL) {
-        drop_session(post, outbox);
-        drop_parcels(post, outbox); /* nothing of it means anything without its number */
+        outbox_drop_session(post, outbox);
+        outbox_drop_parcels(post, outbox); /* nothing of it means anything without its number */
     }
     if (outbox->state == OUTBOX_LOST) {
         return;
     }
     outbox->forgotten = true;
     if (list_empty(&outbox->parcels)) {
-        rest_outbox(post, outbox);
+        outbox_rest(post, outbox);
     }
 }
 
@@ -768,7 +561,7 @@ void post_flush(struct post *post, uint64_t now_ms)
         }
         try_outbox(post, outbox);
         if (outbox->state == OUTBOX_BUSY && (!outbox->stalled || outbox->forgotten)) {
-            rest_outbox(post, outbox);
+            outbox_rest(post, outbox);
         }
     }
     reap_dormant(post);
@@ -799,7 +592,7 @@ void post_write_all(struct post *post, const struct message *message)
     while (!list_empty(&todo)) {
         struct outbox *outbox = list_entry(todo.next, struct outbox, link);
 
-        set_state(post, outbox, OUTBOX_BUSY);
+        outbox_set_state(post, outbox, OUTBOX_BUSY);
         if (outbox->welcomed) {
             write_outbox(post, outbox, message);
         }

@@ -270,15 +270,21 @@ static void a_join_needs_no_turn(void **state)
     expect_trace(f, "[   0] s1 <- RESULT j1 done\n");
 }
 
-static void a_version_cannot_be_asked_for_yet(void **state)
+static void what_is_not_there_yet_is_refused(void **state)
 {
     struct fixture *f = *state;
     struct submit pinned = {.version = span_from_text("2")};
+    struct submit once = {.idempotency_key = span_from_text("k")};
+    struct submit all = {.route = ROUTE_ALL};
 
     given_echo(f, 1);
     drop_trace(f);
     submit_with(f, "s1", "t1", "echo", "", &pinned);
-    expect_trace(f, "[   0] s1 <- RESULT t1 refused code=unsupported\n");
+    submit_with(f, "s1", "t2", "echo", "", &once);
+    submit_with(f, "s1", "t3", "echo", "", &all);
+    expect_trace(f, "[   0] s1 <- RESULT t1 refused code=unsupported\n"
+                    "[   0] s1 <- RESULT t2 refused code=unsupported\n"
+                    "[   0] s1 <- RESULT t3 refused code=unsupported\n");
 }
 
 int main(void)
@@ -296,7 +302,7 @@ int main(void)
         SPEC(why_names_turns_and_lanes),
         SPEC(an_exclusive_offer_is_the_only_one),
         SPEC(a_join_needs_no_turn),
-        SPEC(a_version_cannot_be_asked_for_yet),
+        SPEC(what_is_not_there_yet_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,11 +119,12 @@ static void reader_move(struct reader *reader, const struct read *read)
     /* Of an earlier attempt nothing comes any more: only the credit is news. */
     uint64_t from = here ? read->sequence : 0;
 
+    if (from < reader->asked) {
+        from = reader->asked; /* it has what it has acknowledged */
+    }
     if (reader->away) {
         reader->sent = from;
         reader->away = false;
-    } else if (from < reader->asked) {
-        from = reader->asked;
     }
     if (from > reader->asked) {
         reader_acknowledge(reader, from);

@@ -198,6 +198,23 @@ static void a_reader_that_comes_back_misses_nothing(void **state)
                     "[   0] w1 <- FLOW t1 attempt=1 until=5\n");
 }
 
+/* What it has acknowledged it has; and the ring may have it no more. */
+static void a_reader_that_comes_back_does_not_go_back(void **state)
+{
+    struct fixture *f = *state;
+
+    small_ring(f);
+    given_stream(f, 4);
+    chunks(f, 1, 0, 2);
+    read_from(f, "s1", 1, 2, 4);
+    lose(f, "s1");
+    hello_from(f, "s1", connection_of("s2"));
+    chunks(f, 1, 2, 3);
+    drop_trace(f);
+    read_from(f, "s2", 1, 0, 4);
+    expect_trace(f, "[   0] s2 <- CHUNK t1 attempt=1 sequence=2 payload=c2\n");
+}
+
 static void who_reads_no_more_slows_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -317,6 +334,7 @@ int main(void)
         SPEC(other_readers_get_gaps),
         SPEC(a_new_attempt_starts_at_0),
         SPEC(a_reader_that_comes_back_misses_nothing),
+        SPEC(a_reader_that_comes_back_does_not_go_back),
         SPEC(who_reads_no_more_slows_nobody),
         SPEC(readers_are_bounded),
         SPEC(without_memory_a_paced_attempt_fails),

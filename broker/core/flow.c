@@ -145,7 +145,7 @@ void flow_unref(struct broker *broker, struct flow *flow)
 
 static void flow_join(struct flow *flow, bool front)
 {
-    if (!flow->parked && !list_empty(&flow->ready) && !turn_waits(&flow->turn)) {
+    if (!list_empty(&flow->ready) && !turn_waits(&flow->turn)) {
         ring_join(&flow->service->ring, &flow->turn, front);
     }
 }
@@ -186,25 +186,4 @@ struct flow *flow_next(const struct service *service)
 void flow_charge(struct flow *flow)
 {
     ring_charge(&flow->service->ring, &flow->turn);
-}
-
-void flow_park(struct flow *flow)
-{
-    flow_leave(flow);
-    flow->parked = true;
-}
-
-void flow_unpark(struct broker *broker, struct flow *flow)
-{
-    if (flow->parked) {
-        flow->parked = false;
-        flow_join(flow, true);
-        service_touch(broker, flow->service);
-    }
-}
-
-void flow_set_weight(struct flow *flow, uint64_t weight)
-{
-    CHECK(weight > 0);
-    flow->turn.weight = weight;
 }

@@ -2,13 +2,10 @@
  *
  * Alike: same service, same fairness key, same priority. Within a flow tasks are handed out first
  * in, first out; between the flows of a service service->ring says whose turn it is. A flow with
- * ready tasks waits on that ring, unless it is parked.
+ * ready tasks waits on that ring.
  *
  * A flow lives as long as task records name it, ended and retained ones too: a submitter at work
- * makes and frees none. A key without tasks costs nothing. Owner: the broker's pool.
- *
- * flow_park is for what holds back one key and not the others: while parked a flow collects
- * tasks, but has no turns. Nobody does yet; limits hold back a whole service. */
+ * makes and frees none. A key without tasks costs nothing. Owner: the broker's pool. */
 #ifndef SLUICE_BROKER_CORE_FLOW_H
 #define SLUICE_BROKER_CORE_FLOW_H
 
@@ -30,7 +27,6 @@ struct flow {
     struct list users;       /* peers whose last submit was to it, by flow_link */
     uint64_t tasks;          /* records that name it */
     uint64_t seen;           /* of those, by broker_check, which leaves 0 */
-    bool parked;             /* a policy holds it back */
     uint8_t key_size;
     uint8_t key[KEY_MAX];
 };
@@ -62,10 +58,5 @@ void flow_remove(struct flow *flow, struct task *task);
 struct flow *flow_next(const struct service *service);
 /* That flow hands out one task: call before the task is removed. */
 void flow_charge(struct flow *flow);
-
-/* Policies: see above. Both do nothing if it is so already. */
-void flow_park(struct flow *flow);
-void flow_unpark(struct broker *broker, struct flow *flow);
-void flow_set_weight(struct flow *flow, uint64_t weight);
 
 #endif

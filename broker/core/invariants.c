@@ -65,7 +65,7 @@ static void check_flow(const struct flow *flow)
     CHECK(flow->turn.weight > 0);
     CHECK(flow->turn.priority <= PRIORITY_MAX);
     CHECK((flow->submitter == 0) == (flow->key_size > 0));
-    CHECK(waits == (!list_empty(&flow->ready) && !flow->parked));
+    CHECK(waits == !list_empty(&flow->ready));
     list_each(link, &flow->ready) {
         const struct task *task = list_entry(link, struct task, link);
 

@@ -51,11 +51,6 @@ void meter_bounds_set(struct meter_bounds *bounds, const struct limit_values *va
     bounds->budget = values->budget;
 }
 
-bool meter_bounds_any(const struct meter_bounds *bounds)
-{
-    return bounds->concurrency > 0 || bounds->interval_ns > 0 || bounds->budget > 0;
-}
-
 void meter_init(struct meter *meter)
 {
     *meter = (struct meter){.window_at_ms = METER_NEVER};
@@ -234,30 +229,4 @@ void meter_release(struct meter *meter)
 {
     CHECK(meter->in_use > 0);
     meter->in_use--;
-}
-
-bool meter_fresh(const struct meter_bounds *bounds, const struct meter *meter, uint64_t now_ms)
-{
-    return meter_fresh_at_ms(bounds, meter, now_ms) <= now_ms;
-}
-
-uint64_t meter_fresh_at_ms(const struct meter_bounds *bounds, const struct meter *meter,
-                           uint64_t now_ms)
-{
-    uint64_t rate_ms = 0, budget_ms = 0;
-
-    if (meter->in_use > 0) {
-        return METER_NEVER;
-    }
-    if (bounds->interval_ns > 0 && meter->rate_serial == bounds->rate_serial) {
-        rate_ms = (meter->arrival_ns + NS_PER_MS - 1) / NS_PER_MS;
-    }
-    if (bounds->budget > 0 && meter->window_at_ms != METER_NEVER &&
-        meter->budget_serial == bounds->budget_serial) {
-        struct window window = window_now(bounds, meter, now_ms);
-        uint64_t windows = (window.used + bounds->budget - 1) / bounds->budget;
-
-        budget_ms = window.used == 0 ? 0 : window.at_ms + windows * bounds->budget_ms;
-    }
-    return rate_ms > budget_ms ? rate_ms : budget_ms;
 }

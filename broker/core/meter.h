@@ -47,7 +47,6 @@ enum meter_answer { METER_ROOM, METER_CONCURRENCY, METER_RATE, METER_BUDGET };
 
 /* What holds from now on; `values` are those of PROTOCOL.md (0: none), in their bounds. */
 void meter_bounds_set(struct meter_bounds *bounds, const struct limit_values *values);
-bool meter_bounds_any(const struct meter_bounds *bounds);
 
 void meter_init(struct meter *meter);
 
@@ -64,11 +63,6 @@ void meter_release(struct meter *meter);
 void meter_correct(const struct meter_bounds *bounds, struct meter *meter, uint64_t started_ms,
                    uint64_t reserved, uint64_t actual, uint64_t now_ms);
 
-/* As good as new: may be forgotten and made again. */
-bool meter_fresh(const struct meter_bounds *bounds, const struct meter *meter, uint64_t now_ms);
-/* When it will be, if nothing starts; METER_NEVER while something runs. */
-uint64_t meter_fresh_at_ms(const struct meter_bounds *bounds, const struct meter *meter,
-                           uint64_t now_ms);
 
 /* For people: starts that the rate allows at this moment, units used, and the window's end. */
 uint64_t meter_tokens(const struct meter_bounds *bounds, const struct meter *meter,

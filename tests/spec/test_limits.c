@@ -405,6 +405,77 @@ static void what_is_out_of_bounds_is_refused(void **state)
     expect_trace(f, "[   0] s1 <- REPLY 9 failed code=bad_message\n");
 }
 
+/* Each value beyond what makes sense, at a service and at a tenant; nothing has changed. */
+static void values_have_bounds(void **state)
+{
+    struct fixture *f = *state;
+    unsigned refused = 0;
+
+    given_echo(f, 1);
+#define TOO_MUCH(name, max)                                                                        \
+    do {                                                                                           \
+        struct limit_values values = unchanged();                                                  \
+                                                                                                   \
+        values.name = UINT64_MAX - 1;                                                              \
+        drop_trace(f);                                                                             \
+        control(f, CONTROL_LIMIT, "echo", "", 0, &values);                                         \
+        refused += trace_has(f, "REPLY 9 failed code=bad_message");                                \
+    } while (0);
+    LIMIT_VALUES(TOO_MUCH)
+#undef TOO_MUCH
+    /* All but queues and concurrency, and how many failures and attempts a breaker counts. */
+    assert_int_equal(refused, 22 - 5);
+}
+
+/* Queues, breakers and attempts are a service's: a tenant has none. */
+static void a_tenant_has_fewer_values(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+#define AT_TENANT(name, max)                                                                       \
+    do {                                                                                           \
+        struct limit_values values = unchanged();                                                  \
+                                                                                                   \
+        values.name = 1;                                                                           \
+        drop_trace(f);                                                                             \
+        control(f, CONTROL_LIMIT, "*", "default", 0, &values);                                     \
+        assert_true(trace_has(f, "REPLY 9 "));                                                     \
+        drop_trace(f);                                                                             \
+        control(f, CONTROL_LIMIT, "echo", "", 0, &values);                                         \
+        assert_true(trace_has(f, "REPLY 9 "));                                                     \
+    } while (0);
+    LIMIT_VALUES(AT_TENANT)
+#undef AT_TENANT
+    drop_trace(f);
+    query_task(f, "s1", QUERY_STATS, "t1");
+    assert_true(trace_has(f, "REPLY"));
+}
+
+static void keys_and_strange_names_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_CONTROL};
+    struct limit_values values = unchanged();
+
+    given_echo(f, 1);
+    drop_trace(f);
+    values.concurrency = 1;
+    control(f, CONTROL_LIMIT, "no name", "", 0, &values);
+    control(f, CONTROL_LIMIT, "echo", "default", 0, &values);
+    control(f, CONTROL_LIMIT, "", "", 0, &values);
+    message.control.request = 9;
+    message.control.what = CONTROL_LIMIT;
+    message.control.service = span_from_text("echo");
+    message.control.key = span_from_text("ann");
+    message.control.limits = values;
+    say(f, "s1", &message);
+    expect_trace(f, "[   0] s1 <- REPLY 9 failed code=bad_message\n"
+                    "[   0] s1 <- REPLY 9 failed code=unsupported\n"
+                    "[   0] s1 <- REPLY 9 failed code=bad_message\n"
+                    "[   0] s1 <- REPLY 9 failed code=unsupported\n");
+}
+
 static void limits_are_listed(void **state)
 {
     struct fixture *f = *state;
@@ -442,6 +513,9 @@ int main(void)
         SPEC(a_breaker_opens_probes_and_closes),
         SPEC(a_probe_that_fails_opens_it_again),
         SPEC(what_is_out_of_bounds_is_refused),
+        SPEC(values_have_bounds),
+        SPEC(a_tenant_has_fewer_values),
+        SPEC(keys_and_strange_names_are_refused),
         SPEC(limits_are_listed),
     };
 

@@ -15,7 +15,7 @@
 #ifndef SLUICE_BROKER_CORE_PEER_H
 #define SLUICE_BROKER_CORE_PEER_H
 
-#include "broker/core/service.h"
+#include "broker/core/offer.h"
 
 enum peer_state { PEER_CONNECTED, PEER_SUSPENDED, PEER_AWAY, PEER_GONE };
 

@@ -1,8 +1,7 @@
 /* service: one capability, its waiting tasks and its workers' offers.
  *
  * Never looks at a payload. Waiting means ready or delayed: those are what the
- * queue's bounds count. An offer is one worker's readiness; it knows the tasks
- * that worker holds. Owner of both: the broker's pools. One thread. */
+ * queue's bounds count. Owner: the broker's pool. One thread. */
 #ifndef SLUICE_BROKER_CORE_SERVICE_H
 #define SLUICE_BROKER_CORE_SERVICE_H
 
@@ -47,33 +46,6 @@ struct service {
     uint64_t rate_starts, rate_last;
 };
 
-struct offer {
-    struct peer *peer;
-    struct service *service;
-    struct list peer_link;    /* peer->offers */
-    struct list service_link; /* service->offers; on none once withdrawn */
-    struct list load_link;    /* service->loads[load] while it has room */
-    struct list leases;       /* tasks by `link` */
-    struct list strays;
-    uint32_t credit;
-    uint32_t held;            /* leases and strays */
-    uint8_t load;
-    bool exclusive;           /* nobody else may offer its service meanwhile */
-    struct blob *schema, *version, *about; /* NULL: none */
-    uint64_t lease_ms;
-    uint64_t max_run_ms;
-};
-
-/* A lease whose task has moved on while its worker has not answered: it still takes
- * credit, for the worker is still busy. */
-struct stray {
-    struct table_node node;
-    struct list link; /* offer->strays */
-    struct offer *offer;
-    struct id id;
-    uint16_t attempt;
-};
-
 struct service *service_find(const struct broker *broker, struct span name); /* NULL: unknown */
 /* Finds or makes; if there are too many, in place of the one that has been idle longest.
  * NULL: none is idle, or an invalid name. */
@@ -110,40 +82,12 @@ void service_dequeue(struct broker *broker, struct service *service, struct task
 /* Counts a task that becomes delayed. */
 void service_delay(struct broker *broker, struct service *service, struct task *task);
 
+/* Counts a start into the rate that service_retry_after_ms() guesses from. */
+void service_count_start(struct service *service, uint64_t now_ms);
+
 /* Remembers to hand out, when the step is settled. */
 void service_touch(struct broker *broker, struct service *service);
 /* Hands ready tasks to workers with room until one of them runs out. */
 void service_dispatch(struct broker *broker, struct service *service);
-
-/* NULL: pool full. */
-struct offer *offer_new(struct broker *broker, struct peer *peer, struct service *service);
-/* No more tasks for it; freed at once if it holds none, else with the last answer. */
-void offer_withdraw(struct broker *broker, struct offer *offer);
-/* To be told when its peer is suspended, or back. */
-void offer_refresh(struct broker *broker, struct offer *offer);
-void offer_set_credit(struct broker *broker, struct offer *offer, uint64_t credit);
-uint64_t offer_text_bytes(const struct offer *offer);
-static inline bool offer_withdrawn(const struct offer *offer)
-{
-    return list_empty(&offer->service_link);
-}
-
-/* The worker has that long from now, again. */
-void lease_renew(struct broker *broker, struct task *task);
-/* When its attempt has run for max_run_ms, whatever its progress; WHEEL_NEVER: none. */
-uint64_t lease_run_end_ms(const struct broker *broker, const struct task *task);
-/* Takes the task out of its worker's hands: the worker has answered, or is gone.
- * May free the offer. */
-void lease_release(struct broker *broker, struct task *task);
-/* The task moves on, the worker has yet to answer. */
-void lease_stray(struct broker *broker, struct task *task);
-/* The highest attempt of `id` that `peer` (NULL: anybody) still holds as a stray; 0: none. */
-uint16_t stray_last_attempt(const struct broker *broker, const struct peer *peer,
-                            const struct id *id);
-/* True: (peer, id, attempt) was a stray, and its credit is free again. */
-bool stray_answer(struct broker *broker, const struct peer *peer, const struct id *id,
-                  uint64_t attempt);
-/* Frees an offer's strays: its worker is gone. */
-void offer_drop_strays(struct broker *broker, struct offer *offer);
 
 #endif

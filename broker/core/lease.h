@@ -1,0 +1,41 @@
+/* lease: a task in a worker's hands, and what is left of it when the task moves on.
+ *
+ * A lease lives in its task; a stray in the broker's pool. One thread. */
+#ifndef SLUICE_BROKER_CORE_LEASE_H
+#define SLUICE_BROKER_CORE_LEASE_H
+
+#include "broker/core/service.h"
+
+struct offer;
+
+/* A lease whose task has moved on while its worker has not answered: it still takes
+ * credit, for the worker is still busy. */
+struct stray {
+    struct table_node node;
+    struct list link; /* offer->strays */
+    struct offer *offer;
+    struct id id;
+    uint16_t attempt;
+};
+
+/* Hands a ready task of the offer's service to its worker. */
+void lease_take(struct broker *broker, struct offer *offer, struct task *task);
+/* The worker has that long from now, again. */
+void lease_renew(struct broker *broker, struct task *task);
+/* When its attempt has run for max_run_ms, whatever its progress; WHEEL_NEVER: none. */
+uint64_t lease_run_end_ms(const struct broker *broker, const struct task *task);
+/* Takes the task out of its worker's hands: the worker has answered, or is gone.
+ * May free the offer. */
+void lease_release(struct broker *broker, struct task *task);
+/* The task moves on, the worker has yet to answer. */
+void lease_stray(struct broker *broker, struct task *task);
+/* The highest attempt of `id` that `peer` (NULL: anybody) still holds as a stray; 0: none. */
+uint16_t stray_last_attempt(const struct broker *broker, const struct peer *peer,
+                            const struct id *id);
+/* True: (peer, id, attempt) was a stray, and its credit is free again. */
+bool stray_answer(struct broker *broker, const struct peer *peer, const struct id *id,
+                  uint64_t attempt);
+/* Frees an offer's strays: its worker is gone. */
+void offer_drop_strays(struct broker *broker, struct offer *offer);
+
+#endif

@@ -1,0 +1,159 @@
+#include "broker/core/state.h"
+
+#include "broker/core/mutant.h"
+#include "broker/core/watch.h"
+
+static unsigned load_of(uint32_t held)
+{
+    unsigned exponent, load;
+
+    if (held < 16) {
+        return held;
+    }
+    exponent = 31 - (unsigned)__builtin_clz(held); /* 4..16 */
+    load = 16 + (exponent - 4) * 4 + ((held >> (exponent - 2)) & 3);
+    return load < SERVICE_LOADS ? load : SERVICE_LOADS - 1;
+}
+
+/* Its worker is there to take something. */
+static bool offer_attended(const struct offer *offer)
+{
+    return offer->peer->state == PEER_CONNECTED;
+}
+
+/* Puts the offer where its load says, if it has room. Behind its equals: among
+ * equals the one that was served longest ago is next. */
+static void offer_place(struct offer *offer)
+{
+    struct service *service = offer->service;
+
+    if (!list_empty(&offer->load_link)) {
+        list_unlink(&offer->load_link);
+        if (list_empty(&service->loads[offer->load])) {
+            service->loads_occupied &= ~(1ULL << offer->load);
+        }
+    }
+    if (offer_withdrawn(offer) || offer->held >= offer->credit || !offer_attended(offer)) {
+        return;
+    }
+    offer->load = (uint8_t)load_of(offer->held);
+    list_push_back(&service->loads[offer->load], &offer->load_link);
+    service->loads_occupied |= 1ULL << offer->load;
+}
+
+struct offer *offer_new(struct broker *broker, struct peer *peer, struct service *service)
+{
+    struct offer *offer = pool_get(&broker->offer_pool);
+
+    if (offer == NULL) {
+        return NULL;
+    }
+    offer->peer = peer;
+    offer->service = service;
+    list_init(&offer->peer_link);
+    list_init(&offer->service_link);
+    list_init(&offer->load_link);
+    list_init(&offer->leases);
+    list_init(&offer->strays);
+    list_push_back(&peer->offers, &offer->peer_link);
+    peer->offer_count++;
+    list_push_back(&service->offers, &offer->service_link);
+    service->offer_count++;
+    service->offered = true;
+    service_note_idle(broker, service);
+    wheel_cancel(&broker->wheel, &service->linger);
+    return offer;
+}
+
+uint64_t offer_text_bytes(const struct offer *offer)
+{
+    return blob_span(offer->schema).size + blob_span(offer->version).size +
+           blob_span(offer->about).size;
+}
+
+static void offer_free(struct broker *broker, struct offer *offer)
+{
+    CHECK(offer->held == 0);
+    CHECK(list_empty(&offer->leases));
+    CHECK(list_empty(&offer->strays));
+    CHECK(offer_withdrawn(offer));
+    CHECK(list_empty(&offer->load_link));
+    list_unlink(&offer->peer_link);
+    CHECK(offer->peer->offer_count > 0);
+    offer->peer->offer_count--;
+    broker->text_bytes -= offer_text_bytes(offer);
+    blob_unref(offer->schema);
+    blob_unref(offer->version);
+    blob_unref(offer->about);
+    pool_put(&broker->offer_pool, offer);
+}
+
+void offer_withdraw(struct broker *broker, struct offer *offer)
+{
+    struct service *service = offer->service;
+
+    if (!offer_withdrawn(offer)) {
+        watch_emit(broker, NOTE_WITHDRAWN, service_name(service), label_span(offer->peer->name),
+                   span_of(NULL, 0));
+        list_unlink(&offer->service_link);
+        CHECK(service->offer_count > 0);
+        service->offer_count--;
+        service_note_idle(broker, service);
+        service->credit -= offer->credit;
+        service->held -= offer->held;
+        offer_place(offer);
+        if (service->offer_count == 0 && !service->configured) {
+            wheel_arm(&broker->wheel, &service->linger,
+                      broker->now_ms + broker->options.service_linger_ms);
+        }
+    }
+    if (offer->held == 0) {
+        offer_free(broker, offer);
+    }
+}
+
+void offer_refresh(struct broker *broker, struct offer *offer)
+{
+    offer_place(offer);
+    service_touch(broker, offer->service);
+}
+
+void offer_set_credit(struct broker *broker, struct offer *offer, uint64_t credit)
+{
+    struct service *service = offer->service;
+
+    CHECK(!offer_withdrawn(offer));
+    if (credit > CREDIT_MAX) {
+        credit = CREDIT_MAX;
+    }
+    service->credit += credit - offer->credit;
+    offer->credit = (uint32_t)credit;
+    offer_place(offer);
+    if (!MUTANT(NEW_CREDIT_UNNOTICED)) {
+        service_touch(broker, service);
+    }
+}
+
+void offer_hold(struct offer *offer)
+{
+    CHECK(!offer_withdrawn(offer));
+    offer->held++;
+    offer->peer->held++;
+    offer->service->held++;
+    offer_place(offer);
+}
+
+void offer_unhold(struct broker *broker, struct offer *offer)
+{
+    CHECK(offer->held > 0);
+    CHECK(offer->peer->held > 0);
+    offer->held--;
+    offer->peer->held--;
+    if (!offer_withdrawn(offer)) {
+        offer->service->held--;
+        offer_place(offer);
+        service_touch(broker, offer->service);
+    } else if (offer->held == 0) {
+        offer_free(broker, offer);
+    }
+}

@@ -1,0 +1,45 @@
+/* offer: one worker's readiness to serve one service; knows the tasks it holds.
+ *
+ * Stands in its service's list of loads while it has room and its peer is there.
+ * Owner: the broker's pool. One thread. */
+#ifndef SLUICE_BROKER_CORE_OFFER_H
+#define SLUICE_BROKER_CORE_OFFER_H
+
+#include "broker/core/service.h"
+
+struct offer {
+    struct peer *peer;
+    struct service *service;
+    struct list peer_link;    /* peer->offers */
+    struct list service_link; /* service->offers; on none once withdrawn */
+    struct list load_link;    /* service->loads[load] while it has room */
+    struct list leases;       /* tasks by `link` */
+    struct list strays;
+    uint32_t credit;
+    uint32_t held;            /* leases and strays */
+    uint8_t load;
+    bool exclusive;           /* nobody else may offer its service meanwhile */
+    struct blob *schema, *version, *about; /* NULL: none */
+    uint64_t lease_ms;
+    uint64_t max_run_ms;
+};
+
+/* NULL: pool full. */
+struct offer *offer_new(struct broker *broker, struct peer *peer, struct service *service);
+/* No more tasks for it; freed at once if it holds none, else with the last answer. */
+void offer_withdraw(struct broker *broker, struct offer *offer);
+/* To be told when its peer is suspended, or back. */
+void offer_refresh(struct broker *broker, struct offer *offer);
+void offer_set_credit(struct broker *broker, struct offer *offer, uint64_t credit);
+/* One task more in its worker's hands. */
+void offer_hold(struct offer *offer);
+/* One less. May free a withdrawn offer. */
+void offer_unhold(struct broker *broker, struct offer *offer);
+/* Of its schema, version and description. */
+uint64_t offer_text_bytes(const struct offer *offer);
+static inline bool offer_withdrawn(const struct offer *offer)
+{
+    return list_empty(&offer->service_link);
+}
+
+#endif

@@ -10,8 +10,8 @@
 #define LOOK_MS 2 /* between two looks at the catalog, which has no event yet */
 
 static const struct command *const benches[] = {
-    &command_bench_echo, &command_bench_latency, &command_bench_gather,
-    &command_bench_depth};
+    &command_bench_echo, &command_bench_latency, &command_bench_gather, &command_bench_depth,
+    &command_bench_spread};
 #define BENCH_COUNT (sizeof(benches) / sizeof(benches[0]))
 
 const char *bench_service(const char *kind)
@@ -111,6 +111,6 @@ static int bench_run(struct cli *cli, const struct command *self, int argc, char
 const struct command command_bench = {
     .name = "bench",
     .arguments = "KIND",
-    .summary = "measure: echo, latency, gather, depth",
+    .summary = "measure: echo, latency, gather, depth, spread",
     .run = bench_run,
 };

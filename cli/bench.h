@@ -6,10 +6,13 @@
 #include "cli/command.h"
 #include "cli/fleet.h"
 
+#define BENCH_SERVICES_MAX 4096
+
 extern const struct command command_bench_echo;
 extern const struct command command_bench_latency;
 extern const struct command command_bench_gather;
 extern const struct command command_bench_depth;
+extern const struct command command_bench_spread;
 
 /* Starts the fleet, visits its broker with `fn`, stops the fleet. */
 int bench_visit(struct cli *cli, const struct command *self, struct fleet_options *options,

@@ -233,13 +233,14 @@ static bool broker_start(const char *const *options)
 
 static bool workers_start(const struct fleet_options *options)
 {
-    char work_ms[24], credit[24];
+    char work_ms[24], credit[24], services[24];
     char *argv[] = {"/proc/self/exe",  "bench-worker",           "--broker",  fleet.endpoint,
                     "--service",       (char *)options->service, "--work",    (char *)options->work,
                     "--work-ms",       work_ms,                  "--credit",  credit,
-                    NULL};
+                    "--services",      services,                 NULL};
 
     snprintf(work_ms, sizeof(work_ms), "%llu", (unsigned long long)options->work_ms);
+    snprintf(services, sizeof(services), "%llu", (unsigned long long)options->services);
     snprintf(credit, sizeof(credit), "%llu", (unsigned long long)options->credit);
     while (fleet.worker_count < options->workers) {
         pid_t pid = child_start(argv);

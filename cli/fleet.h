@@ -15,6 +15,7 @@ struct fleet_options {
     const char *transport; /* "tcp" or "ipc", of a broker of our own */
     const char *const *broker_options; /* of its command line, NULL at the end; NULL: none */
     const char *service;   /* what the workers serve */
+    uint64_t services;     /* and SERVICE.0, SERVICE.1, so many */
     const char *work;      /* what they do: see bench_worker.c */
     uint64_t work_ms;
     uint64_t credit;

@@ -20,7 +20,7 @@ static void send_offer(struct peer *peer, struct offering *offering)
     struct message message = {.command = COMMAND_OFFER, .offer = offering->offer};
 
     message.offer.credit = offering->told_credit = level(offering);
-    offering->dirty = false;
+    list_unlink(&offering->dirty_link);
     peer_send(peer, &message);
 }
 
@@ -54,14 +54,40 @@ static bool keep_offer(struct offering *offering, const struct offer_message *of
     return true;
 }
 
+static uint32_t name_hash(const struct peer *peer, struct span name)
+{
+    return table_hash(peer->options.seed, name.data, name.size);
+}
+
 struct offering *offering_find(struct peer *peer, struct span service)
 {
-    for (size_t i = 0; i < peer->offering_count; i++) {
-        if (span_equal(peer->offerings[i]->offer.service, service)) {
-            return peer->offerings[i];
+    uint32_t hash = name_hash(peer, service);
+
+    for (struct table_node *at = table_chain(&peer->offerings_by_name, hash); at != NULL;
+         at = at->next) {
+        struct offering *offering = table_entry(at, struct offering, by_name);
+
+        if (at->hash == hash && span_equal(offering->offer.service, service)) {
+            return offering;
         }
     }
     return NULL;
+}
+
+/* NULL: no memory. */
+static struct offering *offering_new(struct peer *peer, const struct offer_message *offer)
+{
+    struct offering *offering = calloc(1, sizeof *offering);
+
+    if (offering == NULL || !keep_offer(offering, offer)) {
+        free(offering);
+        return NULL;
+    }
+    list_init(&offering->link);
+    list_init(&offering->dirty_link);
+    list_push_back(&peer->offerings, &offering->link);
+    table_insert(&peer->offerings_by_name, &offering->by_name, name_hash(peer, offer->service));
+    return offering;
 }
 
 struct offering *peer_offer(struct peer *peer, const struct offer_message *offer, void *user)
@@ -70,17 +96,12 @@ struct offering *peer_offer(struct peer *peer, const struct offer_message *offer
 
     CHECK(service_name_valid(offer->service));
     CHECK(offer->credit <= CREDIT_MAX);
-    if (offering == NULL) {
-        if (peer->offering_count == PEER_OFFERINGS_MAX) {
+    if (offering != NULL) {
+        if (!keep_offer(offering, offer)) {
             return NULL;
         }
-        offering = calloc(1, sizeof *offering);
-        if (offering == NULL || !keep_offer(offering, offer)) {
-            free(offering);
-            return NULL;
-        }
-        peer->offerings[peer->offering_count++] = offering;
-    } else if (!keep_offer(offering, offer)) {
+    } else if (peer->offerings_by_name.count == PEER_OFFERINGS_MAX ||
+               (offering = offering_new(peer, offer)) == NULL) {
         return NULL;
     }
     offering->user = user;
@@ -110,8 +131,9 @@ void peer_credit_give(struct peer *peer, struct offering *offering, int delta)
     CHECK(delta == 1 || delta == -1);
     CHECK(delta == 1 || offering->given > 0);
     offering->given = delta == 1 ? offering->given + 1 : offering->given - 1;
-    offering->dirty = true;
-    peer->credit_dirty = true;
+    if (list_empty(&offering->dirty_link)) {
+        list_push_back(&peer->offerings_dirty, &offering->dirty_link);
+    }
 }
 
 bool peer_offered(const struct offering *offering)
@@ -141,9 +163,11 @@ void offerings_advance(struct peer *peer)
 void offerings_send(struct peer *peer)
 {
     peer->reoffer_ms = TIMERS_NEVER;
-    for (size_t i = 0; i < peer->offering_count; i++) {
-        if (!peer->offerings[i]->withdrawn) {
-            send_offer(peer, peer->offerings[i]);
+    list_each(at, &peer->offerings) {
+        struct offering *offering = list_entry(at, struct offering, link);
+
+        if (!offering->withdrawn) {
+            send_offer(peer, offering);
         }
     }
 }
@@ -152,26 +176,33 @@ void offerings_send(struct peer *peer)
  * batch: then there is nothing to say. */
 void offerings_flush(struct peer *peer)
 {
-    peer->credit_dirty = false;
-    for (size_t i = 0; i < peer->offering_count; i++) {
-        struct offering *offering = peer->offerings[i];
+    struct list *at;
+
+    while ((at = list_first(&peer->offerings_dirty)) != NULL) {
+        struct offering *offering = list_entry(at, struct offering, dirty_link);
         struct message message = {.command = COMMAND_CREDIT,
                                   .credit = {.service = offering->offer.service,
                                              .credit = level(offering)}};
 
-        if (offering->dirty && !offering->withdrawn && level(offering) != offering->told_credit) {
+        list_unlink(at);
+        if (!offering->withdrawn && level(offering) != offering->told_credit) {
             offering->told_credit = level(offering);
             peer_send(peer, &message);
         }
-        offering->dirty = false;
     }
 }
 
 void offerings_free(struct peer *peer)
 {
-    for (size_t i = 0; i < peer->offering_count; i++) {
-        free(peer->offerings[i]->text);
-        free(peer->offerings[i]);
+    struct list *at;
+
+    while ((at = list_first(&peer->offerings)) != NULL) {
+        struct offering *offering = list_entry(at, struct offering, link);
+
+        list_unlink(at);
+        list_unlink(&offering->dirty_link);
+        table_remove(&peer->offerings_by_name, &offering->by_name);
+        free(offering->text);
+        free(offering);
     }
-    peer->offering_count = 0;
 }

@@ -35,7 +35,8 @@ static bool maps_init(struct peer *peer)
            id_map_init(&peer->submissions_by_id, peer_random(peer)) &&
            id_map_init(&peer->requests_by_number, peer_random(peer)) &&
            id_map_init(&peer->readings_by_id, peer_random(peer)) &&
-           id_map_init(&peer->cancels, peer_random(peer));
+           id_map_init(&peer->cancels, peer_random(peer)) &&
+           table_init(&peer->offerings_by_name);
 }
 
 static void maps_deinit(struct peer *peer)
@@ -45,6 +46,7 @@ static void maps_deinit(struct peer *peer)
     id_map_deinit(&peer->requests_by_number);
     id_map_deinit(&peer->readings_by_id);
     id_map_deinit(&peer->cancels);
+    table_deinit(&peer->offerings_by_name);
 }
 
 struct peer *peer_new(const struct peer_options *options, const struct peer_sink *sink,
@@ -78,6 +80,8 @@ struct peer *peer_new(const struct peer_options *options, const struct peer_sink
     peer->reoffer_ms = TIMERS_NEVER;
     timers_init(&peer->submission_timers);
     timers_init(&peer->request_timers);
+    list_init(&peer->offerings);
+    list_init(&peer->offerings_dirty);
     list_init(&peer->leases);
     list_init(&peer->lost_leases);
     list_init(&peer->submissions);
@@ -453,7 +457,7 @@ uint64_t peer_deadline(const struct peer *peer)
 
 void peer_flush(struct peer *peer)
 {
-    if (peer_speaks(peer) && peer->credit_dirty) {
+    if (peer_speaks(peer) && !list_empty(&peer->offerings_dirty)) {
         offerings_flush(peer);
     }
 }

@@ -19,12 +19,14 @@ enum session_state {
 };
 
 struct offering {
+    struct table_node by_name;
+    struct list link;       /* peer->offerings, in the order of offering */
+    struct list dirty_link; /* peer->offerings_dirty: its level has changed since */
     char *text;           /* one allocation: service, schema, version, about */
     struct offer_message offer;   /* spans point into text */
     uint64_t given;       /* credit given back by handlers that wait */
     uint64_t told_credit; /* the level the broker knows */
     bool withdrawn;
-    bool dirty;           /* the level has changed since */
     void *user;
 };
 
@@ -135,9 +137,9 @@ struct peer {
     uint64_t ping_last_ms;
     uint64_t ping_nonce;
 
-    struct offering *offerings[PEER_OFFERINGS_MAX];
-    size_t offering_count;
-    bool credit_dirty;
+    struct table offerings_by_name;
+    struct list offerings;
+    struct list offerings_dirty;
     uint64_t reoffer_ms;         /* the broker refused an offer: when to offer again */
 
     struct id_map leases_by_id;

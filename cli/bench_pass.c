@@ -1,0 +1,214 @@
+#include "cli/bench_pass.h"
+
+#include "cli/command.h"
+#include "cli/failure.h"
+#include "cli/fleet.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define STALL_MS 30000 /* no outcome for so long: what is missing is lost */
+#define WATCH_MS 250   /* between two looks at that, and two lines of progress */
+
+struct bench_slot {
+    uint64_t sequence;
+    uint64_t sent_ns;
+};
+
+/* Outlives the passes: a handle belongs to the loop until it has been closed. */
+static uv_timer_t watchdog;
+
+static void pass_free_memory(struct bench_pass *pass)
+{
+    free(pass->futures);
+    free(pass->slots);
+    free(pass->payload);
+}
+
+bool bench_pass_init(struct bench_pass *pass, struct bench_plan *plan, struct sluice *sluice,
+                     uint64_t tasks)
+{
+    memset(pass, 0, sizeof(*pass));
+    pass->plan = plan;
+    pass->sluice = sluice;
+    pass->tasks = tasks;
+    pass->futures = calloc(plan->window, sizeof(struct sluice_future *));
+    pass->slots = calloc(plan->window, sizeof(struct bench_slot));
+    pass->payload = malloc(plan->payload_bytes);
+    if (pass->futures == NULL || pass->slots == NULL || pass->payload == NULL ||
+        !echo_check_init(&pass->check, tasks, plan->payload_bytes)) {
+        pass_free_memory(pass);
+        fprintf(stderr, "sluice bench: out of memory\n");
+        return false;
+    }
+    return true;
+}
+
+void bench_pass_deinit(struct bench_pass *pass)
+{
+    for (size_t i = 0; i < pass->open; i++) {
+        sluice_future_free(pass->futures[i]);
+    }
+    echo_check_deinit(&pass->check);
+    pass_free_memory(pass);
+}
+
+/* Submits the next task in slot `at`. False: there is none, or no memory. */
+static bool submit_next(struct bench_pass *pass, size_t at)
+{
+    struct bench_slot *slot = &pass->slots[at];
+    const struct bench_plan *plan = pass->plan;
+    struct sluice_submit_options options = {.wait_absent = plan->wait_absent};
+    struct sluice_bytes payload = {pass->payload, plan->payload_bytes};
+    char key[24], service[128];
+
+    if (pass->sent == pass->tasks || pass->broken) {
+        return false;
+    }
+    echo_check_fill(&pass->check, pass->sent, pass->payload);
+    slot->sequence = pass->sent;
+    slot->sent_ns = bench_now_ns();
+    if (plan->keys > 0) {
+        snprintf(key, sizeof(key), "k%llu", (unsigned long long)(pass->sent % plan->keys));
+        options.key = key;
+    }
+    if (plan->services > 0) {
+        snprintf(service, sizeof(service), "%s.%llu", plan->service,
+                 (unsigned long long)(pass->sent % plan->services));
+    }
+    pass->futures[at] = sluice_submit(pass->sluice, plan->services > 0 ? service : plan->service,
+                                      payload, &options);
+    if (pass->futures[at] == NULL) {
+        pass->broken = true;
+        return false;
+    }
+    pass->sent++;
+    return true;
+}
+
+static void settle(struct bench_pass *pass, const struct bench_slot *slot,
+                   struct sluice_future *future)
+{
+    enum sluice_outcome outcome = sluice_future_outcome(future);
+    struct sluice_bytes payload = sluice_future_payload(future);
+    uint64_t sequence;
+
+    if (outcome != SLUICE_DONE) {
+        pass->failed++;
+        if (!pass->plan->failure_shown) {
+            failure_print(pass->plan->bench, outcome, sluice_future_error(future));
+            pass->plan->failure_shown = true;
+        }
+    } else if (echo_check_reply(&pass->check, payload.data, payload.size, &sequence)) {
+        if (sequence == slot->sequence) {
+            histogram_add(&pass->latency_ns, bench_now_ns() - slot->sent_ns);
+        } else {
+            pass->check.corrupt++; /* a good reply, to another task */
+            pass->check.received--;
+        }
+    }
+    sluice_future_free(future);
+    pass->done++;
+}
+
+/* Settles every task that has ended and puts the next one in its place. */
+static void settle_ended(struct bench_pass *pass)
+{
+    size_t at = 0;
+
+    while (at < pass->open) {
+        if (sluice_future_outcome(pass->futures[at]) == SLUICE_PENDING) {
+            at++;
+            continue;
+        }
+        settle(pass, &pass->slots[at], pass->futures[at]);
+        if (submit_next(pass, at)) {
+            at++;
+        } else {
+            pass->open--;
+            pass->futures[at] = pass->futures[pass->open];
+            pass->slots[at] = pass->slots[pass->open];
+        }
+    }
+}
+
+static void show_progress(struct bench_pass *pass)
+{
+    char text[64];
+
+    if (pass->progress.tty) {
+        snprintf(text, sizeof(text), "%llu of %llu tasks", (unsigned long long)pass->done,
+                 (unsigned long long)pass->tasks);
+        progress_set(&pass->progress, text);
+    }
+}
+
+static void on_watchdog(uv_timer_t *timer)
+{
+    struct bench_pass *pass = timer->data;
+    uint64_t now_ms = uv_now(timer->loop);
+
+    show_progress(pass);
+    if (pass->done != pass->watched_done) {
+        pass->watched_done = pass->done;
+        pass->moved_ms = now_ms;
+    } else if (now_ms - pass->moved_ms > STALL_MS) {
+        fprintf(stderr, "sluice bench: nothing has ended for %d s\n", STALL_MS / 1000);
+        sluice_stop(pass->sluice); /* ends the wait in bench_pass_run */
+    }
+}
+
+void bench_pass_run(struct bench_pass *pass)
+{
+    progress_init(&pass->progress, "starting");
+    watchdog.data = pass;
+    pass->moved_ms = uv_now(sluice_loop(pass->sluice));
+    uv_timer_start(&watchdog, on_watchdog, WATCH_MS, WATCH_MS);
+    while (pass->open < pass->plan->window && submit_next(pass, pass->open)) {
+        pass->open++;
+    }
+    /* In any order: a worker's answers come together, between those of the others. */
+    while (pass->open > 0 && sluice_as_completed(pass->futures, pass->open) < pass->open) {
+        settle_ended(pass);
+    }
+    uv_timer_stop(&watchdog);
+    progress_clear(&pass->progress);
+}
+
+static double cpu_spent(double before_s, double after_s)
+{
+    return before_s < 0 || after_s < 0 ? CPU_UNKNOWN : after_s - before_s;
+}
+
+void bench_pass_measure(struct bench_pass *pass, struct bench_result *result)
+{
+    double broker_s = fleet_broker_cpu_s(), workers_s = fleet_workers_cpu_s();
+    double submitter_s = bench_cpu_s(0);
+    uint64_t begun_ns = bench_now_ns();
+
+    bench_pass_run(pass);
+    result->wall_s = (double)(bench_now_ns() - begun_ns) / 1e9;
+    result->broker_cpu_s = cpu_spent(broker_s, fleet_broker_cpu_s());
+    result->workers_cpu_s = cpu_spent(workers_s, fleet_workers_cpu_s());
+    result->submitter_cpu_s = cpu_spent(submitter_s, bench_cpu_s(0));
+    result->failed = pass->failed;
+    result->check = &pass->check;
+    result->latency_ns = &pass->latency_ns;
+}
+
+int bench_with_pass(struct sluice *sluice, int (*fn)(struct sluice *, struct bench_pass *, void *),
+                    void *arg)
+{
+    struct bench_pass *pass = malloc(sizeof(*pass));
+    int code;
+
+    if (pass == NULL) {
+        fprintf(stderr, "sluice bench: out of memory\n");
+        return EXIT_TASK;
+    }
+    uv_timer_init(sluice_loop(sluice), &watchdog);
+    code = fn(sluice, pass, arg);
+    uv_close((uv_handle_t *)&watchdog, NULL);
+    free(pass);
+    return code;
+}

@@ -198,7 +198,7 @@ static void service_timer(struct broker *broker, struct service *service)
     /* An offer, or an operator who names it, stops the timer. */
     CHECK(service->offer_count == 0);
     CHECK(!service->configured);
-    if (service->tasks == 0 && !limiter_pins(service)) {
+    if (service->tasks == 0 && !service_pinned(service)) {
         service_free(broker, service);
     } else {
         uint64_t again_ms = broker->options.service_linger_ms;
@@ -496,7 +496,8 @@ void broker_step(struct broker *broker, const struct event *event)
     case EVENT_TICK:
         break;
     case EVENT_DRAIN:
-        broker->draining = true;
+        broker->draining = broker->stopping = true;
+        watch_emit(broker, NOTE_DRAINING, span_of(NULL, 0), span_of(NULL, 0), span_of(NULL, 0));
         BROKER_LOG(broker, LOG_INFO, "draining",
                    LOG_UINT("tasks", broker->state_count[TASK_LEASED]));
         break;
@@ -518,7 +519,7 @@ static uint64_t unfinished(const struct broker *broker)
 
 bool broker_drained(const struct broker *broker)
 {
-    return broker->draining && unfinished(broker) == 0;
+    return broker->stopping && unfinished(broker) == 0;
 }
 
 void broker_stats(const struct broker *broker, struct broker_stats *stats)

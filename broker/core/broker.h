@@ -57,6 +57,8 @@ struct resume_request {
     X(LIMIT_CHANGED, "limit_changed")                                                              \
     X(PAUSED, "paused")                                                                            \
     X(RESUMED, "resumed")                                                                          \
+    X(DRAINING, "draining")                                                                        \
+    X(UNDRAINED, "undrained")                                                                      \
     X(LETTER_RETRIED, "letter_retried")                                                            \
     X(LETTER_DROPPED, "letter_dropped")
 
@@ -105,7 +107,7 @@ enum event_kind {
     EVENT_BROKEN,    /* something said to `from`, whose session is numbered, is dropped: it
                       * cannot go on where it stopped */
     EVENT_TICK,      /* time has passed */
-    EVENT_DRAIN,     /* take nothing new from now on */
+    EVENT_DRAIN,     /* take nothing new any more, whatever an operator says */
 };
 
 struct malformed {

@@ -1,4 +1,5 @@
 #include "broker/core/dead.h"
+#include "broker/core/drain.h"
 #include "broker/core/handle.h"
 #include "broker/core/watch.h"
 
@@ -17,12 +18,20 @@ static enum error_code control(struct broker *broker, struct peer *peer,
         return limit_resume(broker, control->service);
     case CONTROL_DRAIN:
     case CONTROL_UNDRAIN:
-        return ERROR_UNSUPPORTED;
+        return control_drain(broker, control, body);
     case CONTROL_RETRY:
     case CONTROL_DROP:
         return control_letters(broker, peer, control, body);
     }
     return ERROR_BAD_MESSAGE;
+}
+
+/* What it was done to, if the other fields of its note do not say it. */
+static struct span control_object(const struct broker *broker, const struct control *control)
+{
+    const struct peer *peer = control->peer > 0 ? peer_find_number(broker, control->peer) : NULL;
+
+    return peer != NULL ? label_span(peer->name) : control->key;
 }
 
 /* Who did it: watchers and the audit want to know. */
@@ -31,7 +40,8 @@ static void note_control(struct broker *broker, const struct peer *peer,
 {
     static const enum note_kind kinds[CONTROL_WHAT_COUNT] = {
         [CONTROL_LIMIT] = NOTE_LIMIT_CHANGED,    [CONTROL_PAUSE] = NOTE_PAUSED,
-        [CONTROL_RESUME] = NOTE_RESUMED,         [CONTROL_RETRY] = NOTE_LETTER_RETRIED,
+        [CONTROL_RESUME] = NOTE_RESUMED,         [CONTROL_DRAIN] = NOTE_DRAINING,
+        [CONTROL_UNDRAIN] = NOTE_UNDRAINED,      [CONTROL_RETRY] = NOTE_LETTER_RETRIED,
         [CONTROL_DROP] = NOTE_LETTER_DROPPED,
     };
     enum note_kind kind = kinds[control->what];
@@ -41,7 +51,7 @@ static void note_control(struct broker *broker, const struct peer *peer,
                                           .task = control->task,
                                           .service = control->service,
                                           .peer = label_span(peer->name),
-                                          .detail = control->key});
+                                          .detail = control_object(broker, control)});
     }
 }
 

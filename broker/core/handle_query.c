@@ -1,4 +1,5 @@
 #include "broker/core/dead.h"
+#include "broker/core/drain.h"
 #include "broker/core/ending.h"
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
@@ -22,6 +23,8 @@ static void service_row(const struct broker *broker, struct doc *doc,
     doc_uint(doc, "queued_bytes", service->queued_bytes);
     doc_uint(doc, "max_tasks", service->limits.max_tasks);
     doc_uint(doc, "max_bytes", service->limits.max_bytes);
+    doc_uint(doc, "unfinished", service->unfinished);
+    doc_bool(doc, "draining", service->draining);
     gate_row(broker, doc, service);
     if (first != NULL) {
         const struct offer *offer = list_entry(first, struct offer, service_link);
@@ -49,6 +52,8 @@ static void peer_row(const struct broker *broker, struct doc *doc,
     doc_text(doc, "name", label_span(peer->name));
     doc_text(doc, "agent", span_of(peer->agent, peer->agent_size));
     doc_word(doc, "state", states[peer->state]);
+    doc_uint(doc, "peer", peer->place.serial);
+    doc_bool(doc, "draining", peer->draining);
     doc_uint(doc, "offers", peer->offer_count);
     doc_uint(doc, "held", peer->held);
     doc_uint(doc, "submitted", peer->submitted_count);
@@ -163,6 +168,13 @@ static struct reason task_reason(const struct broker *broker, const struct task 
     case TASK_READY:
         if (task->service->offer_count == 0) {
             return (struct reason){"no_worker", "nobody offers its service; start a worker", 0};
+        }
+        if (task->service->attended == 0) {
+            return drain_holds(task->service)
+                       ? (struct reason){"draining", "the workers that are there are drained; "
+                                                     "start another, or `sluice undrain`", 0}
+                       : (struct reason){"no_worker", "the connections of its workers are lost; "
+                                                      "they have some time to come back", 0};
         }
         if (task->service->limiter != NULL) {
             struct hold hold = limit_ask(broker, task);

@@ -1,3 +1,4 @@
+#include "broker/core/drain.h"
 #include "broker/core/ending.h"
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
@@ -5,7 +6,8 @@
 #include "broker/core/retention.h"
 #include "broker/core/stream.h"
 
-#define REFUSED_RETRY_MS 100 /* window, memory, draining: nothing better is known */
+#define REFUSED_RETRY_MS 100 /* window, memory: nothing better is known */
+#define DRAINING_RETRY_MS 1000 /* people do that: it takes a while */
 
 /* What a submit resolves to before anything is changed. */
 struct admission {
@@ -220,6 +222,9 @@ static enum error_code admit_service(struct broker *broker, const struct peer *p
     if (submit->if_absent == IF_ABSENT_REFUSE && !is_known(admission->service)) {
         return ERROR_UNKNOWN_SERVICE;
     }
+    if (admission->service != NULL && drain_refuses(broker, admission->service, submit)) {
+        return ERROR_DRAINING;
+    }
     if (admission->service != NULL) {
         code = service_admit(admission->service, payload_bytes(submit));
         if (code == ERROR_QUEUE_FULL && admission->service->laned > 0 &&
@@ -267,8 +272,7 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
                           sizeof(struct flow);
     enum error_code code;
 
-    if (broker->draining && id_is_nil(&submit->parent) && !is_pure_join(submit) &&
-        !MUTANT(DRAIN_IGNORED)) {
+    if (!is_pure_join(submit) && drain_refuses(broker, NULL, submit)) {
         return ERROR_DRAINING;
     }
     if (submit->version.size > 0 || submit->route != ROUTE_ONE ||
@@ -310,6 +314,9 @@ static uint64_t retry_after_ms(const struct broker *broker, enum error_code code
 {
     if (admission->retry_after_ms > 0) {
         return admission->retry_after_ms;
+    }
+    if (code == ERROR_DRAINING) {
+        return DRAINING_RETRY_MS;
     }
     if (code == ERROR_QUEUE_FULL) {
         return service_retry_after_ms(admission->service, broker->now_ms);

@@ -359,9 +359,10 @@ static void check_offer(const struct offer *offer, struct tally *tally)
     }
     tally->offers++;
     CHECK(held == offer->held);
-    CHECK(list_empty(&offer->load_link) ==
-          (offer_withdrawn(offer) || offer->held >= offer->credit ||
-           offer->peer->state != PEER_CONNECTED));
+    CHECK(offer->attended ==
+          (!offer_withdrawn(offer) && offer->peer->state == PEER_CONNECTED &&
+           (!offer->peer->draining || MUTANT(DRAINED_GETS_TASKS))));
+    CHECK(list_empty(&offer->load_link) == (!offer->attended || offer->held >= offer->credit));
     CHECK(!offer_withdrawn(offer) || offer->held > 0);
 }
 
@@ -400,7 +401,7 @@ static bool held_back(const struct broker *broker, const struct service *service
 
 static void check_service(const struct broker *broker, const struct service *service)
 {
-    uint64_t ready, offers = 0, credit = 0, held = 0;
+    uint64_t ready, offers = 0, credit = 0, held = 0, attended = 0;
 
     CHECK(list_empty(&service->dirty_link));
     ready = check_ring(&service->ring, service);
@@ -412,16 +413,18 @@ static void check_service(const struct broker *broker, const struct service *ser
         offers++;
         credit += offer->credit;
         held += offer->held;
+        attended += offer->attended;
         /* A worker with room and a ready task never coexist. */
         CHECK(ready == 0 || offer->held >= offer->credit ||
-              offer->peer->state != PEER_CONNECTED || held_back(broker, service));
+              !offer->attended || held_back(broker, service));
     }
     CHECK(offers == service->offer_count);
     CHECK(credit == service->credit);
     CHECK(held == service->held);
+    CHECK(attended == service->attended);
     CHECK(offers > 0 || service->configured || timer_armed(&service->linger));
     CHECK(list_empty(&service->idle_link) ==
-          (offers > 0 || service->tasks > 0 || service->configured || limiter_pins(service)));
+          (offers > 0 || service->tasks > 0 || service_pinned(service)));
 }
 
 static void check_peer(const struct peer *peer, struct tally *tally)

@@ -40,6 +40,8 @@
     X(ORPHANS_KEPT)                                                                                \
     X(SILENCE_UNNOTICED)                                                                           \
     X(TIMER_LOST_ON_CASCADE)                                                                       \
+    X(DRAINED_GETS_TASKS)                                                                          \
+    X(SERVICE_DRAIN_IGNORED)                                                                       \
     X(DRAIN_IGNORED)                                                                               \
     X(OVERDRAFT_REFUSED)                                                                           \
     X(RESERVE_REFUSED)                                                                             \

@@ -15,10 +15,16 @@ static unsigned load_of(uint32_t held)
     return load < SERVICE_LOADS ? load : SERVICE_LOADS - 1;
 }
 
-/* Its worker is there to take something. */
-static bool offer_attended(const struct offer *offer)
+/* Is its worker there to take something? */
+static void offer_attend(struct offer *offer)
 {
-    return offer->peer->state == PEER_CONNECTED;
+    bool attended = !offer_withdrawn(offer) && offer->peer->state == PEER_CONNECTED &&
+                    (!offer->peer->draining || MUTANT(DRAINED_GETS_TASKS));
+
+    if (attended != offer->attended) {
+        offer->service->attended += attended ? 1 : -(uint64_t)1;
+        offer->attended = attended;
+    }
 }
 
 /* Puts the offer where its load says, if it has room. Behind its equals: among
@@ -33,7 +39,8 @@ static void offer_place(struct offer *offer)
             service->loads_occupied &= ~(1ULL << offer->load);
         }
     }
-    if (offer_withdrawn(offer) || offer->held >= offer->credit || !offer_attended(offer)) {
+    offer_attend(offer);
+    if (!offer->attended || offer->held >= offer->credit) {
         return;
     }
     offer->load = (uint8_t)load_of(offer->held);
@@ -77,6 +84,7 @@ static void offer_free(struct broker *broker, struct offer *offer)
     CHECK(list_empty(&offer->leases));
     CHECK(list_empty(&offer->strays));
     CHECK(offer_withdrawn(offer));
+    CHECK(!offer->attended);
     CHECK(list_empty(&offer->load_link));
     list_unlink(&offer->peer_link);
     CHECK(offer->peer->offer_count > 0);
@@ -114,6 +122,9 @@ void offer_withdraw(struct broker *broker, struct offer *offer)
 
 void offer_refresh(struct broker *broker, struct offer *offer)
 {
+    if (offer_withdrawn(offer)) {
+        return; /* while it only waits for late answers its service may have been forgotten */
+    }
     offer_place(offer);
     service_touch(broker, offer->service);
 }

@@ -18,6 +18,7 @@ struct offer {
     uint32_t credit;
     uint32_t held;            /* leases and strays */
     uint8_t load;
+    bool attended;            /* its worker is there, and not drained; not withdrawn */
     bool exclusive;           /* nobody else may offer its service meanwhile */
     struct blob *schema, *version, *about; /* NULL: none */
     uint64_t lease_ms;
@@ -28,7 +29,7 @@ struct offer {
 struct offer *offer_new(struct broker *broker, struct peer *peer, struct service *service);
 /* No more tasks for it; freed at once if it holds none, else with the last answer. */
 void offer_withdraw(struct broker *broker, struct offer *offer);
-/* To be told when its peer is suspended, or back. */
+/* To be told when its peer is suspended or back, drained or not. */
 void offer_refresh(struct broker *broker, struct offer *offer);
 void offer_set_credit(struct broker *broker, struct offer *offer, uint64_t credit);
 /* One task more in its worker's hands. */

@@ -215,8 +215,7 @@ void peer_reopen(struct broker *broker, struct peer *peer, connection_id from,
     peer_note(broker, NOTE_PEER_CONNECTED, peer, span_from_text("again"));
 }
 
-/* Its offers have room, or none any more, with its state. */
-static void peer_place_offers(struct broker *broker, struct peer *peer)
+void peer_place_offers(struct broker *broker, struct peer *peer)
 {
     list_each(link, &peer->offers) {
         offer_refresh(broker, list_entry(link, struct offer, peer_link));

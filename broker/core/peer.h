@@ -30,6 +30,7 @@ struct peer {
     enum peer_state state;
     bool numbered;                   /* its messages are: it can be suspended */
     bool unreachable;                /* suspended: its connection is gone, not only silent */
+    bool draining;                   /* it is handed nothing new */
     struct label *name;
     uint32_t agent_size;
     uint8_t agent[PEER_AGENT_MAX];
@@ -83,6 +84,8 @@ void peer_timer(struct broker *broker, struct peer *peer);
 /* From now on probe its connection: it holds a lease. */
 void peer_watch(struct broker *broker, struct peer *peer);
 
+/* Its offers have room, or none any more: its state has changed, or `draining`. */
+void peer_place_offers(struct broker *broker, struct peer *peer);
 struct offer *peer_offer(const struct peer *peer, struct span service); /* NULL: not offered */
 
 /* Sends if it is connected; the shell keeps what is said to a suspended one. */

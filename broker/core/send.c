@@ -22,7 +22,8 @@ const char *error_code_message(enum error_code code)
         [ERROR_TOO_LARGE] = "over a limit; see the limits in PROTOCOL.md, section 1.3",
         [ERROR_BAD_MESSAGE] = "malformed; see the command's table in PROTOCOL.md, section 3",
         [ERROR_NOT_FOUND] = "no such task, need, parent or offer here",
-        [ERROR_DRAINING] = "the broker is shutting down and takes nothing new",
+        [ERROR_DRAINING] = "the broker, or the service, takes nothing new; try again after "
+                           "retry_after_ms, or elsewhere",
         [ERROR_HELLO_REQUIRED] = "this connection has no session; send HELLO first",
         [ERROR_UNSUPPORTED] = "this broker does not have it",
         [ERROR_LIMIT_EXCEEDED] = "a limit of the broker's configuration is reached",

@@ -21,10 +21,14 @@ struct service *service_find(const struct broker *broker, struct span name)
     return NULL;
 }
 
+bool service_pinned(const struct service *service)
+{
+    return service->configured || service->draining || limiter_pins(service);
+}
+
 void service_note_idle(struct broker *broker, struct service *service)
 {
-    bool idle = service->offer_count == 0 && service->tasks == 0 && !service->configured &&
-                !limiter_pins(service);
+    bool idle = service->offer_count == 0 && service->tasks == 0 && !service_pinned(service);
 
     if (!idle) {
         list_unlink(&service->idle_link);
@@ -89,6 +93,8 @@ struct service *service_open_waiting(struct broker *broker, struct span name)
 void service_free(struct broker *broker, struct service *service)
 {
     CHECK(service->tasks == 0);
+    CHECK(service->unfinished == 0);
+    CHECK(service->attended == 0);
     CHECK(service->queued == 0);
     CHECK(service->ring.occupied == 0);
     CHECK(service->flow_count == 0);

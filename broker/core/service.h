@@ -26,6 +26,7 @@ struct service {
     struct limiter *limiter;       /* NULL: no rule, pause or breaker concerns it */
     bool configured;          /* by the operator: offers do not change the limits */
     bool offered;             /* by somebody, once; else only tasks that wait name it */
+    bool draining;            /* it takes nothing new */
     uint32_t name_size;
     uint8_t name[SERVICE_NAME_MAX];
 
@@ -35,9 +36,11 @@ struct service {
     uint64_t queued;          /* ready and delayed tasks */
     uint64_t queued_bytes;
     uint64_t tasks;           /* task records that name it: keeps it known */
+    uint64_t unfinished;      /* of these, those that have not ended */
 
     struct list offers;       /* all but withdrawn ones, oldest first */
     uint64_t offer_count;
+    uint64_t attended;        /* of these, those whose worker would take something */
     uint64_t credit, held;    /* sums over offers */
     struct list loads[SERVICE_LOADS];
     uint64_t loads_occupied;
@@ -53,7 +56,9 @@ struct service *service_open(struct broker *broker, struct span name);
 /* The same for who only waits for it: a quarter of all services is for those who offer,
  * whom made-up names must not keep out. */
 struct service *service_open_waiting(struct broker *broker, struct span name);
-/* To be told when offers, tasks or `configured` have changed. */
+/* Known as long as its operator has said something of it. */
+bool service_pinned(const struct service *service);
+/* To be told when offers, tasks, `configured` or `draining` have changed. */
 void service_note_idle(struct broker *broker, struct service *service);
 /* Forgets it; CHECKs that nothing refers to it. */
 void service_free(struct broker *broker, struct service *service);

@@ -44,7 +44,8 @@ struct broker {
     struct effects effects;
     uint64_t now_ms, started_ms;
     uint64_t awake_ms; /* when it was last stepped much too late */
-    bool draining;
+    bool draining; /* takes nothing new */
+    bool stopping; /* and will not do so again */
     uint64_t serial;
     uint64_t random; /* of jitter */
 

@@ -48,6 +48,9 @@ void task_set_state(struct broker *broker, struct task *task, enum task_state ne
     broker->state_count[from]--;
     broker->state_count[next]++;
     task->state = (uint8_t)next;
+    if (task->service != NULL) {
+        task->service->unfinished += (from == TASK_NEW) - (uint64_t)task_ended(task);
+    }
     /* leased <=> in somebody's hands; an ended task is in nobody's */
     CHECK(next != TASK_LEASED || task->offer != NULL);
     CHECK(!task_ended(task) || task->offer == NULL);

@@ -71,7 +71,7 @@ static void a_draining_broker_finishes_what_it_has(void **state)
     assert_false(broker_drained(f->broker));
     event(f, &drain);
     submit(f, "s1", "t2", "echo");
-    expect_trace(f, "[   0] s1 <- RESULT t2 refused code=draining retry_after_ms=100\n");
+    expect_trace(f, "[   0] s1 <- RESULT t2 refused code=draining retry_after_ms=1000\n");
     submit_child(f, "w1", "c1", "leaf", "p1", 1);
     expect_trace(f, "[   0] w2 <- TASK c1 attempt=1\n");
     assert_false(broker_drained(f->broker));

@@ -210,6 +210,134 @@ static void of_many_causes_the_first_and_the_last_stay(void **state)
     assert_true(trace_has(f, " attempt=30 at_ms"));
 }
 
+static void a_letter_outlives_the_outcome(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.retain_ms = 1;
+    fixture_restart(f);
+    given_echo(f, 1);
+    die(f, "t1");
+    advance_ms(f, 1); /* the outcome is forgotten, the letter is not */
+    drop_trace(f);
+    control(f, CONTROL_RETRY, "t1", "");
+    expect_trace(f, "[   1] s1 <- REPLY 5 ok retried=1 left=0\n"
+                    "[   1] w1 <- TASK t1 attempt=2 payload=in\n");
+}
+
+static void a_retry_while_a_join_still_needs_the_outcome_is_a_conflict(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.retain_ms = 1;
+    fixture_restart(f);
+    given_echo(f, 2);
+    submit_with(f, "s1", "t1", "echo", "in", &mourned);
+    submit(f, "s1", "t2", "echo");
+    submit_join(f, "s1", "j1", JOIN_SETTLED, 0, (const char *const[]){"t1", "t2", NULL});
+    fail_task(f, "w1", "t1", 1, "bad", true);
+    drop_trace(f);
+    control(f, CONTROL_RETRY, "t1", "");
+    expect_trace(f, "[   0] s1 <- REPLY 5 failed code=conflict\n");
+    done(f, "w1", "t2", 1, "");
+    advance_ms(f, 1); /* join and members are forgotten together */
+    drop_trace(f);
+    control(f, CONTROL_RETRY, "t1", "");
+    expect_trace(f, "[   1] s1 <- REPLY 5 ok retried=1 left=0\n"
+                    "[   1] w1 <- TASK t1 attempt=2 payload=in\n");
+}
+
+/* The worker that let its lease run out has yet to answer: its attempt keeps its number. */
+static void a_retry_counts_on_from_an_attempt_that_is_still_out(void **state)
+{
+    struct fixture *f = *state;
+    struct submit leased = {.dead_letter = true, .attempts = 1, .lease_ms = 10};
+
+    given_echo(f, 2);
+    submit_with(f, "s1", "t1", "echo", "in", &leased);
+    advance_ms(f, 10);
+    assert_int_equal(stats_of(f).dead, 1);
+    drop_trace(f);
+    control(f, CONTROL_RETRY, "t1", "");
+    expect_trace(f, "[  10] s1 <- REPLY 5 ok retried=1 left=0\n"
+                    "[  10] w1 <- TASK t1 attempt=2 payload=in\n");
+    done(f, "w1", "t1", 1, "late");
+    assert_int_equal(stats_of(f).leased, 1);
+}
+
+static void what_there_is_no_room_for_stays_a_letter(void **state)
+{
+    struct fixture *f = *state;
+    struct service_limits limits = {.max_tasks = 1};
+
+    assert_true(broker_configure_service(f->broker, span_from_text("echo"), &limits));
+    given_echo(f, 1);
+    for (unsigned i = 1; i <= 4; i++) {
+        char name[8];
+
+        snprintf(name, sizeof name, "t%u", i);
+        die(f, name);
+    }
+    submit(f, "s1", "x1", "echo"); /* w1 has it: room for one to wait */
+    drop_trace(f);
+    control(f, CONTROL_RETRY, NULL, "echo");
+    expect_trace(f, "[   0] s1 <- REPLY 5 ok retried=1 left=3\n");
+    assert_int_equal(stats_of(f).dead, 3);
+    control(f, CONTROL_RETRY, NULL, "echo");
+    expect_trace(f, "[   0] s1 <- REPLY 5 failed code=queue_full\n");
+}
+
+static void letters_are_listed_by_service(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_QUERY};
+
+    given_echo(f, 1);
+    die(f, "t1");
+    message.query.request = 7;
+    message.query.what = QUERY_DEAD;
+    message.query.service = span_from_text("echo");
+    say(f, "s1", &message);
+    assert_true(trace_has(f, "id=t1 service=echo"));
+    drop_trace(f);
+    message.query.service = span_from_text("other");
+    say(f, "s1", &message);
+    assert_true(trace_has(f, "REPLY 7 ok"));
+    assert_false(trace_has(f, "id=t1"));
+    drop_trace(f);
+    message.query.what = QUERY_LETTER;
+    message.query.argument = span_from_text("no id");
+    say(f, "s1", &message);
+    assert_true(trace_has(f, "REPLY 7 failed code=bad_message"));
+}
+
+/* In whole characters: what is kept is text again. */
+static void a_long_message_is_cut_between_characters(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_FAIL};
+    char text[1000];
+
+    for (size_t i = 0; i < sizeof text; i += 2) {
+        memcpy(text + i, "\xc3\xa9", 2);
+    }
+    for (size_t from = 0; from < 2; from++) {
+        given_echo(f, 1);
+        submit_with(f, "s1", "t1", "echo", "in", &mourned);
+        message.fail.id = id_of("t1");
+        message.fail.attempt = 1;
+        text[0] = from == 0 ? '\xc3' : 'x'; /* and once from the other side of a character */
+        text[1] = from == 0 ? '\xa9' : 'x';
+        message.fail.error.code = span_from_text("bad");
+        message.fail.error.message = span_of(text + from, sizeof text - 2 * from);
+        say(f, "w1", &message);
+        drop_trace(f);
+        query(f, QUERY_LETTER, "t1");
+        assert_true(trace_has(f, "\xc3\xa9 ") || trace_has(f, "\xc3\xa9\n"));
+        fixture_restart(f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +349,12 @@ int main(void)
         SPEC(a_service_drops_or_retries_all_of_its_own),
         SPEC(letters_are_bounded_and_the_oldest_goes_first),
         SPEC(of_many_causes_the_first_and_the_last_stay),
+        SPEC(a_letter_outlives_the_outcome),
+        SPEC(a_retry_while_a_join_still_needs_the_outcome_is_a_conflict),
+        SPEC(a_retry_counts_on_from_an_attempt_that_is_still_out),
+        SPEC(what_there_is_no_room_for_stays_a_letter),
+        SPEC(letters_are_listed_by_service),
+        SPEC(a_long_message_is_cut_between_characters),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

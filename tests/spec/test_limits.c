@@ -1,6 +1,8 @@
 /* The promise: limits, pauses and breakers hold back what they should, as long as they should. */
 #include "tests/spec/fixture.h"
 
+#include "broker/core/limit.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -496,6 +498,117 @@ static void limits_are_listed(void **state)
                     "tokens=3 budget=1000 used=200 window_end_ms=60000 gate=closed\n");
 }
 
+static void query_limits(struct fixture *f, const char *service)
+{
+    struct message message = {.command = COMMAND_QUERY};
+
+    drop_trace(f);
+    message.query.request = 3;
+    message.query.what = QUERY_LIMITS;
+    message.query.service = span_from_text(service);
+    say(f, "s1", &message);
+}
+
+static void limits_are_listed_by_service(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 5);
+    values.concurrency = 3;
+    control(f, CONTROL_LIMIT, "echo", "", 0, &values);
+    control(f, CONTROL_LIMIT, "*", "acme", 0, &values);
+    control(f, CONTROL_PAUSE, "echo", "", 0, NULL);
+    query_limits(f, "echo");
+    expect_trace(f, "[   0] s1 <- REPLY 3 ok limits service=echo in_use=0 concurrency=3 "
+                    "gate=paused cause=operator code= since_ms=0\n");
+    query_limits(f, "");
+    assert_true(trace_has(f, "service=echo in_use=0"));
+    assert_true(trace_has(f, "service=* tenant=acme in_use=0 concurrency=3"));
+    query_limits(f, "nobody");
+    assert_false(trace_has(f, "service=*"));
+}
+
+/* What a service's task gives back may be what another service's waits for. */
+static void a_tenants_budget_given_back_is_for_all_its_services(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+    struct submit costly = {.cost = 60};
+
+    given_echo(f, 5);
+    hello(f, "w2");
+    offer(f, "w2", "leaf", 5);
+    values.budget = 100;
+    values.budget_ms = 60000;
+    control(f, CONTROL_LIMIT, "*", "default", 0, &values);
+    submit_with(f, "s1", "t1", "echo", "", &costly);
+    submit_with(f, "s1", "l1", "leaf", "", &costly);
+    expect_why(f, "l1", "reason=budget");
+    done_costing(f, "t1", 10);
+    expect_why(f, "l1", "reason=running");
+}
+
+static void values_of_a_service_go_back_to_the_brokers(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 0);
+    values.max_tasks = 1;
+    values.max_bytes = 1;
+    values.attempts = 1;
+    values.backoff_ms = 1;
+    values.max_run_ms = 1;
+    limit(f, &values);
+    submit(f, "s1", "t0", "echo");
+    submit(f, "s1", "t1", "echo");
+    assert_true(trace_has(f, "RESULT t1 refused code=queue_full"));
+    values = unchanged();
+    values.max_tasks = values.max_bytes = values.attempts = 0;
+    values.backoff_ms = values.max_run_ms = 0;
+    control(f, CONTROL_LIMIT, "echo", "", 0, &values);
+    drop_trace(f);
+    submit_with(f, "s1", "t1", "echo", "ab", NULL);
+    submit_with(f, "s1", "t2", "echo", "ab", NULL);
+    assert_int_equal(stats_of(f).ready, 3);
+    query_limits(f, "echo");
+    expect_trace(f, "[   0] s1 <- REPLY 3 ok limits\n");
+}
+
+/* A page of answers, and no way to make the broker keep more rules than it has services. */
+static void rules_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+    char name[16];
+
+    f->options.services_max = 8;
+    f->options.peers_max = 8;
+    fixture_restart(f);
+    hello(f, "s1");
+    f->quiet = true;
+    values.concurrency = 1;
+    for (unsigned i = 0; i < LIMIT_RULES_MAX; i++) {
+        snprintf(name, sizeof name, "t%u", i);
+        control(f, CONTROL_LIMIT, "*", name, 0, &values);
+    }
+    f->quiet = false;
+    drop_trace(f);
+    control(f, CONTROL_LIMIT, "*", "another", 0, &values);
+    expect_trace(f, "[   0] s1 <- REPLY 9 failed code=limit_exceeded\n");
+    control(f, CONTROL_LIMIT, "svc", "", 0, &values);
+    expect_trace(f, "[   0] s1 <- REPLY 9 failed code=limit_exceeded\n");
+    values.concurrency = 0;
+    control(f, CONTROL_LIMIT, "*", "t0", 0, &values);
+    values.concurrency = 1;
+    drop_trace(f);
+    control(f, CONTROL_LIMIT, "*", "another", 0, &values);
+    expect_trace(f, "[   0] s1 <- REPLY 9 ok\n");
+    control(f, CONTROL_LIMIT, "*", "bad\nname", 0, &values);
+    expect_trace(f, "[   0] s1 <- REPLY 9 failed code=bad_message\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +630,10 @@ int main(void)
         SPEC(a_tenant_has_fewer_values),
         SPEC(keys_and_strange_names_are_refused),
         SPEC(limits_are_listed),
+        SPEC(limits_are_listed_by_service),
+        SPEC(a_tenants_budget_given_back_is_for_all_its_services),
+        SPEC(values_of_a_service_go_back_to_the_brokers),
+        SPEC(rules_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -324,6 +324,101 @@ static void nobody_reads_what_is_not_there(void **state)
     expect_trace(f, "[   0] s1 <- ERROR code=not_found field=id\n");
 }
 
+static void a_cursor_out_of_bounds_is_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    given_stream(f, 2);
+    drop_trace(f);
+    read_from(f, "s1", 1, UINT64_MAX, 1);
+    expect_trace(f, "[   0] s1 <- ERROR code=bad_message field=sequence\n");
+    read_from(f, "s1", 1, 0, STREAM_CREDIT_MAX + 1);
+    expect_trace(f, "[   0] s1 <- ERROR code=bad_message field=credit\n");
+}
+
+/* Many more than one block of the ring, by a reader that is always one behind. */
+static void a_long_stream_keeps_no_more_than_its_ring(void **state)
+{
+    struct fixture *f = *state;
+
+    small_ring(f);
+    given_stream(f, 2);
+    for (uint64_t i = 0; i < 100; i++) {
+        chunks(f, 1, i, i + 1);
+        read_from(f, "s1", 1, i, 2);
+    }
+    assert_int_equal(stats_of(f).chunks, 100);
+    drop_trace(f);
+    hello(f, "r1");
+    read_from(f, "r1", 1, 0, 9);
+    assert_false(trace_has(f, "sequence=95")); /* gone: the first that it gets tells which */
+    assert_true(trace_has(f, "r1 <- CHUNK t1 attempt=1 sequence=96 payload=c96"));
+    assert_true(trace_has(f, "sequence=99"));
+    done(f, "w1", "t1", 1, "");
+    assert_true(trace_has(f, "r1 <- RESULT t1 done"));
+}
+
+static void what_has_ended_is_read_from_its_ring(void **state)
+{
+    struct fixture *f = *state;
+
+    small_ring(f);
+    given_stream(f, 9);
+    chunks(f, 1, 0, 4);
+    fail_task(f, "w1", "t1", 1, "busy", true); /* the ring is the next attempt's */
+    advance_ms(f, 5000);
+    chunks(f, 2, 0, 3);
+    done(f, "w1", "t1", 2, "");
+    hello(f, "r1");
+    drop_trace(f);
+    read_from(f, "r1", 2, 1, 9);
+    expect_trace(f, "[5000] r1 <- CHUNK t1 attempt=2 sequence=1 payload=c1\n"
+                    "[5000] r1 <- CHUNK t1 attempt=2 sequence=2 payload=c2\n"
+                    "[5000] r1 <- RESULT t1 done attempt=2\n");
+    read_from(f, "r1", 1, 2, 9); /* a cursor in what is gone */
+    assert_true(trace_has(f, "sequence=0"));
+}
+
+static void empty_chunks_are_chunks(void **state)
+{
+    struct fixture *f = *state;
+
+    given_stream(f, 2);
+    drop_trace(f);
+    chunk_of(f, "w1", "t1", 1, 0, span_of(NULL, 0));
+    expect_trace(f, "[   0] s1 <- CHUNK t1 attempt=1 sequence=0\n");
+}
+
+/* One chunk fits a ring that is smaller than the largest chunk. */
+static void a_tiny_ring_lets_one_chunk_through_at_a_time(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.stream_bytes = 1024;
+    fixture_restart(f);
+    given_stream(f, 4);
+    assert_true(trace_has(f, "stream=1"));
+    chunks(f, 1, 0, 1);
+    drop_trace(f);
+    read_from(f, "s1", 1, 1, 4);
+    expect_trace(f, "[   0] w1 <- FLOW t1 attempt=1 until=2\n");
+}
+
+static void readers_are_told_when_a_queued_task_ends(void **state)
+{
+    struct fixture *f = *state;
+
+    given_stream(f, 1);
+    submit(f, "s1", "t0", "echo");
+    cancel(f, "s1", "t1", 0);
+    hello(f, "r1");
+    read_from(f, "r1", 0, 0, 5);
+    drop_trace(f);
+    fail_task(f, "w1", "t1", 1, "cancelled", false);
+    assert_true(trace_has(f, "s1 <- RESULT t1 cancelled"));
+    assert_true(trace_has(f, "r1 <- RESULT t1 cancelled"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +437,12 @@ int main(void)
         SPEC(chunks_renew_the_lease),
         SPEC(progress_goes_to_readers),
         SPEC(nobody_reads_what_is_not_there),
+        SPEC(a_cursor_out_of_bounds_is_refused),
+        SPEC(a_long_stream_keeps_no_more_than_its_ring),
+        SPEC(what_has_ended_is_read_from_its_ring),
+        SPEC(empty_chunks_are_chunks),
+        SPEC(a_tiny_ring_lets_one_chunk_through_at_a_time),
+        SPEC(readers_are_told_when_a_queued_task_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -187,6 +187,63 @@ static void old_failures_leave_the_window(void **state)
     assert_memory_equal(gate.code, "busy", 4);
 }
 
+static void what_is_left_is_told(void **state)
+{
+    struct limit_values values = {.rate = 10, .burst = 3, .budget = 100, .budget_ms = 1000};
+    struct meter_bounds bounds = {0};
+    struct meter meter;
+
+    meter_bounds_set(&bounds, &values);
+    meter_init(&meter);
+    assert_int_equal(meter_tokens(&bounds, &meter, 1000), 3);
+    assert_true(meter_window_end_ms(&bounds, &meter, 1000) == METER_NEVER); /* none has begun */
+    for (int i = 0; i < 3; i++) {
+        assert_true(starts(&bounds, &meter, 20, 1000));
+    }
+    assert_int_equal(meter_tokens(&bounds, &meter, 1000), 0);
+    assert_int_equal(meter_used(&bounds, &meter, 1000), 60);
+    assert_int_equal(meter_window_end_ms(&bounds, &meter, 1500), 2000);
+    values.burst = 5; /* another rule: the row begins anew; the budget goes on */
+    meter_bounds_set(&bounds, &values);
+    assert_int_equal(meter_tokens(&bounds, &meter, 1000), 5);
+    assert_int_equal(meter_used(&bounds, &meter, 1000), 60);
+    values.budget_ms = 500; /* other windows: begins anew, too */
+    meter_bounds_set(&bounds, &values);
+    assert_int_equal(meter_used(&bounds, &meter, 1000), 0);
+    assert_true(meter_window_end_ms(&bounds, &meter, 1000) == METER_NEVER);
+    values.budget = values.rate = 0;
+    meter_bounds_set(&bounds, &values);
+    assert_int_equal(meter_used(&bounds, &meter, 1000), 0);
+    assert_int_equal(meter_tokens(&bounds, &meter, 1000), 0);
+    meter_correct(&bounds, &meter, 1000, 1, 100, 1000); /* nothing to correct */
+    assert_int_equal(meter_used(&bounds, &meter, 1000), 0);
+}
+
+static void a_burst_of_a_century_is_no_bound(void **state)
+{
+    struct limit_values values = {.rate = 1, .rate_ms = 86400000, .burst = 1ULL << 50};
+    struct meter_bounds bounds = {0};
+    struct meter meter;
+
+    meter_bounds_set(&bounds, &values);
+    meter_init(&meter);
+    for (int i = 0; i < 1000; i++) {
+        assert_true(starts(&bounds, &meter, 0, 5));
+    }
+}
+
+static void after_a_century_every_debt_is_paid(void **state)
+{
+    struct limit_values values = {.budget = 1ULL << 60, .budget_ms = 1};
+    struct meter_bounds bounds = {0};
+    struct meter meter;
+
+    meter_bounds_set(&bounds, &values);
+    meter_init(&meter);
+    assert_true(starts(&bounds, &meter, 1ULL << 61, 1));
+    assert_int_equal(meter_used(&bounds, &meter, 1ULL << 40), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +253,9 @@ int main(void)
         cmocka_unit_test(huge_numbers_do_no_harm),
         cmocka_unit_test(a_pause_extends_and_resumes_one_by_one),
         cmocka_unit_test(old_failures_leave_the_window),
+        cmocka_unit_test(what_is_left_is_told),
+        cmocka_unit_test(a_burst_of_a_century_is_no_bound),
+        cmocka_unit_test(after_a_century_every_debt_is_paid),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

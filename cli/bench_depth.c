@@ -82,8 +82,8 @@ static double median(double values[ROUNDS])
 
 /* Rounds of the plans in turn, so that a machine that gets slower meanwhile treats them alike.
  * False: no memory. SUSPENDS. */
-static bool measure(struct sluice *sluice, struct bench_pass *pass, struct bench_plan *const plans[],
-                    size_t count, struct load_figures *figures)
+static bool measure(struct sluice *sluice, struct bench_pass *pass,
+                    struct bench_plan *const plans[], size_t count, struct load_figures *figures)
 {
     double rates[2][ROUNDS], cpu[2][ROUNDS];
 

@@ -37,7 +37,7 @@ struct lease;      /* a task in our hands; dies by peer_done or peer_fail */
 struct reading;    /* a stream that we read; dies by peer_unread, or before `read_over` */
 struct request;    /* a question; dies when `reply` returns, or by peer_request_drop */
 
-#define PEER_OFFERINGS_MAX 65536       /* what a broker may be told to allow a peer; 256 unless told */
+#define PEER_OFFERINGS_MAX 65536       /* the most that a broker can be told to allow */
 #define PEER_REQUESTS_MAX 16384        /* questions that wait for an answer */
 #define PEER_READINGS_MAX 16384        /* streams that are read at once */
 #define PEER_LEASES_MAX (1024 * 1024)  /* far beyond any credit: a broker gone mad */

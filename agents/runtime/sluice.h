@@ -242,9 +242,7 @@ struct sluice_submit_options {
     bool dead_letter;     /* out of attempts it is kept as a dead letter */
     bool detached;        /* it outlives this process: ask the broker for its result */
     uint64_t retain_ms;   /* how long its outcome is kept; 0: the broker's */
-    const char *idempotency_key; /* same key, same content: the same task; NULL: none.
-                                    Brokers refuse it `unsupported` for now, as all_workers
-                                    and version */
+    const char *idempotency_key; /* same key, same payload: the same task; NULL: none */
     uint64_t cache_ms;    /* its result answers so long, with idempotency_key; 0: not */
     bool all_workers;     /* a child for each worker of the service, joined */
     unsigned stream;    /* chunks to read ahead of sluice_next_chunk; 0: no stream */

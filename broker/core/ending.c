@@ -1,6 +1,7 @@
 #include "broker/core/ending.h"
 
 #include "broker/core/dead.h"
+#include "broker/core/flight.h"
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
 #include "broker/core/mutant.h"
@@ -108,6 +109,7 @@ static void task_leave(struct broker *broker, struct task *task)
         lease_release(broker, task);
     }
     lane_leave(broker, task);
+    flight_leave(task);
 }
 
 static void task_count_end(struct broker *broker, const struct task *task)
@@ -203,6 +205,7 @@ void task_end(struct broker *broker, struct task *task, enum task_state state,
     if (MUTANT(RESULT_SENT_TWICE) && !task->held && state == TASK_FAILED) {
         result_send(broker, owner, task);
     }
+    flight_land(broker, task);
     task_notify_waits(broker, task);
     if (!MUTANT(CHILDREN_OUTLIVE_PARENT)) {
         task_doom_children(broker, task);
@@ -254,7 +257,7 @@ static void task_begin_cancel(struct broker *broker, struct task *task)
 
 static void task_expire(struct broker *broker, struct task *task)
 {
-    if (task->state == TASK_WAITING) {
+    if (task->state == TASK_WAITING && task->extra->join != NULL) {
         join_expire(broker, task);
         return;
     }

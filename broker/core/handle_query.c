@@ -196,6 +196,10 @@ static struct reason task_reason(const struct broker *broker, const struct task 
         return (struct reason){"no_credit",
                                "every worker of its service holds as many tasks as it takes", 0};
     case TASK_WAITING:
+        if (flight_follows(task)) {
+            return (struct reason){"same_key", "a task of its idempotency key is under way: it "
+                                               "gets the same outcome", 0};
+        }
         return (struct reason){"needs", "some of the tasks that it needs have not ended", 0};
     case TASK_DELAYED:
         if (task->attempt == 0) {
@@ -235,7 +239,7 @@ static enum error_code answer_why(struct broker *broker, const struct task *task
     doc_word(doc, "reason", reason.word);
     doc_word(doc, "message", reason.message);
     doc_text(doc, "service", task_service_name(task));
-    if (task->state == TASK_WAITING) {
+    if (task->state == TASK_WAITING && task->extra->join != NULL) {
         doc_uint(doc, "needs_left", task->extra->join->left);
     }
     if (reason.ready_ms > broker->now_ms && reason.ready_ms != WHEEL_NEVER) {
@@ -365,6 +369,7 @@ static enum error_code answer_stats(const struct broker *broker, struct doc *doc
     doc_uint(doc, "chunks", stats.chunks);
     doc_uint(doc, "checkpoints", stats.checkpoints);
     doc_uint(doc, "signals", stats.signals);
+    doc_uint(doc, "shared", stats.shared);
     doc_end(doc);
     return ERROR_NONE;
 }

@@ -1,5 +1,6 @@
 #include "broker/core/drain.h"
 #include "broker/core/ending.h"
+#include "broker/core/flight.h"
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
 #include "broker/core/mutant.h"
@@ -16,6 +17,8 @@ struct admission {
     struct task *parent;     /* NULL: none */
     uint64_t retry_after_ms; /* refused by a limit */
     bool reserve;            /* only the reserve has room for it */
+    struct flight *flight;   /* that it follows; NULL: none */
+    bool for_ever;           /* its conflict will not pass */
 };
 
 static uint64_t payload_bytes(const struct submit *submit)
@@ -260,6 +263,41 @@ static bool is_pure_join(const struct submit *submit)
     return submit->join != JOIN_NONE && submit->service.size == 0;
 }
 
+static bool is_ancestor(const struct task *above, const struct task *task)
+{
+    while (task != NULL && task != above) {
+        task = task->extra != NULL ? task->extra->parent : NULL;
+    }
+    return task != NULL;
+}
+
+/* A task of the same key is there already: what follows it needs no place in the queue, and no
+ * limit concerns it. Memory first: making room may forget that task. */
+static enum error_code admit_key(struct broker *broker, const struct peer *peer,
+                                 const struct submit *submit, uint64_t rare_bytes,
+                                 struct admission *admission)
+{
+    enum error_code code = check_memory(broker, payload_bytes(submit) + rare_bytes, admission);
+    struct flight *flight;
+
+    if (code != ERROR_NONE) {
+        return code;
+    }
+    flight = flight_find(broker, peer, submit);
+    if (flight == NULL) {
+        return ERROR_NONE;
+    }
+    /* Nor may a task wait for one that waits for it. */
+    if (!flight_same_content(broker, flight, submit) ||
+        is_ancestor(flight->task, admission->parent)) {
+        admission->for_ever = true;
+        return ERROR_CONFLICT;
+    }
+    admission->flight = flight;
+    admission->service = flight->task->service;
+    return ERROR_NONE;
+}
+
 /* ON RECV 2 to 7, in their order. */
 static enum error_code admit(struct broker *broker, const struct peer *peer,
                              const struct submit *submit, struct admission *admission)
@@ -276,7 +314,7 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
         return ERROR_DRAINING;
     }
     if (submit->version.size > 0 || submit->route != ROUTE_ONE ||
-        submit->idempotency_key.size > 0) {
+        (submit->idempotency_key.size > 0 && submit->join != JOIN_NONE)) {
         return ERROR_UNSUPPORTED; /* better than a promise that is not kept */
     }
     code = check_parent(broker, peer, submit, &admission->parent);
@@ -291,6 +329,12 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
     }
     if (!window_has_room(broker, peer, bytes) && !may_overdraw(broker, peer, admission->parent)) {
         return ERROR_WINDOW_EXCEEDED;
+    }
+    if (submit->idempotency_key.size > 0) {
+        code = admit_key(broker, peer, submit, rare_bytes, admission);
+        if (code != ERROR_NONE || admission->flight != NULL) {
+            return code;
+        }
     }
     if (!is_pure_join(submit)) {
         code = admit_service(broker, peer, submit, admission);
@@ -321,7 +365,10 @@ static uint64_t retry_after_ms(const struct broker *broker, enum error_code code
     if (code == ERROR_QUEUE_FULL) {
         return service_retry_after_ms(admission->service, broker->now_ms);
     }
-    /* A conflict that gets here is with the past of a need, and passes. */
+    if (admission->for_ever) {
+        return 0;
+    }
+    /* Any other conflict that gets here is with the past of a need, and passes. */
     return code == ERROR_CONFLICT || error_code_retryable(code) ? REFUSED_RETRY_MS : 0;
 }
 
@@ -354,7 +401,7 @@ static void set_options(struct broker *broker, struct task *task, const struct s
     task->receipts = submit->receipts;
     task->held = submit->held;
     task->detached = submit->detached;
-    task->remembered = submit->detached || submit->retain_ms > 0;
+    task->remembered = submit->detached || submit->retain_ms > 0 || submit->cache_ms > 0;
     if (submit->deadline_ms > 0) {
         task->deadline_ms = broker->now_ms + submit->deadline_ms;
     }
@@ -438,7 +485,9 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
         (submit->order.size > 0 && task->service != NULL &&
          !lane_open(broker, task, submit->order)) ||
         (terms_wanted(submit) && !terms_open(broker, task, submit)) ||
-        (submit->join != JOIN_NONE && !join_open(broker, task, submit))) {
+        (submit->join != JOIN_NONE && !join_open(broker, task, submit)) ||
+        (submit->idempotency_key.size > 0 && admission->flight == NULL &&
+         !flight_open(broker, task, submit))) {
         lane_leave(broker, task);
         task_free(broker, task);
         return NULL;
@@ -468,7 +517,8 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
 }
 
 /* ON RECV 8. */
-static void start(struct broker *broker, struct task *task, uint64_t delay_ms)
+static void start(struct broker *broker, struct task *task, struct flight *flight,
+                  uint64_t delay_ms)
 {
     if (task->receipts) {
         struct message message = {.command = COMMAND_ACCEPTED};
@@ -482,13 +532,10 @@ static void start(struct broker *broker, struct task *task, uint64_t delay_ms)
         task_arm(broker, task, WHEEL_NEVER);
         return;
     }
-    if (delay_ms > 0 && !MUTANT(DELAY_IGNORED)) {
-        task_set_state(broker, task, TASK_DELAYED);
-        service_delay(broker, task->service, task);
-        task_arm(broker, task, broker->now_ms + delay_ms);
+    if (flight != NULL) {
+        flight_follow(broker, flight, task, delay_ms);
     } else {
-        service_enqueue(broker, task->service, task, false);
-        task_arm_queued(broker, task);
+        task_begin(broker, task, broker->now_ms + delay_ms);
     }
 }
 
@@ -510,7 +557,7 @@ static enum error_code accept(struct broker *broker, struct peer *peer,
     if (*task == NULL) {
         return ERROR_MEMORY_FULL;
     }
-    start(broker, *task, submit->delay_ms);
+    start(broker, *task, admission->flight, submit->delay_ms);
     return ERROR_NONE;
 }
 

@@ -13,7 +13,7 @@ struct tally {
     uint64_t remembered_bytes, remembered_count, detached;
     uint64_t reserve_tasks, reserve_bytes;
     /* What must be in use of each pool. */
-    uint64_t tasks, flows, lanes, extras, joins, need_chunks, waits, terms, causes;
+    uint64_t tasks, flows, lanes, extras, joins, need_chunks, waits, terms, causes, flights;
     uint64_t peers, labels, services, offers, strays;
     uint64_t streams, stream_blocks, readers, memos, signals;
     uint64_t watchers;
@@ -256,6 +256,24 @@ static void check_memo(const struct memo *memo, struct tally *tally)
     tally->signals += count;
 }
 
+/* 1: it is its flight's first. */
+static uint64_t check_flight(const struct terms *terms)
+{
+    const struct flight *flight = terms->flight;
+
+    CHECK(list_empty(&terms->follow_link) == !flight_follows(terms->task));
+    if (flight == NULL || flight->task != terms->task) {
+        CHECK(flight == NULL || terms->task->state == TASK_WAITING);
+        return 0;
+    }
+    CHECK(!task_ended(terms->task) || list_empty(&flight->followers));
+    CHECK(!task_ended(terms->task) || terms->task->state == TASK_DONE);
+    list_each(link, &flight->followers) {
+        CHECK(list_entry(link, struct terms, follow_link)->flight == flight);
+    }
+    return 1;
+}
+
 static void tally_extra(const struct extra *extra, struct tally *tally)
 {
     see_lane(extra->lane, tally);
@@ -265,6 +283,7 @@ static void tally_extra(const struct extra *extra, struct tally *tally)
     }
     if (extra->terms != NULL) {
         tally->terms++;
+        tally->flights += check_flight(extra->terms);
         tally->causes += check_causes(&extra->terms->causes);
     }
     if (extra->join != NULL) {
@@ -530,6 +549,8 @@ static void check_pools(const struct broker *broker, const struct tally *tally)
     CHECK(tally->tasks == broker->task_pool.used);
     CHECK(tally->tasks == broker->tasks.count);
     CHECK(tally->lanes == broker->lane_pool.used);
+    CHECK(tally->flights == broker->flight_pool.used);
+    CHECK(tally->flights == broker->flights.count);
     CHECK(tally->lanes == broker->lanes.count);
     CHECK(tally->flows == broker->flow_pool.used);
     CHECK(tally->flows == broker->flows.count);

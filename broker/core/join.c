@@ -294,14 +294,7 @@ static void join_run(struct broker *broker, struct task *task)
     struct join *join = task->extra->join;
 
     join_close(join);
-    if (join->not_before_ms > broker->now_ms && !MUTANT(DELAY_IGNORED)) {
-        task_set_state(broker, task, TASK_DELAYED);
-        service_delay(broker, task->service, task);
-        task_arm(broker, task, join->not_before_ms);
-    } else {
-        service_enqueue(broker, task->service, task, false);
-        task_arm_queued(broker, task);
-    }
+    task_begin(broker, task, join->not_before_ms);
     join_doom_needs(broker, task);
 }
 

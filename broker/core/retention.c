@@ -6,10 +6,14 @@
 
 static uint64_t own_retain_ms(const struct broker *broker, const struct task *task)
 {
-    uint64_t ms = task_terms(task).retain_ms;
+    struct submit terms = task_terms(task);
+    uint64_t ms = terms.retain_ms;
 
-    if (ms == 0) {
+    if (ms == 0 && task->detached) {
         ms = broker->options.detached_retain_ms;
+    }
+    if (ms < terms.cache_ms) {
+        ms = terms.cache_ms;
     }
     return ms < RETAIN_MAX_MS ? ms : RETAIN_MAX_MS;
 }

@@ -203,6 +203,7 @@ void task_free(struct broker *broker, struct task *task)
     table_remove(&broker->tasks, &task->node);
     broker->memory_bytes -= task_bytes(task);
     broker->state_count[task->state]--;
+    flight_forget(broker, task);
     if (task->extra != NULL) {
         extra_free(broker, task->extra);
     }
@@ -294,6 +295,18 @@ void task_arm_queued(struct broker *broker, struct task *task)
     uint64_t ttl_ms = task->extra != NULL && task->attempt == 0 ? task->extra->queue_ttl_ms : 0;
 
     task_arm(broker, task, ttl_ms > 0 ? broker->now_ms + ttl_ms : WHEEL_NEVER);
+}
+
+void task_begin(struct broker *broker, struct task *task, uint64_t not_before_ms)
+{
+    if (not_before_ms > broker->now_ms && !MUTANT(DELAY_IGNORED)) {
+        task_set_state(broker, task, TASK_DELAYED);
+        service_delay(broker, task->service, task);
+        task_arm(broker, task, not_before_ms);
+    } else {
+        service_enqueue(broker, task->service, task, false);
+        task_arm_queued(broker, task);
+    }
 }
 
 uint64_t task_waited_ms(const struct broker *broker, const struct task *task)

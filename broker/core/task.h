@@ -208,6 +208,9 @@ void task_arm_queued(struct broker *broker, struct task *task);
 /* Fills what RESULT says of an ended task. Spans are borrowed from the task. */
 void task_record(const struct task *task, struct outcome_record *record);
 
+/* A task of a service, new or waiting, may run from `not_before_ms` on: it is ready, or delayed. */
+void task_begin(struct broker *broker, struct task *task, uint64_t not_before_ms);
+
 uint64_t task_waited_ms(const struct broker *broker, const struct task *task);
 uint64_t task_ran_ms(const struct broker *broker, const struct task *task);
 

@@ -127,7 +127,8 @@ bool terms_wanted(const struct submit *submit)
 {
     return submit->max_run_ms > 0 || submit->backoff_ms > 0 || submit->backoff_max_ms > 0 ||
            submit->retry_on.size > 0 || submit->final_on.size > 0 || submit->dead_letter ||
-           submit->detached || submit->retain_ms > 0 || submit->cost > 0;
+           submit->detached || submit->retain_ms > 0 || submit->cost > 0 ||
+           submit->idempotency_key.size > 0;
 }
 
 uint64_t terms_bytes_of(const struct submit *submit)
@@ -155,6 +156,7 @@ bool terms_open(struct broker *broker, struct task *task, const struct submit *s
         return false;
     }
     roster_place_init(&terms->place);
+    list_init(&terms->follow_link);
     terms->task = task;
     task->extra->terms = terms;
     broker->memory_bytes += terms_bytes(terms);

@@ -16,6 +16,9 @@ struct terms {
     struct blob *options;      /* packed */
     struct cause_chain causes; /* of attempts that failed; only if it may become a dead letter */
     struct roster_place place; /* broker->detached; on no roster unless detached */
+    struct flight *flight;     /* of its idempotency key; NULL: none, or it is over */
+    struct list follow_link;   /* flight->followers, while it waits for another task */
+    uint64_t not_before_ms;    /* of one that follows */
 };
 
 /* True when `submit` has an option that is kept here. */

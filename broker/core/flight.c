@@ -1,0 +1,201 @@
+#include "broker/core/flight.h"
+
+#include "broker/core/ending.h"
+#include "broker/core/state.h"
+
+/* The terms of a task that has a flight; NULL: it has none. */
+static struct terms *flying(const struct task *task)
+{
+    struct terms *terms = task->extra != NULL ? task->extra->terms : NULL;
+
+    return terms != NULL && terms->flight != NULL ? terms : NULL;
+}
+
+static void text_add(uint8_t *text, size_t *used, struct span part)
+{
+    text[(*used)++] = (uint8_t)part.size;
+    if (part.size > 0) {
+        memcpy(text + *used, part.data, part.size);
+        *used += part.size;
+    }
+}
+
+/* Of what a key is unique in, as one text. */
+static uint32_t flight_hash(const struct broker *broker, struct span tenant, struct span service,
+                            struct span key)
+{
+    uint8_t text[3 + PEER_NAME_MAX + SERVICE_NAME_MAX + KEY_MAX];
+    size_t used = 0;
+
+    text_add(text, &used, tenant);
+    text_add(text, &used, service);
+    text_add(text, &used, key);
+    return broker_hash(broker, text, used);
+}
+
+static void digest_of(const struct broker *broker, const struct submit *submit,
+                      uint8_t digest[DIGEST_BYTES])
+{
+    uint64_t key[2] = {broker->options.hash_seed, ~broker->options.hash_seed};
+
+    siphash128((const uint8_t *)key, submit->payload.bytes.data, submit->payload.bytes.size,
+               digest);
+}
+
+static bool is_of(const struct flight *flight, const struct peer *peer,
+                  const struct submit *submit)
+{
+    const struct task *task = flight->task;
+
+    return span_equal(service_name(task->service), submit->service) &&
+           span_equal(peer_tenant(task->owner), peer_tenant(peer)) &&
+           span_equal(task_terms(task).idempotency_key, submit->idempotency_key);
+}
+
+static void flight_free(struct broker *broker, struct flight *flight)
+{
+    CHECK(list_empty(&flight->followers));
+    flight->task->extra->terms->flight = NULL;
+    table_remove(&broker->flights, &flight->node);
+    pool_put(&broker->flight_pool, flight);
+}
+
+/* What it holds may be used no more. */
+static bool is_stale(const struct broker *broker, const struct flight *flight)
+{
+    const struct task *task = flight->task;
+
+    return task_ended(task) &&
+           task->ended_ms + task_terms(task).cache_ms <= broker->now_ms;
+}
+
+struct flight *flight_find(struct broker *broker, const struct peer *peer,
+                           const struct submit *submit)
+{
+    uint32_t hash = flight_hash(broker, peer_tenant(peer), submit->service,
+                                submit->idempotency_key);
+    struct table_node *node = table_chain(&broker->flights, hash);
+
+    for (; node != NULL; node = node->next) {
+        struct flight *flight = table_entry(node, struct flight, node);
+
+        if (node->hash != hash || !is_of(flight, peer, submit)) {
+            continue;
+        }
+        if (is_stale(broker, flight)) {
+            flight_free(broker, flight);
+            return NULL;
+        }
+        return flight;
+    }
+    return NULL;
+}
+
+bool flight_same_content(const struct broker *broker, const struct flight *flight,
+                         const struct submit *submit)
+{
+    uint8_t digest[DIGEST_BYTES];
+
+    digest_of(broker, submit, digest);
+    return memcmp(digest, flight->digest, sizeof digest) == 0;
+}
+
+bool flight_open(struct broker *broker, struct task *task, const struct submit *submit)
+{
+    struct flight *flight = pool_get(&broker->flight_pool);
+
+    if (flight == NULL) {
+        return false;
+    }
+    flight->task = task;
+    list_init(&flight->followers);
+    digest_of(broker, submit, flight->digest);
+    task->extra->terms->flight = flight;
+    table_insert(&broker->flights, &flight->node,
+                 flight_hash(broker, peer_tenant(task->owner), submit->service,
+                             submit->idempotency_key));
+    return true;
+}
+
+/* Ends as the task that it has followed. */
+static void mirror(struct broker *broker, struct task *task, const struct task *first)
+{
+    task_end(broker, task, first->state, first->error,
+             first->body != NULL ? blob_ref(first->body) : NULL);
+}
+
+void flight_follow(struct broker *broker, struct flight *flight, struct task *task,
+                   uint64_t delay_ms)
+{
+    struct terms *terms = task->extra->terms;
+
+    task_set_state(broker, task, TASK_WAITING);
+    broker->stats.shared++;
+    if (task_ended(flight->task)) {
+        mirror(broker, task, flight->task);
+        return;
+    }
+    terms->flight = flight;
+    terms->not_before_ms = broker->now_ms + delay_ms;
+    list_push_back(&flight->followers, &terms->follow_link);
+    task_arm(broker, task, WHEEL_NEVER);
+}
+
+bool flight_follows(const struct task *task)
+{
+    const struct terms *terms = flying(task);
+
+    return terms != NULL && terms->flight->task != task;
+}
+
+void flight_leave(struct task *task)
+{
+    if (flight_follows(task)) {
+        list_unlink(&task->extra->terms->follow_link);
+        task->extra->terms->flight = NULL;
+    }
+}
+
+/* The oldest follower runs for the others. */
+static void flight_pass_on(struct broker *broker, struct flight *flight)
+{
+    struct list *link = list_pop_front(&flight->followers);
+    struct terms *terms = list_entry(link, struct terms, follow_link);
+
+    flight->task->extra->terms->flight = NULL;
+    flight->task = terms->task;
+    task_begin(broker, terms->task, terms->not_before_ms);
+}
+
+void flight_land(struct broker *broker, struct task *task)
+{
+    struct terms *terms = flying(task);
+    struct flight *flight;
+    struct list *link;
+
+    if (terms == NULL) {
+        return;
+    }
+    flight = terms->flight;
+    if (task->state != TASK_DONE && task->state != TASK_FAILED &&
+        !list_empty(&flight->followers)) {
+        flight_pass_on(broker, flight);
+        return;
+    }
+    while ((link = list_first(&flight->followers)) != NULL) {
+        mirror(broker, list_entry(link, struct terms, follow_link)->task, task);
+    }
+    if (task->state != TASK_DONE || task_terms(task).cache_ms == 0) {
+        flight_free(broker, flight);
+    }
+}
+
+void flight_forget(struct broker *broker, struct task *task)
+{
+    struct terms *terms = flying(task);
+
+    if (terms != NULL) {
+        CHECK(terms->flight->task == task);
+        flight_free(broker, terms->flight);
+    }
+}

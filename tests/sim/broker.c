@@ -92,6 +92,10 @@ static void on_send(void *context, connection_id to, const struct message *messa
         return;
     }
     model_sent(broker->model, to, message);
+    if (to == OPERATOR_CONNECTION) {
+        broker->operator_hears(broker->operator_context, message);
+        return;
+    }
     link = find_link(broker->net, to);
     CHECK(link != NULL); /* the core speaks only to who has spoken to it */
     outbox = outbox_of(broker, link);
@@ -408,6 +412,19 @@ void sim_broker_drain(struct sim_broker *broker)
         step(broker, &event);
         flush(broker);
     }
+}
+
+void sim_broker_operate(struct sim_broker *broker, const struct message *message,
+                        void (*hears)(void *context, const struct message *message),
+                        void *context)
+{
+    struct event event = {
+        .kind = EVENT_MESSAGE, .from = OPERATOR_CONNECTION, .message = message};
+
+    broker->operator_hears = hears;
+    broker->operator_context = context;
+    step(broker, &event);
+    flush(broker);
 }
 
 void sim_broker_limit(struct sim_broker *broker, const char *service, uint64_t max_tasks,

@@ -9,6 +9,8 @@
 
 struct outbox;
 
+#define OPERATOR_CONNECTION 0xfffffff0u /* no link has it */
+
 struct sim_broker {
     struct net *net;
     struct agenda *agenda;
@@ -23,6 +25,8 @@ struct sim_broker {
     bool retrying;            /* an agenda entry will flush again */
     bool quiet_sends;         /* the core sends while the process ends: nobody hears */
     uint64_t steps, restarts;
+    void (*operator_hears)(void *context, const struct message *message);
+    void *operator_context;
 };
 
 void sim_broker_init(struct sim_broker *broker, struct net *net, const struct sim_options *options,
@@ -37,6 +41,10 @@ void sim_broker_limit(struct sim_broker *broker, const char *service, uint64_t m
 /* The operator changes what may start of a service. */
 void sim_broker_police(struct sim_broker *broker, const char *service,
                        const struct limit_values *values);
+/* What an operator says, who is right there; `hears` is called for each answer. */
+void sim_broker_operate(struct sim_broker *broker, const struct message *message,
+                        void (*hears)(void *context, const struct message *message),
+                        void *context);
 uint64_t sim_broker_now_ms(const struct sim_broker *broker);
 
 #endif

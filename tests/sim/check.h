@@ -43,6 +43,7 @@ extern const struct checker check_retries;
 extern const struct checker check_detached;
 extern const struct checker check_dead;
 extern const struct checker check_limits;
+extern const struct checker check_drained;
 /* Checks nothing: counts the rare states that a run has reached. */
 extern const struct checker check_rare_states;
 

@@ -21,7 +21,7 @@ static void see_choice(struct model *model, const struct fact *fact)
     list_each(at, &model->offers) {
         const struct shadow_offer *other = list_entry(at, struct shadow_offer, link);
 
-        if (other->withdrawn || other->session->connection == 0 ||
+        if (other->withdrawn || other->session->connection == 0 || other->session->draining ||
             other->held >= other->credit || strcmp(other->service, chosen->service) != 0) {
             continue;
         }

@@ -25,7 +25,7 @@ static void after(struct model *model, const struct broker *core)
         const struct shadow_offer *offer = list_entry(at, struct shadow_offer, link);
         const struct shadow_service *service;
 
-        if (offer->withdrawn || offer->session->connection == 0 ||
+        if (offer->withdrawn || offer->session->connection == 0 || offer->session->draining ||
             offer->held >= offer->credit) {
             continue;
         }

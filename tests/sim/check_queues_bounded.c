@@ -143,8 +143,6 @@ static void see_refusal(struct model *model, const struct fact *fact)
                     "window_exceeded at %" PRIu64 " tasks, %" PRIu64 " bytes of %" PRIu64
                     ", %" PRIu64,
                     used.tasks, used.bytes, model->core.window_tasks, model->core.window_bytes);
-    } else if (strcmp(fact->code, "draining") == 0) {
-        MODEL_CHECK(model, PROPERTY, model->draining, "draining, and nobody has asked for it");
     }
 }
 

@@ -22,6 +22,7 @@ const struct checker *const checkers[] = {
     &check_detached,
     &check_dead,
     &check_limits,
+    &check_drained,
     &check_rare_states,
 };
 const unsigned checker_count = sizeof checkers / sizeof *checkers;

@@ -3,6 +3,7 @@
 
 #include "common/check.h"
 #include "tests/sim/check.h"
+#include "tests/sim/sometimes.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -261,7 +262,7 @@ static void take_welcome(struct model *model, const struct fact *fact)
         list_push_back(&model->sessions, &session->link);
     }
     shadow_session_reset(model, session);
-    session->connection = fact->connection;
+    session->connection = session->last_connection = fact->connection;
     session->heard_ms = model->now_ms;
     session->gone = false;
 }
@@ -310,6 +311,47 @@ static void take_task(struct model *model, const struct fact *fact)
     task->lease_until_ms = lease_end_ms(model, task, lease_ms);
 }
 
+static bool session_holds(const struct model *model, const struct shadow_session *session)
+{
+    list_each(at, &model->leases) {
+        if (list_entry(at, struct shadow_lease, link)->offer->session == session) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void model_drained(struct model *model, uint32_t connection, bool draining)
+{
+    list_each(at, &model->sessions) {
+        struct shadow_session *session = list_entry(at, struct shadow_session, link);
+
+        if (session->last_connection == connection && !session->gone) {
+            session->draining = draining;
+            if (draining && session_holds(model, session)) {
+                sometimes(SOMETIMES_WORKER_DRAINED);
+            }
+        }
+    }
+}
+
+/* PROTOCOL.md, 4.7: a service or the broker is drained, or not any more. */
+static void take_control(struct model *model, const struct fact *fact)
+{
+    const struct control *control = &model->event->message->control;
+    bool draining = control->what == CONTROL_DRAIN;
+
+    if ((!draining && control->what != CONTROL_UNDRAIN) || fact->code[0] != '\0' ||
+        control->peer > 0) {
+        return;
+    }
+    if (control->service.size > 0) {
+        shadow_service_know(model, control->service)->draining = draining;
+    } else {
+        model->draining = draining;
+    }
+}
+
 static void take_send(struct model *model, const struct fact *fact)
 {
     struct shadow_task *task;
@@ -320,6 +362,11 @@ static void take_send(struct model *model, const struct fact *fact)
         break;
     case COMMAND_TASK:
         take_task(model, fact);
+        break;
+    case COMMAND_REPLY:
+        if (model_event_is(model, COMMAND_CONTROL)) {
+            take_control(model, fact);
+        }
         break;
     case COMMAND_RESULT:
         task = model_task(model, &fact->id);
@@ -336,6 +383,7 @@ static void take_send(struct model *model, const struct fact *fact)
 static void session_end(struct model *model, struct shadow_session *session)
 {
     session->gone = true;
+    session->draining = false; /* back, it is another one */
     list_each(at, &model->tasks) {
         struct shadow_task *task = list_entry(at, struct shadow_task, link);
 
@@ -346,6 +394,19 @@ static void session_end(struct model *model, struct shadow_session *session)
     }
 }
 
+/* The broker remembers a session that has lost its connection for what it submitted. */
+static bool has_submitted(const struct model *model, const struct shadow_session *session)
+{
+    list_each(at, &model->tasks) {
+        const struct shadow_task *task = list_entry(at, struct shadow_task, link);
+
+        if (id_equal(&task->session, &session->id) && !task->alone) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void take_forget(struct model *model, const struct fact *fact)
 {
     struct shadow_session *session = model_session(model, fact->connection);
@@ -354,6 +415,9 @@ static void take_forget(struct model *model, const struct fact *fact)
         shadow_session_reset(model, session);
         session->connection = 0;
         session->away_ms = model->now_ms;
+        if (!model_event_is(model, COMMAND_HELLO) && !has_submitted(model, session)) {
+            session->draining = false;
+        }
         if (model_event_is(model, COMMAND_BYE)) {
             session_end(model, session);
         }

@@ -34,9 +34,11 @@ struct shadow_session {
     struct list link;      /* model->sessions */
     struct id id;
     uint32_t connection;   /* 0: away */
+    uint32_t last_connection;
     uint64_t heard_ms;
     uint64_t away_ms;      /* when it went away */
     bool gone;             /* it said BYE, or was away for too long */
+    bool draining;         /* it gets nothing new */
 };
 
 /* What is known of a service: its queue, in the order in which it is to be handed out, and the
@@ -55,6 +57,7 @@ struct shadow_service {
     uint64_t ready_count, queued, queued_bytes;
     struct service_limits limits;
     bool configured;       /* by the operator */
+    bool draining;         /* it takes nothing new */
     struct limit_values policy; /* of its starts, as the operator set it */
     bool policed;          /* something holds its tasks back, or has */
     uint64_t paused_until_ms;
@@ -210,6 +213,8 @@ void model_at_rest(struct model *model, const struct broker *core);
 /* For checkers. NULL: none. */
 struct shadow_task *model_task(const struct model *model, const struct id *id);
 struct shadow_session *model_session(const struct model *model, uint32_t connection);
+/* A log record says that this connection's session is drained, or not any more. */
+void model_drained(struct model *model, uint32_t connection, bool draining);
 struct shadow_session *model_session_by_id(const struct model *model, const struct id *id);
 /* The task in whose handler `task` was submitted; NULL: none, or no longer known. */
 struct shadow_task *model_parent(const struct model *model, const struct shadow_task *task);

@@ -146,6 +146,14 @@ static void draw_policies(struct sim_options *o)
     o->told_to_wait = some(&random, 300);
 }
 
+static void draw_drains(struct sim_options *o)
+{
+    struct random random;
+
+    random_init(&random, o->seed, "drains", 1);
+    o->drains = some(&random, 700);
+}
+
 static void draw_turns(struct sim_options *o)
 {
     struct random random;
@@ -167,6 +175,7 @@ struct sim_options sim_options_draw(uint64_t seed)
     draw_faults(&options, &random);
     draw_limits(&options, &random);
     draw_turns(&options);
+    draw_drains(&options);
     draw_tight_memory(&options);
     draw_retries(&options);
     draw_policies(&options);

@@ -12,6 +12,9 @@
     X(HALF_OPEN)                                                                                   \
     X(BROKER_RESTARTED_WITH_TASKS)                                                                 \
     X(BROKER_DRAINED)                                                                              \
+    X(SERVICE_DRAINED)                                                                             \
+    X(DRAINED_TAKES_CHILD)                                                                         \
+    X(WORKER_DRAINED)                                                                              \
     X(PEER_TOO_SLOW)                                                                               \
     X(PEER_UNREACHABLE)                                                                            \
     X(PEER_SILENT)                                                                                 \

@@ -3,6 +3,7 @@
 #include "common/check.h"
 #include "tests/sim/agent.h"
 #include "tests/sim/hostile.h"
+#include "tests/sim/operator.h"
 #include "tests/sim/sometimes.h"
 
 #include <stdlib.h>
@@ -167,6 +168,21 @@ static void lift_policies(struct world *world)
     }
 }
 
+static void drain_loop(void *context, uint64_t argument)
+{
+    struct world *world = context;
+    struct random *random = &world->drains;
+
+    if (world->calm) {
+        return;
+    }
+    agenda_enter(&world->agenda, world->agenda.now_us + 1000 * (500 + random_wait(random, 5000)),
+                 drain_loop, world, 0);
+    if (random_chance(random, world->options.drains) && world->broker.core != NULL) {
+        operator_visit(&world->broker, random, world->options.services);
+    }
+}
+
 static void limit_loop(void *context, uint64_t argument)
 {
     struct world *world = context;
@@ -202,6 +218,10 @@ static void begin_faults(struct world *world)
     random_init(&world->policies, options->seed, "policies", 1);
     if (options->policy_changes > 0) {
         policy_loop(world, 0);
+    }
+    random_init(&world->drains, options->seed, "drains", 0);
+    if (options->drains > 0) {
+        drain_loop(world, 0);
     }
     if (random_chance(&world->operator, options->drain)) {
         agenda_enter(&world->agenda,
@@ -268,6 +288,7 @@ static void run_until(struct world *world, uint64_t until_ms)
 static void calm_down(struct world *world)
 {
     uint64_t begin_ms = world_now_ms(world), progress_ms = begin_ms, ended = 0;
+    bool drained = world->options.drains > 0;
 
     world->calm = true;
     lift_policies(world);
@@ -285,6 +306,7 @@ static void calm_down(struct world *world)
         agent_calm(world->agents[i]);
     }
     do {
+        drained = drained && !operator_undrain_all(&world->broker, world->options.services);
         run_until(world, world_now_ms(world) + REST_LOOK_MS);
         if (world->broker.steps > REST_STEPS) {
             world->options.work_ms = 0;

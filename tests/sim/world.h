@@ -23,7 +23,7 @@ struct world {
     size_t agent_count;
     struct hostile **hostiles;
     size_t hostile_count;
-    struct random operator, policies;
+    struct random operator, policies, drains;
     bool calm;               /* the faults are over */
     struct id ids[WORLD_IDS]; /* tasks that somebody submitted lately */
     uint64_t id_count;

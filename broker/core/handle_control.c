@@ -26,12 +26,65 @@ static enum error_code control(struct broker *broker, struct peer *peer,
     return ERROR_BAD_MESSAGE;
 }
 
-/* What it was done to, if the other fields of its note do not say it. */
-static struct span control_object(const struct broker *broker, const struct control *control)
+/* Of a note: what was asked for, as far as its other fields do not say it. */
+struct detail {
+    size_t size;
+    uint8_t text[EVENT_DETAIL_MAX];
+};
+
+/* Appends "NAME=VALUE", unless it is too long: a detail is cut between two words. */
+static void detail_add(struct detail *detail, const char *name, struct span value)
+{
+    size_t length = strlen(name), gap = detail->size > 0;
+
+    if (detail->size + gap + length + 1 + value.size > sizeof detail->text) {
+        return;
+    }
+    if (gap > 0) {
+        detail->text[detail->size++] = ' ';
+    }
+    memcpy(detail->text + detail->size, name, length);
+    detail->size += length;
+    detail->text[detail->size++] = '=';
+    memcpy(detail->text + detail->size, value.data, value.size);
+    detail->size += value.size;
+}
+
+static void detail_add_uint(struct detail *detail, const char *name, uint64_t value)
+{
+    uint8_t digits[20];
+    size_t at = sizeof digits;
+
+    do {
+        digits[--at] = (uint8_t)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    detail_add(detail, name, span_of(digits + at, sizeof digits - at));
+}
+
+static void detail_fill(const struct broker *broker, const struct control *control,
+                        struct detail *detail)
 {
     const struct peer *peer = control->peer > 0 ? peer_find_number(broker, control->peer) : NULL;
 
-    return peer != NULL ? label_span(peer->name) : control->key;
+    if (control->tenant.size > 0) {
+        detail_add(detail, "tenant", control->tenant);
+    }
+    if (control->key.size > 0) {
+        detail_add(detail, "key", control->key);
+    }
+    if (peer != NULL) {
+        detail_add(detail, "worker", label_span(peer->name));
+    }
+    if (control->ms > 0) {
+        detail_add_uint(detail, "ms", control->ms);
+    }
+#define VALUE(name, max)                                                                           \
+    if (control->what == CONTROL_LIMIT && control->limits.name != LIMIT_UNCHANGED) {               \
+        detail_add_uint(detail, #name, control->limits.name);                                      \
+    }
+    LIMIT_VALUES(VALUE)
+#undef VALUE
 }
 
 /* Who did it: watchers and the audit want to know. */
@@ -45,13 +98,15 @@ static void note_control(struct broker *broker, const struct peer *peer,
         [CONTROL_DROP] = NOTE_LETTER_DROPPED,
     };
     enum note_kind kind = kinds[control->what];
+    struct detail detail = {.size = 0};
 
     if (watch_wanted(broker, kind)) {
+        detail_fill(broker, control, &detail);
         watch_tell(broker, &(struct note){.kind = kind,
                                           .task = control->task,
                                           .service = control->service,
                                           .peer = label_span(peer->name),
-                                          .detail = control_object(broker, control)});
+                                          .detail = span_of(detail.text, detail.size)});
     }
 }
 

@@ -261,13 +261,16 @@ static void watchers_hear_of_it(void **state)
     say(f, "o1", &watch);
     drop_trace(f);
     control(f, CONTROL_DRAIN, W1, "");
-    expect_trace(f, "[   0] o1 <- EVENT 3 #1 draining - peer=s1 detail=w1\n"
+    expect_trace(f, "[   0] o1 <- EVENT 3 #1 draining - peer=s1 detail=worker=w1\n"
                     "[   0] s1 <- REPLY 9 ok left=0\n");
     control(f, CONTROL_UNDRAIN, W1, "");
-    expect_trace(f, "[   0] o1 <- EVENT 3 #2 undrained - peer=s1 detail=w1\n"
+    expect_trace(f, "[   0] o1 <- EVENT 3 #2 undrained - peer=s1 detail=worker=w1\n"
+                    "[   0] s1 <- REPLY 9 ok left=0\n");
+    control(f, CONTROL_DRAIN, 0, "echo");
+    expect_trace(f, "[   0] o1 <- EVENT 3 #3 draining - peer=s1\n"
                     "[   0] s1 <- REPLY 9 ok left=0\n");
     event(f, &stop);
-    expect_trace(f, "[   0] o1 <- EVENT 3 #3 draining -\n");
+    expect_trace(f, "[   0] o1 <- EVENT 3 #4 draining -\n");
 }
 
 int main(void)

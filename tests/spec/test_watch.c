@@ -1,6 +1,8 @@
 /* WATCH and EVENT: what happens is told to whoever has credit, and counted for whoever has not. */
 #include "tests/spec/fixture.h"
 
+#include <string.h>
+
 static void watch(struct fixture *f, const char *peer, uint64_t request, uint64_t credit,
                   const char *service, const char *task)
 {
@@ -124,6 +126,43 @@ static void watches_are_bounded(void **state)
     expect_trace(f, "[   0] o1 <- REPLY 3 ok sequence=0 lost=0\n");
 }
 
+static void an_event_tells_what_an_operator_asked_for(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_CONTROL};
+    struct limit_values *limits = &message.control.limits;
+
+    given_watcher(f, 100);
+    memset(limits, 0xff, sizeof *limits);
+    message.control.request = 9;
+    message.control.what = CONTROL_LIMIT;
+    message.control.service = span_from_text("*");
+    message.control.tenant = span_from_text("default");
+    limits->concurrency = 5;
+    limits->rate = 0;
+    say(f, "s1", &message);
+    assert_true(trace_has(f, "limit_changed - peer=s1 detail=tenant=default concurrency=5 rate=0"));
+    message.control.what = CONTROL_PAUSE;
+    message.control.service = span_from_text("echo");
+    message.control.tenant = span_of(NULL, 0);
+    message.control.ms = 250;
+    say(f, "s1", &message);
+    assert_true(trace_has(f, "paused - peer=s1 detail=ms=250\n"));
+    /* All there are do not fit: the words that do are whole. */
+    message.control.what = CONTROL_LIMIT;
+    message.control.ms = 0;
+    *limits = (struct limit_values){.max_tasks = 1000000000, .max_bytes = 1000000000,
+                                    .concurrency = 1000000000, .rate = 1000000000,
+                                    .rate_ms = 86400000, .burst = 1000000000,
+                                    .budget = 1000000000, .budget_ms = 86400000,
+                                    .weight = LIMIT_UNCHANGED,
+                                    .breaker_failures = 1000000000, .breaker_min = 1000000000,
+                                    .attempts = 3};
+    say(f, "s1", &message);
+    assert_true(trace_has(f, "detail=max_tasks=1000000000 max_bytes=1000000000 "));
+    assert_false(trace_has(f, "breaker_open_ms"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +172,7 @@ int main(void)
         SPEC(a_watch_may_be_of_one_service_or_one_task),
         SPEC(a_watch_ends_with_its_connection),
         SPEC(watches_are_bounded),
+        SPEC(an_event_tells_what_an_operator_asked_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

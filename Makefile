@@ -26,7 +26,8 @@ pc_cflags = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
 pc_libs   = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 
 PC_PROTO   := $(MSGPACK_PC)
-PC_SHELL   := libzmq libczmq libsystemd $(PC_PROTO)
+PC_SHELL   := libzmq libczmq libsystemd libsodium $(PC_PROTO)
+PC_CLI      = libsodium $(PC_RUNTIME)
 PC_RUNTIME := libzmq libuv libcurl jansson $(PC_PROTO)
 PC_RETRIEVER := sqlite3 zlib libxml-2.0
 PC_TOOL      := libxml-2.0
@@ -43,9 +44,10 @@ ALL_LDFLAGS = $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
 
 # ---------------------------------------------------------------- layers
 
-# json.c bridges MessagePack and JSON; the one file of common/ that needs them.
-SRC_common  := $(sort $(filter-out common/json.c,$(wildcard common/*.c)))
+# json.c bridges MessagePack and JSON, chain.c hashes: the files of common/ that need libraries.
+SRC_common  := $(sort $(filter-out common/json.c common/chain.c,$(wildcard common/*.c)))
 SRC_json    := common/json.c
+SRC_chain   := common/chain.c
 SRC_proto   := $(sort $(wildcard proto/*.c))
 SRC_core    := $(sort $(wildcard broker/core/*.c))
 SRC_shell   := $(sort $(filter-out broker/shell/main.c,$(wildcard broker/shell/*.c)))
@@ -59,7 +61,7 @@ SRC_cli       := $(sort $(wildcard cli/*.c))
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 lib = $(BUILD)/lib/lib$(1).a
 
-LAYERS := common json proto core shell sluice
+LAYERS := common json chain proto core shell sluice
 # An agent's program is its folder; everything but main.c is also a library,
 # so that its unit tests link what they test.
 AGENTS := retriever tool analysis research
@@ -86,7 +88,7 @@ $(BUILD)/bin/sluice-$(1): $(call obj,agents/$(1)/main.c) $(call lib,$(1)) $(LIBS
 endef
 
 LIBS_RUNTIME := $(foreach l,sluice json proto common,$(call lib,$(l)))
-LIBS_BROKER  := $(foreach l,shell core proto common,$(call lib,$(l)))
+LIBS_BROKER  := $(foreach l,shell core proto chain common,$(call lib,$(l)))
 LIBS_CORE    := $(foreach l,core proto common,$(call lib,$(l)))
 $(foreach a,$(AGENTS),$(eval $(call agent_rule,$(a))))
 # Everything but main.c, for the unit tests and the benchmark's floor.
@@ -100,8 +102,8 @@ $(BUILD)/lib/lib%.a:
 # A program names its libraries as LINK; objects and archives come from its rule.
 $(BUILD)/bin/sluice-broker: LINK = $(call pc_libs,$(PC_SHELL))
 $(BUILD)/bin/sluice-broker: $(call obj,broker/shell/main.c) $(LIBS_BROKER)
-$(BUILD)/bin/sluice: LINK = $(call pc_libs,$(PC_RUNTIME)) -lm
-$(BUILD)/bin/sluice: $(call obj,cli/main.c) $(call lib,cli) $(LIBS_RUNTIME)
+$(BUILD)/bin/sluice: LINK = $(call pc_libs,$(PC_CLI)) -lm
+$(BUILD)/bin/sluice: $(call obj,cli/main.c) $(call lib,cli) $(call lib,chain) $(LIBS_RUNTIME)
 $(BUILD)/bin/sluice-retriever: LINK = $(call pc_libs,$(PC_RETRIEVER) $(PC_RUNTIME)) -lm
 $(BUILD)/bin/sluice-tool: LINK = $(call pc_libs,$(PC_TOOL) $(PC_RUNTIME)) -lm
 $(BUILD)/bin/sluice-analysis $(BUILD)/bin/sluice-research: LINK = $(call pc_libs,$(PC_RUNTIME)) -lm
@@ -121,7 +123,7 @@ $(BUILD)/examples/%: $(call obj,agents/examples/%.c agents/examples/example.c) $
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pc_libs,$(PC_RUNTIME)) -lm -lpthread
 
-INCLUDES := $(call pc_cflags,libzmq libczmq libuv libcurl jansson sqlite3 libxml-2.0 $(MSGPACK_PC))
+INCLUDES := $(call pc_cflags,libzmq libczmq libsodium libuv libcurl jansson sqlite3 libxml-2.0 $(MSGPACK_PC))
 
 $(BUILD)/obj/%.o: %.c
 	$(call say,CC,$<)
@@ -172,7 +174,7 @@ LINK_fuzz_core := $(call lib,fuzz_core)
 LINK_meaning   := $(call lib,meaning)
 LINK_shell     := $(LIBS_BROKER) $(call pc_libs,$(PC_SHELL))
 LINK_runtime   := $(LIBS_RUNTIME) $(call pc_libs,$(PC_RUNTIME))
-LINK_cli       := $(call lib,cli) $(LINK_runtime)
+LINK_cli       := $(call lib,cli) $(call lib,chain) $(LINK_runtime) $(call pc_libs,libsodium)
 LINK_retriever := $(call lib,retriever) $(LINK_runtime) $(call pc_libs,$(PC_RETRIEVER))
 LINK_tool      := $(call lib,tool) $(LINK_runtime) $(call pc_libs,$(PC_TOOL))
 LINK_analysis  := $(call lib,analysis) $(LINK_runtime)

@@ -28,6 +28,7 @@ pc:sqlite3              libsqlite3-dev
 pc:libxml-2.0           libxml2-dev
 pc:zlib                 zlib1g-dev
 pc:libsystemd           libsystemd-dev
+pc:libsodium            libsodium-dev
 cmd:pdftotext           poppler-utils
 file:/etc/ssl/certs/ca-certificates.crt|/etc/pki/tls/certs/ca-bundle.crt|/etc/ssl/cert.pem  ca-certificates
 file:/usr/share/zoneinfo/Europe/Berlin  tzdata

@@ -147,6 +147,7 @@ static const char *value_name(enum setting_kind kind)
     static const char *const names[] = {
         [SETTING_NAME] = " NAME", [SETTING_LEVEL] = " LEVEL", [SETTING_SWITCH] = "",
         [SETTING_COUNT] = " N",   [SETTING_BYTES] = " BYTES", [SETTING_DURATION] = " TIME",
+        [SETTING_PATH] = " FILE",
     };
 
     return names[kind];
@@ -179,7 +180,7 @@ void arguments_print_help(FILE *stream)
         setting_option(setting, option);
         setting_format(setting, &defaults, value, sizeof value);
         snprintf(left, sizeof left, "%s%s", option, value_name(setting->kind));
-        if (setting->kind == SETTING_SWITCH) {
+        if (setting->kind == SETTING_SWITCH || value[0] == '\0') {
             fprintf(stream, "      --%-26s %s\n", left, setting->about);
         } else {
             fprintf(stream, "      --%-26s %s (%s)\n", left, setting->about, value);

@@ -24,6 +24,8 @@ void config_init(struct config *config)
     snprintf(config->name, sizeof config->name, "sluice");
     config->log_level = LOG_INFO;
     config->drain_ms = DRAIN_MS_DEFAULT;
+    config->audit_bytes = 64 * 1024 * 1024;
+    config->audit_files = 10;
     config->broker = broker_options_default();
 }
 

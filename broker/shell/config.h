@@ -12,6 +12,7 @@
 #define CONFIG_ENDPOINTS_MAX 16
 #define CONFIG_FILE_BYTES_MAX (1024 * 1024)
 #define CONFIG_SERVICES_MAX 4096 /* named in one file */
+#define CONFIG_PATH_MAX 512
 #define CONFIG_DEFAULT_ENDPOINT "tcp://127.0.0.1:5570"
 
 /* Why something was refused: one sentence for people, no newline. */
@@ -32,6 +33,8 @@ struct config {
     char name[PEER_NAME_MAX + 1];
     enum log_level log_level;
     bool allow_plain;  /* bind beyond loopback and ipc, without encryption */
+    char audit[CONFIG_PATH_MAX]; /* its newest file; empty: no audit */
+    uint64_t audit_bytes, audit_files; /* of one file; files at most */
     uint64_t drain_ms; /* SIGTERM waits this long for tasks; 0: for ever */
     struct endpoint endpoints[CONFIG_ENDPOINTS_MAX];
     size_t endpoint_count;

@@ -1,5 +1,6 @@
 #include "broker/shell/server.h"
 
+#include "broker/shell/audit.h"
 #include "broker/shell/inbox.h"
 #include "broker/shell/post.h"
 #include "broker/shell/process.h"
@@ -43,6 +44,7 @@ struct server {
     struct router router;
     struct broker *broker;
     struct post *post;
+    struct audit *audit; /* NULL: none is kept */
     struct inbox inbox;
 };
 
@@ -93,6 +95,13 @@ static void effect_log(void *context, const struct log_record *record)
     struct server *server = context;
 
     journal_write(server->journal, record);
+}
+
+static void effect_note(void *context, const struct note *note)
+{
+    struct server *server = context;
+
+    audit_add(server->audit, note);
 }
 
 /* ---- events ------------------------------------------------------------ */
@@ -338,6 +347,9 @@ void server_run(struct server *server)
             step(server, EVENT_TICK, now_ms, 0);
         }
         flush(server);
+        if (server->audit != NULL) {
+            audit_look(server->audit, server->journal);
+        }
         keep_alive(server, now_ms);
         check_drained(server, now_ms);
     }
@@ -354,7 +366,9 @@ static bool open_broker(struct server *server, struct problem *problem)
                               .forget = effect_forget,
                               .log = effect_log,
                               .log_level = server->journal->level,
-                              .resume = effect_resume};
+                              .resume = effect_resume,
+                              .note = effect_note,
+                              .notes = server->audit != NULL ? AUDIT_NOTES : 0};
 
     options.broker = id_new();
     options.started_unix_ms = clock_us(CLOCK_REALTIME) / 1000;
@@ -396,6 +410,13 @@ struct server *server_new(const struct config *config, struct journal *journal, 
     server->watchdog_ms = process_watchdog_ms();
     inbox_init(&server->inbox);
     /* Bound last: from then on peers may come, and everything must be there. */
+    if (config->audit[0] != '\0') {
+        server->audit = audit_open(config, journal, problem);
+        if (server->audit == NULL) {
+            server_free(server);
+            return NULL;
+        }
+    }
     if (open_broker(server, problem) && router_open(&server->router, config, problem)) {
         struct post_options options = {
             .router = server->router.socket,
@@ -452,6 +473,7 @@ void server_free(struct server *server)
         log_end(server);
     }
     broker_free(server->broker);
+    audit_close(server->audit, server->journal);
     inbox_deinit(&server->inbox);
     router_close(&server->router);
     post_free(server->post);

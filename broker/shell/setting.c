@@ -21,6 +21,11 @@ const struct setting settings[] = {
     {"broker", "log_level", SETTING_LEVEL, AT(log_level), 0, 0, "error, warn, info or debug"},
     {"broker", "allow_plain", SETTING_SWITCH, AT(allow_plain), 0, 1,
      "bind more than loopback and ipc, without encryption"},
+    {"broker", "audit", SETTING_PATH, AT(audit), 0, 0, "keep an audit in this file and older ones"},
+    {"broker", "audit_bytes", SETTING_BYTES, AT(audit_bytes), 64 * KIB, 1024 * GIB,
+     "one file of the audit"},
+    {"broker", "audit_files", SETTING_COUNT, AT(audit_files), 1, 10000,
+     "files of the audit; the oldest is removed for a new one"},
 
     {"limits", "memory", SETTING_BYTES, AT(broker.memory_max), MIB, 1024 * GIB,
      "payloads, results and records of tasks"},
@@ -177,6 +182,14 @@ bool setting_apply(const struct setting *setting, void *target, const char *valu
         }
         snprintf(at, PEER_NAME_MAX + 1, "%s", value);
         return true;
+    case SETTING_PATH:
+        if (strlen(value) >= CONFIG_PATH_MAX) {
+            problem_set(problem, "%s must be a path of less than %d bytes", setting->key,
+                        CONFIG_PATH_MAX);
+            return false;
+        }
+        snprintf(at, CONFIG_PATH_MAX, "%s", value);
+        return true;
     case SETTING_LEVEL:
         if (!log_level_parse(value, at)) {
             problem_set(problem, "%s must be error, warn, info or debug, not '%s'", setting->key,
@@ -220,6 +233,7 @@ void setting_format(const struct setting *setting, const struct config *config, 
 
     switch (setting->kind) {
     case SETTING_NAME:
+    case SETTING_PATH:
         snprintf(text, size, "%s", (const char *)at);
         return;
     case SETTING_LEVEL:

@@ -9,6 +9,7 @@
 
 enum setting_kind {
     SETTING_NAME,     /* text, 1 to PEER_NAME_MAX bytes */
+    SETTING_PATH,     /* of a file; empty: none */
     SETTING_LEVEL,    /* of the log */
     SETTING_SWITCH,   /* 0 or 1; on the command line without a value */
     SETTING_COUNT,    /* a plain number */

@@ -46,7 +46,7 @@ SLOW = max(1.0, float(os.environ.get("SLUICE_SLOW", "1")))
 
 # Command codes, PROTOCOL.md section 3.
 HELLO, OFFER, WITHDRAW, CREDIT, SUBMIT, CANCEL, DONE, FAIL = 1, 2, 3, 4, 5, 6, 7, 8
-PROGRESS, QUERY, PING, BYE = 10, 13, 15, 16
+PROGRESS, QUERY, PING, BYE, CONTROL = 10, 13, 15, 16, 18
 WELCOME, ACCEPTED, STARTED, TASK, RESULT = 32, 33, 34, 35, 36
 PROGRESS_OUT, CANCEL_OUT, REPLY, PONG, ERROR = 38, 39, 41, 43, 44
 OUTCOMES = ("done", "failed", "cancelled", "expired", "refused")

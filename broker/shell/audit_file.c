@@ -1,0 +1,300 @@
+#include "broker/shell/audit_file.h"
+
+#include "common/check.h"
+#include "common/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NUMBER_KEY "{\"n\":"
+#define MODE 0640
+
+/* ---- one line -------------------------------------------------------------------- */
+
+struct line {
+    char text[AUDIT_LINE_MAX];
+    size_t size;
+};
+
+static void add_raw(struct line *line, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void add_raw(struct line *line, const char *format, ...)
+{
+    va_list values;
+    int size;
+
+    va_start(values, format);
+    size = vsnprintf(line->text + line->size, sizeof line->text - line->size, format, values);
+    va_end(values);
+    CHECK(size >= 0 && line->size + (size_t)size < sizeof line->text);
+    line->size += (size_t)size;
+}
+
+/* What comes from peers is UTF-8 (text_valid); the rest of what JSON wants is done here. */
+static void add_text(struct line *line, const char *key, struct span text)
+{
+    if (text.size == 0) {
+        return;
+    }
+    add_raw(line, ",\"%s\":\"", key);
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t byte = text.data[i];
+
+        if (byte == '"' || byte == '\\') {
+            add_raw(line, "\\%c", byte);
+        } else if (byte < 0x20 || byte == 0x7f) {
+            add_raw(line, "\\u%04x", byte);
+        } else {
+            add_raw(line, "%c", byte);
+        }
+    }
+    add_raw(line, "\"");
+}
+
+static void line_make(const struct audit_file *file, const struct audit_entry *entry,
+                      struct line *line)
+{
+    char text[CHAIN_TEXT_SIZE > ID_TEXT_SIZE ? CHAIN_TEXT_SIZE : ID_TEXT_SIZE];
+
+    line->size = 0;
+    add_raw(line, NUMBER_KEY "%" PRIu64 ",\"at_ms\":%" PRIu64 ",\"event\":\"%s\"",
+            file->number + 1, entry->at_ms, entry->event);
+    if (!id_is_nil(&entry->task)) {
+        id_format(&entry->task, text);
+        add_raw(line, ",\"task\":\"%s\"", text);
+    }
+    if (entry->attempt > 0) {
+        add_raw(line, ",\"attempt\":%" PRIu64, entry->attempt);
+    }
+    add_text(line, "service", entry->service);
+    add_text(line, "peer", entry->peer);
+    add_text(line, "detail", entry->detail);
+    chain_text(&file->chain, text);
+    add_raw(line, ",\"previous\":\"%s\"}", text);
+}
+
+/* ---- files ------------------------------------------------------------------------- */
+
+/* Of the `number`th file before the newest one. */
+static void name_of(const struct audit_file *file, uint64_t number, char name[CONFIG_PATH_MAX + 24])
+{
+    if (number == 0) {
+        snprintf(name, CONFIG_PATH_MAX + 24, "%s", file->path);
+    } else {
+        snprintf(name, CONFIG_PATH_MAX + 24, "%s.%" PRIu64, file->path, number);
+    }
+}
+
+/* The last one falls off, each of the others is one older, and a new one begins. */
+static bool rotate(struct audit_file *file)
+{
+    char from[CONFIG_PATH_MAX + 24], to[CONFIG_PATH_MAX + 24], new[CONFIG_PATH_MAX + 24];
+    bool moved = file->files == 1;
+    int fd;
+
+    snprintf(new, sizeof new, "%s.new", file->path);
+    fd = open(new, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, MODE);
+    if (fd < 0) {
+        file->error = errno;
+        return false;
+    }
+    fdatasync(file->fd);
+    for (uint64_t i = file->files - 1; i > 0; i--) {
+        name_of(file, i - 1, from);
+        name_of(file, i, to);
+        if (rename(from, to) != 0 && errno != ENOENT) {
+            break;
+        }
+        moved = i == 1;
+    }
+    if (!moved || rename(new, file->path) != 0) {
+        file->error = errno;
+        close(fd);
+        return false;
+    }
+    close(file->fd);
+    file->fd = fd;
+    file->size = 0;
+    return true;
+}
+
+bool audit_file_flush(struct audit_file *file)
+{
+    size_t written = 0;
+
+    file->error = 0;
+    while (written < file->used) {
+        ssize_t size = write(file->fd, file->buffer + written, file->used - written);
+
+        if (size < 0 && errno == EINTR) {
+            continue;
+        }
+        if (size <= 0) {
+            file->error = size < 0 ? errno : ENOSPC;
+            break;
+        }
+        written += (size_t)size;
+    }
+    file->used -= written;
+    memmove(file->buffer, file->buffer + written, file->used);
+    return file->used == 0;
+}
+
+static bool make_room(struct audit_file *file, size_t size)
+{
+    if (file->size > 0 && file->size + size > file->max_bytes) {
+        return audit_file_flush(file) && rotate(file);
+    }
+    return file->used + size <= sizeof file->buffer ||
+           (audit_file_flush(file), file->used + size <= sizeof file->buffer);
+}
+
+static bool put(struct audit_file *file, const struct audit_entry *entry)
+{
+    struct line line;
+
+    line_make(file, entry, &line);
+    if (!make_room(file, line.size + 1)) {
+        return false;
+    }
+    chain_add(&file->chain, span_of(line.text, line.size));
+    line.text[line.size++] = '\n';
+    memcpy(file->buffer + file->used, line.text, line.size);
+    file->used += line.size;
+    file->size += line.size;
+    file->number++;
+    return true;
+}
+
+void audit_file_lose(struct audit_file *file, uint64_t entries)
+{
+    file->lost += entries;
+    file->lost_all += entries;
+}
+
+bool audit_file_add(struct audit_file *file, const struct audit_entry *entry)
+{
+    if (file->lost > 0) {
+        char text[24];
+        struct audit_entry lost = {.at_ms = entry->at_ms, .event = "audit_lost"};
+
+        snprintf(text, sizeof text, "%" PRIu64, file->lost);
+        lost.detail = span_from_text(text);
+        if (!put(file, &lost)) {
+            audit_file_lose(file, 1);
+            return false;
+        }
+        file->lost = 0;
+    }
+    if (!put(file, entry)) {
+        audit_file_lose(file, 1);
+        return false;
+    }
+    return true;
+}
+
+void audit_file_sync(struct audit_file *file)
+{
+    fdatasync(file->fd);
+}
+
+void audit_file_close(struct audit_file *file)
+{
+    audit_file_flush(file);
+    audit_file_sync(file);
+    close(file->fd);
+    file->fd = -1;
+}
+
+/* ---- where the last start of the broker stopped --------------------------------------- */
+
+/* The end of an open file: its last whole line goes into the chain. False: there is none, and what
+ * is there is no audit. *end: where it ends. */
+static bool take_last_line(struct audit_file *file, int fd, uint64_t size, uint64_t *end)
+{
+    size_t most = size < sizeof file->buffer ? size : sizeof file->buffer;
+    ssize_t got = pread(fd, file->buffer, most, (off_t)(size - most));
+    size_t used, begin;
+
+    if (got != (ssize_t)most) {
+        return false;
+    }
+    for (used = most; used > 0 && file->buffer[used - 1] != '\n'; used--) {
+    }
+    *end = size - most + used;
+    if (used == 0) {
+        return size < AUDIT_LINE_MAX; /* nothing but the beginning of a first line */
+    }
+    for (begin = used - 1; begin > 0 && file->buffer[begin - 1] != '\n'; begin--) {
+    }
+    if (used - begin < sizeof NUMBER_KEY || (begin == 0 && most < size) ||
+        memcmp(file->buffer + begin, NUMBER_KEY, sizeof NUMBER_KEY - 1) != 0) {
+        return false;
+    }
+    file->number = strtoull((const char *)file->buffer + begin + sizeof NUMBER_KEY - 1, NULL, 10);
+    chain_add(&file->chain, span_of(file->buffer + begin, used - 1 - begin));
+    return true;
+}
+
+/* The newest file is new, or was never written to: goes on from the one before it. */
+static bool take_before(struct audit_file *file)
+{
+    char name[CONFIG_PATH_MAX + 24];
+    struct stat stat;
+    uint64_t end;
+    bool good;
+    int fd;
+
+    name_of(file, 1, name);
+    fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return errno == ENOENT; /* the first of all */
+    }
+    good = fstat(fd, &stat) == 0 && take_last_line(file, fd, (uint64_t)stat.st_size, &end);
+    close(fd);
+    return good;
+}
+
+bool audit_file_open(struct audit_file *file, const char *path, uint64_t max_bytes, uint64_t files,
+                     uint64_t *torn, struct problem *problem)
+{
+    struct stat stat;
+    uint64_t end = 0;
+
+    CHECK(max_bytes >= AUDIT_LINE_MAX && files >= 1);
+    memset(file, 0, sizeof *file);
+    *torn = 0;
+    file->max_bytes = max_bytes;
+    file->files = files;
+    if ((size_t)snprintf(file->path, sizeof file->path, "%s", path) >= sizeof file->path) {
+        problem_set(problem, "the path of the audit is too long");
+        return false;
+    }
+    file->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, MODE);
+    if (file->fd < 0 || fstat(file->fd, &stat) != 0 || !S_ISREG(stat.st_mode)) {
+        problem_set(problem, "cannot write the audit %s: %s", path,
+                    file->fd < 0 ? strerror(errno) : "it is no regular file");
+    } else if (!(stat.st_size > 0 ? take_last_line(file, file->fd, (uint64_t)stat.st_size, &end)
+                                  : true) ||
+               (end == 0 && !take_before(file))) {
+        problem_set(problem, "%s does not end as an audit does: move it away, and its older files",
+                    path);
+    } else if (end < (uint64_t)stat.st_size && ftruncate(file->fd, (off_t)end) != 0) {
+        problem_set(problem, "cannot mend the end of %s: %s", path, strerror(errno));
+    } else {
+        *torn = (uint64_t)stat.st_size - end;
+        file->size = end;
+        return true;
+    }
+    if (file->fd >= 0) {
+        close(file->fd);
+    }
+    return false;
+}

@@ -45,10 +45,12 @@ void model_logged(struct model *model, const struct log_record *record)
 {
     struct fact *fact;
 
-    if (strcmp(record->event, "worker_drained") == 0 ||
-        strcmp(record->event, "worker_undrained") == 0) {
-        model_drained(model, (uint32_t)record->fields[1].number,
-                      strcmp(record->event, "worker_drained") == 0);
+    if (strcmp(record->event, "worker_drained") == 0) {
+        model_drained(model, (uint32_t)record->fields[1].number, true);
+    } else if (strcmp(record->event, "worker_undrained") == 0) {
+        model_drained(model, (uint32_t)record->fields[1].number, false);
+    } else if (strcmp(record->event, "peer_ended") == 0) {
+        model_drained(model, (uint32_t)record->fields[1].number, false);
     }
     if (strcmp(record->event, "task_state") != 0) {
         return;

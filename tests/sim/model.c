@@ -326,7 +326,7 @@ void model_drained(struct model *model, uint32_t connection, bool draining)
     list_each(at, &model->sessions) {
         struct shadow_session *session = list_entry(at, struct shadow_session, link);
 
-        if (session->last_connection == connection && !session->gone) {
+        if (session->last_connection == connection) {
             session->draining = draining;
             if (draining && session_holds(model, session)) {
                 sometimes(SOMETIMES_WORKER_DRAINED);
@@ -383,7 +383,6 @@ static void take_send(struct model *model, const struct fact *fact)
 static void session_end(struct model *model, struct shadow_session *session)
 {
     session->gone = true;
-    session->draining = false; /* back, it is another one */
     list_each(at, &model->tasks) {
         struct shadow_task *task = list_entry(at, struct shadow_task, link);
 
@@ -394,19 +393,6 @@ static void session_end(struct model *model, struct shadow_session *session)
     }
 }
 
-/* The broker remembers a session that has lost its connection for what it submitted. */
-static bool has_submitted(const struct model *model, const struct shadow_session *session)
-{
-    list_each(at, &model->tasks) {
-        const struct shadow_task *task = list_entry(at, struct shadow_task, link);
-
-        if (id_equal(&task->session, &session->id) && !task->alone) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void take_forget(struct model *model, const struct fact *fact)
 {
     struct shadow_session *session = model_session(model, fact->connection);
@@ -415,9 +401,6 @@ static void take_forget(struct model *model, const struct fact *fact)
         shadow_session_reset(model, session);
         session->connection = 0;
         session->away_ms = model->now_ms;
-        if (!model_event_is(model, COMMAND_HELLO) && !has_submitted(model, session)) {
-            session->draining = false;
-        }
         if (model_event_is(model, COMMAND_BYE)) {
             session_end(model, session);
         }

@@ -213,7 +213,8 @@ void model_at_rest(struct model *model, const struct broker *core);
 /* For checkers. NULL: none. */
 struct shadow_task *model_task(const struct model *model, const struct id *id);
 struct shadow_session *model_session(const struct model *model, uint32_t connection);
-/* A log record says that this connection's session is drained, or not any more. */
+/* A log record says that the session of this connection, its last one, is drained; or that it is
+ * not any more, or has ended: what comes back then is another one. */
 void model_drained(struct model *model, uint32_t connection, bool draining);
 struct shadow_session *model_session_by_id(const struct model *model, const struct id *id);
 /* The task in whose handler `task` was submitted; NULL: none, or no longer known. */

@@ -10,15 +10,15 @@
 static const struct grid_column service_columns[] = {
     {"SERVICE", false, true}, {"WORKERS", true, false}, {"RUNNING", true, false},
     {"CREDIT", true, false},  {"QUEUED", true, false},  {"OF", true, false},
-    {"BYTES", true, false},   {"OF", true, false},      {"VERSION", false, false},
-    {"ABOUT", false, true},
+    {"BYTES", true, false},   {"OF", true, false},      {"STATE", false, false},
+    {"VERSION", false, false}, {"ABOUT", false, true},
 };
-#define SERVICE_COLUMNS_LIVE 8 /* without version and about */
+#define SERVICE_COLUMNS_LIVE 10 /* without about */
 
 static const struct grid_column peer_columns[] = {
-    {"PEER", false, true},   {"STATE", false, false},    {"OFFERS", true, false},
-    {"HOLDS", true, false},  {"SUBMITTED", true, false}, {"SILENT", true, false},
-    {"AGENT", false, true},
+    {"PEER", false, true},      {"NO", true, false},     {"STATE", false, false},
+    {"OFFERS", true, false},    {"HOLDS", true, false},  {"SUBMITTED", true, false},
+    {"SILENT", true, false},    {"AGENT", false, true},
 };
 
 static int compare_services(const void *a, const void *b)
@@ -74,6 +74,17 @@ static void bound_add(struct grid *grid, uint64_t bound, bool bytes)
     }
 }
 
+/* Why it might not do what it does else: drained, or its gate, which is seldom not closed. */
+static const char *service_state(const json_t *row)
+{
+    const char *gate = record_text(row, "gate");
+
+    if (json_is_true(json_object_get(row, "draining"))) {
+        return "drained";
+    }
+    return gate[0] == '\0' || strcmp(gate, "closed") == 0 ? "-" : gate;
+}
+
 void listing_services(json_t *rows, FILE *stream, size_t rows_max, bool about)
 {
     size_t all = sizeof(service_columns) / sizeof(service_columns[0]);
@@ -93,8 +104,9 @@ void listing_services(json_t *rows, FILE *stream, size_t rows_max, bool about)
         bound_add(&grid, record_uint(row, "max_tasks"), false);
         grid_bytes(&grid, record_uint(row, "queued_bytes"));
         bound_add(&grid, record_uint(row, "max_bytes"), true);
+        grid_text(&grid, service_state(row));
+        grid_text(&grid, record_value(row, "version", text));
         if (about) {
-            grid_text(&grid, record_value(row, "version", text));
             grid_text(&grid, record_text(row, "about"));
         }
     }
@@ -112,7 +124,10 @@ void listing_peers(json_t *rows, FILE *stream, size_t rows_max)
     grid_init(&grid, peer_columns, sizeof(peer_columns) / sizeof(peer_columns[0]));
     json_array_foreach(rows, i, row) {
         grid_text(&grid, record_text(row, "name"));
-        grid_text(&grid, record_value(row, "state", text));
+        grid_count(&grid, record_uint(row, "peer"));
+        grid_text(&grid, json_is_true(json_object_get(row, "draining"))
+                             ? "drained"
+                             : record_value(row, "state", text));
         grid_count(&grid, record_uint(row, "offers"));
         grid_count(&grid, record_uint(row, "held"));
         grid_count(&grid, record_uint(row, "submitted"));

@@ -154,3 +154,25 @@ int sluice_control_letters(struct sluice *sluice, const char *what, const struct
         peer_control(runtime_peer(sluice), &control, QUERY_TIMEOUT_MS, &question.asking);
     return wait_for_answer(sluice, &question, reply);
 }
+
+int sluice_control_drain(struct sluice *sluice, const char *what, uint64_t peer,
+                         const char *service, json_t **reply)
+{
+    struct question question = {.asking = {answer},
+                                .strand = strand_here("sluice_control_drain")};
+    struct control control = {
+        .what = strcmp(what, "drain") == 0 ? CONTROL_DRAIN : CONTROL_UNDRAIN,
+        .service = span_from_text(service != NULL ? service : ""),
+        .peer = peer,
+    };
+
+    *reply = NULL;
+    memset(&control.limits, 0xff, sizeof control.limits); /* LIMIT_UNCHANGED, each of them */
+    if ((strcmp(what, "drain") != 0 && strcmp(what, "undrain") != 0) ||
+        (service != NULL && !service_name_valid(control.service))) {
+        return -EINVAL;
+    }
+    question.request =
+        peer_control(runtime_peer(sluice), &control, QUERY_TIMEOUT_MS, &question.asking);
+    return wait_for_answer(sluice, &question, reply);
+}

@@ -369,6 +369,12 @@ SLUICE_API int sluice_control_letters(struct sluice *sluice, const char *what,
                                       const struct sluice_id *id, const char *service,
                                       json_t **reply);
 
+/* Drain (PROTOCOL.md, 4.7): `what` is "drain" or "undrain"; of a worker by its number in QUERY
+ * peers, of a service, or, with 0 and NULL, of the broker. SUSPENDS. As sluice_query; the reply is
+ * {left}. */
+SLUICE_API int sluice_control_drain(struct sluice *sluice, const char *what, uint64_t peer,
+                                    const char *service, json_t **reply);
+
 /* Sends bytes (65,536 at most) to the attempt that runs, or the next one that will. SUSPENDS. As
  * sluice_query; the reply is {delivered, kept}. After a reconnect it may come twice. -EMSGSIZE. */
 SLUICE_API int sluice_signal(struct sluice *sluice, const struct sluice_id *id,

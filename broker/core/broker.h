@@ -59,6 +59,14 @@ struct resume_request {
     X(RESUMED, "resumed")                                                                          \
     X(DRAINING, "draining")                                                                        \
     X(UNDRAINED, "undrained")                                                                      \
+    X(PROGRESS, "progress")                                                                        \
+    X(GATE_CLOSED, "gate_closed")                                                                  \
+    X(GATE_PAUSED, "gate_paused")                                                                  \
+    X(GATE_OPEN, "gate_open")                                                                      \
+    X(GATE_HALF_OPEN, "gate_half_open")                                                            \
+    X(GATE_RESUMING, "gate_resuming")                                                              \
+    X(DEAD_LETTER, "dead_letter")                                                                  \
+    X(LETTER_FORGOTTEN, "letter_forgotten")                                                        \
     X(LETTER_RETRIED, "letter_retried")                                                            \
     X(LETTER_DROPPED, "letter_dropped")
 

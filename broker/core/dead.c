@@ -5,6 +5,7 @@
 #include "broker/core/mutant.h"
 #include "broker/core/page.h"
 #include "broker/core/retention.h"
+#include "broker/core/watch.h"
 
 #define DEAD_SHARE 8              /* of memory_max: all letters, whatever dead_bytes says */
 #define LETTERS_A_CONTROL 1000    /* one command must not keep everybody waiting */
@@ -53,6 +54,10 @@ static void note_forgotten(struct broker *broker, const struct id *id, struct sp
     broker->stats.dead_forgotten++;
     BROKER_LOG(broker, LOG_WARN, "dead_letter_forgotten", LOG_ID("task", id),
                LOG_TEXT("service", service), LOG_UINT("kept", broker->letters.count));
+    if (watch_wanted(broker, NOTE_LETTER_FORGOTTEN)) {
+        watch_tell(broker, &(struct note){
+                               .kind = NOTE_LETTER_FORGOTTEN, .task = *id, .service = service});
+    }
 }
 
 /* True: another letter of `bytes` fits, for which the oldest may have had to go. */
@@ -125,6 +130,14 @@ void dead_bury(struct broker *broker, struct task *task)
     BROKER_LOG(broker, LOG_WARN, "dead_letter", LOG_ID("task", &letter->id),
                LOG_TEXT("service", service_name(task->service)),
                LOG_UINT("attempt", letter->attempt));
+    if (watch_wanted(broker, NOTE_DEAD_LETTER)) {
+        struct cause_said said = {0};
+
+        if (letter->causes.last != NULL) {
+            said = cause_read(letter->causes.last);
+        }
+        watch_task(broker, NOTE_DEAD_LETTER, task, label_span(task->worker), said.code);
+    }
 }
 
 /* True: no task has the id any more; one that had ended is forgotten. */

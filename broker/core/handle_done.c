@@ -4,6 +4,7 @@
 #include "broker/core/retention.h"
 #include "broker/core/retry.h"
 #include "broker/core/stream.h"
+#include "broker/core/watch.h"
 
 #define KEPT_SHARE 4 /* of memory_max: what joins may keep when it is used up */
 
@@ -134,6 +135,9 @@ void handle_progress(struct broker *broker, struct peer *peer, const struct prog
     }
     if (!MUTANT(PROGRESS_RENEWS_NOTHING)) {
         lease_renew(broker, task);
+    }
+    if (watch_wanted(broker, NOTE_PROGRESS)) {
+        watch_progress(broker, task);
     }
     if (progress->payload.bytes.size == 0) {
         return;

@@ -4,6 +4,7 @@
 #include "broker/core/mutant.h"
 #include "broker/core/state.h"
 #include "broker/core/terms.h"
+#include "broker/core/watch.h"
 
 static uint64_t task_cost(const struct task *task)
 {
@@ -143,15 +144,14 @@ static void limiter_arm(struct broker *broker, struct limiter *limiter)
     }
 }
 
-void limiter_timer(struct broker *broker, struct limiter *limiter)
-{
-    gate_timer(&limiter->gate_bounds, &limiter->gate, broker->now_ms);
-    service_touch(broker, limiter->service);
-}
-
 /* The gate has changed. */
 static void gate_changed(struct broker *broker, struct limiter *limiter)
 {
+    static const enum note_kind kinds[] = {[GATE_CLOSED] = NOTE_GATE_CLOSED,
+                                           [GATE_PAUSED] = NOTE_GATE_PAUSED,
+                                           [GATE_OPEN] = NOTE_GATE_OPEN,
+                                           [GATE_HALF_OPEN] = NOTE_GATE_HALF_OPEN,
+                                           [GATE_RESUMING] = NOTE_GATE_RESUMING};
     const struct gate *gate = &limiter->gate;
 
     BROKER_LOG(broker, gate->state == GATE_OPEN ? LOG_WARN : LOG_INFO, "gate",
@@ -159,8 +159,21 @@ static void gate_changed(struct broker *broker, struct limiter *limiter)
                LOG_WORD("state", gate_state_name(gate->state)),
                LOG_WORD("cause", gate_cause_name(gate->cause)),
                LOG_TEXT("code", span_of(gate->code, gate->code_size)));
+    watch_emit(broker, kinds[gate->state], service_name(limiter->service), span_of(NULL, 0),
+               span_from_text(gate_cause_name(gate->cause)));
     limiter_arm(broker, limiter);
     service_note_idle(broker, limiter->service);
+    service_touch(broker, limiter->service);
+}
+
+void limiter_timer(struct broker *broker, struct limiter *limiter)
+{
+    enum gate_state before = limiter->gate.state;
+
+    gate_timer(&limiter->gate_bounds, &limiter->gate, broker->now_ms);
+    if (limiter->gate.state != before) {
+        gate_changed(broker, limiter);
+    }
     service_touch(broker, limiter->service);
 }
 

@@ -33,6 +33,10 @@ struct page {
 #define OVERDRAFT_TASKS 1024
 #define RESERVE_SHARE 4
 
+/* Tasks whose progress watchers were told of lately. */
+#define PROGRESS_SLOTS 256
+#define PROGRESS_MS 1000
+
 /* What the one tree that has the reserve has taken of it. */
 struct reserve {
     struct id root; /* of the tree; meaningless while tasks is 0 */
@@ -52,6 +56,10 @@ struct broker {
 
     struct list watchers;
     uint64_t notes;    /* kinds that somebody wants to know of; 0: nobody watches */
+    struct progress_told { /* lately, by the task's hash: see watch_progress */
+        uint32_t hash;
+        uint64_t again_ms; /* not before */
+    } told[PROGRESS_SLOTS];
     struct span cause; /* code of the FAIL under way; empty: none */
 
     struct wheel wheel;

@@ -178,3 +178,15 @@ void watch_move(struct broker *broker, const struct task *task, enum task_state 
         tell_move(broker, task, from);
     }
 }
+
+void watch_progress(struct broker *broker, const struct task *task)
+{
+    uint32_t hash = broker_hash(broker, task->id.bytes, sizeof task->id.bytes);
+    struct progress_told *told = &broker->told[hash % PROGRESS_SLOTS];
+
+    if (told->hash == hash && broker->now_ms < told->again_ms) {
+        return;
+    }
+    *told = (struct progress_told){.hash = hash, .again_ms = broker->now_ms + PROGRESS_MS};
+    watch_task(broker, NOTE_PROGRESS, task, label_span(task->worker), span_of(NULL, 0));
+}

@@ -69,6 +69,10 @@ static inline void watch_task(struct broker *broker, enum note_kind kind,
     }
 }
 
+/* The task's worker is still at it: told once a second of a task, of whichever tasks say so most
+ * often. (As many as share a slot, a second, may be told more often.) */
+void watch_progress(struct broker *broker, const struct task *task);
+
 /* The task has moved from state `from`: called where all moves are made. */
 void watch_move(struct broker *broker, const struct task *task, enum task_state from);
 

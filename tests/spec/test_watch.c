@@ -163,6 +163,77 @@ static void an_event_tells_what_an_operator_asked_for(void **state)
     assert_false(trace_has(f, "breaker_open_ms"));
 }
 
+static void progress(struct fixture *f, const char *task)
+{
+    struct message message = {.command = COMMAND_PROGRESS};
+
+    message.progress.id = id_of(task);
+    message.progress.attempt = 1;
+    say(f, "w1", &message);
+}
+
+static void progress_is_told_once_a_second(void **state)
+{
+    struct fixture *f = *state;
+
+    given_watcher(f, 100);
+    offer(f, "w1", "echo", 2);
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t2", "echo");
+    drop_trace(f);
+    progress(f, "t1");
+    progress(f, "t1");
+    progress(f, "t2");
+    expect_trace(f, "[   0] o1 <- EVENT 3 #5 progress t1 attempt=1 peer=w1\n"
+                    "[   0] o1 <- EVENT 3 #6 progress t2 attempt=1 peer=w1\n");
+    advance_ms(f, 999);
+    drop_trace(f);
+    progress(f, "t1");
+    expect_trace(f, "");
+    advance_ms(f, 1);
+    drop_trace(f);
+    progress(f, "t1");
+    expect_trace(f, "[1000] o1 <- EVENT 3 #7 progress t1 attempt=1 peer=w1\n");
+}
+
+static void a_gate_tells_its_states(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_FAIL};
+
+    given_watcher(f, 100);
+    submit(f, "s1", "t1", "echo");
+    message.fail.id = id_of("t1");
+    message.fail.attempt = 1;
+    message.fail.error.raw = message.fail.error.code = span_from_text("too_many");
+    message.fail.error.retryable = message.fail.error.scope_service = true;
+    message.fail.error.retry_after_ms = 50;
+    say(f, "w1", &message);
+    assert_true(trace_has(f, "gate_paused - detail=retry_after\n"));
+    advance_ms(f, 60);
+    assert_true(trace_has(f, "[  50] o1 <- EVENT 3 #6 gate_resuming - detail=retry_after\n"));
+    done(f, "w1", "t1", 2, "");
+    assert_true(trace_has(f, "gate_closed - detail=retry_after\n"));
+}
+
+static void dead_letters_are_told(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = {.dead_letter = true, .attempts = 1};
+
+    f->options.dead_tasks = 1;
+    fixture_restart(f);
+    given_watcher(f, 100);
+    submit_with(f, "s1", "t1", "echo", "", &options);
+    fail_task(f, "w1", "t1", 1, "busted", false);
+    assert_true(trace_has(f, "dead_letter t1 attempt=1 peer=w1 detail=busted\n"));
+    submit_with(f, "s1", "t2", "echo", "", &options);
+    drop_trace(f);
+    fail_task(f, "w1", "t2", 1, "busted", false);
+    assert_true(trace_has(f, "letter_forgotten t1\n"));
+    assert_true(trace_has(f, "dead_letter t2 attempt=1 peer=w1 detail=busted\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +244,9 @@ int main(void)
         SPEC(a_watch_ends_with_its_connection),
         SPEC(watches_are_bounded),
         SPEC(an_event_tells_what_an_operator_asked_for),
+        SPEC(progress_is_told_once_a_second),
+        SPEC(a_gate_tells_its_states),
+        SPEC(dead_letters_are_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

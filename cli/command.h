@@ -58,6 +58,7 @@ extern const struct command command_top;
 extern const struct command command_dead;
 extern const struct command command_audit;
 extern const struct command command_drain;
+extern const struct command command_events;
 extern const struct command command_undrain;
 extern const struct command command_bench;
 extern const struct command command_bench_worker;

@@ -90,6 +90,7 @@ struct peer *peer_new(const struct peer_options *options, const struct peer_sink
     list_init(&peer->starving);
     list_init(&peer->requests);
     list_init(&peer->readings);
+    list_init(&peer->watchings);
     return peer;
 }
 
@@ -100,6 +101,7 @@ void peer_free(struct peer *peer)
     }
     requests_free(peer);
     readings_free(peer);
+    watchings_free(peer);
     submissions_free(peer);
     leases_free(peer);
     offerings_free(peer);
@@ -258,6 +260,7 @@ static void receive_welcome(struct peer *peer, const struct welcome *welcome)
     readings_resume(peer, welcome->known);
     submissions_resume(peer, welcome->known);
     requests_resume(peer);
+    watchings_resume(peer);
     peer->sink.connected(peer->sink.context, welcome);
 }
 
@@ -321,7 +324,12 @@ static void receive_open(struct peer *peer, const struct message *message)
         lease_receive_signal(peer, &message->signal_out);
         break;
     case COMMAND_REPLY:
-        request_receive(peer, &message->reply);
+        if (!watching_receive_reply(peer, &message->reply)) {
+            request_receive(peer, &message->reply);
+        }
+        break;
+    case COMMAND_EVENT:
+        watching_receive(peer, &message->event);
         break;
     case COMMAND_BYE:
         close_session(peer, false, "broker_leaves");

@@ -35,11 +35,13 @@ struct offering;   /* a service that we offer; lives as long as the peer */
 struct submission; /* a task that we submitted; dies when `result` returns, or by peer_abandon */
 struct lease;      /* a task in our hands; dies by peer_done or peer_fail */
 struct reading;    /* a stream that we read; dies by peer_unread, or before `read_over` */
+struct watching;   /* events that we watch; dies by peer_watching_close, or before `watch_over` */
 struct request;    /* a question; dies when `reply` returns, or by peer_request_drop */
 
 #define PEER_OFFERINGS_MAX 65536       /* the most that a broker can be told to allow */
 #define PEER_REQUESTS_MAX 16384        /* questions that wait for an answer */
 #define PEER_READINGS_MAX 16384        /* streams that are read at once */
+#define PEER_WATCHINGS_MAX 16          /* a broker's bound, too */
 #define PEER_LEASES_MAX (1024 * 1024)  /* far beyond any credit: a broker gone mad */
 
 struct peer_options {
@@ -81,6 +83,11 @@ struct peer_sink {
     void (*flow)(void *context, struct lease *lease);
     void (*signal)(void *context, struct lease *lease, const struct payload *payload);
     void (*chunk)(void *context, struct reading *reading, const struct chunk_upcall *upcall);
+    /* Both may be NULL if nothing is watched. `restarted`: it is the first since the session was
+     * opened anew; what happened meanwhile is not known. */
+    void (*event)(void *context, struct watching *watching, const struct event_message *event,
+                  bool restarted);
+    void (*watch_over)(void *context, void *user, const struct error *error);
     /* A stream of somebody else's task is over; `user` was the reading's, which is dead. NULL
      * error: the task has ended. */
     void (*read_over)(void *context, void *user, const struct error *error);
@@ -214,6 +221,16 @@ struct request *peer_signal(struct peer *peer, const struct id *id, struct span 
                             uint64_t timeout_ms, void *user);
 void *peer_request_user(const struct request *request);
 void peer_request_drop(struct peer *peer, struct request *request);
+
+/* Watches what happens at the broker, of one service or one task if they are named (empty, NULL:
+ * all), `window` events ahead of what is taken; goes on by itself after a reconnect. NULL: too
+ * many, or no memory. */
+struct watching *peer_watching_open(struct peer *peer, struct span service,
+                                    const struct id *task, uint64_t window, void *user);
+void peer_watching_close(struct peer *peer, struct watching *watching);
+void *peer_watching_user(const struct watching *watching);
+/* The application has taken an event. */
+void peer_watching_taken(struct peer *peer, struct watching *watching);
 
 /* ---- leaving ---- */
 

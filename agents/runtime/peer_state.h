@@ -170,6 +170,9 @@ struct peer {
     struct list readings;
     size_t reading_count;
 
+    struct list watchings;
+    size_t watching_count;
+
     struct id_map requests_by_number;
     struct id_map cancels; /* submissions, by the number of their CANCEL */
     struct list requests;
@@ -254,6 +257,12 @@ void readings_resume(struct peer *peer, bool known); /* after WELCOME, before su
 void readings_free(struct peer *peer);
 void lease_receive_flow(struct peer *peer, const struct flow_message *flow);
 void lease_receive_signal(struct peer *peer, const struct signal_out *signal);
+
+/* watching.c */
+void watching_receive(struct peer *peer, const struct event_message *event);
+bool watching_receive_reply(struct peer *peer, const struct reply *reply); /* false: not its */
+void watchings_resume(struct peer *peer);
+void watchings_free(struct peer *peer);
 
 /* request.c */
 void request_receive(struct peer *peer, const struct reply *reply);

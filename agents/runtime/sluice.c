@@ -2,6 +2,7 @@
 #include "agents/runtime/runtime.h"
 #include "agents/runtime/stream.h"
 #include "agents/runtime/task_stream.h"
+#include "agents/runtime/watch.h"
 
 #include "common/check.h"
 
@@ -87,6 +88,19 @@ static void on_read_over(void *context, void *user, const struct error *error)
 {
     (void)context;
     stream_over(user, error);
+}
+
+static void on_event(void *context, struct watching *watching, const struct event_message *event,
+                     bool restarted)
+{
+    (void)context;
+    watch_receive(watching, event, restarted);
+}
+
+static void on_watch_over(void *context, void *user, const struct error *error)
+{
+    (void)context;
+    watch_over(user, error);
 }
 
 static void on_result(void *context, struct submission *submission, const struct result *result)
@@ -333,6 +347,8 @@ static struct peer *make_peer(struct sluice *sluice, const char *name)
         .signal = on_signal,
         .chunk = on_chunk,
         .read_over = on_read_over,
+        .event = on_event,
+        .watch_over = on_watch_over,
         .reply = on_reply,
         .room = on_room,
         .log = on_log,

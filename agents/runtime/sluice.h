@@ -39,6 +39,7 @@ struct sluice_task;   /* a task in a handler's hands */
 struct sluice_future; /* the outcome of a submitted task, to come */
 struct sluice_scope;
 struct sluice_stream; /* the chunks of a task, as one reader sees them */
+struct sluice_watch;  /* events of the broker */
 
 struct sluice_bytes {
     const void *data;
@@ -374,6 +375,16 @@ SLUICE_API int sluice_control_letters(struct sluice *sluice, const char *what,
  * {left}. */
 SLUICE_API int sluice_control_drain(struct sluice *sluice, const char *what, uint64_t peer,
                                     const char *service, json_t **reply);
+
+/* What happens at the broker, as it happens (PROTOCOL.md, WATCH and EVENT): of a service, or of a
+ * task; both NULL: all. NULL: too many, or no memory. Free it before the runtime. */
+SLUICE_API struct sluice_watch *sluice_watch(struct sluice *sluice, const char *service,
+                                             const struct sluice_id *task);
+/* The next event, yours: {sequence, lost, kind, task?, service?, peer?, attempt?, detail?}; with
+ * `restarted`, what happened before it since the last one is not known. SUSPENDS. 0;
+ * -EAGAIN: too many watch this broker; -EREMOTEIO, -ENOMEM, -ECANCELED. */
+SLUICE_API int sluice_next_event(struct sluice_watch *watch, json_t **event);
+SLUICE_API void sluice_watch_free(struct sluice_watch *watch); /* accepts NULL */
 
 /* Sends bytes (65,536 at most) to the attempt that runs, or the next one that will. SUSPENDS. As
  * sluice_query; the reply is {delivered, kept}. After a reconnect it may come twice. -EMSGSIZE. */

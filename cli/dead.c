@@ -1,10 +1,8 @@
-#include "cli/failure.h"
 #include "cli/grid.h"
 #include "cli/record.h"
 #include "cli/terminal.h"
 #include "cli/visit.h"
 
-#include <errno.h>
 #include <string.h>
 
 struct undertaking {
@@ -83,19 +81,14 @@ static int show(struct sluice *sluice, const struct undertaking *undertaking)
 static int control(struct sluice *sluice, const struct undertaking *undertaking)
 {
     json_t *reply = NULL;
-    int result = sluice_control_letters(sluice, undertaking->what,
-                                        undertaking->one ? &undertaking->id : NULL,
-                                        undertaking->service, &reply);
+    const struct sluice_control_options options = {
+        .task = undertaking->one ? &undertaking->id : NULL,
+        .service = undertaking->service,
+    };
+    int code = visit_control(sluice, undertaking->what, &options, &reply);
 
-    if (result == -EREMOTEIO) {
-        failure_print_json(undertaking->what, reply);
-        json_decref(reply);
-        return EXIT_TASK;
-    }
-    if (result != 0) {
-        fprintf(stderr, "sluice: the broker did not answer '%s' (%s)\n", undertaking->what,
-                strerror(-result));
-        return result == -EINVAL ? EXIT_USAGE : EXIT_NO_BROKER;
+    if (code != EXIT_DONE) {
+        return code;
     }
     if (undertaking->cli->json) {
         record_dump(reply, stdout, terminal_is(stdout));

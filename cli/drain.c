@@ -1,10 +1,8 @@
 /* sluice drain, sluice undrain: something takes nothing new, so that it can be stopped. */
-#include "cli/failure.h"
 #include "cli/record.h"
 #include "cli/terminal.h"
 #include "cli/visit.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,20 +50,12 @@ static int find_peer(struct sluice *sluice, struct drain *drain)
 
 static int control(struct sluice *sluice, const struct drain *drain, json_t **reply)
 {
-    int result = sluice_control_drain(sluice, drain->what, drain->peer,
-                                      drain->kind == DRAIN_SERVICE ? drain->name : NULL, reply);
+    const struct sluice_control_options options = {
+        .peer = drain->peer,
+        .service = drain->kind == DRAIN_SERVICE ? drain->name : NULL,
+    };
 
-    if (result == -EREMOTEIO) {
-        failure_print_json(drain->what, *reply);
-        json_decref(*reply);
-        return EXIT_TASK;
-    }
-    if (result != 0) {
-        fprintf(stderr, "sluice: the broker did not answer '%s' (%s)\n", drain->what,
-                strerror(-result));
-        return result == -EINVAL ? EXIT_USAGE : EXIT_NO_BROKER;
-    }
-    return EXIT_DONE;
+    return visit_control(sluice, drain->what, &options, reply);
 }
 
 /* What has yet to end of the row whose `key` is this peer's number or this service's name; of

@@ -54,11 +54,9 @@ int visit(struct cli *cli, const struct command *self, sluice_main_fn *fn, void 
     return code;
 }
 
-int visit_query(struct sluice *sluice, const char *what, const struct sluice_id *id,
-                const char *cursor, json_t **reply)
+/* Exit code of an answer; a refusal is printed and freed. */
+static int said(int result, const char *what, json_t **reply)
 {
-    int result = sluice_query(sluice, what, id, cursor, reply);
-
     switch (result) {
     case 0:
         return EXIT_DONE;
@@ -67,10 +65,25 @@ int visit_query(struct sluice *sluice, const char *what, const struct sluice_id 
         json_decref(*reply);
         *reply = NULL;
         return EXIT_TASK;
+    case -EINVAL:
+        fprintf(stderr, "sluice: no such name or value for '%s'\n", what);
+        return EXIT_USAGE;
     default:
         fprintf(stderr, "sluice: the broker did not answer '%s' (%s)\n", what, strerror(-result));
         return EXIT_NO_BROKER;
     }
+}
+
+int visit_query(struct sluice *sluice, const char *what, const struct sluice_id *id,
+                const char *cursor, json_t **reply)
+{
+    return said(sluice_query(sluice, what, id, cursor, reply), what, reply);
+}
+
+int visit_control(struct sluice *sluice, const char *what,
+                  const struct sluice_control_options *options, json_t **reply)
+{
+    return said(sluice_control(sluice, what, options, reply), what, reply);
 }
 
 int visit_pages(struct sluice *sluice, const char *what, const char *key, json_t **rows)

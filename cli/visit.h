@@ -15,6 +15,10 @@ int visit(struct cli *cli, const struct command *self, sluice_main_fn *fn, void 
 int visit_query(struct sluice *sluice, const char *what, const struct sluice_id *id,
                 const char *cursor, json_t **reply);
 
+/* The same of CONTROL. What there is not, -EINVAL, is EXIT_USAGE. */
+int visit_control(struct sluice *sluice, const char *what,
+                  const struct sluice_control_options *options, json_t **reply);
+
 /* All pages of a query, joined into one array; as visit_query. `key` is the rows' name. */
 int visit_pages(struct sluice *sluice, const char *what, const char *key, json_t **rows);
 

@@ -213,7 +213,6 @@ struct request *peer_query(struct peer *peer, enum query_what what, struct span 
                            uint64_t timeout_ms, void *user);
 struct request *peer_cancel_id(struct peer *peer, const struct id *id, struct span reason,
                                uint64_t timeout_ms, void *user);
-/* CONTROL, without `key` and `tenant`. */
 struct request *peer_control(struct peer *peer, const struct control *control,
                              uint64_t timeout_ms, void *user);
 /* Sends SIGNAL. After a reconnect it is sent again: it may come twice. */

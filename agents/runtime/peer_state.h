@@ -110,7 +110,7 @@ struct request {
     void *user;
     struct timer timer;
     struct list link; /* peer.requests */
-    struct control control; /* CONTROL; its `service` is `argument` */
+    struct control control; /* CONTROL; its texts are in `argument`, one after the other */
 };
 
 /* Which of a peer's things a timer belongs to is told by which heap it is in. */

@@ -1,21 +1,13 @@
 /* query: asks the broker, and waits for what it says. */
 #include "agents/runtime/future.h"
+#include "agents/runtime/question.h"
 
 #include "common/json.h"
 
 #include <errno.h>
 
-#define QUERY_TIMEOUT_MS 10000
 /* The broker confirms a cancel after its grace (10 s) at the latest. */
 #define CANCEL_TIMEOUT_MS 30000
-
-struct question {
-    struct asking asking;
-    struct strand *strand;
-    struct request *request; /* NULL: answered */
-    int rc;
-    json_t *reply;
-};
 
 void query_replied(struct request *request, const struct reply *reply)
 {
@@ -50,7 +42,12 @@ static void answer(struct asking *asking, const struct reply *reply)
     strand_wake(question->strand);
 }
 
-static int wait_for_answer(struct sluice *sluice, struct question *question, json_t **reply)
+struct question question_new(const char *caller)
+{
+    return (struct question){.asking = {answer}, .strand = strand_here(caller)};
+}
+
+int question_wait(struct sluice *sluice, struct question *question, json_t **reply)
 {
     if (question->request == NULL) {
         return -ENOMEM;
@@ -80,7 +77,7 @@ static bool what_parse(const char *name, enum query_what *what)
 int sluice_query(struct sluice *sluice, const char *what, const struct sluice_id *id,
                  const char *cursor, json_t **reply)
 {
-    struct question question = {.asking = {answer}, .strand = strand_here("sluice_query")};
+    struct question question = question_new("sluice_query");
     struct span argument = span_of(NULL, 0);
     enum query_what which;
 
@@ -94,14 +91,14 @@ int sluice_query(struct sluice *sluice, const char *what, const struct sluice_id
         return -EINVAL;
     }
     question.request =
-        peer_query(runtime_peer(sluice), which, argument, QUERY_TIMEOUT_MS, &question.asking);
-    return wait_for_answer(sluice, &question, reply);
+        peer_query(runtime_peer(sluice), which, argument, QUESTION_TIMEOUT_MS, &question.asking);
+    return question_wait(sluice, &question, reply);
 }
 
 int sluice_signal(struct sluice *sluice, const struct sluice_id *id, struct sluice_bytes payload,
                   json_t **reply)
 {
-    struct question question = {.asking = {answer}, .strand = strand_here("sluice_signal")};
+    struct question question = question_new("sluice_signal");
     struct id task;
 
     *reply = NULL;
@@ -110,14 +107,14 @@ int sluice_signal(struct sluice *sluice, const struct sluice_id *id, struct slui
     }
     memcpy(task.bytes, id->bytes, sizeof task.bytes);
     question.request = peer_signal(runtime_peer(sluice), &task, span_of(payload.data, payload.size),
-                                   QUERY_TIMEOUT_MS, &question.asking);
-    return wait_for_answer(sluice, &question, reply);
+                                   QUESTION_TIMEOUT_MS, &question.asking);
+    return question_wait(sluice, &question, reply);
 }
 
 int sluice_cancel_id(struct sluice *sluice, const struct sluice_id *id, const char *reason,
                      json_t **reply)
 {
-    struct question question = {.asking = {answer}, .strand = strand_here("sluice_cancel_id")};
+    struct question question = question_new("sluice_cancel_id");
     struct span text = span_from_text(reason != NULL ? reason : "");
     struct id task;
 
@@ -128,51 +125,5 @@ int sluice_cancel_id(struct sluice *sluice, const struct sluice_id *id, const ch
     memcpy(task.bytes, id->bytes, sizeof task.bytes);
     question.request =
         peer_cancel_id(runtime_peer(sluice), &task, text, CANCEL_TIMEOUT_MS, &question.asking);
-    return wait_for_answer(sluice, &question, reply);
-}
-
-int sluice_control_letters(struct sluice *sluice, const char *what, const struct sluice_id *id,
-                           const char *service, json_t **reply)
-{
-    struct question question = {.asking = {answer},
-                                .strand = strand_here("sluice_control_letters")};
-    struct control control = {
-        .what = strcmp(what, "retry") == 0 ? CONTROL_RETRY : CONTROL_DROP,
-        .service = span_from_text(service != NULL ? service : ""),
-    };
-
-    *reply = NULL;
-    memset(&control.limits, 0xff, sizeof control.limits); /* LIMIT_UNCHANGED, each of them */
-    if ((strcmp(what, "retry") != 0 && strcmp(what, "drop") != 0) ||
-        (service != NULL && !service_name_valid(control.service))) {
-        return -EINVAL;
-    }
-    if (id != NULL) {
-        memcpy(control.task.bytes, id->bytes, sizeof control.task.bytes);
-    }
-    question.request =
-        peer_control(runtime_peer(sluice), &control, QUERY_TIMEOUT_MS, &question.asking);
-    return wait_for_answer(sluice, &question, reply);
-}
-
-int sluice_control_drain(struct sluice *sluice, const char *what, uint64_t peer,
-                         const char *service, json_t **reply)
-{
-    struct question question = {.asking = {answer},
-                                .strand = strand_here("sluice_control_drain")};
-    struct control control = {
-        .what = strcmp(what, "drain") == 0 ? CONTROL_DRAIN : CONTROL_UNDRAIN,
-        .service = span_from_text(service != NULL ? service : ""),
-        .peer = peer,
-    };
-
-    *reply = NULL;
-    memset(&control.limits, 0xff, sizeof control.limits); /* LIMIT_UNCHANGED, each of them */
-    if ((strcmp(what, "drain") != 0 && strcmp(what, "undrain") != 0) ||
-        (service != NULL && !service_name_valid(control.service))) {
-        return -EINVAL;
-    }
-    question.request =
-        peer_control(runtime_peer(sluice), &control, QUERY_TIMEOUT_MS, &question.asking);
-    return wait_for_answer(sluice, &question, reply);
+    return question_wait(sluice, &question, reply);
 }

@@ -5,6 +5,25 @@
 
 #include <stdlib.h>
 
+static_assert(SERVICE_NAME_MAX + KEY_MAX + PEER_NAME_MAX <= QUERY_ARGUMENT_MAX,
+              "the texts of a CONTROL fit a request's argument");
+
+static void add_text(uint8_t **to, struct span text)
+{
+    if (text.size > 0) {
+        memcpy(*to, text.data, text.size);
+        *to += text.size;
+    }
+}
+
+/* Points the texts, whose sizes are right, to where they are kept. */
+static void control_texts(struct control *control, const uint8_t *at)
+{
+    control->service.data = at;
+    control->key.data = at + control->service.size;
+    control->tenant.data = control->key.data + control->key.size;
+}
+
 static void send_request(struct peer *peer, const struct request *request)
 {
     struct message message;
@@ -19,7 +38,7 @@ static void send_request(struct peer *peer, const struct request *request)
     } else if (request->kind == REQUEST_CONTROL) {
         message = (struct message){.command = COMMAND_CONTROL, .control = request->control};
         message.control.request = request->number;
-        message.control.service = span_of(request->argument, request->argument_size);
+        control_texts(&message.control, request->argument);
     } else if (request->kind == REQUEST_SIGNAL) {
         message = (struct message){
             .command = COMMAND_SIGNAL,
@@ -122,14 +141,15 @@ struct request *peer_control(struct peer *peer, const struct control *control,
 {
     struct request request = {.kind = REQUEST_CONTROL,
                               .control = *control,
-                              .argument_size = control->service.size,
+                              .argument_size = control->service.size + control->key.size +
+                                               control->tenant.size,
                               .user = user};
+    uint8_t *at = request.argument;
 
-    CHECK(control->key.size == 0 && control->tenant.size == 0);
-    CHECK(control->service.size <= sizeof request.argument);
-    if (control->service.size > 0) {
-        memcpy(request.argument, control->service.data, control->service.size);
-    }
+    CHECK(request.argument_size <= sizeof request.argument);
+    add_text(&at, control->service);
+    add_text(&at, control->key);
+    add_text(&at, control->tenant);
     return request_add(peer, &request, timeout_ms);
 }
 

@@ -364,17 +364,19 @@ SLUICE_API int sluice_query(struct sluice *sluice, const char *what, const struc
 SLUICE_API int sluice_cancel_id(struct sluice *sluice, const struct sluice_id *id,
                                 const char *reason, json_t **reply);
 
-/* Dead letters (PROTOCOL.md, 4.5): `what` is "retry" or "drop"; of one task, or of all of a
- * service; the other is NULL. SUSPENDS. As sluice_query. */
-SLUICE_API int sluice_control_letters(struct sluice *sluice, const char *what,
-                                      const struct sluice_id *id, const char *service,
-                                      json_t **reply);
-
-/* Drain (PROTOCOL.md, 4.7): `what` is "drain" or "undrain"; of a worker by its number in QUERY
- * peers, of a service, or, with 0 and NULL, of the broker. SUSPENDS. As sluice_query; the reply is
- * {left}. */
-SLUICE_API int sluice_control_drain(struct sluice *sluice, const char *what, uint64_t peer,
-                                    const char *service, json_t **reply);
+/* What an operator asks for (PROTOCOL.md, CONTROL): `what` is "limit", "pause", "resume", "drain",
+ * "undrain", "retry" or "drop"; which options it takes is said there. SUSPENDS. As sluice_query;
+ * -EINVAL: a name or value that there is not. `options` may be NULL. */
+struct sluice_control_options {
+    const char *service;          /* NULL: none */
+    const char *key, *tenant;
+    const struct sluice_id *task; /* a dead letter */
+    uint64_t peer;                /* its number in QUERY peers; 0: none */
+    uint64_t ms;
+    json_t *limits;               /* {NAME: integer}, as CONTROL names them; borrowed; NULL: none */
+};
+SLUICE_API int sluice_control(struct sluice *sluice, const char *what,
+                              const struct sluice_control_options *options, json_t **reply);
 
 /* What happens at the broker, as it happens (PROTOCOL.md, WATCH and EVENT): of a service, or of a
  * task; both NULL: all. NULL: too many, or no memory. Free it before the runtime. */

@@ -225,7 +225,7 @@ enum error_code limit_set(struct broker *broker, struct span service, struct spa
     if (key.size > 0) {
         return ERROR_UNSUPPORTED;
     }
-    if (service.size > 0 && !span_equal(service, span_from_text("*"))) {
+    if (service.size > 0) {
         return tenant.size > 0 ? ERROR_UNSUPPORTED : set_for_service(broker, service, values);
     }
     return tenant.size > 0 && text_valid(tenant, PEER_NAME_MAX)

@@ -239,7 +239,7 @@ static void a_tenant_is_bounded_over_all_services(void **state)
     hello(f, "w2");
     offer(f, "w2", "leaf", 5);
     values.concurrency = 2;
-    control(f, CONTROL_LIMIT, "*", "default", 0, &values);
+    control(f, CONTROL_LIMIT, "", "default", 0, &values);
     submit(f, "s1", "t1", "echo");
     submit(f, "s1", "t2", "echo");
     submit(f, "s1", "l1", "leaf");
@@ -251,7 +251,7 @@ static void a_tenant_is_bounded_over_all_services(void **state)
     done(f, "w1", "t2", 1, "");
     expect_why(f, "l2", "reason=running");
     values.concurrency = 0;
-    control(f, CONTROL_LIMIT, "*", "default", 0, &values);
+    control(f, CONTROL_LIMIT, "", "default", 0, &values);
     assert_true(trace_has(f, "REPLY 9 ok"));
 }
 
@@ -401,7 +401,7 @@ static void what_is_out_of_bounds_is_refused(void **state)
     control(f, CONTROL_LIMIT, "echo", "", 0, &values);
     expect_trace(f, "[   0] s1 <- REPLY 9 failed code=bad_message\n");
     values.breaker_percent = 50;
-    control(f, CONTROL_LIMIT, "*", "default", 0, &values);
+    control(f, CONTROL_LIMIT, "", "default", 0, &values);
     expect_trace(f, "[   0] s1 <- REPLY 9 failed code=bad_message\n");
     control(f, CONTROL_LIMIT, "", "", 0, &values);
     expect_trace(f, "[   0] s1 <- REPLY 9 failed code=bad_message\n");
@@ -441,7 +441,7 @@ static void a_tenant_has_fewer_values(void **state)
                                                                                                    \
         values.name = 1;                                                                           \
         drop_trace(f);                                                                             \
-        control(f, CONTROL_LIMIT, "*", "default", 0, &values);                                     \
+        control(f, CONTROL_LIMIT, "", "default", 0, &values);                                     \
         assert_true(trace_has(f, "REPLY 9 "));                                                     \
         drop_trace(f);                                                                             \
         control(f, CONTROL_LIMIT, "echo", "", 0, &values);                                         \
@@ -517,7 +517,7 @@ static void limits_are_listed_by_service(void **state)
     given_echo(f, 5);
     values.concurrency = 3;
     control(f, CONTROL_LIMIT, "echo", "", 0, &values);
-    control(f, CONTROL_LIMIT, "*", "acme", 0, &values);
+    control(f, CONTROL_LIMIT, "", "acme", 0, &values);
     control(f, CONTROL_PAUSE, "echo", "", 0, NULL);
     query_limits(f, "echo");
     expect_trace(f, "[   0] s1 <- REPLY 3 ok limits service=echo in_use=0 concurrency=3 "
@@ -541,7 +541,7 @@ static void a_tenants_budget_given_back_is_for_all_its_services(void **state)
     offer(f, "w2", "leaf", 5);
     values.budget = 100;
     values.budget_ms = 60000;
-    control(f, CONTROL_LIMIT, "*", "default", 0, &values);
+    control(f, CONTROL_LIMIT, "", "default", 0, &values);
     submit_with(f, "s1", "t1", "echo", "", &costly);
     submit_with(f, "s1", "l1", "leaf", "", &costly);
     expect_why(f, "l1", "reason=budget");
@@ -591,21 +591,21 @@ static void rules_are_bounded(void **state)
     values.concurrency = 1;
     for (unsigned i = 0; i < LIMIT_RULES_MAX; i++) {
         snprintf(name, sizeof name, "t%u", i);
-        control(f, CONTROL_LIMIT, "*", name, 0, &values);
+        control(f, CONTROL_LIMIT, "", name, 0, &values);
     }
     f->quiet = false;
     drop_trace(f);
-    control(f, CONTROL_LIMIT, "*", "another", 0, &values);
+    control(f, CONTROL_LIMIT, "", "another", 0, &values);
     expect_trace(f, "[   0] s1 <- REPLY 9 failed code=limit_exceeded\n");
     control(f, CONTROL_LIMIT, "svc", "", 0, &values);
     expect_trace(f, "[   0] s1 <- REPLY 9 failed code=limit_exceeded\n");
     values.concurrency = 0;
-    control(f, CONTROL_LIMIT, "*", "t0", 0, &values);
+    control(f, CONTROL_LIMIT, "", "t0", 0, &values);
     values.concurrency = 1;
     drop_trace(f);
-    control(f, CONTROL_LIMIT, "*", "another", 0, &values);
+    control(f, CONTROL_LIMIT, "", "another", 0, &values);
     expect_trace(f, "[   0] s1 <- REPLY 9 ok\n");
-    control(f, CONTROL_LIMIT, "*", "bad\nname", 0, &values);
+    control(f, CONTROL_LIMIT, "", "bad\nname", 0, &values);
     expect_trace(f, "[   0] s1 <- REPLY 9 failed code=bad_message\n");
 }
 

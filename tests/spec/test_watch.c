@@ -136,7 +136,7 @@ static void an_event_tells_what_an_operator_asked_for(void **state)
     memset(limits, 0xff, sizeof *limits);
     message.control.request = 9;
     message.control.what = CONTROL_LIMIT;
-    message.control.service = span_from_text("*");
+    message.control.service = span_of(NULL, 0);
     message.control.tenant = span_from_text("default");
     limits->concurrency = 5;
     limits->rate = 0;

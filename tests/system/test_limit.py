@@ -1,0 +1,150 @@
+#!/usr/bin/python3
+"""Limits, pauses and breakers by the command line, with real processes and workers."""
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import uuid
+
+import zmq
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from sluice_test import RESULT, TASK, Broker, Peer, case, check, equal, main, program
+
+
+def sluice(broker, *arguments, status=0):
+    environment = dict(os.environ, SLUICE_BROKER=broker.endpoint)
+    done = subprocess.run([program("sluice"), *arguments], env=environment, timeout=30,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    check(done.returncode == status, "exit status %s: %s %s" % (done.returncode, done.stdout,
+                                                              done.stderr))
+    return done.stdout if status == 0 else done.stderr
+
+
+def limits(broker, *arguments):
+    return json.loads(sluice(broker, "limit", *arguments, "--json"))
+
+
+def broker_stats(broker):
+    return json.loads(sluice(broker, "stats", "--json"))
+
+
+@case("sluice limit sets, shows and takes away")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker, Peer(broker, "asker") as asker:
+        worker.offer("api", 10)
+        check("no limits" in sluice(broker, "limit"), "says that there is none, and how to set one")
+        sluice(broker, "limit", "api", "--concurrency", "2", "--rate", "500", "--rate-ms", "2s")
+        row = limits(broker, "api")[0]
+        equal((row["service"], row["concurrency"], row["rate"], row["rate_ms"]),
+              ("api", 2, 500, 2000))
+        for _ in range(3):
+            asker.submit("api")
+        tasks = [worker.task(), worker.task()]
+        worker.nothing(TASK)
+        equal(limits(broker)[0]["in_use"], 2)
+        check("concurrency 2" in sluice(broker, "limit"), "the table names the limit")
+        sluice(broker, "limit", "api", "--concurrency", "0")
+        tasks.append(worker.task())
+        check("concurrency" not in limits(broker)[0], "it is gone")
+        equal(limits(broker)[0]["rate"], 500)  # what was not said stays
+        equal(limits(broker, "other"), [])
+
+
+@case("sluice limit of a tenant holds over all services")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker, Peer(broker, "asker") as asker:
+        worker.offer("a", 5)
+        worker.offer("b", 5)
+        sluice(broker, "limit", "--tenant", "default", "--concurrency", "1")
+        asker.submit("a")
+        first = worker.task()
+        asker.submit("b")
+        worker.nothing(TASK)
+        worker.done(first)
+        worker.task()
+        equal(limits(broker)[0]["tenant"], "default")
+
+
+@case("sluice limit says what is wrong")
+def _():
+    with Broker() as broker:
+        check("which service" in sluice(broker, "limit", "--rate", "5", status=2), "names the way")
+        check("--help" in sluice(broker, "limit", "a", "--speed", "5", status=2), "unknown option")
+        check("no such name or value" in
+              sluice(broker, "limit", "a", "--breaker-percent", "101", status=2), "out of bounds")
+        check("no such name or value" in sluice(broker, "limit", "bad name", "--rate", "1", status=2),
+              "no name of a service")
+        check("not_found" in sluice(broker, "pause", "nobody", status=1), "unknown service")
+        check("SERVICE" in sluice(broker, "pause", status=2), "which?")
+
+
+@case("sluice pause holds a service, resume ends it")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker, Peer(broker, "asker") as asker:
+        worker.offer("api", 10)
+        sluice(broker, "pause", "api")
+        task = asker.submit("api")
+        why = json.loads(sluice(broker, "why", str(uuid.UUID(bytes=bytes(task))),
+                                "--json"))
+        equal(why["reason"], "paused")
+        worker.nothing(TASK)
+        sluice(broker, "resume", "api")
+        worker.done(worker.task())
+        asker.result(task)
+        sluice(broker, "pause", "api", "--for", "1ms")
+        asker.submit("api")
+        worker.task()  # by itself
+
+
+def serve(workers, enough):
+    """Answers whatever they are handed, until enough() says so."""
+    poller = zmq.Poller()
+    for worker in workers:
+        poller.register(worker.socket, zmq.POLLIN)
+    while not enough():
+        for worker in workers:
+            for command in [c for c in worker.inbox if c.code == TASK]:
+                worker.inbox.remove(command)
+                worker.done(command)
+        ready = dict(poller.poll(10000))
+        check(ready, "something comes within 10 s")
+        for worker in workers:
+            if worker.socket in ready:
+                worker.drain()
+
+
+@case("a 429 that one of 20 workers sees pauses all of them, and all others go on when it resumes")
+def _():
+    with Broker() as broker, Peer(broker, "asker") as asker, contextlib.ExitStack() as stack:
+        workers = [stack.enter_context(Peer(broker, "worker%d" % i)) for i in range(20)]
+        for worker in workers:
+            worker.offer("api", 1)
+        for _ in range(60):
+            asker.submit("api", attempts=5)
+        held = [worker.task() for worker in workers]
+        workers[7].fail(held[7], "http_429", "Too many.", True, retry_after_ms=60000,
+                        scope="service")
+        workers[7].ping()
+        for worker, task in zip(workers, held):
+            if worker is not workers[7]:
+                worker.done(task)
+            worker.ping()
+        for worker in workers:
+            worker.nothing(TASK)  # all of them are free, and get nothing
+        row = [row for row in json.loads(sluice(broker, "services", "--json"))
+               if row["service"] == "api"][0]
+        equal((row["queued"], row["gate"]), (41, "paused"))
+        done = {bytes(asker.result()[1]) for _ in range(19)}
+        sluice(broker, "resume", "api")
+
+        def enough():
+            done.update(bytes(c[1]) for c in asker.inbox if c.code == RESULT)
+            return len(done) == 59  # the one that was told to waits for a minute
+        serve(workers + [asker], enough)
+        equal(broker_stats(broker)["delayed"], 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -165,11 +165,15 @@ static int drain_run(struct cli *cli, const struct command *self, int argc, char
 
 const struct command command_drain = {
     .name = "drain",
-    .arguments = "peer N|service NAME|broker",
+    .arguments = "WHAT [NAME]",
     .summary = "let it finish what it has, and give it nothing new",
-    .about = "A worker is handed nothing new (sluice peers shows its number). A service, or the\n"
-             "broker, refuses what is submitted and hands out what waits. With --wait the\n"
-             "command ends when nothing is left: then it can be stopped without a loss.\n",
+    .about = "WHAT is peer, service or broker. A worker is handed nothing new; it is named by its\n"
+             "name, or by its number in sluice peers. A service, or the broker, refuses what\n"
+             "is submitted and hands out what waits. With --wait the command ends when nothing\n"
+             "is left: then it can be stopped without a loss.\n\n"
+             "  sluice drain peer 17 --wait\n"
+             "  sluice drain service tool.http\n"
+             "  sluice drain broker\n",
     .arguments_min = 1,
     .arguments_max = 2,
     .run = drain_run,
@@ -177,7 +181,7 @@ const struct command command_drain = {
 
 const struct command command_undrain = {
     .name = "undrain",
-    .arguments = "peer N|service NAME|broker",
+    .arguments = "WHAT [NAME]",
     .summary = "it takes work again",
     .arguments_min = 1,
     .arguments_max = 2,

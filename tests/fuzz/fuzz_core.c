@@ -370,6 +370,9 @@ static struct control take_control(struct world *world)
         control.task = take_task(world);
     }
     control.ms = take_bool(&world->input) ? take_duration(world) : 0;
+    if (control.what == CONTROL_DRAIN || control.what == CONTROL_UNDRAIN) {
+        control.peer = take_below(&world->input, 16);
+    }
     return control;
 }
 

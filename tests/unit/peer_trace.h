@@ -116,6 +116,10 @@ static inline void on_send(void *context, const struct message *message)
             trace(f, " cost=%d", (int)message->fail.cost);
         }
         break;
+    case COMMAND_WATCH:
+        trace(f, " %d credit=%d %.*s", (int)message->watch.request, (int)message->watch.credit,
+              TEXT(message->watch.service));
+        break;
     case COMMAND_QUERY:
         trace(f, " %s", query_what_name(message->query.what));
         break;
@@ -180,6 +184,20 @@ static inline void on_reply(void *context, struct request *request, const struct
 {
     (void)request;
     trace(context, "!! reply %s\n", reply == NULL ? "none" : reply->ok ? "ok" : "refused");
+}
+
+static inline void on_event(void *context, struct watching *watching,
+                            const struct event_message *event, bool restarted)
+{
+    (void)watching;
+    trace(context, "!! event %d %.*s%s\n", (int)event->sequence, TEXT(event->kind),
+          restarted ? " restarted" : "");
+}
+
+static inline void on_watch_over(void *context, void *user, const struct error *error)
+{
+    (void)user;
+    trace(context, "!! watch over %.*s\n", TEXT(error->code));
 }
 
 static inline void on_room(void *context)
@@ -312,6 +330,8 @@ static inline int setup(void **state)
         .result = on_result,
         .started = on_started,
         .progress = on_progress,
+        .event = on_event,
+        .watch_over = on_watch_over,
         .reply = on_reply,
         .room = on_room,
     };

@@ -253,7 +253,7 @@ static void a_cache_gives_way_to_memory(void **state)
     }
     done(f, "w1", "t1", 1, payload);
     for (int i = 0; i < 3; i++) {
-        char name[8];
+        char name[16];
 
         snprintf(name, sizeof name, "x%d", i);
         submit_with(f, "s1", name, "echo", payload, NULL);

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define QUEUE_ENTRIES 16384 /* some seconds of a busy broker; a power of two */
+#define QUEUE_ENTRIES 16384 /* a power of two */
+#define BATCH_ENTRIES 4096  /* so many are worth waking up for */
 #define WAKE_MS 100         /* an entry waits no longer for others */
 #define SYNC_MS 1000
 
@@ -88,7 +89,7 @@ void audit_add(struct audit *audit, const struct note *note)
         kept->peer_size = keep(kept->peer, sizeof kept->peer, note->peer);
         kept->detail_size = keep(kept->detail, sizeof kept->detail, note->detail);
         audit->head++;
-        if (audit->head - audit->tail == QUEUE_ENTRIES / 2) {
+        if (audit->head - audit->tail == BATCH_ENTRIES) {
             pthread_cond_signal(&audit->wake);
         }
     }
@@ -144,7 +145,7 @@ static void wait_for_entries(struct audit *audit)
 
     until.tv_sec = (time_t)(until_ms / 1000);
     until.tv_nsec = (long)(until_ms % 1000) * 1000000;
-    while (!audit->stopping && audit->head - audit->tail < QUEUE_ENTRIES / 2 &&
+    while (!audit->stopping && audit->head - audit->tail < BATCH_ENTRIES &&
            pthread_cond_timedwait(&audit->wake, &audit->lock, &until) != ETIMEDOUT) {
     }
 }
@@ -152,8 +153,9 @@ static void wait_for_entries(struct audit *audit)
 /* One turn; under the lock, which it lets go of while it writes. */
 static void write_queued(struct audit *audit)
 {
-    uint64_t head = audit->head, lost = audit->lost, tail = audit->tail;
+    uint64_t lost = audit->lost, tail = audit->tail, head = audit->head;
 
+    head = head - tail < BATCH_ENTRIES ? head : tail + BATCH_ENTRIES;
     audit->lost = 0;
     pthread_mutex_unlock(&audit->lock);
     for (uint64_t i = tail; i < head; i++) {
@@ -186,7 +188,7 @@ static void *run(void *context)
             unsynced = false;
             pthread_mutex_lock(&audit->lock);
         }
-    } while (!stopping);
+    } while (!stopping || audit->head != audit->tail);
     pthread_mutex_unlock(&audit->lock);
     return NULL;
 }

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -22,40 +21,60 @@ struct line {
     size_t size;
 };
 
-static void add_raw(struct line *line, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void add_raw(struct line *line, const char *format, ...)
+static void add_bytes(struct line *line, const void *bytes, size_t size)
 {
-    va_list values;
-    int size;
+    CHECK(size <= sizeof line->text - line->size);
+    memcpy(line->text + line->size, bytes, size);
+    line->size += size;
+}
 
-    va_start(values, format);
-    size = vsnprintf(line->text + line->size, sizeof line->text - line->size, format, values);
-    va_end(values);
-    CHECK(size >= 0 && line->size + (size_t)size < sizeof line->text);
-    line->size += (size_t)size;
+static void add_word(struct line *line, const char *word)
+{
+    add_bytes(line, word, strlen(word));
+}
+
+static void add_uint(struct line *line, uint64_t number)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    add_bytes(line, digits + at, sizeof digits - at);
+}
+
+static void add_escaped(struct line *line, uint8_t byte)
+{
+    char text[8];
+
+    snprintf(text, sizeof text, byte == '"' || byte == '\\' ? "\\%c" : "\\u%04x", byte);
+    add_word(line, text);
 }
 
 /* What comes from peers is UTF-8 (text_valid); the rest of what JSON wants is done here. */
 static void add_text(struct line *line, const char *key, struct span text)
 {
+    size_t begin = 0;
+
     if (text.size == 0) {
         return;
     }
-    add_raw(line, ",\"%s\":\"", key);
+    add_word(line, ",\"");
+    add_word(line, key);
+    add_word(line, "\":\"");
     for (size_t i = 0; i < text.size; i++) {
         uint8_t byte = text.data[i];
 
-        if (byte == '"' || byte == '\\') {
-            add_raw(line, "\\%c", byte);
-        } else if (byte < 0x20 || byte == 0x7f) {
-            add_raw(line, "\\u%04x", byte);
-        } else {
-            add_raw(line, "%c", byte);
+        if (byte == '"' || byte == '\\' || byte < 0x20 || byte == 0x7f) {
+            add_bytes(line, text.data + begin, i - begin);
+            add_escaped(line, byte);
+            begin = i + 1;
         }
     }
-    add_raw(line, "\"");
+    add_bytes(line, text.data + begin, text.size - begin);
+    add_word(line, "\"");
 }
 
 static void line_make(const struct audit_file *file, const struct audit_entry *entry,
@@ -64,20 +83,25 @@ static void line_make(const struct audit_file *file, const struct audit_entry *e
     char text[CHAIN_TEXT_SIZE > ID_TEXT_SIZE ? CHAIN_TEXT_SIZE : ID_TEXT_SIZE];
 
     line->size = 0;
-    add_raw(line, NUMBER_KEY "%" PRIu64 ",\"at_ms\":%" PRIu64 ",\"event\":\"%s\"",
-            file->number + 1, entry->at_ms, entry->event);
+    add_word(line, NUMBER_KEY);
+    add_uint(line, file->number + 1);
+    add_word(line, ",\"at_ms\":");
+    add_uint(line, entry->at_ms);
+    add_text(line, "event", span_from_text(entry->event));
     if (!id_is_nil(&entry->task)) {
         id_format(&entry->task, text);
-        add_raw(line, ",\"task\":\"%s\"", text);
+        add_text(line, "task", span_from_text(text));
     }
     if (entry->attempt > 0) {
-        add_raw(line, ",\"attempt\":%" PRIu64, entry->attempt);
+        add_word(line, ",\"attempt\":");
+        add_uint(line, entry->attempt);
     }
     add_text(line, "service", entry->service);
     add_text(line, "peer", entry->peer);
     add_text(line, "detail", entry->detail);
     chain_text(&file->chain, text);
-    add_raw(line, ",\"previous\":\"%s\"}", text);
+    add_text(line, "previous", span_from_text(text));
+    add_word(line, "}");
 }
 
 /* ---- files ------------------------------------------------------------------------- */
@@ -165,7 +189,7 @@ static bool put(struct audit_file *file, const struct audit_entry *entry)
         return false;
     }
     chain_add(&file->chain, span_of(line.text, line.size));
-    line.text[line.size++] = '\n';
+    add_word(&line, "\n");
     memcpy(file->buffer + file->used, line.text, line.size);
     file->used += line.size;
     file->size += line.size;

@@ -55,6 +55,8 @@ extern const struct command command_services;
 extern const struct command command_peers;
 extern const struct command command_stats;
 extern const struct command command_top;
+extern const struct command command_list;
+extern const struct command command_result;
 extern const struct command command_dead;
 extern const struct command command_audit;
 extern const struct command command_drain;

@@ -8,7 +8,7 @@
 
 static const struct command *const commands[] = {
     &command_ask,    &command_submit,   &command_status, &command_cancel,       &command_why,
-    &command_tail,   &command_signal,
+    &command_tail,   &command_signal,   &command_list,   &command_result,
     &command_tree,   &command_services, &command_peers,  &command_stats,        &command_top,
     &command_limit,  &command_pause,    &command_resume, &command_drain,        &command_undrain,
     &command_events, &command_dead,     &command_audit,  &command_bench,        &command_version,

@@ -46,6 +46,26 @@ static bool id_value(const json_t *value, char text[RECORD_VALUE_SIZE])
     return true;
 }
 
+json_t *record_ids_format(json_t *value)
+{
+    char text[RECORD_VALUE_SIZE];
+    const char *key;
+    json_t *child;
+    size_t i;
+
+    if (id_value(value, text)) {
+        json_decref(value);
+        return json_string(text);
+    }
+    json_object_foreach(value, key, child) {
+        json_object_set_new(value, key, record_ids_format(json_incref(child)));
+    }
+    json_array_foreach(value, i, child) {
+        json_array_set_new(value, i, record_ids_format(json_incref(child)));
+    }
+    return value;
+}
+
 const char *record_value(const json_t *record, const char *name, char text[RECORD_VALUE_SIZE])
 {
     const json_t *value = json_object_get(record, name);

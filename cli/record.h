@@ -15,6 +15,10 @@
 /* The value called `name` as text for people, cleaned; "-" when it is missing. */
 const char *record_value(const json_t *record, const char *name, char text[RECORD_VALUE_SIZE]);
 
+/* What a broker says about itself has ids of 16 bytes: makes them text, as the commands take them.
+ * Takes `value` over; yours is what it returns. Not for payloads, where bytes are bytes. */
+json_t *record_ids_format(json_t *value);
+
 /* 0 when it is missing or no integer. */
 uint64_t record_uint(const json_t *record, const char *name);
 /* "" when it is missing or no text. */

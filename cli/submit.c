@@ -1,7 +1,6 @@
 /* sluice submit: one task from the command line, its result on standard output. */
 #include "cli/call.h"
-#include "cli/failure.h"
-#include "cli/record.h"
+#include "cli/outcome.h"
 #include "cli/terminal.h"
 #include "cli/visit.h"
 
@@ -19,6 +18,7 @@
 struct submission {
     struct cli *cli;
     struct call call;
+    bool wait; /* detached, but its stream is read */
 };
 
 /* All of standard input, NUL-terminated, yours. NULL: too large or unreadable. */
@@ -88,48 +88,63 @@ static const char *describe(const json_t *value, char *text, size_t size)
     return text;
 }
 
-/* Bytes that are no MessagePack go to standard output as they are, unless a person looks. */
-static void result_print(struct sluice_future *future)
+/* What is detached goes on without us. */
+static int let_go(const struct cli *cli, struct sluice_future *future)
 {
-    struct sluice_bytes bytes = sluice_future_payload(future);
-    json_t *value = sluice_future_json(future);
+    char id[SLUICE_ID_TEXT_SIZE];
 
-    if (value != NULL) {
-        record_dump(value, stdout, terminal_is(stdout));
-    } else if (bytes.size == 0) {
-        printf("null\n");
-    } else if (terminal_is(stdout)) {
-        fprintf(stderr, "sluice: the result is %zu bytes that are no MessagePack value\n",
-                bytes.size);
-    } else {
-        fwrite(bytes.data, 1, bytes.size, stdout);
+    if (!sluice_accepted(future)) {
+        return EXIT_TASK;
     }
+    sluice_id_format(sluice_future_id(future), id);
+    if (cli->json) {
+        printf("{\"id\": \"%s\", \"outcome\": \"accepted\"}\n", id);
+    } else {
+        printf("%s\n", id);
+        if (terminal_is(stdout)) {
+            fprintf(stderr, "its result, when it has ended: sluice result %s --wait\n", id);
+        }
+    }
+    return EXIT_DONE;
+}
+
+static int submit_detached(struct sluice *sluice, struct submission *submission)
+{
+    struct sluice_future *future =
+        sluice_submit_json(sluice, submission->call.service, submission->call.payload,
+                           &submission->call.options);
+    int code;
+
+    submission->call.payload = NULL;
+    if (future == NULL) {
+        fprintf(stderr, "sluice: out of memory\n");
+        return EXIT_TASK;
+    }
+    code = let_go(submission->cli, future);
+    if (code != EXIT_DONE) {
+        code = outcome_print(submission->cli, submission->call.service, future);
+    }
+    sluice_future_free(future);
+    return code;
 }
 
 static int submit_main(struct sluice *sluice, void *arg)
 {
     struct submission *submission = arg;
-    struct sluice_future *future = call_run(sluice, &submission->call);
-    enum sluice_outcome outcome;
-    json_t *map;
+    struct sluice_future *future;
+    int code;
 
+    if (submission->call.options.detached && !submission->wait) {
+        return submit_detached(sluice, submission);
+    }
+    future = call_run(sluice, &submission->call);
     if (future == NULL) {
         fprintf(stderr, "sluice: out of memory\n");
         return EXIT_TASK;
     }
-    outcome = sluice_future_outcome(future);
-    if (submission->cli->json) {
-        map = call_outcome_json(future);
-        record_dump(map, stdout, false);
-        json_decref(map);
-    } else if (outcome == SLUICE_DONE) {
-        result_print(future);
-    }
-    if (outcome != SLUICE_DONE) {
-        failure_print(submission->call.service, outcome, sluice_future_error(future));
-    }
+    code = outcome_print(submission->cli, submission->call.service, future);
     sluice_future_free(future);
-    return outcome == SLUICE_DONE ? EXIT_DONE : EXIT_TASK;
+    return code;
 }
 
 static int submit_run(struct cli *cli, const struct command *self, int argc, char **argv)
@@ -178,7 +193,8 @@ static int submit_run(struct cli *cli, const struct command *self, int argc, cha
         OPTION_UINT_SPEC("cost", &options->cost, "UNITS", 1, COST_MAX,
                          "what it will take of the service's budget"),
         OPTION_GROUP_SPEC("what stays of it:"),
-        OPTION_FLAG_SPEC("detached", &options->detached, "it goes on when this program ends"),
+        OPTION_FLAG_SPEC("detached", &options->detached,
+                         "print its id and leave it to the broker; see `sluice result`"),
         OPTION_DURATION_SPEC("retain", &options->retain_ms, "how long its outcome is kept"),
         OPTION_TEXT_SPEC("idempotency-key", &options->idempotency_key, "KEY",
                          "the same key and payload again is the same task"),
@@ -196,6 +212,7 @@ static int submit_run(struct cli *cli, const struct command *self, int argc, cha
     if (priority != PRIORITY_UNSAID) {
         options->priority = priority == 0 ? SLUICE_PRIORITY_LOWEST : (int)priority;
     }
+    submission.wait = stream;
     options->stream = stream ? STREAM_WINDOW : 0;
     submission.call.stream_json = cli->json;
     submission.call.silent = quiet || stream;

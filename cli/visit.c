@@ -2,6 +2,7 @@
 
 #include "cli/endpoint.h"
 #include "cli/failure.h"
+#include "cli/record.h"
 
 #include <errno.h>
 #include <string.h>
@@ -59,6 +60,7 @@ static int said(int result, const char *what, json_t **reply)
 {
     switch (result) {
     case 0:
+        *reply = record_ids_format(*reply);
         return EXIT_DONE;
     case -EREMOTEIO:
         failure_print_json(what, *reply);
@@ -84,6 +86,12 @@ int visit_control(struct sluice *sluice, const char *what,
                   const struct sluice_control_options *options, json_t **reply)
 {
     return said(sluice_control(sluice, what, options, reply), what, reply);
+}
+
+int visit_list(struct sluice *sluice, const char *service, const char *state,
+               const char *cursor, json_t **reply)
+{
+    return said(sluice_list(sluice, service, state, cursor, reply), "list", reply);
 }
 
 int visit_pages(struct sluice *sluice, const char *what, const char *key, json_t **rows)

@@ -19,6 +19,10 @@ int visit_query(struct sluice *sluice, const char *what, const struct sluice_id 
 int visit_control(struct sluice *sluice, const char *what,
                   const struct sluice_control_options *options, json_t **reply);
 
+/* The same of a page of detached tasks. */
+int visit_list(struct sluice *sluice, const char *service, const char *state,
+               const char *cursor, json_t **reply);
+
 /* All pages of a query, joined into one array; as visit_query. `key` is the rows' name. */
 int visit_pages(struct sluice *sluice, const char *what, const char *key, json_t **rows);
 

@@ -66,6 +66,7 @@ static void wait_for_room(struct sluice *sluice, uint64_t deadline_ms, bool chil
 /* Most services have short names: their futures are used again. */
 #define SPARE_ROOM 64
 #define SPARE_MAX 4096
+#define FETCH_TIMEOUT_MS 30000 /* of a result that is there */
 
 static struct sluice_future *take_memory(struct sluice *sluice, size_t room)
 {
@@ -97,7 +98,7 @@ static void give_memory(struct sluice_future *future)
     }
 }
 
-static struct sluice_future *future_new(struct sluice *sluice, const char *service,
+struct sluice_future *future_new(struct sluice *sluice, const char *service,
                                         const struct sluice_submit_options *options)
 {
     size_t size = strlen(service) + 1;
@@ -136,7 +137,7 @@ static struct sluice_future *future_new(struct sluice *sluice, const char *servi
     return future;
 }
 
-static void future_delete(struct sluice_future *future)
+void future_delete(struct sluice_future *future)
 {
     list_unlink(&future->all);
     list_unlink(&future->scope);
@@ -159,7 +160,7 @@ struct sluice_future *future_submit(struct sluice *sluice, const char *service,
     const char *fault;
 
     options = options != NULL ? options : &defaults;
-    task = options->no_parent ? NULL : runtime_task(sluice);
+    task = options->no_parent || options->detached ? NULL : runtime_task(sluice);
     if (task != NULL && sluice_task_ended(task)) {
         task = NULL;
     }
@@ -195,7 +196,7 @@ struct sluice_future *future_submit(struct sluice *sluice, const char *service,
     submit->queue_ttl_ms = earlier(options->queue_ttl_ms, DURATION_MS_MAX);
     submit->lease_ms = earlier(options->lease_ms, DURATION_MS_MAX);
     submit->attempts = earlier(options->attempts, ATTEMPTS_MAX);
-    submit->receipts = options->on_started != NULL;
+    submit->receipts = options->on_started != NULL || options->detached;
     submit->held = options->held;
     submit->if_absent = options->wait_absent ? IF_ABSENT_WAIT : IF_ABSENT_REFUSE;
     terms.user = future;
@@ -287,6 +288,9 @@ static void end(struct sluice_future *future, enum sluice_outcome outcome)
         waiter_ended(list_entry(link, struct waiter, link), future);
     }
     completion_ended(future);
+    if (future->accept_waiter != NULL) {
+        strand_wake(future->accept_waiter);
+    }
 }
 
 static void keep_error(struct sluice_future *future, const struct error *error)
@@ -345,50 +349,45 @@ static void keep_worker(struct sluice_future *future, struct span worker)
     future->worker[size] = '\0';
 }
 
-/* ---- results that a join left out ---- */
+/* ---- results that are asked for ---- */
 
-/* The bin that `value` stands for, inside *packed (malloc'd, yours). */
-static struct span bin_of(json_t *value, uint8_t **packed)
-{
-    size_t size = 0;
-    size_t head;
+static void future_take(struct sluice_future *future, const struct result *result);
 
-    *packed = value != NULL ? json_pack_bytes(value, &size) : NULL;
-    if (*packed == NULL || size < 2 || (*packed)[0] < 0xc4 || (*packed)[0] > 0xc6) {
-        return span_of(NULL, 0);
-    }
-    head = (size_t)1 + ((size_t)1 << ((*packed)[0] - 0xc4)); /* bin 8, bin 16, bin 32 */
-    return size >= head ? span_of(*packed + head, size - head) : span_of(NULL, 0);
-}
-
-static void fetched(struct asking *asking, const struct reply *reply)
+/* The RESULT was not sent: it is unknown, or forgotten, or nobody answers. */
+static void unfetched(struct asking *asking, const struct reply *reply)
 {
     struct sluice_future *future = list_entry(asking, struct sluice_future, fetch);
-    json_t *body = reply != NULL && reply->ok ? json_unpack_bytes(reply->raw) : NULL;
-    struct payload payload = {.blob = NULL};
-    uint8_t *packed = NULL;
 
     future->request = NULL;
-    payload.bytes = bin_of(json_object_get(body, "payload"), &packed);
-    if (packed != NULL && keep_payload(future, &payload)) {
-        end(future, SLUICE_DONE);
+    if (reply != NULL && !reply->ok) {
+        keep_error(future, &reply->error);
+        end(future, SLUICE_REFUSED);
     } else {
-        future_end_here(future, SLUICE_FAILED, ERROR_TOO_LARGE,
-                        "it is done, but its join had no room for its result, and it could not be "
-                        "fetched by itself");
+        future_end_here(future, SLUICE_FAILED, ERROR_NOT_FOUND,
+                        "it has ended, and its outcome has been forgotten");
     }
-    free(packed);
-    json_decref(body);
 }
 
-static bool fetch(struct sluice_future *future)
+static void fetched(struct asking *asking, const struct result *result)
 {
-    const uint64_t timeout_ms = 30000;
+    struct sluice_future *future = list_entry(asking, struct sluice_future, fetch);
 
-    future->fetch.replied = fetched;
-    future->request = peer_query(future->sluice->peer, QUERY_RESULT,
-                                 span_of(future->id.bytes, sizeof future->id.bytes), timeout_ms,
-                                 &future->fetch);
+    peer_request_drop(future->sluice->peer, future->request);
+    future->request = NULL;
+    future_take(future, result);
+}
+
+bool future_fetch(struct sluice_future *future, bool once_ended)
+{
+    const struct query query = {
+        .what = QUERY_RESULT,
+        .argument = span_of(future->id.bytes, sizeof future->id.bytes),
+        .state = span_from_text(once_ended ? "ended" : ""),
+    };
+
+    future->fetch = (struct asking){unfetched, fetched};
+    future->request = peer_ask(future->sluice->peer, &query,
+                               once_ended ? DURATION_MS_MAX : FETCH_TIMEOUT_MS, &future->fetch);
     return future->request != NULL;
 }
 
@@ -405,12 +404,10 @@ static void settle_needs(struct sluice *sluice, struct span inputs)
     }
 }
 
-void future_settle(struct submission *submission, const struct result *result)
+static void future_take(struct sluice_future *future, const struct result *result)
 {
-    struct sluice_future *future = peer_submission_user(submission);
     const struct outcome_record *record = &result->record;
 
-    future->submission = NULL;
     future->timing.attempt = (unsigned)record->attempt;
     future->timing.waited_ms = record->waited_ms;
     future->timing.ran_ms = record->ran_ms;
@@ -421,7 +418,7 @@ void future_settle(struct submission *submission, const struct result *result)
     if (record->outcome != OUTCOME_DONE) {
         keep_error(future, &record->error);
     } else if (record->left_out) {
-        if (!fetch(future)) {
+        if (!future_fetch(future, false)) {
             future_end_here(future, SLUICE_FAILED, ERROR_LIMIT_EXCEEDED,
                             "it is done, but its result could not be asked for");
         }
@@ -432,6 +429,24 @@ void future_settle(struct submission *submission, const struct result *result)
         return;
     }
     end(future, (enum sluice_outcome)record->outcome);
+}
+
+void future_settle(struct submission *submission, const struct result *result)
+{
+    struct sluice_future *future = peer_submission_user(submission);
+
+    future->submission = NULL;
+    future_take(future, result);
+}
+
+void future_accepted(struct submission *submission)
+{
+    struct sluice_future *future = peer_submission_user(submission);
+
+    future->accepted = true;
+    if (future->accept_waiter != NULL) {
+        strand_wake(future->accept_waiter);
+    }
 }
 
 void future_progress(struct submission *submission, struct span payload)

@@ -35,6 +35,8 @@ struct completion {
 /* A question whose answer goes to a function of its own. */
 struct asking {
     void (*replied)(struct asking *asking, const struct reply *reply); /* NULL: none came */
+    /* The RESULT that it asked for, ahead of that; NULL: it asks for none. */
+    void (*outcome)(struct asking *asking, const struct result *result);
 };
 
 struct sluice_future {
@@ -58,8 +60,10 @@ struct sluice_future {
     struct completion *completion;
     struct list completion_link;
     size_t completion_index;
-    struct asking fetch;     /* of a result that its join left out */
+    struct asking fetch;     /* of a result that is asked for: left out by its join, or attached */
     struct request *request; /* the same; NULL: none */
+    struct strand *accept_waiter; /* in sluice_accepted; NULL: nobody */
+    bool accepted;           /* the broker has said so */
     struct sluice_stream *stream; /* NULL: not asked for */
     bool roomy;   /* of the size that is used again */
     char worker[PEER_NAME_MAX + 1];
@@ -76,6 +80,12 @@ struct sluice_future *future_refused(struct sluice *sluice, const char *service,
                                      enum error_code code, const char *why);
 
 /* future.c */
+struct sluice_future *future_new(struct sluice *sluice, const char *service,
+                                 const struct sluice_submit_options *options);
+void future_delete(struct sluice_future *future);
+/* Asks for the outcome of a task that is no submission of ours any more; or waits for it. False:
+ * no memory, or it is asked for already. */
+bool future_fetch(struct sluice_future *future, bool once_ended);
 void future_end_here(struct sluice_future *future, enum sluice_outcome outcome,
                      enum error_code code, const char *message);
 

@@ -36,6 +36,7 @@ static bool maps_init(struct peer *peer)
            id_map_init(&peer->requests_by_number, peer_random(peer)) &&
            id_map_init(&peer->readings_by_id, peer_random(peer)) &&
            id_map_init(&peer->cancels, peer_random(peer)) &&
+           id_map_init(&peer->results_asked, peer_random(peer)) &&
            table_init(&peer->offerings_by_name);
 }
 
@@ -46,6 +47,7 @@ static void maps_deinit(struct peer *peer)
     id_map_deinit(&peer->requests_by_number);
     id_map_deinit(&peer->readings_by_id);
     id_map_deinit(&peer->cancels);
+    id_map_deinit(&peer->results_asked);
     table_deinit(&peer->offerings_by_name);
 }
 
@@ -298,6 +300,9 @@ static void receive_error(struct peer *peer, const struct error_message *error)
 static void receive_open(struct peer *peer, const struct message *message)
 {
     switch (message->command) {
+    case COMMAND_ACCEPTED:
+        submission_receive_accepted(peer, &message->accepted.id);
+        break;
     case COMMAND_STARTED:
         submission_receive_started(peer, &message->started);
         break;
@@ -306,7 +311,9 @@ static void receive_open(struct peer *peer, const struct message *message)
         break;
     case COMMAND_RESULT:
         reading_receive_result(peer, &message->result.record.id);
-        submission_receive(peer, &message->result);
+        if (!submission_receive(peer, &message->result)) {
+            request_receive_result(peer, &message->result);
+        }
         break;
     case COMMAND_PROGRESS_OUT:
         submission_receive_progress(peer, &message->progress);
@@ -335,7 +342,7 @@ static void receive_open(struct peer *peer, const struct message *message)
         close_session(peer, false, "broker_leaves");
         break;
     default:
-        break; /* ACCEPTED, PONG: that they came is all they say */
+        break; /* PONG: that it came is all it says */
     }
 }
 

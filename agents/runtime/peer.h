@@ -77,6 +77,9 @@ struct peer_sink {
      * but the lease must still be ended. */
     void (*cancel)(void *context, struct lease *lease, struct span reason);
     void (*result)(void *context, struct submission *submission, const struct result *result);
+    /* The broker has it, and says so to those that want receipts; each time that it was asked.
+     * NULL: nobody is told. */
+    void (*accepted)(void *context, struct submission *submission);
     void (*started)(void *context, struct submission *submission, const struct started *started);
     void (*progress)(void *context, struct submission *submission, struct span payload);
     /* The lease may send chunks again. This and `signal` may be NULL: nobody is told. */
@@ -91,6 +94,8 @@ struct peer_sink {
     /* A stream of somebody else's task is over; `user` was the reading's, which is dead. NULL
      * error: the task has ended. */
     void (*read_over)(void *context, void *user, const struct error *error);
+    /* The RESULT that a QUERY asked for; it may be dropped here. NULL: nobody is told. */
+    void (*outcome)(void *context, struct request *request, const struct result *result);
     /* NULL reply: none came in time. */
     void (*reply)(void *context, struct request *request, const struct reply *reply);
     /* There is room again, if only for children, after peer_want_room(). */
@@ -191,7 +196,7 @@ struct submission *peer_submit(struct peer *peer, const struct submit *submit,
                                const struct submission_options *options);
 /* Asks to stop it. The `result` upcall follows, perhaps before this returns. */
 void peer_cancel(struct peer *peer, struct submission *submission, struct span reason);
-/* Cancels it; no `result` will come, the handle is dead. */
+/* Cancels it, unless it is detached; no `result` will come, the handle is dead. */
 void peer_abandon(struct peer *peer, struct submission *submission);
 /* A join's RESULT carried `record` of a held submission: ends it. False: no such task. */
 bool peer_settle(struct peer *peer, const struct outcome_record *record);
@@ -209,6 +214,8 @@ void peer_want_room(struct peer *peer);
 
 /* Sends QUERY (or CANCEL by id, below) when connected, again after a reconnect, and gives up
  * after `timeout_ms` (never 0). NULL: too many, or no memory. */
+struct request *peer_ask(struct peer *peer, const struct query *query, uint64_t timeout_ms,
+                         void *user);
 struct request *peer_query(struct peer *peer, enum query_what what, struct span argument,
                            uint64_t timeout_ms, void *user);
 struct request *peer_cancel_id(struct peer *peer, const struct id *id, struct span reason,

@@ -98,19 +98,24 @@ struct reading {
 
 enum request_kind { REQUEST_QUERY, REQUEST_CANCEL_ID, REQUEST_SIGNAL, REQUEST_CONTROL };
 
+/* Room for the texts of any of them. */
+#define REQUEST_TEXT_MAX (QUERY_ARGUMENT_MAX + SERVICE_NAME_MAX + KEY_MAX)
+
 struct request {
     struct id_node by_number;
     uint64_t number;
     enum request_kind kind;
-    enum query_what what;
-    uint8_t argument[QUERY_ARGUMENT_MAX];
-    size_t argument_size;
-    struct id id; /* CANCEL_ID; argument is the reason. SIGNAL */
+    uint8_t text[REQUEST_TEXT_MAX]; /* all of its texts, one after the other */
+    struct span reason; /* CANCEL_ID */
+    struct id id;       /* CANCEL_ID, SIGNAL */
+    struct id_node by_task; /* QUERY result; in peer.results_asked */
+    bool result_asked;
     struct blob *blob; /* SIGNAL: the payload; NULL: empty */
     void *user;
     struct timer timer;
     struct list link; /* peer.requests */
-    struct control control; /* CONTROL; its texts are in `argument`, one after the other */
+    struct query query;     /* QUERY */
+    struct control control; /* CONTROL */
 };
 
 /* Which of a peer's things a timer belongs to is told by which heap it is in. */
@@ -142,6 +147,7 @@ struct peer {
     struct list offerings_dirty;
     uint64_t reoffer_ms;         /* the broker refused an offer: when to offer again */
 
+    struct id_map results_asked;
     struct id_map leases_by_id;
     struct list leases;
     struct list lost_leases;
@@ -238,7 +244,9 @@ void window_pump(struct peer *peer); /* sends what fits */
 void window_offer_room(struct peer *peer);
 
 /* submission_receive.c: what happens to them. */
-void submission_receive(struct peer *peer, const struct result *result);
+/* False: of no submission of ours. */
+bool submission_receive(struct peer *peer, const struct result *result);
+void submission_receive_accepted(struct peer *peer, const struct id *id);
 void submission_receive_started(struct peer *peer, const struct started *started);
 void submission_receive_progress(struct peer *peer, const struct progress *progress);
 /* An ERROR about a submission: it will get no RESULT. */
@@ -266,6 +274,7 @@ void watchings_free(struct peer *peer);
 
 /* request.c */
 void request_receive(struct peer *peer, const struct reply *reply);
+void request_receive_result(struct peer *peer, const struct result *result);
 void requests_resume(struct peer *peer);
 void requests_advance(struct peer *peer);
 void requests_free(struct peer *peer);

@@ -16,6 +16,15 @@ void query_replied(struct request *request, const struct reply *reply)
     asking->replied(asking, reply);
 }
 
+void query_outcome(struct request *request, const struct result *result)
+{
+    struct asking *asking = peer_request_user(request);
+
+    if (asking->outcome != NULL) {
+        asking->outcome(asking, result);
+    }
+}
+
 static json_t *error_json(const struct error *error)
 {
     if (error->raw.size > 0) {

@@ -5,23 +5,50 @@
 
 #include <stdlib.h>
 
-static_assert(SERVICE_NAME_MAX + KEY_MAX + PEER_NAME_MAX <= QUERY_ARGUMENT_MAX,
-              "the texts of a CONTROL fit a request's argument");
+static_assert(SERVICE_NAME_MAX + KEY_MAX + PEER_NAME_MAX <= REQUEST_TEXT_MAX, "CONTROL");
+static_assert(REASON_MAX <= REQUEST_TEXT_MAX, "CANCEL");
 
-static void add_text(uint8_t **to, struct span text)
+/* Each text is kept where the one before it ends: a request may be copied, its spans are set anew
+ * before it is sent. */
+static size_t text_keep(struct request *request, size_t used, struct span text)
 {
+    CHECK(used + text.size <= sizeof request->text);
     if (text.size > 0) {
-        memcpy(*to, text.data, text.size);
-        *to += text.size;
+        memcpy(request->text + used, text.data, text.size);
     }
+    return used + text.size;
 }
 
-/* Points the texts, whose sizes are right, to where they are kept. */
-static void control_texts(struct control *control, const uint8_t *at)
+static struct span text_next(const struct request *request, size_t *used, struct span text)
 {
-    control->service.data = at;
-    control->key.data = at + control->service.size;
-    control->tenant.data = control->key.data + control->key.size;
+    struct span kept = span_of(request->text + *used, text.size);
+
+    *used += text.size;
+    return kept;
+}
+
+static struct query query_of(const struct request *request)
+{
+    struct query query = request->query;
+    size_t used = 0;
+
+    query.request = request->number;
+    query.argument = text_next(request, &used, query.argument);
+    query.service = text_next(request, &used, query.service);
+    query.state = text_next(request, &used, query.state);
+    return query;
+}
+
+static struct control control_of(const struct request *request)
+{
+    struct control control = request->control;
+    size_t used = 0;
+
+    control.request = request->number;
+    control.service = text_next(request, &used, control.service);
+    control.key = text_next(request, &used, control.key);
+    control.tenant = text_next(request, &used, control.tenant);
+    return control;
 }
 
 static void send_request(struct peer *peer, const struct request *request)
@@ -29,16 +56,9 @@ static void send_request(struct peer *peer, const struct request *request)
     struct message message;
 
     if (request->kind == REQUEST_QUERY) {
-        message = (struct message){
-            .command = COMMAND_QUERY,
-            .query = {.request = request->number,
-                      .what = request->what,
-                      .argument = span_of(request->argument, request->argument_size)},
-        };
+        message = (struct message){.command = COMMAND_QUERY, .query = query_of(request)};
     } else if (request->kind == REQUEST_CONTROL) {
-        message = (struct message){.command = COMMAND_CONTROL, .control = request->control};
-        message.control.request = request->number;
-        control_texts(&message.control, request->argument);
+        message = (struct message){.command = COMMAND_CONTROL, .control = control_of(request)};
     } else if (request->kind == REQUEST_SIGNAL) {
         message = (struct message){
             .command = COMMAND_SIGNAL,
@@ -53,7 +73,7 @@ static void send_request(struct peer *peer, const struct request *request)
         message = (struct message){
             .command = COMMAND_CANCEL,
             .cancel = {.id = request->id,
-                       .reason = span_of(request->argument, request->argument_size),
+                       .reason = span_of(request->text, request->reason.size),
                        .request = request->number},
         };
     }
@@ -65,6 +85,9 @@ static void detach(struct peer *peer, struct request *request)
     id_map_remove(&peer->requests_by_number, &request->by_number);
     timers_clear(&peer->request_timers, &request->timer);
     list_unlink(&request->link);
+    if (request->result_asked) {
+        id_map_remove(&peer->results_asked, &request->by_task);
+    }
     peer->request_count--;
 }
 
@@ -97,6 +120,9 @@ static struct request *request_add(struct peer *peer, const struct request *from
     }
     request->by_number.id = id_of_number(request->number);
     id_map_insert(&peer->requests_by_number, &request->by_number);
+    if (request->result_asked) {
+        id_map_insert(&peer->results_asked, &request->by_task);
+    }
     list_init(&request->link);
     list_push_back(&peer->requests, &request->link);
     peer->request_count++;
@@ -106,50 +132,50 @@ static struct request *request_add(struct peer *peer, const struct request *from
     return request;
 }
 
+struct request *peer_ask(struct peer *peer, const struct query *query, uint64_t timeout_ms,
+                         void *user)
+{
+    struct request request = {.kind = REQUEST_QUERY, .query = *query, .user = user};
+    size_t used = 0;
+
+    used = text_keep(&request, used, query->argument);
+    used = text_keep(&request, used, query->service);
+    text_keep(&request, used, query->state);
+    if (query->what == QUERY_RESULT && query->argument.size == sizeof request.by_task.id.bytes) {
+        memcpy(request.by_task.id.bytes, query->argument.data, query->argument.size);
+        if (id_map_find(&peer->results_asked, &request.by_task.id) != NULL) {
+            return NULL; /* whose would the RESULT be? */
+        }
+        request.result_asked = true;
+    }
+    return request_add(peer, &request, timeout_ms);
+}
+
 struct request *peer_query(struct peer *peer, enum query_what what, struct span argument,
                            uint64_t timeout_ms, void *user)
 {
-    struct request request = {.kind = REQUEST_QUERY,
-                              .what = what,
-                              .argument_size = argument.size,
-                              .user = user};
-
-    CHECK(argument.size <= sizeof request.argument);
-    if (argument.size > 0) {
-        memcpy(request.argument, argument.data, argument.size);
-    }
-    return request_add(peer, &request, timeout_ms);
+    return peer_ask(peer, &(struct query){.what = what, .argument = argument}, timeout_ms, user);
 }
 
 struct request *peer_cancel_id(struct peer *peer, const struct id *id, struct span reason,
                                uint64_t timeout_ms, void *user)
 {
-    struct request request = {.kind = REQUEST_CANCEL_ID,
-                              .id = *id,
-                              .argument_size = reason.size,
+    struct request request = {.kind = REQUEST_CANCEL_ID, .id = *id, .reason = reason,
                               .user = user};
 
-    CHECK(reason.size <= sizeof request.argument);
-    if (reason.size > 0) {
-        memcpy(request.argument, reason.data, reason.size);
-    }
+    text_keep(&request, 0, reason);
     return request_add(peer, &request, timeout_ms);
 }
 
 struct request *peer_control(struct peer *peer, const struct control *control,
                              uint64_t timeout_ms, void *user)
 {
-    struct request request = {.kind = REQUEST_CONTROL,
-                              .control = *control,
-                              .argument_size = control->service.size + control->key.size +
-                                               control->tenant.size,
-                              .user = user};
-    uint8_t *at = request.argument;
+    struct request request = {.kind = REQUEST_CONTROL, .control = *control, .user = user};
+    size_t used = 0;
 
-    CHECK(request.argument_size <= sizeof request.argument);
-    add_text(&at, control->service);
-    add_text(&at, control->key);
-    add_text(&at, control->tenant);
+    used = text_keep(&request, used, control->service);
+    used = text_keep(&request, used, control->key);
+    text_keep(&request, used, control->tenant);
     return request_add(peer, &request, timeout_ms);
 }
 
@@ -198,6 +224,16 @@ void request_receive(struct peer *peer, const struct reply *reply)
     node = id_map_find(&peer->cancels, &key);
     if (node != NULL) {
         submission_cancelled(peer, list_entry(node, struct submission, by_cancel));
+    }
+}
+
+/* Comes ahead of the REPLY. */
+void request_receive_result(struct peer *peer, const struct result *result)
+{
+    struct id_node *node = id_map_find(&peer->results_asked, &result->record.id);
+
+    if (node != NULL && peer->sink.outcome != NULL) {
+        peer->sink.outcome(peer->sink.context, list_entry(node, struct request, by_task), result);
     }
 }
 

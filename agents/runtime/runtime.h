@@ -115,6 +115,7 @@ void task_wait_end(struct strand *strand);
 
 /* future.c: upcalls of the peer */
 void future_settle(struct submission *submission, const struct result *result);
+void future_accepted(struct submission *submission);
 void future_progress(struct submission *submission, struct span payload);
 void future_started(struct submission *submission, const struct started *started);
 void futures_orphan(struct sluice *sluice);
@@ -126,6 +127,7 @@ uint64_t scope_deadline_ms(const struct sluice_scope *scope); /* absolute */
 
 /* query.c: upcall of the peer */
 void query_replied(struct request *request, const struct reply *reply);
+void query_outcome(struct request *request, const struct result *result);
 
 /* registry.c */
 struct service;

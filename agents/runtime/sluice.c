@@ -109,6 +109,18 @@ static void on_result(void *context, struct submission *submission, const struct
     future_settle(submission, result);
 }
 
+static void on_accepted(void *context, struct submission *submission)
+{
+    (void)context;
+    future_accepted(submission);
+}
+
+static void on_outcome(void *context, struct request *request, const struct result *result)
+{
+    (void)context;
+    query_outcome(request, result);
+}
+
 static void on_started(void *context, struct submission *submission, const struct started *started)
 {
     (void)context;
@@ -341,7 +353,9 @@ static struct peer *make_peer(struct sluice *sluice, const char *name)
         .task = on_task,
         .cancel = on_cancel,
         .result = on_result,
+        .accepted = on_accepted,
         .started = on_started,
+        .outcome = on_outcome,
         .progress = on_progress,
         .flow = on_flow,
         .signal = on_signal,

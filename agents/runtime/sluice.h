@@ -364,6 +364,26 @@ SLUICE_API int sluice_query(struct sluice *sluice, const char *what, const struc
 SLUICE_API int sluice_cancel_id(struct sluice *sluice, const struct sluice_id *id,
                                 const char *reason, json_t **reply);
 
+/* ---- detached work ---------------------------------------------------------------
+ *
+ * A task submitted with `detached` outlives this process. Its future is like any other's, but to
+ * free it does not cancel the task: whoever knows the id can attach to it, from any peer. */
+
+/* Waits until the broker has it: true; then this process may end. SUSPENDS. False: it was refused
+ * or the caller cancelled; see its outcome. For futures of detached tasks. */
+SLUICE_API bool sluice_accepted(struct sluice_future *future);
+
+/* A future of any task, by its id: ends as the task does, or REFUSED `not_found`. To free it, or to
+ * cancel it, does nothing to the task: sluice_cancel_id does. NULL: no memory, or there is one of
+ * this id already. */
+SLUICE_API struct sluice_future *sluice_attach(struct sluice *sluice, const struct sluice_id *id);
+
+/* A page of the detached tasks (PROTOCOL.md, QUERY list), filtered by `service` and by `state`
+ * ("ready", "leased", "ended" ...), from `cursor` (`next` of the page before); NULL: all. SUSPENDS.
+ * As sluice_query. One task: sluice_query "status". */
+SLUICE_API int sluice_list(struct sluice *sluice, const char *service, const char *state,
+                           const char *cursor, json_t **reply);
+
 /* What an operator asks for (PROTOCOL.md, CONTROL): `what` is "limit", "pause", "resume", "drain",
  * "undrain", "retry" or "drop"; which options it takes is said there. SUSPENDS. As sluice_query;
  * -EINVAL: a name or value that there is not. `options` may be NULL. */

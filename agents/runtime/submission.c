@@ -479,6 +479,9 @@ void peer_abandon(struct peer *peer, struct submission *submission)
 {
     submission->abandoned = true;
     submission->user = NULL;
+    if (submission->submit.detached) {
+        return; /* it goes on: it is sent until the broker has it, and nobody hears of its end */
+    }
     peer_cancel(peer, submission, span_from_text("abandoned"));
 }
 

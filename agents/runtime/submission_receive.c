@@ -33,7 +33,9 @@ static bool may_pass(struct peer *peer, const struct submission *submission,
         return error->retryable;
     }
     return code_is(error, ERROR_QUEUE_FULL) || code_is(error, ERROR_WINDOW_EXCEEDED) ||
-           code_is(error, ERROR_MEMORY_FULL) || code_is(error, ERROR_DRAINING);
+           code_is(error, ERROR_MEMORY_FULL) || code_is(error, ERROR_DRAINING) ||
+           code_is(error, ERROR_RATE_LIMITED) || code_is(error, ERROR_BUDGET_EXHAUSTED) ||
+           code_is(error, ERROR_CIRCUIT_OPEN);
 }
 
 /* Never before the broker said; later each time; not all at the same moment. */
@@ -56,30 +58,40 @@ static uint64_t pause_ms(struct peer *peer, struct submission *submission,
     return pause + peer_random(peer) % (pause / 4 + 1);
 }
 
-void submission_receive(struct peer *peer, const struct result *result)
+bool submission_receive(struct peer *peer, const struct result *result)
 {
     const struct outcome_record *record = &result->record;
     struct submission *submission = submission_find(peer, &record->id);
 
     if (submission == NULL) {
-        return; /* ended here already: cancelled, expired, or told twice */
+        return false; /* not ours; or ended here already: cancelled, expired, told twice */
     }
     if (record->outcome == OUTCOME_REFUSED) {
         if (submission->state != SUBMISSION_SENT) {
-            return; /* of an earlier sending */
+            return true; /* of an earlier sending */
         }
         if (may_pass(peer, submission, &record->error)) {
             submission_pause(peer, submission,
                              pause_ms(peer, submission, record->error.retry_after_ms));
-            return;
+            return true;
         }
         if (submission->cancelling) {
             submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED,
                            "cancelled by its submitter");
-            return;
+            return true;
         }
     }
     submission_finish(peer, submission, result);
+    return true;
+}
+
+void submission_receive_accepted(struct peer *peer, const struct id *id)
+{
+    struct submission *submission = submission_find(peer, id);
+
+    if (submission != NULL && !submission->abandoned && peer->sink.accepted != NULL) {
+        peer->sink.accepted(peer->sink.context, submission);
+    }
 }
 
 void submission_receive_started(struct peer *peer, const struct started *started)

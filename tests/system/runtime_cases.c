@@ -275,6 +275,60 @@ static int join(struct sluice *sluice)
     return 0;
 }
 
+/* The records of a join have a bound: what does not fit is fetched by itself. */
+static int large_join(struct sluice *sluice)
+{
+    static uint8_t bytes[7 << 20];
+    static const struct sluice_submit_options held = {.held = true};
+    struct sluice_future *futures[4], *join;
+
+    for (size_t i = 0; i < 4; i++) {
+        memset(bytes, (int)('a' + i), sizeof bytes);
+        futures[i] = sluice_submit(sluice, "echo", (struct sluice_bytes){bytes, sizeof bytes},
+                                   &held);
+    }
+    join = sluice_join(sluice, futures, 4, SLUICE_JOIN_ALL, NULL);
+    REQUIRE(sluice_await(join) == SLUICE_DONE);
+    for (size_t i = 0; i < 4; i++) {
+        struct sluice_bytes got;
+
+        REQUIRE(sluice_await(futures[i]) == SLUICE_DONE);
+        got = sluice_future_payload(futures[i]);
+        memset(bytes, (int)('a' + i), sizeof bytes);
+        REQUIRE(got.size == sizeof bytes && memcmp(got.data, bytes, got.size) == 0);
+        sluice_future_free(futures[i]);
+    }
+    sluice_future_free(join);
+    return 0;
+}
+
+/* Freed as soon as the broker has it, it goes on, and anybody attaches to it. */
+static int detached(struct sluice *sluice)
+{
+    struct sluice_submit_options options = {.detached = true};
+    struct sluice_future *future, *other;
+    struct sluice_id id;
+
+    future = sluice_submit_json(sluice, "nap", json_pack("{s:i}", "ms", 50), &options);
+    REQUIRE(sluice_accepted(future));
+    id = *sluice_future_id(future);
+    sluice_future_free(future);
+    future = sluice_attach(sluice, &id);
+    REQUIRE(sluice_attach(sluice, &id) == NULL); /* there is one already */
+    REQUIRE(sluice_await(future) == SLUICE_DONE);
+    REQUIRE(json_integer_value(json_object_get(sluice_future_json(future), "ms")) == 50);
+    sluice_future_free(future);
+    future = sluice_attach(sluice, &id); /* again: it is remembered */
+    other = sluice_submit_json(sluice, "nobody.there", NULL, &options);
+    REQUIRE(sluice_await(future) == SLUICE_DONE);
+    REQUIRE(!sluice_accepted(other));
+    REQUIRE(sluice_future_outcome(other) == SLUICE_REFUSED);
+    sluice_future_free(future);
+    sluice_future_free(other);
+    REQUIRE(seen.cancelled == 0);
+    return 0;
+}
+
 static int recursion(struct sluice *sluice)
 {
     struct sluice_future *future =
@@ -528,6 +582,7 @@ static const struct {
     {"await", await}, {"large", large}, {"timeout", timeout}, {"deadline", deadline},
     {"inherited_deadline", inherited_deadline}, {"refusals", refusals}, {"schema", schema},
     {"progress", progress}, {"gather", gather}, {"as_completed", as_completed}, {"any", any},
+    {"large_join", large_join}, {"detached", detached},
     {"join", join}, {"recursion", recursion}, {"ten_thousand", ten_thousand}, {"window", window},
     {"few_fibers", few_fibers},
     {"full_queue", full_queue}, {"cancel", cancel}, {"cancel_tree", cancel_tree},

@@ -27,6 +27,8 @@ def in_process(name, promise, *broker_options, seconds=30):
 
 
 in_process("await", "a submitted task comes back, and says who did it")
+in_process("large_join", "results that do not fit a join's are fetched by themselves")
+in_process("detached", "a detached task goes on without its future, and is attached to by its id")
 in_process("large", "payloads of 3 MiB come back whole")
 in_process("timeout", "waiting less long harms neither the task nor a later wait")
 in_process("deadline", "a task ends at its deadline")

@@ -1,0 +1,42 @@
+#include "cli/outcome.h"
+
+#include "cli/call.h"
+#include "cli/failure.h"
+#include "cli/record.h"
+#include "cli/terminal.h"
+
+/* Bytes that are no MessagePack go to standard output as they are, unless a person looks. */
+static void result_print(struct sluice_future *future)
+{
+    struct sluice_bytes bytes = sluice_future_payload(future);
+    json_t *value = sluice_future_json(future);
+
+    if (value != NULL) {
+        record_dump(value, stdout, terminal_is(stdout));
+    } else if (bytes.size == 0) {
+        printf("null\n");
+    } else if (terminal_is(stdout)) {
+        fprintf(stderr, "sluice: the result is %zu bytes that are no MessagePack value\n",
+                bytes.size);
+    } else {
+        fwrite(bytes.data, 1, bytes.size, stdout);
+    }
+}
+
+int outcome_print(const struct cli *cli, const char *what, struct sluice_future *future)
+{
+    enum sluice_outcome outcome = sluice_future_outcome(future);
+    json_t *map;
+
+    if (cli->json) {
+        map = call_outcome_json(future);
+        record_dump(map, stdout, false);
+        json_decref(map);
+    } else if (outcome == SLUICE_DONE) {
+        result_print(future);
+    }
+    if (outcome != SLUICE_DONE) {
+        failure_print(what, outcome, sluice_future_error(future));
+    }
+    return outcome == SLUICE_DONE ? EXIT_DONE : EXIT_TASK;
+}

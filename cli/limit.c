@@ -1,4 +1,6 @@
 /* sluice limit, pause, resume: what a service, a tenant or a key may take. */
+#include "cli/limit.h"
+
 #include "cli/grid.h"
 #include "cli/record.h"
 #include "cli/terminal.h"
@@ -100,7 +102,7 @@ static void room_text(const json_t *row, char *text, size_t size)
     }
 }
 
-static void limits_print(const json_t *rows)
+void limits_print(const json_t *rows, size_t rows_max)
 {
     static const struct grid_column columns[] = {
         {"SERVICE", false, true}, {"TENANT", false, true}, {"KEY", false, true},
@@ -124,7 +126,10 @@ static void limits_print(const json_t *rows)
         values_text(row, text, sizeof(text));
         grid_text(&grid, text);
     }
-    grid_print(&grid, stdout, SIZE_MAX);
+    grid_print(&grid, stdout, rows_max);
+    if (json_array_size(rows) > rows_max) {
+        printf("... and %zu more\n", json_array_size(rows) - rows_max);
+    }
     grid_deinit(&grid);
 }
 
@@ -146,7 +151,7 @@ static int limits_show(struct sluice *sluice, const struct rule *rule)
     } else if (json_array_size(rows) == 0) {
         printf("no limits; `sluice limit SERVICE --concurrency 10` sets one\n");
     } else {
-        limits_print(rows);
+        limits_print(rows, SIZE_MAX);
     }
     json_decref(rows);
     return EXIT_DONE;

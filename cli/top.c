@@ -1,4 +1,5 @@
-/* sluice top: services, peers and rates, again and again. */
+/* sluice top: services, limits, peers and rates, again and again. */
+#include "cli/limit.h"
 #include "cli/listing.h"
 #include "cli/quantity.h"
 #include "cli/record.h"
@@ -111,28 +112,42 @@ static void print_head(const struct view *view, const json_t *stats, uint64_t pa
     printf("\n\n");
 }
 
-static void print_picture(struct view *view, json_t *stats, json_t *services, json_t *peers,
-                          uint64_t now_ms)
+/* Each a table of the broker's. */
+struct picture {
+    json_t *stats, *services, *limits, *peers;
+};
+
+static void print_picture(struct view *view, const struct picture *picture, uint64_t now_ms)
 {
     size_t rows = view->live ? terminal_rows(stdout) : SIZE_MAX;
-    size_t left = rows == SIZE_MAX ? SIZE_MAX : rows > 14 ? (rows - 9) / 2 : 3;
+    bool limited = json_array_size(picture->limits) > 0;
+    size_t tables = limited ? 3 : 2;
+    size_t left = rows == SIZE_MAX ? SIZE_MAX
+                  : rows > 24      ? (rows - 5 - 2 * tables) / tables
+                                   : 3;
 
     if (view->live) {
         fputs("\033[H\033[J", stdout);
     }
-    print_head(view, stats, now_ms - view->before_ms);
-    listing_services(services, stdout, left, false);
+    print_head(view, picture->stats, now_ms - view->before_ms);
+    listing_services(picture->services, stdout, left, false);
     printf("\n");
-    listing_peers(peers, stdout, left);
+    if (limited) {
+        limits_print(picture->limits, left);
+        printf("\n");
+    }
+    listing_peers(picture->peers, stdout, left);
     if (view->live) {
         fputs("q leaves", stdout);
     }
     fflush(stdout);
 }
 
-static void print_json(const struct view *view, json_t *stats, json_t *services, json_t *peers)
+static void print_json(const struct picture *picture)
 {
-    json_t *all = json_pack("{s:O,s:O,s:O}", "stats", stats, "services", services, "peers", peers);
+    json_t *all = json_pack("{s:O,s:O,s:O,s:O}", "stats", picture->stats, "services",
+                            picture->services, "limits", picture->limits, "peers",
+                            picture->peers);
 
     record_dump(all, stdout, terminal_is(stdout));
     json_decref(all);
@@ -140,25 +155,29 @@ static void print_json(const struct view *view, json_t *stats, json_t *services,
 
 static int view_refresh(struct view *view, struct sluice *sluice)
 {
-    json_t *stats = NULL, *services = NULL, *peers = NULL;
+    struct picture picture = {0};
     uint64_t now_ms = sluice_now_ms(sluice);
-    int code = visit_query(sluice, "stats", NULL, NULL, &stats);
+    int code = visit_query(sluice, "stats", NULL, NULL, &picture.stats);
 
     if (code == EXIT_DONE) {
-        code = visit_pages(sluice, "catalog", "services", &services);
+        code = visit_pages(sluice, "catalog", "services", &picture.services);
     }
     if (code == EXIT_DONE) {
-        code = visit_pages(sluice, "peers", "peers", &peers);
+        code = visit_pages(sluice, "limits", "limits", &picture.limits);
+    }
+    if (code == EXIT_DONE) {
+        code = visit_pages(sluice, "peers", "peers", &picture.peers);
     }
     if (code == EXIT_DONE && view->cli->json) {
-        print_json(view, stats, services, peers);
+        print_json(&picture);
     } else if (code == EXIT_DONE) {
-        print_picture(view, stats, services, peers, now_ms);
+        print_picture(view, &picture, now_ms);
     }
-    json_decref(services);
-    json_decref(peers);
+    json_decref(picture.services);
+    json_decref(picture.limits);
+    json_decref(picture.peers);
     json_decref(view->before);
-    view->before = stats;
+    view->before = picture.stats;
     view->before_ms = now_ms;
     return code;
 }
@@ -221,7 +240,7 @@ static int top_run(struct cli *cli, const struct command *self, int argc, char *
 const struct command command_top = {
     .name = "top",
     .arguments = "",
-    .summary = "services, peers and rates, live",
+    .summary = "services, limits, peers and rates, live",
     .about = "q leaves. Without a terminal, and with --once or --json: one picture.\n",
     .run = top_run,
 };

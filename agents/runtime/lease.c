@@ -72,10 +72,13 @@ void lease_receive(struct peer *peer, const struct task_message *task)
     struct offering *offering = offering_find(peer, task->service);
 
     if (lease != NULL) {
-        if (lease->attempt >= task->attempt) {
-            return; /* the same again, or older than what we hold */
+        if (lease->attempt > task->attempt) {
+            return; /* older than what we hold */
         }
-        lose(peer, lease, "lease_expired");
+        /* No TASK is sent twice. With the same number it is another life of the task: what we hold
+         * was taken back by a HELLO, and is owed no answer. */
+        lease->owed = lease->owed && lease->attempt < task->attempt;
+        lose(peer, lease, lease->owed ? "lease_expired" : "worker_lost");
     }
     if (offering == NULL) {
         turn_down(peer, task, ERROR_UNKNOWN_SERVICE, "this worker does not serve it");

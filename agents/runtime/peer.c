@@ -93,6 +93,7 @@ struct peer *peer_new(const struct peer_options *options, const struct peer_sink
     list_init(&peer->requests);
     list_init(&peer->readings);
     list_init(&peer->watchings);
+    list_init(&peer->readings_idle);
     return peer;
 }
 
@@ -252,6 +253,7 @@ static void receive_welcome(struct peer *peer, const struct welcome *welcome)
     peer_log(peer, LOG_INFO, "connected", fields, 5);
     if (welcome->resumed && peer->resuming) {
         peer->resuming = false;
+        leases_resume(peer);
         peer->sink.connected(peer->sink.context, welcome);
         return;
     }
@@ -475,6 +477,7 @@ void peer_flush(struct peer *peer)
     if (peer_speaks(peer) && !list_empty(&peer->offerings_dirty)) {
         offerings_flush(peer);
     }
+    readings_flush(peer);
 }
 
 void peer_bye(struct peer *peer, struct span reason)

@@ -94,6 +94,7 @@ struct reading {
     bool own;          /* of a submission of ours */
     bool received;     /* some chunk, ever */
     struct list link;  /* peer.readings */
+    struct list idle;  /* peer.readings_idle */
 };
 
 enum request_kind { REQUEST_QUERY, REQUEST_CANCEL_ID, REQUEST_SIGNAL, REQUEST_CONTROL };
@@ -174,6 +175,7 @@ struct peer {
 
     struct id_map readings_by_id;
     struct list readings;
+    struct list readings_idle; /* that have taken all that came, and not said so */
     size_t reading_count;
 
     struct list watchings;
@@ -262,7 +264,9 @@ void reading_receive(struct peer *peer, const struct chunk *chunk);
 void reading_receive_result(struct peer *peer, const struct id *id);
 void reading_receive_error(struct peer *peer, const struct error_message *error);
 void readings_resume(struct peer *peer, bool known); /* after WELCOME, before submissions */
+void readings_flush(struct peer *peer);
 void readings_free(struct peer *peer);
+void leases_resume(struct peer *peer); /* after WELCOME `resumed` */
 void lease_receive_flow(struct peer *peer, const struct flow_message *flow);
 void lease_receive_signal(struct peer *peer, const struct signal_out *signal);
 

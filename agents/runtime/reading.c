@@ -15,18 +15,22 @@ static struct reading *reading_find(const struct peer *peer, const struct id *id
     return node != NULL ? list_entry(node, struct reading, by_id) : NULL;
 }
 
+static void send_read_of(struct peer *peer, const struct id *id, uint64_t attempt,
+                         uint64_t sequence, uint64_t credit)
+{
+    struct message message = {
+        .command = COMMAND_READ,
+        .read = {.id = *id, .attempt = attempt, .sequence = sequence, .credit = credit}};
+
+    if (peer_speaks(peer)) {
+        peer_send(peer, &message);
+    }
+}
+
 static void send_read(struct peer *peer, const struct reading *reading, uint64_t sequence,
                       uint64_t credit)
 {
-    struct message message = {.command = COMMAND_READ,
-                              .read = {.id = reading->by_id.id,
-                                       .attempt = reading->attempt,
-                                       .sequence = sequence,
-                                       .credit = credit}};
-
-    if (peer->state == SESSION_OPEN) {
-        peer_send(peer, &message);
-    }
+    send_read_of(peer, &reading->by_id.id, reading->attempt, sequence, credit);
 }
 
 struct reading *peer_read(struct peer *peer, const struct id *id, uint64_t credit, bool own,
@@ -48,6 +52,7 @@ struct reading *peer_read(struct peer *peer, const struct id *id, uint64_t credi
     reading->own = own;
     reading->user = user;
     list_init(&reading->link);
+    list_init(&reading->idle);
     list_push_back(&peer->readings, &reading->link);
     id_map_insert(&peer->readings_by_id, &reading->by_id);
     peer->reading_count++;
@@ -61,6 +66,7 @@ static void reading_free(struct peer *peer, struct reading *reading)
 {
     id_map_remove(&peer->readings_by_id, &reading->by_id);
     list_unlink(&reading->link);
+    list_unlink(&reading->idle);
     peer->reading_count--;
     free(reading);
 }
@@ -79,20 +85,56 @@ void *peer_reading_user(const struct reading *reading)
     return reading->user;
 }
 
-/* Half of the credit at a time: a READ a chunk would cost as much as the chunks. */
+static void acknowledge(struct peer *peer, struct reading *reading)
+{
+    list_unlink(&reading->idle);
+    if (reading->told < reading->taken) {
+        reading->told = reading->taken;
+        send_read(peer, reading, reading->taken, reading->credit);
+    }
+}
+
+/* Half of the credit at a time: a READ a chunk would cost as much as the chunks. But when
+ * nothing more is there by the end of the turn: the broker's ring may hold less than that half,
+ * and its worker waits until we say what we have. */
 void peer_reading_taken(struct peer *peer, struct reading *reading, uint64_t attempt,
                         uint64_t sequence)
 {
+    uint64_t through;
+
     CHECK(reading->queued > 0);
     reading->queued--;
     if (attempt != reading->attempt) {
         return;
     }
-    reading->taken = sequence + 1;
-    if (reading->taken - reading->told >= (reading->credit + 1) / 2) {
-        reading->told = reading->taken;
-        send_read(peer, reading, reading->taken, reading->credit);
+    /* It may be of the task's life before this one, with an attempt of the same number: nothing
+     * is said of what has not come. */
+    through = sequence < reading->expected ? sequence + 1 : reading->expected;
+    if (reading->taken < through) {
+        reading->taken = through;
     }
+    if (reading->taken - reading->told >= (reading->credit + 1) / 2) {
+        acknowledge(peer, reading);
+    } else if (reading->own && reading->queued == 0 && list_empty(&reading->idle)) {
+        list_push_back(&peer->readings_idle, &reading->idle);
+    }
+}
+
+void readings_flush(struct peer *peer)
+{
+    struct list *at;
+
+    while ((at = list_pop_front(&peer->readings_idle)) != NULL) {
+        acknowledge(peer, list_entry(at, struct reading, idle));
+    }
+}
+
+/* The task is new to the broker, and its SUBMIT says that we read it. */
+static void reading_begin_anew(struct reading *reading)
+{
+    reading->attempt = 0;
+    reading->expected = reading->taken = reading->told = 0;
+    list_unlink(&reading->idle);
 }
 
 void reading_receive(struct peer *peer, const struct chunk *chunk)
@@ -100,7 +142,12 @@ void reading_receive(struct peer *peer, const struct chunk *chunk)
     struct reading *reading = reading_find(peer, &chunk->id);
     struct chunk_upcall upcall = {.chunk = chunk};
 
-    if (reading == NULL || chunk->attempt < reading->attempt) {
+    if (reading == NULL) {
+        /* Of a task that we have done with, and submitted again before we knew. */
+        send_read_of(peer, &chunk->id, chunk->attempt, chunk->sequence, 0);
+        return;
+    }
+    if (chunk->attempt < reading->attempt) {
         return;
     }
     if (chunk->attempt > reading->attempt) {
@@ -115,6 +162,7 @@ void reading_receive(struct peer *peer, const struct chunk *chunk)
     reading->expected = chunk->sequence + 1;
     reading->received = true;
     reading->queued++;
+    list_unlink(&reading->idle);
     peer->sink.chunk(peer->sink.context, reading, &upcall);
 }
 
@@ -140,9 +188,11 @@ void reading_receive_error(struct peer *peer, const struct error_message *error)
 {
     struct reading *reading = reading_find(peer, &error->id);
 
-    /* A submission that the broker does not know is submitted again, and its stream with it. */
     if (reading != NULL && !reading->own) {
         reading_over(peer, reading, &error->error);
+    } else if (reading != NULL) {
+        /* A submission that the broker does not know is submitted again, and its stream with it. */
+        reading_begin_anew(reading);
     }
 }
 
@@ -154,8 +204,7 @@ void readings_resume(struct peer *peer, bool known)
         uint64_t left = reading->credit > reading->queued ? reading->credit - reading->queued : 1;
 
         if (reading->own && !known) {
-            reading->attempt = 0; /* the task is new, and its SUBMIT says that we read it */
-            reading->expected = reading->taken = reading->told = 0;
+            reading_begin_anew(reading);
         } else if (!reading->own || reading->attempt > 0) {
             reading->told = reading->expected;
             send_read(peer, reading, reading->expected, left);
@@ -208,8 +257,18 @@ void peer_checkpoint(struct peer *peer, struct lease *lease, struct payload payl
                                              .payload = payload}};
 
     CHECK(payload.bytes.size <= CHECKPOINT_MAX);
-    if (!lease->lost && peer->state == SESSION_OPEN) {
+    if (!lease->lost && peer_speaks(peer)) {
         peer_send(peer, &message);
+    }
+}
+
+/* The session goes on: who stopped for want of it can send chunks again. */
+void leases_resume(struct peer *peer)
+{
+    list_each(at, &peer->leases) {
+        if (peer->sink.flow != NULL) {
+            peer->sink.flow(peer->sink.context, list_entry(at, struct lease, link));
+        }
     }
 }
 

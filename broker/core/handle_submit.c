@@ -54,6 +54,9 @@ static bool answer_known(struct broker *broker, struct peer *peer, const struct 
             message.accepted.id = task->id;
             peer_send(broker, peer, &message);
         }
+        if (submit->stream > 0) {
+            stream_read_again(broker, task, submit->stream);
+        }
         return true;
     }
     if (task->orphan) {

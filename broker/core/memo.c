@@ -78,7 +78,7 @@ struct payload memo_checkpoint(const struct task *task)
 {
     const struct memo *memo = memo_find(task);
 
-    if (memo == NULL) {
+    if (memo == NULL || MUTANT(CHECKPOINT_LOST)) {
         return (struct payload){.blob = NULL};
     }
     return (struct payload){.bytes = blob_span(memo->checkpoint), .blob = memo->checkpoint};
@@ -120,6 +120,9 @@ static void append(struct memo *memo, struct kept_signal *signal)
 {
     if (memo->last == NULL) {
         memo->first = memo->last = signal;
+    } else if (MUTANT(SIGNAL_REORDERED)) {
+        signal->next = memo->first;
+        memo->first = signal;
     } else {
         memo->last->next = signal;
         memo->last = signal;

@@ -63,7 +63,13 @@
     X(RATE_UNBOUNDED)                                                                              \
     X(CAP_OFF_BY_ONE)                                                                              \
     X(PAUSE_IGNORED)                                                                               \
-    X(PARKED_FOR_EVER)
+    X(PARKED_FOR_EVER)                                                                             \
+    X(CHUNK_SKIPPED)                                                                               \
+    X(WORKER_NOT_PAUSED)                                                                           \
+    X(RING_UNBOUNDED)                                                                              \
+    X(CHECKPOINT_LOST)                                                                             \
+    X(SIGNAL_REORDERED)                                                                            \
+    X(EVENT_LOSS_UNCOUNTED)
 
 #ifdef SLUICE_MUTANTS
 enum mutant {

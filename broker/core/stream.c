@@ -87,7 +87,9 @@ static void reader_feed(struct broker *broker, struct reader *reader)
         reader->sent = stream->first;
     }
     while (reader->sent < stream->next && reader->sent < reader->until) {
-        send_chunk(broker, reader->peer, stream, reader->sent);
+        if (!(MUTANT(CHUNK_SKIPPED) && reader->sent % 8 == 5)) {
+            send_chunk(broker, reader->peer, stream, reader->sent);
+        }
         reader->sent++;
     }
 }
@@ -238,7 +240,9 @@ uint64_t stream_begin(struct broker *broker, struct task *task)
         reader->asked = reader->sent = 0;
         reader->until = reader->credit;
     }
-    stream->until = stream->pacer == NULL ? 0 : flow_allowed(broker, stream);
+    stream->until = stream->pacer == NULL || MUTANT(WORKER_NOT_PAUSED)
+                        ? 0
+                        : flow_allowed(broker, stream);
     return stream->until;
 }
 
@@ -382,6 +386,19 @@ enum error_code stream_read(struct broker *broker, struct task *task, struct pee
         flow_update(broker, reader->stream);
     }
     return code;
+}
+
+void stream_read_again(struct broker *broker, struct task *task, uint64_t credit)
+{
+    const struct stream *stream = task->extra == NULL ? NULL : task->extra->stream;
+    struct reader *pacer = stream == NULL ? NULL : stream->pacer;
+
+    if (pacer != NULL && pacer->away) {
+        const struct read read = {.sequence = pacer->asked, .credit = credit};
+
+        reader_move(pacer, &read);
+        reader_feed(broker, pacer);
+    }
 }
 
 void stream_replay(struct broker *broker, const struct task *task, struct peer *peer,

@@ -65,6 +65,9 @@ enum error_code stream_take(struct broker *broker, struct task *task, const stru
 /* READ of a task that has not ended. */
 enum error_code stream_read(struct broker *broker, struct task *task, struct peer *peer,
                             const struct read *read);
+/* Its submitter says SUBMIT again: if it has not said READ on its new connection, it is sent what
+ * it has not acknowledged. */
+void stream_read_again(struct broker *broker, struct task *task, uint64_t credit);
 /* READ of one that has: sends what the ring has from there on. RESULT is the caller's. */
 void stream_replay(struct broker *broker, const struct task *task, struct peer *peer,
                    const struct read *read);

@@ -1,5 +1,7 @@
 #include "broker/core/watch.h"
 
+#include "broker/core/mutant.h"
+
 const char *note_kind_name(enum note_kind kind)
 {
     static const char *const names[NOTE_COUNT] = {
@@ -92,7 +94,7 @@ static void watcher_tell(struct broker *broker, struct watcher *watcher, const s
 
     if (watcher->credit == 0) {
         watcher->sequence++;
-        watcher->lost++;
+        watcher->lost += !MUTANT(EVENT_LOSS_UNCOUNTED);
         return;
     }
     watcher->credit--;

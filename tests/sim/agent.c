@@ -73,6 +73,7 @@ static void on_task(void *context, struct lease *lease, const struct task_messag
     if (random_chance(&agent->faults, options->late) && !agent->world->calm) {
         work_ms += 20ULL * options->work_ms;
     }
+    job_draw_stream(agent, job, task);
     peer_lease_set_user(lease, job);
     agent_enter(agent, work_ms, job_work, job->serial);
 }
@@ -115,6 +116,7 @@ static void on_result(void *context, struct submission *submission, const struct
     if (ask->submission == NULL) {
         return; /* inside peer_submit, which tells its caller */
     }
+    ask_unread(agent, ask);
     ask_drop(ask);
     if (job != NULL) {
         CHECK(job->children > 0);
@@ -245,6 +247,10 @@ static void agent_start(struct agent *agent)
         .result = on_result,
         .started = on_started,
         .progress = on_progress,
+        .flow = agent_on_flow,
+        .signal = agent_on_signal,
+        .chunk = agent_on_chunk,
+        .read_over = agent_on_read_over,
         .reply = on_reply,
         .room = on_room,
         .log = on_log,
@@ -290,8 +296,10 @@ static void agent_forget(struct agent *agent)
         free(list_entry(at, struct job, link));
     }
     while ((at = list_pop_front(&agent->asks)) != NULL) {
+        ask_forget_stream(list_entry(at, struct ask, link));
         free(list_entry(at, struct ask, link));
     }
+    agent->other = NULL;
     memset(agent->offerings, 0, sizeof agent->offerings);
 }
 
@@ -408,6 +416,7 @@ struct agent *agent_new(struct world *world, unsigned index, bool submits, bool 
     random_init(&agent->work, world->options.seed, "work", index);
     random_init(&agent->retries, world->options.seed, "retries", index);
     random_init(&agent->policies, world->options.seed, "policies", index);
+    random_init(&agent->streams, world->options.seed, "streams", index);
     random_init(&agent->turns, world->options.seed, "turns", index);
     random_init(&agent->faults, world->options.seed, "faults", index);
     list_init(&agent->jobs);

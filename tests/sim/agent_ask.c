@@ -38,6 +38,7 @@ static struct ask *ask_new(struct agent *agent, struct job *parent)
 
     CHECK(ask != NULL);
     list_init(&ask->link);
+    list_init(&ask->takings);
     list_push_back(&agent->asks, &ask->link);
     ask->serial = ++agent->serials;
     ask->parent = parent;
@@ -233,7 +234,15 @@ static void submit_root(struct agent *agent)
     if (random_chance(&agent->work, options->lone_service)) {
         service = world_service(WORLD_LONE_SERVICE);
     }
+    ask_draw_stream(agent, &submit);
     ask = ask_submit(agent, NULL, service, &submit);
+    if (ask != NULL) {
+        ask_read(agent, ask, &submit);
+    }
+    if (random_chance(&agent->streams, options->signals)) {
+        agent_enter(agent, random_wait(&agent->streams, 1500), agent_signal,
+                    ask != NULL ? ask->serial : 0);
+    }
     if (ask != NULL && random_chance(&agent->work, options->cancels)) {
         agent_enter(agent, random_wait(&agent->work, 2000), cancel_ask, ask->serial);
     }
@@ -271,6 +280,9 @@ void ask_more(void *context, uint64_t argument)
     }
     agent->roots++;
     peer_advance(agent->peer, world_now_ms(agent->world));
+    if (random_chance(&agent->streams, options->streams)) {
+        agent_read_other(agent);
+    }
     if (random_chance(&agent->work, options->queries)) {
         on_question(agent);
     } else if (random_chance(&agent->work, options->joins)) {

@@ -12,7 +12,7 @@
 
 /* ---- working ------------------------------------------------------------------------ */
 
-static struct job *job_find(struct agent *agent, uint64_t serial)
+struct job *job_find(struct agent *agent, uint64_t serial)
 {
     list_each(at, &agent->jobs) {
         struct job *job = list_entry(at, struct job, link);
@@ -115,6 +115,10 @@ void job_work(void *context, uint64_t argument)
         return;
     }
     peer_advance(agent->peer, world_now_ms(agent->world));
+    if (!job->finished_work && !job_talk(agent, job)) {
+        agent_settle(agent);
+        return;
+    }
     if (!job->finished_work && job->depth < options->depth_max &&
         random_chance(&agent->work, options->children)) {
         job_submit_children(agent, job);

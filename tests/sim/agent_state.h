@@ -1,4 +1,4 @@
-/* agent_state: what an agent is made of, for the three files it is written in. */
+/* agent_state: what an agent is made of, for the files it is written in. */
 #ifndef SLUICE_TESTS_SIM_AGENT_STATE_H
 #define SLUICE_TESTS_SIM_AGENT_STATE_H
 
@@ -14,6 +14,10 @@ struct job {
     unsigned depth;
     unsigned children;     /* that it waits for */
     bool hangs, ignores_cancel, cancelled, gave_credit, finished_work;
+    bool stores;           /* checkpoints */
+    uint64_t said, chunks_left;
+    uint64_t look_ms;      /* when it goes on talking; 0: not planned */
+    uint64_t signal_until_ms; /* it waits so long for a signal; 0: for none */
 };
 
 /* A task that this process has submitted and waits for. */
@@ -23,13 +27,16 @@ struct ask {
     struct submission *submission;
     struct job *parent;    /* NULL: a root task */
     bool ended;
+    struct reading *reading; /* of its stream; NULL: it has none */
+    bool slow;             /* in taking chunks */
+    struct list takings;   /* chunks that it has yet to take */
 };
 
 struct agent {
     struct world *world;
     unsigned index;
     bool submits, works;
-    struct random work, faults, retries, policies, turns;
+    struct random work, faults, retries, policies, turns, streams;
     struct node node;
     struct peer *peer;          /* NULL: crashed, not yet back */
     struct outbound outbound;
@@ -38,6 +45,7 @@ struct agent {
     uint64_t tick, serials;
     uint64_t roots, submitted;
     struct list jobs, asks;
+    struct reading *other;      /* of somebody else's stream; NULL: none */
     struct offering *offerings[WORLD_LONE_SERVICE + 1];
 };
 
@@ -58,7 +66,23 @@ void ask_more(void *context, uint64_t argument);
 
 /* agent_job.c: what it works on */
 void job_give_credit(struct agent *agent, struct job *job, bool give);
+struct job *job_find(struct agent *agent, uint64_t serial); /* NULL: it has ended */
 void job_work(void *context, uint64_t argument);
 void job_confirm_cancel(void *context, uint64_t argument);
+
+/* agent_stream.c: what it streams and signals */
+void ask_draw_stream(struct agent *agent, struct submit *submit);
+void ask_read(struct agent *agent, struct ask *ask, const struct submit *submit);
+void ask_unread(struct agent *agent, struct ask *ask);
+void ask_forget_stream(struct ask *ask); /* its process is gone */
+void agent_read_other(struct agent *agent);
+void job_draw_stream(struct agent *agent, struct job *job, const struct task_message *task);
+/* False: it has more to say, or waits for a signal; job_work is called again. */
+bool job_talk(struct agent *agent, struct job *job);
+void agent_signal(void *context, uint64_t argument);
+void agent_on_chunk(void *context, struct reading *reading, const struct chunk_upcall *upcall);
+void agent_on_read_over(void *context, void *user, const struct error *error);
+void agent_on_flow(void *context, struct lease *lease);
+void agent_on_signal(void *context, struct lease *lease, const struct payload *payload);
 
 #endif

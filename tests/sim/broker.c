@@ -128,6 +128,15 @@ static void on_log(void *context, const struct log_record *record)
     }
 }
 
+static void on_note(void *context, const struct note *note)
+{
+    struct sim_broker *broker = context;
+
+    if (!broker->quiet_sends) {
+        model_noted(broker->model, note);
+    }
+}
+
 /* ---- steps ---------------------------------------------------------------------- */
 
 static void schedule_tick(struct sim_broker *broker);
@@ -337,7 +346,7 @@ static struct broker_options core_options(struct sim_broker *broker)
 
     options.hash_seed = random_next(&broker->random);
     options.broker = random_id(&broker->random);
-    options.peers_max = from->submitters + from->workers + from->peers_spare +
+    options.peers_max = from->submitters + from->workers + from->onlookers + from->peers_spare +
                         (from->drains > 0); /* the operator */
     options.services_max = 16;
     options.offers_per_peer_max = 8;
@@ -358,6 +367,8 @@ static struct broker_options core_options(struct sim_broker *broker)
     options.detached_retain_tasks = 2ULL * from->retain_tasks + 20;
     options.dead_tasks = from->dead_tasks;
     options.dead_bytes = options.memory_max / 8;
+    options.stream_chunks = from->ring_chunks;
+    options.stream_bytes = from->ring_kib * 1024ULL;
     return options;
 }
 
@@ -368,7 +379,9 @@ void sim_broker_start(struct sim_broker *broker)
                               .send = on_send,
                               .forget = on_forget,
                               .log = on_log,
-                              .log_level = LOG_DEBUG};
+                              .log_level = LOG_DEBUG,
+                              .note = on_note,
+                              .notes = broker->options->watchers_noted > 0 ? NOTES_ALL : 0};
 
     CHECK(broker->core == NULL);
     broker->incarnation++;

@@ -44,6 +44,12 @@ extern const struct checker check_detached;
 extern const struct checker check_dead;
 extern const struct checker check_limits;
 extern const struct checker check_drained;
+extern const struct checker check_chunks_in_order;
+extern const struct checker check_ring_bounded;
+extern const struct checker check_worker_paced;
+extern const struct checker check_checkpoint_handed;
+extern const struct checker check_signals_in_order;
+extern const struct checker check_events_counted;
 /* Checks nothing: counts the rare states that a run has reached. */
 extern const struct checker check_rare_states;
 

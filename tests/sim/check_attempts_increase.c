@@ -63,7 +63,14 @@ static void on_fact(struct model *model, const struct fact *fact)
 static bool is_answer(const struct model *model)
 {
     return model_event_is(model, COMMAND_DONE) || model_event_is(model, COMMAND_FAIL) ||
-           model_event_is(model, COMMAND_PROGRESS);
+           model_event_is(model, COMMAND_PROGRESS) || model_event_is(model, COMMAND_CHUNK) ||
+           model_event_is(model, COMMAND_CHECKPOINT);
+}
+
+static bool of_start(enum command command)
+{
+    return command == COMMAND_TASK || command == COMMAND_STARTED ||
+           command == COMMAND_SIGNAL_OUT || command == COMMAND_EVENT;
 }
 
 static void after(struct model *model, const struct broker *core)
@@ -79,9 +86,9 @@ static void after(struct model *model, const struct broker *core)
 
         /* A freed credit is used at once: that is all that may happen. */
         MODEL_CHECK(model, PROPERTY,
-                    fact->kind == FACT_MOVE
-                        ? fact->to == SHADOW_LEASED
-                        : fact->command == COMMAND_TASK || fact->command == COMMAND_STARTED,
+                    fact->kind == FACT_MOVE   ? fact->to == SHADOW_LEASED
+                    : fact->kind == FACT_NOTE ? true /* told of what the others say */
+                                              : of_start(fact->command),
                     "a stale %s moves %s: %s -> %s",
                     command_name(model->event->message->command), model_id_text(&fact->id),
                     shadow_state_name(fact->from), shadow_state_name(fact->to));

@@ -80,12 +80,21 @@ static bool garbled(const struct model *model, const struct shadow_task *task)
     return model->current && model->subject == task && model->event->kind == EVENT_MALFORMED;
 }
 
+/* Its worker said a CHUNK that cannot be taken. */
+static bool chunk_failed(const struct model *model, const struct shadow_task *task)
+{
+    return answered_with(model, task, COMMAND_CHUNK) && model->chunk_code != NULL;
+}
+
 /* By the failure's own word, unless the task's codes know better. */
 static bool retryable(const struct model *model, const struct shadow_task *task)
 {
     struct span code = shadow_failure_code(model, task);
     bool by_itself = answered_with(model, task, COMMAND_FAIL)
                          ? model->event->message->fail.error.retryable
+                     : chunk_failed(model, task)
+                         ? strcmp(model->chunk_code, "memory_full") == 0 ||
+                               strcmp(model->chunk_code, "limit_exceeded") == 0
                          : !garbled(model, task);
 
     return !shadow_codes_name(task->final_on, code) &&
@@ -97,7 +106,8 @@ static bool failure_explained(const struct model *model, const struct shadow_tas
     if (task->state == SHADOW_WAITING) {
         return true;
     }
-    if (answered_with(model, task, COMMAND_FAIL) || garbled(model, task)) {
+    if (answered_with(model, task, COMMAND_FAIL) || garbled(model, task) ||
+        chunk_failed(model, task)) {
         return !retryable(model, task) || retry_forbidden(task);
     }
     if (!retryable(model, task) &&
@@ -138,7 +148,8 @@ static const char *unexplained(const struct model *model, const struct shadow_ta
         if (task->needed && answered_with(model, task, COMMAND_DONE)) {
             return retry_allowed(task) ? NULL : "no attempt is left"; /* no room for its result */
         }
-        if (!answered_with(model, task, COMMAND_FAIL) && !garbled(model, task)) {
+        if (!answered_with(model, task, COMMAND_FAIL) && !garbled(model, task) &&
+            !chunk_failed(model, task)) {
             return "no FAIL of this attempt";
         }
         if (!retryable(model, task)) {

@@ -1,6 +1,7 @@
 /* Exactly one terminal outcome: a task that ends says how once, to its submitter, at the moment
  * of its end; every later RESULT is a repetition that somebody asked for, and says the same. */
 #include "tests/sim/check.h"
+#include "tests/sim/shadow_stream.h"
 
 #define PROPERTY "one_outcome"
 
@@ -14,6 +15,9 @@ static bool asked_for(const struct model *model, const struct fact *fact)
     if (event->message->command == COMMAND_SUBMIT) {
         return id_equal(&event->message->submit.id, &fact->id);
     }
+    if (event->message->command == COMMAND_READ) {
+        return !model->subject_live && id_equal(&event->message->read.id, &fact->id);
+    }
     return event->message->command == COMMAND_QUERY &&
            event->message->query.what == QUERY_RESULT &&
            event->message->query.argument.size == ID_BYTES &&
@@ -23,7 +27,8 @@ static bool asked_for(const struct model *model, const struct fact *fact)
 static void check_code(struct model *model, const struct fact *fact)
 {
     static const char *const failures[] = {"(application)", "worker_lost",       "lease_expired",
-                                           "bad_message",   "dependency_failed", "memory_full"};
+                                           "bad_message",   "dependency_failed", "memory_full",
+                                           "too_large",     "limit_exceeded"};
     const char *code = fact->code;
 
     if (fact->outcome == OUTCOME_FAILED) {
@@ -73,6 +78,12 @@ static void see_result(struct model *model, const struct fact *fact)
     if (asked_for(model, fact)) {
         return;
     }
+    if (shadow_told_as_reader(model, task, fact->connection)) {
+        MODEL_CHECK(model, PROPERTY, !model_reader(model, task, fact->connection)->told,
+                    "c%u, which reads %s, is told twice how it ended", fact->connection,
+                    model_id_text(&fact->id));
+        return;
+    }
     session = model_session_by_id(model, &task->session);
     MODEL_CHECK(model, PROPERTY, task->results == 0, "a second RESULT of %s, and nobody asked",
                 model_id_text(&fact->id));
@@ -85,13 +96,14 @@ static void see_result(struct model *model, const struct fact *fact)
                 fact->connection);
 }
 
-static bool result_follows(const struct model *model, const struct fact *fact)
+static bool result_follows(const struct model *model, const struct fact *fact,
+                           uint32_t connection)
 {
     const struct fact *end = model->facts + model->fact_count;
 
     for (const struct fact *next = fact + 1; next < end; next++) {
         if (next->kind == FACT_SEND && next->command == COMMAND_RESULT &&
-            id_equal(&next->id, &fact->id)) {
+            next->connection == connection && id_equal(&next->id, &fact->id)) {
             return true;
         }
     }
@@ -110,7 +122,7 @@ static void see_end(struct model *model, const struct fact *fact)
                 model_id_text(&fact->id));
     session = model_session_by_id(model, &task->session);
     if (!task->held && !task->orphan && !task->alone && session != NULL && session->connection != 0) {
-        MODEL_CHECK(model, PROPERTY, result_follows(model, fact),
+        MODEL_CHECK(model, PROPERTY, result_follows(model, fact, session->connection),
                     "%s is %s, its submitter c%u is here and gets no RESULT",
                     model_id_text(&fact->id), shadow_state_name(fact->to), session->connection);
     }

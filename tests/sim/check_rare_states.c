@@ -232,7 +232,8 @@ static void see_send(const struct model *model, const struct fact *fact)
         }
         break;
     case COMMAND_REPLY:
-        if (!model_event_is(model, COMMAND_QUERY) && fact->code[0] == '\0') {
+        if (!model_event_is(model, COMMAND_QUERY) && !model_event_is(model, COMMAND_WATCH) &&
+            !model_event_is(model, COMMAND_SIGNAL) && fact->code[0] == '\0') {
             sometimes(SOMETIMES_CANCEL_REPLIED);
         }
         break;
@@ -270,6 +271,8 @@ static void on_fact(struct model *model, const struct fact *fact)
         break;
     case FACT_FORGET:
         see_forget(model, fact);
+        break;
+    case FACT_NOTE:
         break;
     }
 }

@@ -35,11 +35,13 @@ static void after(struct model *model, const struct broker *core)
     const struct fact *refusal = find_refusal(model);
 
     /* A garbled answer of a task that the session holds is an ERROR, and ends it. */
-    if (refusal == NULL || (model->event->kind == EVENT_MALFORMED && model->answered)) {
-        return;
+    if (refusal == NULL || (model->event->kind == EVENT_MALFORMED && model->answered) ||
+        model->chunk_code != NULL) {
+        return; /* so does a CHUNK that cannot be taken */
     }
     for (size_t i = 0; i < model->fact_count; i++) {
-        if (model->facts[i].kind == FACT_SEND && model->facts[i].command == COMMAND_EVENT) {
+        if (model->facts[i].kind == FACT_NOTE ||
+            (model->facts[i].kind == FACT_SEND && model->facts[i].command == COMMAND_EVENT)) {
             continue; /* somebody watches */
         }
         MODEL_CHECK(model, PROPERTY, &model->facts[i] == refusal,

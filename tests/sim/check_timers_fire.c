@@ -89,6 +89,10 @@ static void see_cancel(struct model *model, const struct fact *fact)
                     "CANCEL lease_expired of %s, which is %s until %" PRIu64 " ms",
                     model_id_text(&fact->id), shadow_state_name(task->state),
                     task->lease_until_ms);
+    } else if (model->chunk_code != NULL && model->subject == task) {
+        MODEL_CHECK(model, PROPERTY, strcmp(fact->reason, model->chunk_code) == 0,
+                    "CANCEL '%s' of %s, whose CHUNK was refused %s", fact->reason,
+                    model_id_text(&fact->id), model->chunk_code);
     } else {
         MODEL_CHECK(model, PROPERTY,
                     strcmp(fact->reason, "cancelled") == 0 && task->state == SHADOW_CANCELLING,

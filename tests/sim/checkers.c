@@ -23,6 +23,12 @@ const struct checker *const checkers[] = {
     &check_dead,
     &check_limits,
     &check_drained,
+    &check_chunks_in_order,
+    &check_ring_bounded,
+    &check_worker_paced,
+    &check_checkpoint_handed,
+    &check_signals_in_order,
+    &check_events_counted,
     &check_rare_states,
 };
 const unsigned checker_count = sizeof checkers / sizeof *checkers;

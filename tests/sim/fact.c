@@ -26,6 +26,16 @@ void fact_hash_number(struct model *model, uint64_t number)
     model->hash ^= model->hash >> 29;
 }
 
+uint64_t fact_digest(struct span bytes)
+{
+    uint64_t digest = 0xcbf29ce484222325ULL;
+
+    for (size_t i = 0; i < bytes.size; i++) {
+        digest = (digest ^ bytes.data[i]) * 0x100000001b3ULL; /* FNV-1a */
+    }
+    return bytes.size > 0 ? digest | 1 : 0;
+}
+
 static struct fact *fact_add(struct model *model, enum fact_kind kind)
 {
     struct fact *fact;
@@ -107,6 +117,73 @@ static void fact_of_result(struct fact *fact, const struct result *result)
     }
 }
 
+static const char *const note_kinds[NOTE_COUNT] = {
+#define NOTE_KIND(name, text) [NOTE_##name] = text,
+    NOTES(NOTE_KIND)
+#undef NOTE_KIND
+};
+
+void model_noted(struct model *model, const struct note *note)
+{
+    struct fact *fact = fact_add(model, FACT_NOTE);
+
+    fact->id = note->task;
+    fact->attempt = note->attempt;
+    shadow_copy_text(fact->code, sizeof fact->code, span_from_text(note_kinds[note->kind]));
+    shadow_copy_text(fact->service, sizeof fact->service, note->service);
+    hash_bytes(model, fact->code, strlen(fact->code));
+}
+
+/* {sequence, lost} of a REPLY to WATCH. */
+static void fact_of_standing(struct fact *fact, const struct doc *body)
+{
+    for (size_t i = 0; i < body->token_count; i++) {
+        if (span_is(body->tokens[i].key, "sequence")) {
+            fact->sequence = body->tokens[i].number;
+        } else if (span_is(body->tokens[i].key, "lost")) {
+            fact->lost = body->tokens[i].number;
+        }
+    }
+}
+
+static void fact_of_event(struct fact *fact, const struct event_message *event)
+{
+    fact->id = event->task;
+    fact->attempt = event->attempt;
+    fact->request = event->request;
+    fact->sequence = event->sequence;
+    fact->lost = event->lost;
+    shadow_copy_text(fact->code, sizeof fact->code, event->kind);
+}
+
+/* Of streams, checkpoints, signals and watches. */
+static void fact_of_rest(struct fact *fact, const struct message *message)
+{
+    switch (message->command) {
+    case COMMAND_CHUNK_OUT:
+        fact->id = message->chunk.id;
+        fact->attempt = message->chunk.attempt;
+        fact->sequence = message->chunk.sequence;
+        fact->digest = fact_digest(message->chunk.payload.bytes);
+        break;
+    case COMMAND_FLOW:
+        fact->id = message->flow.id;
+        fact->attempt = message->flow.attempt;
+        fact->sequence = message->flow.until;
+        break;
+    case COMMAND_SIGNAL_OUT:
+        fact->id = message->signal_out.id;
+        fact->attempt = message->signal_out.attempt;
+        fact->digest = fact_digest(message->signal_out.payload.bytes);
+        break;
+    case COMMAND_EVENT:
+        fact_of_event(fact, &message->event);
+        break;
+    default:
+        break;
+    }
+}
+
 void model_sent(struct model *model, uint32_t to, const struct message *message)
 {
     struct fact *fact = fact_add(model, FACT_SEND);
@@ -125,6 +202,8 @@ void model_sent(struct model *model, uint32_t to, const struct message *message)
         fact->id = message->task.id;
         fact->attempt = message->task.attempt;
         fact->deadline_ms = message->task.deadline_ms;
+        fact->sequence = message->task.stream;
+        fact->digest = fact_digest(message->task.checkpoint.bytes);
         break;
     case COMMAND_RESULT:
         fact_of_result(fact, &message->result);
@@ -142,6 +221,8 @@ void model_sent(struct model *model, uint32_t to, const struct message *message)
         fact->request = message->reply.request;
         if (!message->reply.ok) {
             fact_of_error(fact, &message->reply.error);
+        } else if (model_event_is(model, COMMAND_WATCH)) {
+            fact_of_standing(fact, message->reply.body);
         }
         break;
     case COMMAND_ERROR:
@@ -149,11 +230,14 @@ void model_sent(struct model *model, uint32_t to, const struct message *message)
         fact_of_error(fact, &message->error.error);
         break;
     default:
+        fact_of_rest(fact, message);
         break;
     }
     fact_hash_number(model, (uint64_t)to << 32 | fact->command);
     hash_bytes(model, fact->id.bytes, sizeof fact->id.bytes);
     fact_hash_number(model, fact->attempt << 8 | fact->outcome);
+    fact_hash_number(model, fact->sequence);
+    fact_hash_number(model, fact->digest);
     hash_bytes(model, fact->code, strlen(fact->code));
 }
 
@@ -178,6 +262,14 @@ const struct id *fact_event_task(const struct event *event)
         return &message->fail.id;
     case COMMAND_PROGRESS:
         return &message->progress.id;
+    case COMMAND_CHUNK:
+        return &message->chunk.id;
+    case COMMAND_READ:
+        return &message->read.id;
+    case COMMAND_CHECKPOINT:
+        return &message->checkpoint.id;
+    case COMMAND_SIGNAL:
+        return &message->signal.id;
     default:
         return NULL;
     }
@@ -195,6 +287,10 @@ static void print_fact(const struct model *model, const struct fact *fact)
         print_id(&fact->id);
         printf(" %s -> %s attempt=%" PRIu64 "\n", shadow_state_name(fact->from),
                shadow_state_name(fact->to), fact->attempt);
+    } else if (fact->kind == FACT_NOTE) {
+        printf(" note %s", fact->code);
+        print_id(&fact->id);
+        printf("\n");
     } else if (fact->kind == FACT_FORGET) {
         printf(" forget c%u\n", fact->connection);
     } else {
@@ -204,6 +300,12 @@ static void print_fact(const struct model *model, const struct fact *fact)
         }
         if (fact->attempt > 0) {
             printf(" attempt=%" PRIu64, fact->attempt);
+        }
+        if (fact->sequence > 0 || fact->command == COMMAND_CHUNK_OUT) {
+            printf(" sequence=%" PRIu64, fact->sequence);
+        }
+        if (fact->lost > 0) {
+            printf(" lost=%" PRIu64, fact->lost);
         }
         if (fact->command == COMMAND_RESULT) {
             printf(" %s", outcome_name(fact->outcome));

@@ -18,12 +18,13 @@ struct kept {
 struct hostile {
     struct world *world;
     unsigned index;
-    struct random random;
+    struct random random, streams;
     struct node node;
     struct id sessions[2];
     struct kept kept[KEPT];
     struct id held[HELD];
     uint64_t attempts[HELD];
+    uint64_t said[HELD];
     uint64_t kept_count, held_count;
     struct id asked; /* argument of the QUERY under way */
     bool stopped;
@@ -112,11 +113,68 @@ static void draw_submit(struct hostile *hostile, struct submit *submit, uint8_t 
     }
 }
 
+static void draw_chunk(struct hostile *hostile, struct chunk *chunk)
+{
+    struct random *random = &hostile->streams;
+    uint64_t n = hostile->held_count < HELD ? hostile->held_count : HELD;
+    bool last = n > 0 && random_chance(random, 700);
+    uint64_t at = last ? (hostile->held_count - 1) % HELD : random_below(random, n);
+
+    chunk->id = n > 0 ? hostile->held[at] : random_id(random);
+    chunk->attempt = random_chance(random, 900) ? hostile->attempts[at] : random_below(random, 5);
+    chunk->sequence = random_chance(random, 900) ? hostile->said[at]++ : random_below(random, 5);
+    chunk->payload.bytes = span_of("anything", random_below(random, 9));
+}
+
+/* Chunks beyond what it may, or out of turn; others' streams; watches and signals. */
+static void draw_stream_command(struct hostile *hostile, struct message *message)
+{
+    struct random *random = &hostile->streams;
+    uint64_t n = hostile->held_count < HELD ? hostile->held_count : HELD;
+    uint64_t at = random_below(random, n);
+    struct id other = world_some_id(hostile->world, random);
+
+    switch (random_below(random, 8)) {
+    case 0:
+        message->command = COMMAND_READ;
+        message->read.id = other;
+        message->read.attempt = random_below(random, 3);
+        message->read.sequence = random_chance(random, 900) ? random_below(random, 20)
+                                                            : random_next(random);
+        message->read.credit = random_below(random, 12);
+        break;
+    case 1:
+        message->command = COMMAND_SIGNAL;
+        message->signal.id = other;
+        message->signal.request = random_below(random, 2);
+        message->signal.payload.bytes = span_of("anything", random_below(random, 9));
+        break;
+    case 2:
+        message->command = COMMAND_CHECKPOINT;
+        message->checkpoint.id = n > 0 ? hostile->held[at] : other;
+        message->checkpoint.attempt = n > 0 ? hostile->attempts[at] : 1;
+        message->checkpoint.payload.bytes = span_of("anything", random_below(random, 9));
+        break;
+    case 3:
+        message->command = COMMAND_WATCH;
+        message->watch.request = random_below(random, 20);
+        message->watch.credit = random_below(random, 5);
+        break;
+    default:
+        message->command = COMMAND_CHUNK;
+        draw_chunk(hostile, &message->chunk);
+    }
+}
+
 static void draw_command(struct hostile *hostile, struct message *message, uint8_t *needs)
 {
     struct random *random = &hostile->random;
 
     *message = (struct message){.command = COMMAND_PING};
+    if (random_chance(&hostile->streams, hostile->world->options.streams)) {
+        draw_stream_command(hostile, message);
+        return;
+    }
     switch (random_below(random, 12)) {
     case 0:
         message->command = COMMAND_HELLO;
@@ -285,6 +343,7 @@ static void on_receive(void *context, const struct packet *packet)
 
             hostile->held[at] = message.task.id;
             hostile->attempts[at] = message.task.attempt;
+            hostile->said[at] = 0;
         }
     }
 }
@@ -301,6 +360,7 @@ struct hostile *hostile_new(struct world *world, unsigned index)
     hostile->world = world;
     hostile->index = index;
     random_init(&hostile->random, world->options.seed, "hostile", index);
+    random_init(&hostile->streams, world->options.seed, "hostile streams", index);
     hostile->sessions[0] = random_id(&hostile->random);
     hostile->sessions[1] = random_id(&hostile->random);
     node_init(&hostile->node, &world->net);

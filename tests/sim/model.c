@@ -4,6 +4,9 @@
 #include "common/check.h"
 #include "tests/sim/check.h"
 #include "tests/sim/sometimes.h"
+#include "tests/sim/shadow_memo.h"
+#include "tests/sim/shadow_stream.h"
+#include "tests/sim/shadow_watch.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -22,6 +25,8 @@ void model_before(struct model *model, const struct broker *core, const struct e
     model->subject = id != NULL ? model_task(model, id) : NULL;
     model->subject_live = model->subject != NULL && !shadow_ended(model->subject);
     model->current = model->answered = false;
+    model->chunk_code = NULL;
+    model->replay_next = 0;
     broker_stats(core, &model->before);
     fact_hash_number(model, event->now_ms);
     fact_hash_number(model, (uint64_t)event->kind << 32 | event->from);
@@ -99,6 +104,7 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     task->receipts = submit->receipts;
     task->parent = submit->detached ? (struct id){{0}} : submit->parent;
     task->policy = submit->join;
+    shadow_stream_submitted(model, task, submit->stream);
     task->home = submit->join == JOIN_NONE ? shadow_service_know(model, submit->service) : NULL;
     if (task->attempts_max == 0) {
         task->attempts_max = task->home == NULL   ? 1
@@ -370,7 +376,8 @@ static void take_send(struct model *model, const struct fact *fact)
         break;
     case COMMAND_RESULT:
         task = model_task(model, &fact->id);
-        if (fact->outcome != OUTCOME_REFUSED && task != NULL) {
+        if (fact->outcome != OUTCOME_REFUSED && task != NULL &&
+            !shadow_told_as_reader(model, task, fact->connection)) {
             task->results++;
         }
         break;
@@ -383,6 +390,7 @@ static void take_send(struct model *model, const struct fact *fact)
 static void session_end(struct model *model, struct shadow_session *session)
 {
     session->gone = true;
+    shadow_stream_gone(model, session);
     list_each(at, &model->tasks) {
         struct shadow_task *task = list_entry(at, struct shadow_task, link);
 
@@ -520,11 +528,11 @@ static void take_garbled(struct model *model, const struct shadow_session *sessi
     }
 }
 
+/* PROGRESS, CHUNK, CHECKPOINT: its worker is still at it. */
 static void take_progress(struct model *model, const struct shadow_session *session,
-                          const struct progress *progress)
+                          const struct id *id, uint64_t attempt)
 {
-    const struct shadow_lease *lease =
-        find_answered(model, session, &progress->id, progress->attempt);
+    const struct shadow_lease *lease = find_answered(model, session, id, attempt);
     struct shadow_task *task = model->subject;
 
     if (model->current && task->state == SHADOW_LEASED) {
@@ -589,11 +597,22 @@ static void take_event(struct model *model)
         take_answer(model, session, &event->message->fail.id, event->message->fail.attempt);
         break;
     case COMMAND_PROGRESS:
-        take_progress(model, session, &event->message->progress);
+        take_progress(model, session, &event->message->progress.id,
+                      event->message->progress.attempt);
+        break;
+    case COMMAND_CHUNK:
+        take_progress(model, session, &event->message->chunk.id, event->message->chunk.attempt);
+        break;
+    case COMMAND_CHECKPOINT:
+        take_progress(model, session, &event->message->checkpoint.id,
+                      event->message->checkpoint.attempt);
         break;
     default:
         break;
     }
+    shadow_stream_event(model, session);
+    shadow_memo_event(model);
+    shadow_watch_event(model, session);
 }
 
 static void drop_gone_sessions(struct model *model)
@@ -632,13 +651,20 @@ void model_after(struct model *model, const struct broker *core, const struct ev
         case FACT_FORGET:
             take_forget(model, fact);
             break;
+        case FACT_NOTE:
+            break;
         }
+        shadow_stream_fact(model, fact);
+        shadow_memo_fact(model, fact);
+        shadow_watch_fact(model, fact);
     }
     for (unsigned k = 0; k < checker_count; k++) {
         if (checkers[k]->after != NULL) {
             checkers[k]->after(model, core);
         }
     }
+    shadow_stream_settle(model);
+    shadow_watch_settle(model);
     drop_gone_sessions(model);
     model->previous_ms = model->now_ms;
 }

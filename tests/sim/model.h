@@ -140,24 +140,31 @@ struct shadow_task {
     unsigned results;      /* RESULTs sent for it that are not repetitions */
     enum outcome outcome;
     uint64_t ended_ms;
+    struct shadow_stream *stream; /* NULL: nobody has said or read anything */
+    struct shadow_memo *memo;     /* NULL: nothing was kept */
 };
 
-enum fact_kind { FACT_MOVE, FACT_SEND, FACT_FORGET };
+enum fact_kind { FACT_MOVE, FACT_SEND, FACT_FORGET, FACT_NOTE };
 
 /* One thing that a step did, in order. */
 struct fact {
     enum fact_kind kind;
-    struct id id;                /* MOVE; SEND about a task */
+    struct id id;                /* MOVE; SEND, NOTE about a task */
     enum shadow_state from, to;  /* MOVE */
     uint64_t attempt;
     uint32_t connection;         /* SEND, FORGET */
     enum command command;        /* SEND */
     enum outcome outcome;        /* SEND RESULT */
-    char code[24];               /* SEND RESULT, ERROR, REPLY: error code; "": none */
+    char code[24];               /* SEND RESULT, ERROR, REPLY: error code; "": none.
+                                    SEND EVENT, NOTE: the kind */
     char reason[24];             /* SEND CANCEL */
     bool unconfirmed;            /* SEND RESULT */
     struct id culprit;           /* SEND RESULT of a join that failed */
     uint64_t retry_after_ms, deadline_ms, request;
+    uint64_t sequence;           /* SEND CHUNK, EVENT, REPLY to WATCH; TASK, FLOW: the bound */
+    uint64_t lost;               /* SEND EVENT, REPLY to WATCH */
+    uint64_t digest;             /* SEND CHUNK, SIGNAL: the payload's; TASK: its checkpoint's */
+    char service[SHADOW_NAME_MAX]; /* NOTE */
     size_t input_count;          /* SEND RESULT of a join */
     struct id inputs[16];        /* the first of them */
     enum outcome input_outcomes[16];
@@ -176,12 +183,15 @@ struct model {
     size_t fact_count, fact_capacity;
     struct shadow_task *subject;  /* the task that the event names, before the step; NULL: none */
     bool subject_live;            /* it had not ended before the step */
-    bool current;   /* DONE, FAIL, PROGRESS: about the attempt that this session holds */
+    bool current;   /* DONE, FAIL, PROGRESS, CHUNK, CHECKPOINT: about the attempt that this session holds */
     bool answered;  /* DONE, FAIL: of a TASK that this session had, if only a stray one */
+    const char *chunk_code; /* CHUNK: why the attempt cannot go on; NULL: it can */
+    uint64_t replay_next;   /* READ of what has ended: the next chunk to be sent */
 
     struct table tasks_by_id;
     struct list tasks; /* that have not ended */
-    struct list ended, services, sessions, offers, leases;
+    struct list ended, services, sessions, offers, leases, watches;
+    struct list streams_touched;  /* by the step */
     uint64_t levels[SHADOW_EXPIRED + 1]; /* tasks by state */
     uint64_t orders;
     uint64_t letters; /* dead letters of this incarnation, each id once */
@@ -192,6 +202,7 @@ struct model {
     uint64_t hash;                /* of everything seen: the determinism guard */
     uint64_t checks;
     bool trace;
+    bool notes;                   /* every event is known, told or not */
 };
 
 void model_init(struct model *model, const struct sim_options *options);
@@ -206,6 +217,7 @@ void model_before(struct model *model, const struct broker *core, const struct e
 void model_sent(struct model *model, uint32_t to, const struct message *message);
 void model_forgot(struct model *model, uint32_t connection);
 void model_logged(struct model *model, const struct log_record *record);
+void model_noted(struct model *model, const struct note *note);
 void model_after(struct model *model, const struct broker *core, const struct event *event);
 /* The faults are over and everybody has had time: what must hold then. */
 void model_at_rest(struct model *model, const struct broker *core);

@@ -154,6 +154,23 @@ static void draw_drains(struct sim_options *o)
     o->drains = some(&random, 700);
 }
 
+static void draw_streams(struct sim_options *o)
+{
+    struct random random;
+
+    random_init(&random, o->seed, "streams", 0);
+    o->streams = some(&random, 600);
+    o->chunks = scaled(&random, 1, 60);
+    o->chunk_bytes = random_chance(&random, 100) ? CHUNK_BYTES_MAX : scaled(&random, 0, 300);
+    o->slow_readers = some(&random, 500);
+    o->checkpoints = some(&random, 400);
+    o->signals = some(&random, 300);
+    o->onlookers = some(&random, 3);
+    o->watchers_noted = random_chance(&random, 700);
+    o->ring_chunks = scaled(&random, 1, 64);
+    o->ring_kib = 64 * scaled(&random, 1, 16);
+}
+
 static void draw_turns(struct sim_options *o)
 {
     struct random random;
@@ -179,6 +196,7 @@ struct sim_options sim_options_draw(uint64_t seed)
     draw_tight_memory(&options);
     draw_retries(&options);
     draw_policies(&options);
+    draw_streams(&options);
     return options;
 }
 

@@ -73,7 +73,17 @@
     X(dead_tasks, 0, "dead letters that are kept")                                                 \
     X(policy_changes, 0, "permille of operator actions that change what a service may start")      \
     X(told_to_wait, 0, "permille of failures that pause the service")                              \
-    X(drains, 0, "permille of operator actions that drain or undrain something")
+    X(drains, 0, "permille of operator actions that drain or undrain something")                   \
+    X(streams, 0, "permille of root tasks whose submitter reads a stream")                         \
+    X(chunks, 0, "most chunks of one attempt")                                                     \
+    X(chunk_bytes, 0, "largest chunk")                                                             \
+    X(slow_readers, 0, "permille of chunks that a submitter takes late")                           \
+    X(checkpoints, 0, "permille of handlers that store a checkpoint")                              \
+    X(signals, 0, "permille of tasks that get a signal, of handlers that wait for one")            \
+    X(onlookers, 0, "peers that watch, and read other peers' streams")                             \
+    X(watchers_noted, 0, "1: the model knows every event, not only those that are told")           \
+    X(ring_chunks, 1, "chunks that the broker keeps of a stream")                                  \
+    X(ring_kib, 64, "the same in KiB")
 
 struct sim_options {
     uint64_t seed;

@@ -1,6 +1,10 @@
 /* The model's memory: a shadow of each task, session, offer, lease and service. */
 #include "tests/sim/shadow.h"
 
+#include "tests/sim/shadow_memo.h"
+#include "tests/sim/shadow_stream.h"
+#include "tests/sim/shadow_watch.h"
+
 #include "common/check.h"
 #include "common/doc.h"
 
@@ -60,6 +64,8 @@ void model_init(struct model *model, const struct sim_options *options)
     list_init(&model->sessions);
     list_init(&model->offers);
     list_init(&model->leases);
+    list_init(&model->watches);
+    list_init(&model->streams_touched);
     CHECK(table_init(&model->tasks_by_id));
 }
 
@@ -209,6 +215,9 @@ struct span shadow_failure_code(const struct model *model, const struct shadow_t
         if (model_event_is(model, COMMAND_DONE)) {
             return span_from_text("memory_full");
         }
+        if (model->chunk_code != NULL) {
+            return span_from_text(model->chunk_code);
+        }
     }
     return span_from_text(task->lease_until_ms <= model->now_ms ? "lease_expired"
                                                                  : "worker_lost");
@@ -219,6 +228,8 @@ void shadow_task_drop(struct model *model, struct shadow_task *task)
     table_remove(&model->tasks_by_id, &task->node);
     list_unlink(&task->link);
     list_unlink(&task->ready_link);
+    shadow_stream_free(task->stream);
+    free(task->memo);
     free(task->needs);
     free(task);
 }
@@ -234,6 +245,8 @@ void shadow_lease_drop(struct shadow_lease *lease)
 /* A worker's half of a session starts over: nothing offered, nothing held. */
 void shadow_session_reset(struct model *model, struct shadow_session *session)
 {
+    shadow_stream_away(model, session);
+    shadow_watch_ended(model, session);
     list_each(at, &model->leases) {
         struct shadow_lease *lease = list_entry(at, struct shadow_lease, link);
 
@@ -286,6 +299,7 @@ void model_started(struct model *model, const struct broker_options *options)
     model->letters = 0;
     model->limits_changed = false;
     model->ambiguous = false;
+    model->notes = model->options->watchers_noted > 0;
 }
 
 void model_stopped(struct model *model)

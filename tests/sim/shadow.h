@@ -18,6 +18,7 @@ enum shadow_state shadow_state_from(struct span name);
 /* What a step did: fact.c */
 void fact_hash_number(struct model *model, uint64_t number);
 const struct id *fact_event_task(const struct event *event);
+uint64_t fact_digest(struct span bytes); /* 0: no bytes */
 void fact_print_step(const struct model *model);
 
 /* The code that the attempt under way failed with, by the step's event. */

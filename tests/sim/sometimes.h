@@ -72,7 +72,18 @@
     X(RESERVE_TAKEN)                                                                               \
     X(SERVICE_FORGOTTEN)                                                                           \
     X(LARGE_PAYLOAD)                                                                               \
-    X(PROGRESS_RENEWED_LEASE)
+    X(PROGRESS_RENEWED_LEASE)                                                                      \
+    X(WORKER_PAUSED)                                                                               \
+    X(WORKER_RESUMED)                                                                              \
+    X(FLOW_EXCEEDED)                                                                               \
+    X(CHUNK_SKIPPED_AHEAD)                                                                         \
+    X(GAP_TOLD)                                                                                    \
+    X(STREAM_REPLAYED)                                                                             \
+    X(CHECKPOINT_HANDED)                                                                           \
+    X(SIGNAL_DELIVERED)                                                                            \
+    X(SIGNAL_KEPT)                                                                                 \
+    X(SIGNAL_AGAIN)                                                                                \
+    X(EVENTS_LOST)
 
 enum sometimes_state {
 #define SOMETIMES_ENUM(name) SOMETIMES_##name,

@@ -3,6 +3,7 @@
 #include "common/check.h"
 #include "tests/sim/agent.h"
 #include "tests/sim/hostile.h"
+#include "tests/sim/onlooker.h"
 #include "tests/sim/operator.h"
 #include "tests/sim/sometimes.h"
 
@@ -243,7 +244,8 @@ static void build(struct world *world)
     sim_broker_start(&world->broker);
     world->agents = calloc(options->submitters + options->workers, sizeof *world->agents);
     world->hostiles = calloc(options->hostiles + 1, sizeof *world->hostiles);
-    CHECK(world->agents != NULL && world->hostiles != NULL);
+    world->onlookers = calloc(options->onlookers + 1, sizeof *world->onlookers);
+    CHECK(world->agents != NULL && world->hostiles != NULL && world->onlookers != NULL);
     for (unsigned i = 0; i < options->workers; i++) {
         world->agents[world->agent_count++] = agent_new(world, i, false, true);
     }
@@ -253,6 +255,9 @@ static void build(struct world *world)
     }
     for (unsigned i = 0; i < options->hostiles; i++) {
         world->hostiles[world->hostile_count++] = hostile_new(world, i);
+    }
+    for (unsigned i = 0; i < options->onlookers; i++) {
+        world->onlookers[world->onlooker_count++] = onlooker_new(world, i);
     }
     begin_faults(world);
 }
@@ -295,6 +300,9 @@ static void calm_down(struct world *world)
     for (size_t i = 0; i < world->hostile_count; i++) {
         hostile_stop(world->hostiles[i]);
     }
+    for (size_t i = 0; i < world->onlooker_count; i++) {
+        onlooker_stop(world->onlookers[i]);
+    }
     if (world->broker.draining) {
         sometimes(SOMETIMES_BROKER_DRAINED);
         sim_broker_kill(&world->broker);
@@ -329,12 +337,16 @@ static void take_down(struct world *world)
     for (size_t i = 0; i < world->hostile_count; i++) {
         hostile_free(world->hostiles[i]);
     }
+    for (size_t i = 0; i < world->onlooker_count; i++) {
+        onlooker_free(world->onlookers[i]);
+    }
     sim_broker_kill(&world->broker);
     net_deinit(&world->net);
     model_deinit(&world->model);
     agenda_deinit(&world->agenda);
     free(world->agents);
     free(world->hostiles);
+    free(world->onlookers);
 }
 
 struct world_report world_run(const struct sim_options *options, bool trace)

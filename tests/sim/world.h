@@ -12,6 +12,7 @@
 
 struct agent;
 struct hostile;
+struct onlooker;
 
 struct world {
     struct sim_options options;
@@ -23,6 +24,8 @@ struct world {
     size_t agent_count;
     struct hostile **hostiles;
     size_t hostile_count;
+    struct onlooker **onlookers;
+    size_t onlooker_count;
     struct random operator, policies, drains;
     bool calm;               /* the faults are over */
     struct id ids[WORLD_IDS]; /* tasks that somebody submitted lately */

@@ -215,6 +215,27 @@ static void a_reader_that_comes_back_does_not_go_back(void **state)
     expect_trace(f, "[   0] s2 <- CHUNK t1 attempt=1 sequence=2 payload=c2\n");
 }
 
+/* It takes the session for new, and says no READ: else its worker waited for ever. */
+static void one_that_submits_again_reads_again(void **state)
+{
+    struct submit options = {.stream = 2, .attempts = 2};
+    struct fixture *f = *state;
+
+    small_ring(f);
+    given_stream(f, 4);
+    chunks(f, 1, 0, 3);
+    read_from(f, "s1", 1, 1, 4);
+    lose(f, "s1");
+    hello_from(f, "s1", connection_of("s2"));
+    chunks(f, 1, 3, 4);
+    drop_trace(f);
+    submit_with(f, "s2", "t1", "echo", "", &options);
+    expect_trace(f, "[   0] s2 <- CHUNK t1 attempt=1 sequence=1 payload=c1\n"
+                    "[   0] s2 <- CHUNK t1 attempt=1 sequence=2 payload=c2\n");
+    submit_with(f, "s2", "t1", "echo", "", &options); /* it reads already */
+    expect_trace(f, "");
+}
+
 static void who_reads_no_more_slows_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -430,6 +451,7 @@ int main(void)
         SPEC(a_new_attempt_starts_at_0),
         SPEC(a_reader_that_comes_back_misses_nothing),
         SPEC(a_reader_that_comes_back_does_not_go_back),
+        SPEC(one_that_submits_again_reads_again),
         SPEC(who_reads_no_more_slows_nobody),
         SPEC(readers_are_bounded),
         SPEC(without_memory_a_paced_attempt_fails),

@@ -25,6 +25,7 @@ struct fixture {
     size_t used;
     struct lease *lease;           /* of the last TASK */
     struct submission *submission; /* of the last submit */
+    struct reading *reading;       /* of the last chunk */
 };
 
 #define LETTER(id) ((char)(id).bytes[0])
@@ -123,6 +124,14 @@ static inline void on_send(void *context, const struct message *message)
     case COMMAND_QUERY:
         trace(f, " %s", query_what_name(message->query.what));
         break;
+    case COMMAND_CHUNK:
+        trace(f, " %c/%d %d", LETTER(message->chunk.id), (int)message->chunk.attempt,
+              (int)message->chunk.sequence);
+        break;
+    case COMMAND_READ:
+        trace(f, " %c/%d from=%d credit=%d", LETTER(message->read.id), (int)message->read.attempt,
+              (int)message->read.sequence, (int)message->read.credit);
+        break;
     default:
         break;
     }
@@ -178,6 +187,21 @@ static inline void on_progress(void *context, struct submission *submission, str
 {
     trace(context, "!! progress %c %.*s\n", LETTER(*peer_submission_id(submission)),
           TEXT(payload));
+}
+
+static inline void on_chunk(void *context, struct reading *reading,
+                            const struct chunk_upcall *upcall)
+{
+    struct fixture *f = context;
+
+    f->reading = reading;
+    trace(f, "!! chunk %c/%d %d lost=%d\n", LETTER(upcall->chunk->id),
+          (int)upcall->chunk->attempt, (int)upcall->chunk->sequence, (int)upcall->lost);
+}
+
+static inline void on_flow(void *context, struct lease *lease)
+{
+    trace(context, "!! flow %c\n", LETTER(*peer_lease_id(lease)));
 }
 
 static inline void on_reply(void *context, struct request *request, const struct reply *reply)
@@ -332,6 +356,8 @@ static inline int setup(void **state)
         .progress = on_progress,
         .event = on_event,
         .watch_over = on_watch_over,
+        .chunk = on_chunk,
+        .flow = on_flow,
         .reply = on_reply,
         .room = on_room,
     };

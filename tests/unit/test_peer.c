@@ -221,18 +221,26 @@ static void the_deadline_names_the_next_moment_to_act(void **state)
 
 /* ---- serving --------------------------------------------------------------- */
 
-static void the_same_task_twice_is_one_task(void **state)
+/* A broker sends none twice: it has taken the first back, ended and forgotten it, and was asked
+ * for the same task again. Nobody waits for the old handler's answer. */
+static void the_same_attempt_again_is_another_life(void **state)
 {
     struct fixture *f = *state;
+    struct lease *old;
 
     given_session(f, 10);
     given_offer(f, "s", 2);
     forget_trace(f);
     receive(f, task_of('t', 2, "s"));
+    old = f->lease;
     receive(f, task_of('t', 2, "s"));
-    receive(f, task_of('t', 1, "s"));
-    expect_trace(f, "!! task t/2\n");
+    receive(f, task_of('t', 1, "s")); /* late, and older */
+    expect_trace(f, "!! task t/2\n"
+                    "!! cancel t worker_lost lost\n"
+                    "!! task t/2\n");
     assert_int_equal(peer_lease_count(f->peer), 1);
+    peer_done(f->peer, old, (struct payload){.blob = NULL});
+    expect_trace(f, "");
 }
 
 static void a_newer_attempt_ends_the_older_one(void **state)
@@ -410,7 +418,7 @@ int main(void)
         TEST(a_silent_broker_is_given_up),
         TEST(silence_counts_only_after_asking),
         TEST(the_deadline_names_the_next_moment_to_act),
-        TEST(the_same_task_twice_is_one_task),
+        TEST(the_same_attempt_again_is_another_life),
         TEST(a_newer_attempt_ends_the_older_one),
         TEST(a_task_of_no_service_of_ours_is_turned_down),
         TEST(cancel_reaches_the_attempt_it_names),

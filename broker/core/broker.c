@@ -11,6 +11,7 @@
 #include "broker/core/watch.h"
 #include "common/memory.h"
 
+#define EXPECT_MAX 16 /* messages that are looked at ahead; more would push out the first */
 #define LINGER_AGAIN_MIN_MS 1000
 
 struct broker_options broker_options_default(void)
@@ -468,6 +469,43 @@ static void note_sleep(struct broker *broker, uint64_t now_ms)
     if (now_ms > due_ms && now_ms - due_ms > broker->options.ping_ms) {
         BROKER_LOG(broker, LOG_WARN, "overslept", LOG_UINT("late_ms", now_ms - due_ms));
         broker->awake_ms = now_ms;
+    }
+}
+
+/* The task that a message is about; NULL: it is not worth a look. */
+static const struct id *id_expected(const struct message *message)
+{
+    switch (message->command) {
+    case COMMAND_SUBMIT:
+        return &message->submit.id;
+    case COMMAND_DONE:
+        return &message->done.id;
+    default:
+        return NULL;
+    }
+}
+
+/* Two rounds, each of independent misses: where the tasks are, then the tasks. */
+void broker_expect(const struct broker *broker, const struct message *messages, size_t count)
+{
+    uint32_t hashes[EXPECT_MAX];
+
+    count = count < EXPECT_MAX ? count : EXPECT_MAX;
+    for (size_t i = 0; i < count; i++) {
+        const struct id *id = id_expected(&messages[i]);
+
+        if (id != NULL) {
+            hashes[i] = broker_hash(broker, id->bytes, sizeof id->bytes);
+            table_prefetch(&broker->tasks, hashes[i]);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct id *id = id_expected(&messages[i]);
+        const char *node = id == NULL ? NULL : (const char *)table_chain(&broker->tasks, hashes[i]);
+
+        for (size_t line = 0; node != NULL && line < sizeof(struct task); line += 64) {
+            __builtin_prefetch(node + line, 1);
+        }
     }
 }
 

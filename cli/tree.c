@@ -3,9 +3,12 @@
 #include "cli/terminal.h"
 #include "cli/visit.h"
 
+#define GENERATIONS_MAX 100
+
 struct tree_query {
     struct cli *cli;
     struct sluice_id id;
+    bool family; /* from its topmost parent */
 };
 
 static const struct grid_column columns[] = {
@@ -48,12 +51,33 @@ static void tree_print(const json_t *reply)
     }
 }
 
+/* The topmost parent that the broker still knows. */
+static int find_root(struct sluice *sluice, struct sluice_id *id)
+{
+    for (int i = 0; i < GENERATIONS_MAX; i++) {
+        json_t *status = NULL;
+        int code = visit_query(sluice, "status", id, NULL, &status);
+        char text[RECORD_VALUE_SIZE];
+        bool above = json_object_get(status, "parent") != NULL &&
+                     sluice_id_parse(record_value(status, "parent", text), id);
+
+        json_decref(status);
+        if (code != EXIT_DONE || !above) {
+            return code;
+        }
+    }
+    return EXIT_DONE;
+}
+
 static int tree_main(struct sluice *sluice, void *arg)
 {
     struct tree_query *query = arg;
     json_t *reply = NULL;
-    int code = visit_query(sluice, "tree", &query->id, NULL, &reply);
+    int code = query->family ? find_root(sluice, &query->id) : EXIT_DONE;
 
+    if (code == EXIT_DONE) {
+        code = visit_query(sluice, "tree", &query->id, NULL, &reply);
+    }
     if (code != EXIT_DONE) {
         return code;
     }
@@ -69,10 +93,14 @@ static int tree_main(struct sluice *sluice, void *arg)
 static int tree_run(struct cli *cli, const struct command *self, int argc, char **argv)
 {
     struct tree_query query = {.cli = cli};
+    struct option_spec specs[] = {
+        OPTION_FLAG_SPEC("family", &query.family, "the whole of it: from its topmost parent"),
+    };
+    struct option_set set = {specs, 1};
     struct arguments arguments;
     int code;
 
-    if (!command_parse(cli, self, NULL, argc, argv, &arguments, &code)) {
+    if (!command_parse(cli, self, &set, argc, argv, &arguments, &code)) {
         return code;
     }
     if (!visit_id(self, arguments.items[0], &query.id)) {

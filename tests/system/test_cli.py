@@ -17,7 +17,8 @@ from sluice_test import (CANCEL_OUT, SLOW, Broker, Deadline, Failure, Peer, case
 import msgpack
 
 COMMANDS = ("ask", "submit", "status", "cancel", "why", "tail", "signal", "tree", "services",
-            "peers", "stats", "top", "dead", "bench", "version")
+            "peers", "stats", "top", "limit", "pause", "resume", "drain", "undrain", "events", "dead",
+            "audit", "bench", "version")
 
 
 class Cli:
@@ -308,6 +309,31 @@ def _():
         equal(asker.result(second).outcome, "cancelled")
         equal(json.loads(sluice(broker, "status", text_id(second), "--json").out)["state"],
               "cancelled")
+
+
+@case("tree shows what is below a task, and with --family all that it belongs to")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker, Peer(broker, "asker") as asker:
+        worker.offer("upper", 1)
+        worker.offer("lower", 4)
+        asker.submit("upper")
+        top = worker.task()
+        middle = worker.submit("lower", parent=top[1], parent_attempt=1)
+        held = worker.task()
+        bottom = worker.submit("lower", parent=middle, parent_attempt=1)
+        worker.submit("lower", parent=top[1], parent_attempt=1)
+        worker.done(worker.task())
+        worker.done(worker.task())
+        below = json.loads(sluice(broker, "tree", text_id(middle), "--json").out)["tasks"]
+        equal([(t["id"], t["state"]) for t in below],
+              [(text_id(middle), "leased"), (text_id(bottom), "done")])
+        family = json.loads(sluice(broker, "tree", text_id(bottom), "--family", "--json").out)
+        equal([(t["service"], t["state"], t["depth"]) for t in family["tasks"]],
+              [("upper", "leased", 0), ("lower", "leased", 1), ("lower", "done", 2),
+               ("lower", "done", 1)])
+        contains(sluice(broker, "tree", text_id(bottom), "--family").out, "WAITED", "RAN", "worker")
+        worker.done(held)
+        worker.done(top)
 
 
 @case("an unknown task is not found: exit 1")

@@ -47,6 +47,78 @@ def _():
             reader.wait()
 
 
+def chunk_number(peer):
+    return peer.wait(37).field(3)
+
+
+@case("a reader that comes back later than the ring holds gets an exact gap, and then all")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker, Peer(broker, "asker") as asker:
+        worker.offer("talk")
+        asker.submit("talk")
+        task = worker.task().field(1)
+        with Peer(broker, "reader") as reader:
+            reader.send([17, task, 0, 0, 2])
+            reader.ping()
+            worker.send(*[[9, task, 1, number, b"said"] for number in range(5)])
+            equal([chunk_number(reader), chunk_number(reader)], [0, 1], "the first two chunks")
+        worker.send(*[[9, task, 1, number, b"said"] for number in range(5, 300)])
+        worker.ping()
+        with Peer(broker, "reader") as reader:
+            reader.send([17, task, 1, 2, 1000])
+            equal([chunk_number(reader) for _ in range(256)], list(range(44, 300)),
+                  "what a ring of 256 still has")
+
+
+# Counts to 6, one for each line that it is told; keeps how far it is with its task.
+COUNTER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from sluice_test import Peer
+worker = Peer(sys.argv[2], "counter")
+worker.offer("count")
+task = worker.task(60)
+number = int(task.field(7) or b"0")
+while number < 6:
+    sys.stdin.readline()
+    number += 1
+    worker.send([11, task.field(1), task.field(2), b"%d" % number])
+    worker.ping()
+    print(number, flush=True)
+worker.done(task, b"%d" % task.field(2))
+worker.ping()
+"""
+
+
+def counter(broker):
+    library = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")
+    return subprocess.Popen([sys.executable, "-c", COUNTER, library, broker.endpoint],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def count_on(worker):
+    worker.stdin.write("\n")
+    worker.stdin.flush()
+    return int(worker.stdout.readline())
+
+
+@case("a worker is killed with -9: the next attempt goes on from its last checkpoint")
+def _():
+    with Broker() as broker, Peer(broker, "asker") as asker:
+        workers = [counter(broker)]
+        try:
+            task = asker.submit("count", if_absent="wait")
+            equal([count_on(workers[0]) for _ in range(4)], [1, 2, 3, 4], "the first attempt")
+            workers[0].kill()
+            workers.append(counter(broker))
+            equal([count_on(workers[1]) for _ in range(2)], [5, 6], "the second attempt")
+            equal(asker.result(task).body, b"2", "the attempt that finished it")
+        finally:
+            for worker in workers:
+                worker.kill()
+                worker.communicate()
+
+
 def sluice(broker, *arguments):
     return subprocess.Popen([program("sluice"), *arguments, "--broker", broker.endpoint],
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -103,9 +103,9 @@ static int read_all(struct sluice_stream *stream, unsigned from, unsigned to)
     return 0;
 }
 
-static int all_of_it(struct sluice *sluice)
+static int all_through(struct sluice *sluice, unsigned window)
 {
-    struct sluice_future *future = count(sluice, CHUNKS, 16);
+    struct sluice_future *future = count(sluice, CHUNKS, window);
     struct sluice_chunk chunk;
 
     REQUIRE(read_all(sluice_future_stream(future), 0, CHUNKS) == 0);
@@ -113,6 +113,17 @@ static int all_of_it(struct sluice *sluice)
     REQUIRE(sluice_await(future) == SLUICE_DONE);
     sluice_future_free(future);
     return 0;
+}
+
+static int all_of_it(struct sluice *sluice)
+{
+    return all_through(sluice, 16);
+}
+
+/* Half of it is more than the broker's ring holds. */
+static int wide_window(struct sluice *sluice)
+{
+    return all_through(sluice, CHUNKS);
 }
 
 static int slow_reader(struct sluice *sluice)
@@ -224,7 +235,8 @@ static const struct {
     const char *name;
     int (*run)(struct sluice *sluice);
 } cases[] = {
-    {"all_of_it", all_of_it},   {"slow_reader", slow_reader}, {"cut_off", cut_off},
+    {"all_of_it", all_of_it},   {"wide_window", wide_window}, {"slow_reader", slow_reader},
+    {"cut_off", cut_off},
     {"another_reader", another_reader}, {"checkpoint", checkpoint}, {"signals", signals},
 };
 

@@ -75,6 +75,47 @@ def _():
           brief["ran_ms"])
 
 
+@case("conversation: it goes on while a task runs in the background, and is heard in order")
+def _():
+    with Broker() as broker:
+        (talk,) = example(broker, "conversation")
+    equal(talk["outcome"], "done")
+    equal(talk["result"]["transcript"],
+          ["user: research tides", "assistant: I have begun. Ask me anything meanwhile.",
+           "user: nice weather", "assistant: I see.",
+           "user: how is it?", "assistant: it is leased",
+           "user: what is going on?", "assistant: 1 in the background",
+           "function: research has come back",
+           "user: and?", "assistant: tides: 12 sources"])
+    check(1000 <= talk["ran_ms"] < 2000, "the task takes 1 s, all of it %d ms" % talk["ran_ms"])
+
+
+@case("tokens: a stream through two agents loses nothing, and its writer is never far ahead")
+def _():
+    with Broker() as broker:
+        (stream,) = example(broker, "tokens")
+    equal(stream["outcome"], "done")
+    equal((stream["result"]["tokens"], stream["result"]["lost"]), (3000, 0))
+    check(stream["result"]["begins"].startswith("HIGH WATER COMES TWICE A DAY"), "in capitals")
+    check(stream["result"]["first_ms"] < stream["ran_ms"] / 2, "the first token comes early")
+    # Two streams of 256 chunks each, and what is in the agents' own hands.
+    check(stream["result"]["ahead_most"] < 600, "ahead by %d" % stream["result"]["ahead_most"])
+
+
+@case("quota: ten calls at once, a breaker that opens and closes, and nothing is lost")
+def _():
+    with Broker() as broker:
+        (calls,) = example(broker, "quota")
+        broker.wait_line("state=open cause=failures code=http_503")
+        broker.wait_line("state=closed")
+    equal(calls["outcome"], "done")
+    equal((calls["result"]["done"], calls["result"]["at_once"]), (60, 10))
+    check(calls["result"]["failed"] >= 5, "the API failed %d calls" % calls["result"]["failed"])
+    check(calls["result"]["silent_ms"] >= 500, "it was left alone for %d ms, not for 500" %
+          calls["result"]["silent_ms"])
+    check(calls["ran_ms"] >= 500, "all of it took %d ms" % calls["ran_ms"])
+
+
 @case("orders: a failing branch declines and stops the rest, a slow one is done without")
 def _():
     with Broker() as broker:

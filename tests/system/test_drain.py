@@ -7,7 +7,7 @@ import sys
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import Broker, Peer, Process, case, check, equal, main, program
+from sluice_test import Broker, Peer, Process, case, check, equal, main, program, quiet
 
 
 def sluice(broker, *arguments, status=0):
@@ -15,7 +15,7 @@ def sluice(broker, *arguments, status=0):
     done = subprocess.run([program("sluice"), *arguments], env=environment, timeout=30,
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     equal(done.returncode, status, "exit status, which came with " + done.stdout + done.stderr)
-    return done.stdout + done.stderr
+    return done.stdout + quiet(done.stderr)
 
 
 @case("workers are replaced one by one, and every task comes back once")

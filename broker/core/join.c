@@ -77,7 +77,7 @@ static uint32_t wanted_of(const struct submit *submit)
     case JOIN_ANY:
         return 1;
     case JOIN_K:
-        return (uint32_t)submit->k;
+        return (uint32_t)submit->k - (MUTANT(JOIN_K_OFF_BY_ONE) && submit->k > 1);
     case JOIN_SETTLED:
         return MUTANT(SETTLED_FAILS_FAST) ? (uint32_t)submit->needs_count : 0;
     case JOIN_NONE:

@@ -33,6 +33,7 @@
     X(STALE_ANSWER_TAKEN)                                                                          \
     X(PROGRESS_RENEWS_NOTHING)                                                                     \
     X(JOIN_COUNTS_TWICE)                                                                           \
+    X(JOIN_K_OFF_BY_ONE)                                                                           \
     X(SETTLED_FAILS_FAST)                                                                          \
     X(ALL_IGNORES_FAILURE)                                                                         \
     X(LOSERS_RUN_ON)                                                                               \

@@ -197,6 +197,10 @@ static void ask_join(struct agent *agent)
         if (random_chance(random, options->deadlines)) {
             join.deadline_ms = 1 + random_wait(random, 2000);
         }
+        if (count > 0 && random_chance(&agent->shapes, options->join_some)) {
+            join.join = random_chance(&agent->shapes, 400) ? JOIN_ANY : JOIN_K;
+            join.k = join.join == JOIN_K ? random_between(&agent->shapes, 1, count) : 0;
+        }
         ask_submit(agent, NULL, "", &join);
     }
 }

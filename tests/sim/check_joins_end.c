@@ -1,5 +1,6 @@
-/* Joins always end, as soon as they are decided: `all` done only when every need is, failed with
- * the first that ended otherwise; `settled` when every need has ended, or at its deadline. Its
+/* Joins always end, as soon as they are decided: `all`, `any` and `k` done with the need that makes
+ * it enough and not before, failed with the one after which it can never be enough; `settled`
+ * when every need has ended, or at its deadline. Its
  * inputs are its needs, each once, in order, with the outcomes they had then. */
 #include "tests/sim/check.h"
 
@@ -23,19 +24,29 @@ static struct tally count_needs(const struct model *model, const struct shadow_t
     return tally;
 }
 
+/* So many needs must be done, and cannot be any more. */
+static bool impossible(const struct shadow_task *join, const struct tally *needs)
+{
+    return join->policy != JOIN_SETTLED && join->need_count - needs->other < join->enough;
+}
+
+static bool fulfilled(const struct shadow_task *join, const struct tally *needs)
+{
+    return join->policy == JOIN_SETTLED ? needs->live == 0 : needs->done >= join->enough;
+}
+
 static void see_end(struct model *model, const struct shadow_task *join, const struct fact *fact)
 {
     struct tally needs = count_needs(model, join);
-    bool all = join->policy == JOIN_ALL;
     bool late = join->deadline_ms <= model->now_ms;
     bool right = true;
 
     if (fact->to == SHADOW_DONE) {
-        right = all ? needs.done == join->need_count : needs.live == 0 || late;
+        right = fulfilled(join, &needs) || (late && join->policy == JOIN_SETTLED);
     } else if (fact->to == SHADOW_FAILED) {
-        right = all && needs.other > 0;
+        right = impossible(join, &needs);
     } else if (fact->to == SHADOW_EXPIRED) {
-        right = all && late;
+        right = join->policy != JOIN_SETTLED && late;
     }
     MODEL_CHECK(model, PROPERTY, right,
                 "join %s (%s) is %s with %zu needs live, %zu done, %zu ended otherwise of %zu",
@@ -48,7 +59,7 @@ static void see_end(struct model *model, const struct shadow_task *join, const s
 static bool input_right(const struct shadow_task *join, const struct shadow_task *need,
                         enum outcome seen)
 {
-    enum outcome cut = join->state == SHADOW_FAILED ? OUTCOME_CANCELLED : OUTCOME_EXPIRED;
+    enum outcome cut = join->policy == JOIN_SETTLED ? OUTCOME_EXPIRED : OUTCOME_CANCELLED;
 
     if (!shadow_ended(need) || need->ended_ms > join->ended_ms) {
         return seen == cut;
@@ -149,7 +160,7 @@ static void after(struct model *model, const struct broker *core)
         }
         needs = count_needs(model, join);
         MODEL_CHECK(model, PROPERTY,
-                    needs.live > 0 && (join->policy != JOIN_ALL || needs.other == 0),
+                    !fulfilled(join, &needs) && !impossible(join, &needs),
                     "join %s (%s) waits on, though %zu of its %zu needs are done, %zu ended "
                     "otherwise", model_id_text(&join->id), join_policy_name(join->policy),
                     needs.done, join->need_count, needs.other);

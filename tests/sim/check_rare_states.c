@@ -66,13 +66,17 @@ static void see_join_end(const struct model *model, const struct fact *fact,
     bool failure = false;
 
     if (fact->to == SHADOW_FAILED) {
-        sometimes(SOMETIMES_JOIN_FAILED_FAST);
+        sometimes(join->policy == JOIN_ALL ? SOMETIMES_JOIN_FAILED_FAST : SOMETIMES_JOIN_IMPOSSIBLE);
     }
     if (fact->to != SHADOW_DONE) {
         return;
     }
     if (join->policy == JOIN_ALL) {
         sometimes(SOMETIMES_JOIN_ALL_DONE);
+        return;
+    }
+    if (join->policy == JOIN_ANY || join->policy == JOIN_K) {
+        sometimes(join->policy == JOIN_ANY ? SOMETIMES_JOIN_ANY_DONE : SOMETIMES_JOIN_K_DONE);
         return;
     }
     for (size_t i = 0; i < join->need_count; i++) {

@@ -170,6 +170,7 @@ static void take_line(struct fleet *fleet, struct worker *worker, const struct l
     result->steps += line->report.steps;
     result->virtual_ms += line->report.virtual_ms;
     result->submitted += line->report.submitted;
+    result->joins += line->report.joins;
     result->checks += line->report.checks;
     if (line->cpu_s > result->slowest_s) {
         result->slowest_s = line->cpu_s;
@@ -216,8 +217,8 @@ static void print_progress(const struct fleet *fleet)
     double elapsed_s = seconds_of(CLOCK_MONOTONIC) - fleet->begin_s;
 
     printf("%6.0f s  %8" PRIu64 " seeds  %10" PRIu64 " steps  %9" PRIu64
-           " tasks  %8.1f simulated hours  %6.0fx real time  %" PRIu64 " paired\n",
-           elapsed_s, result->seeds, result->steps, result->submitted,
+           " tasks  %8" PRIu64 " joins  %8.1f simulated hours  %6.0fx real time  %" PRIu64 " paired\n",
+           elapsed_s, result->seeds, result->steps, result->submitted, result->joins,
            (double)result->virtual_ms / 3600000.0,
            (double)result->virtual_ms / 1000.0 / (elapsed_s > 0 ? elapsed_s : 1), result->paired);
     fflush(stdout);

@@ -19,7 +19,7 @@ struct fleet_plan {
 };
 
 struct fleet_result {
-    uint64_t seeds, steps, virtual_ms, submitted, checks;
+    uint64_t seeds, steps, virtual_ms, submitted, joins, checks;
     uint64_t paired;          /* worlds that hashed the same in both builds */
     double slowest_s;         /* processor time of one world */
     uint64_t slowest_seed;

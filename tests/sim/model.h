@@ -135,6 +135,7 @@ struct shadow_task {
     uint64_t open_joins;   /* of those, that have not ended */
     bool wanted;           /* when it began to stop, one of them was not stopping itself */
     enum join_policy policy;
+    size_t enough;         /* needs that must be done; 0: settled */
     struct id *needs;
     size_t need_count;
     unsigned results;      /* RESULTs sent for it that are not repetitions */
@@ -194,6 +195,7 @@ struct model {
     struct list streams_touched;  /* by the step */
     uint64_t levels[SHADOW_EXPIRED + 1]; /* tasks by state */
     uint64_t orders;
+    uint64_t joins; /* that have ended, in all incarnations */
     uint64_t letters; /* dead letters of this incarnation, each id once */
     /* A session answered one of two TASKs of equal id and attempt (the id was submitted anew
      * while it held the first), of different offers: whose credit is free is not told. */

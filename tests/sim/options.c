@@ -181,6 +181,14 @@ static void draw_turns(struct sim_options *o)
     o->orders = some(&random, 500);
 }
 
+static void draw_joins(struct sim_options *o)
+{
+    struct random random;
+
+    random_init(&random, o->seed, "joins", 0);
+    o->join_some = some(&random, 800);
+}
+
 struct sim_options sim_options_draw(uint64_t seed)
 {
     struct sim_options options = {.seed = seed};
@@ -197,6 +205,7 @@ struct sim_options sim_options_draw(uint64_t seed)
     draw_retries(&options);
     draw_policies(&options);
     draw_streams(&options);
+    draw_joins(&options);
     return options;
 }
 

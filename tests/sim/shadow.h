@@ -15,6 +15,9 @@ void shadow_session_reset(struct model *model, struct shadow_session *session);
 void shadow_session_drop(struct model *model, struct shadow_session *session);
 enum shadow_state shadow_state_from(struct span name);
 
+/* A task has moved, or appeared: model_move.c */
+void shadow_move(struct model *model, const struct fact *fact);
+
 /* What a step did: fact.c */
 void fact_hash_number(struct model *model, uint64_t number);
 const struct id *fact_event_task(const struct event *event);

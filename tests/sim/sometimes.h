@@ -59,6 +59,9 @@
     X(CHILDREN_ENDED_WITH_PARENT)                                                                  \
     X(JOIN_ALL_DONE)                                                                               \
     X(JOIN_FAILED_FAST)                                                                            \
+    X(JOIN_ANY_DONE)                                                                               \
+    X(JOIN_K_DONE)                                                                                 \
+    X(JOIN_IMPOSSIBLE)                                                                             \
     X(JOIN_SETTLED_WITH_FAILURE)                                                                   \
     X(JOIN_SETTLED_AT_DEADLINE)                                                                    \
     X(JOIN_SHARED_NEED)                                                                            \

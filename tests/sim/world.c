@@ -370,6 +370,7 @@ struct world_report world_run(const struct sim_options *options, bool trace)
     report.steps = world->broker.steps;
     report.events = world->agenda.fired;
     report.virtual_ms = world_now_ms(world);
+    report.joins = world->model.joins;
     report.checks = world->model.checks;
     take_down(world);
     free(world);

@@ -33,7 +33,7 @@ struct world {
 };
 
 struct world_report {
-    uint64_t hash, steps, events, virtual_ms, submitted, checks;
+    uint64_t hash, steps, events, virtual_ms, submitted, joins, checks; /* joins: that have ended */
 };
 
 /* Builds the world of `options`, runs it to its end and takes it down. A violation ends

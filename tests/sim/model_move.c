@@ -1,0 +1,237 @@
+/* What a move of a task means to the model: its shadow, its queue, its end. */
+#include "tests/sim/shadow.h"
+#include "common/check.h"
+#include "tests/sim/check.h"
+#include "tests/sim/sometimes.h"
+#include "tests/sim/shadow_memo.h"
+#include "tests/sim/shadow_stream.h"
+#include "tests/sim/shadow_watch.h"
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Attempts of a task's earlier life that some worker still holds: numbers go on from there. */
+static uint64_t last_attempt_held(const struct model *model, const struct id *id)
+{
+    uint64_t last = 0;
+
+    list_each(at, &model->leases) {
+        const struct shadow_lease *lease = list_entry(at, struct shadow_lease, link);
+
+        if (id_equal(&lease->task, id) && lease->attempt > last) {
+            last = lease->attempt;
+        }
+    }
+    return last;
+}
+
+/* The SUBMIT under way was accepted: its shadow begins. */
+static struct shadow_task *task_begin(struct model *model, const struct fact *fact)
+{
+    const struct submit *submit = &model->event->message->submit;
+    struct shadow_session *session = model_session(model, model->event->from);
+    struct shadow_task *old = model_task(model, &fact->id);
+    struct shadow_task *task = calloc(1, sizeof *task);
+    struct shadow_task *parent;
+    bool buried = false;
+
+    CHECK(task != NULL);
+    MODEL_CHECK(model, "declared_moves",
+                model->event->kind == EVENT_MESSAGE &&
+                    model->event->message->command == COMMAND_SUBMIT &&
+                    id_equal(&submit->id, &fact->id) && session != NULL,
+                "a task appeared without a SUBMIT");
+    if (old != NULL) {
+        MODEL_CHECK(model, "one_outcome", shadow_ended(old), "a live task was accepted again");
+        buried = old->buried;
+        shadow_task_drop(model, old); /* forgotten by the broker, and submitted anew */
+        model->subject = NULL;
+    }
+    list_init(&task->link);
+    list_init(&task->ready_link);
+    list_push_back(&model->tasks, &task->link);
+    task->order = ++model->orders;
+    task->id = fact->id;
+    table_insert(&model->tasks_by_id, &task->node, shadow_id_hash(&task->id));
+    task->session = session->id;
+    shadow_copy_text(task->service, sizeof task->service, submit->service);
+    task->bytes = submit->payload.bytes.size;
+    task->attempts_max = submit->attempts > ATTEMPTS_MAX ? ATTEMPTS_MAX : submit->attempts;
+    task->accepted_ms = model->now_ms;
+    task->deadline_ms = submit->deadline_ms > 0 ? model->now_ms + submit->deadline_ms : UINT64_MAX;
+    task->ttl_ms = submit->queue_ttl_ms > 0 ? model->now_ms + submit->queue_ttl_ms : UINT64_MAX;
+    task->queue_ttl_ms = submit->queue_ttl_ms;
+    task->lease_ms = submit->lease_ms;
+    task->max_run_ms = submit->max_run_ms;
+    task->backoff_ms = submit->backoff_ms;
+    task->backoff_max_ms = submit->backoff_max_ms;
+    shadow_copy_text(task->retry_on, sizeof task->retry_on, submit->retry_on);
+    shadow_copy_text(task->final_on, sizeof task->final_on, submit->final_on);
+    task->detached = submit->detached;
+    task->priority = submit->priority;
+    shadow_copy_text(task->key, sizeof task->key, submit->key);
+    shadow_copy_text(task->lane, sizeof task->lane, submit->order);
+    task->retain_ms = submit->retain_ms > 0 ? submit->retain_ms : model->core.detached_retain_ms;
+    task->mourned = (submit->detached || submit->dead_letter) && submit->join == JOIN_NONE;
+    task->buried = buried;
+    task->delayed_from_ms = task->delayed_until_ms = model->now_ms + submit->delay_ms;
+    task->held = submit->held;
+    task->receipts = submit->receipts;
+    task->parent = submit->detached ? (struct id){{0}} : submit->parent;
+    task->policy = submit->join;
+    task->enough = submit->join == JOIN_ALL   ? submit->needs_count
+                   : submit->join == JOIN_ANY ? 1
+                   : submit->join == JOIN_K   ? submit->k
+                                              : 0;
+    shadow_stream_submitted(model, task, submit->stream);
+    task->home = submit->join == JOIN_NONE ? shadow_service_know(model, submit->service) : NULL;
+    if (task->attempts_max == 0) {
+        task->attempts_max = task->home == NULL   ? 1
+                             : task->home->vague ? 0
+                                                 : task->home->limits.attempts;
+    }
+    task->attempts_before = last_attempt_held(model, &task->id);
+    task->attempts_max += task->attempts_before;
+    parent = model_task(model, &submit->parent);
+    if (!id_is_nil(&task->parent)) {
+        CHECK(parent != NULL);
+        task->parent_attempt = submit->parent_attempt;
+        task->parent_order = parent->order;
+        parent->live_children++;
+        if (parent->deadline_ms < task->deadline_ms) {
+            task->deadline_ms = parent->deadline_ms;
+        }
+    }
+    if (submit->needs_count > 0) {
+        task->needs = calloc(submit->needs_count, sizeof *task->needs);
+        CHECK(task->needs != NULL);
+        task->need_count = submit->needs_count;
+        for (size_t i = 0; i < submit->needs_count; i++) {
+            struct shadow_task *need;
+
+            memcpy(task->needs[i].bytes, submit->needs + i * submit->needs_stride, ID_BYTES);
+            need = model_task(model, &task->needs[i]);
+            MODEL_CHECK(model, "joins_end", need != NULL, "a join over a task nobody submitted");
+            need->needed = true;
+            need->open_joins++;
+        }
+    }
+    return task;
+}
+
+/* PROTOCOL.md, 4.2: in the order they became ready; what its worker lost goes to the front. */
+static void take_queue(struct shadow_task *task, const struct fact *fact)
+{
+    struct shadow_service *home = task->home;
+
+    if (home == NULL) {
+        return;
+    }
+    if (fact->from == SHADOW_READY) {
+        list_unlink(&task->ready_link);
+        home->ready_count--;
+    }
+    if (fact->from == SHADOW_READY || fact->from == SHADOW_DELAYED) {
+        home->queued--;
+        home->queued_bytes -= task->bytes;
+    }
+    if (fact->to == SHADOW_READY || fact->to == SHADOW_DELAYED) {
+        home->queued++;
+        home->queued_bytes += task->bytes;
+    }
+    if (fact->to == SHADOW_READY) {
+        home->ready_count++;
+        if (fact->from == SHADOW_LEASED) {
+            list_push_front(&home->ready, &task->ready_link);
+        } else {
+            list_push_back(&home->ready, &task->ready_link);
+        }
+    }
+}
+
+static void take_end(struct model *model, struct shadow_task *task)
+{
+    struct shadow_task *parent = model_parent(model, task);
+
+    model->joins += task->policy != JOIN_NONE;
+    list_unlink(&task->link);
+    list_push_back(&model->ended, &task->link);
+    task->ended_ms = model->now_ms;
+    task->outcome = task->state == SHADOW_DONE        ? OUTCOME_DONE
+                    : task->state == SHADOW_FAILED    ? OUTCOME_FAILED
+                    : task->state == SHADOW_CANCELLED ? OUTCOME_CANCELLED
+                                                      : OUTCOME_EXPIRED;
+    if (parent != NULL) {
+        parent->live_children--;
+    }
+    for (size_t i = 0; i < task->need_count; i++) {
+        struct shadow_task *need = model_task(model, &task->needs[i]);
+
+        CHECK(need != NULL);
+        need->open_joins--;
+    }
+}
+
+/* When a failed attempt's successor may start: as the worker said, or the broker's backoff. */
+static uint64_t delay_ms(const struct model *model, const struct shadow_task *task)
+{
+    uint64_t ms = task->backoff_ms > 0 ? task->backoff_ms : model->core.backoff_ms;
+    uint64_t max_ms = task->backoff_max_ms > 0 ? task->backoff_max_ms : model->core.backoff_max_ms;
+
+    if (model_event_is(model, COMMAND_FAIL) &&
+        model->event->message->fail.error.retry_after_ms > 0) {
+        return model->event->message->fail.error.retry_after_ms;
+    }
+    for (uint64_t i = task->attempts_before + 1;
+         i < task->attempt && ms < max_ms; i++) {
+        ms *= 2;
+    }
+    return ms < max_ms ? ms : max_ms;
+}
+
+void shadow_move(struct model *model, const struct fact *fact)
+{
+    struct shadow_task *task =
+        fact->from == SHADOW_NEW ? task_begin(model, fact) : model_task(model, &fact->id);
+
+    MODEL_CHECK(model, "declared_moves", task != NULL, "a move of a task that was not accepted");
+    task->state = fact->to;
+    task->attempt = fact->attempt;
+    if (fact->to == SHADOW_READY && fact->from == SHADOW_NEW) {
+        task->ready_order = ++model->orders;
+    }
+    if (fact->to == SHADOW_READY) {
+        task->ready_since = ++model->orders;
+        task->lined_up = task->lined_up == 0 ? task->ready_since : task->lined_up;
+    }
+    if (fact->to == SHADOW_LEASED) {
+        task->leased_ms = model->now_ms;
+    }
+    task->in_hands = fact->to == SHADOW_LEASED ||
+                     (fact->to == SHADOW_CANCELLING && fact->from == SHADOW_LEASED);
+    if (fact->to == SHADOW_DELAYED && fact->from == SHADOW_LEASED) {
+        bool exact = model_event_is(model, COMMAND_FAIL) &&
+                     model->event->message->fail.error.retry_after_ms > 0;
+
+        task->delayed_until_ms = model->now_ms + delay_ms(model, task);
+        task->delayed_from_ms = exact ? task->delayed_until_ms : model->now_ms + 1;
+    }
+    if (fact->to == SHADOW_READY && fact->from == SHADOW_DELAYED && task->queue_ttl_ms > 0) {
+        task->ttl_ms = model->now_ms + task->queue_ttl_ms;
+    }
+    if (fact->to == SHADOW_FAILED && task->mourned) {
+        model->letters += !task->buried;
+        task->buried = true;
+    }
+    if (fact->to == SHADOW_CANCELLING) {
+        task->cancelled = true;
+        task->cancelled_ms = model->now_ms;
+    }
+    model->levels[fact->from] -= fact->from != SHADOW_NEW;
+    model->levels[fact->to]++;
+    take_queue(task, fact);
+    if (shadow_ended(task)) {
+        take_end(model, task);
+    }
+}

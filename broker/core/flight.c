@@ -1,6 +1,7 @@
 #include "broker/core/flight.h"
 
 #include "broker/core/ending.h"
+#include "broker/core/mutant.h"
 #include "broker/core/state.h"
 
 /* The terms of a task that has a flight; NULL: it has none. */
@@ -65,7 +66,7 @@ static bool is_stale(const struct broker *broker, const struct flight *flight)
 {
     const struct task *task = flight->task;
 
-    return task_ended(task) &&
+    return task_ended(task) && !MUTANT(CACHE_OUTLIVES_ITS_TIME) &&
            task->ended_ms + task_terms(task).cache_ms <= broker->now_ms;
 }
 
@@ -97,7 +98,7 @@ bool flight_same_content(const struct broker *broker, const struct flight *fligh
     uint8_t digest[DIGEST_BYTES];
 
     digest_of(broker, submit, digest);
-    return memcmp(digest, flight->digest, sizeof digest) == 0;
+    return memcmp(digest, flight->digest, sizeof digest) == 0 || MUTANT(CONFLICT_UNNOTICED);
 }
 
 bool flight_open(struct broker *broker, struct task *task, const struct submit *submit)
@@ -178,11 +179,15 @@ void flight_land(struct broker *broker, struct task *task)
     }
     flight = terms->flight;
     if (task->state != TASK_DONE && task->state != TASK_FAILED &&
-        !list_empty(&flight->followers)) {
+        !list_empty(&flight->followers) && !MUTANT(CANCEL_SHARED)) {
         flight_pass_on(broker, flight);
         return;
     }
     while ((link = list_first(&flight->followers)) != NULL) {
+        if (MUTANT(FOLLOWERS_FORGOTTEN)) {
+            flight_leave(list_entry(link, struct terms, follow_link)->task);
+            continue;
+        }
         mirror(broker, list_entry(link, struct terms, follow_link)->task, task);
     }
     if (task->state != TASK_DONE || task_terms(task).cache_ms == 0) {

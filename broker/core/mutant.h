@@ -70,7 +70,11 @@
     X(RING_UNBOUNDED)                                                                              \
     X(CHECKPOINT_LOST)                                                                             \
     X(SIGNAL_REORDERED)                                                                            \
-    X(EVENT_LOSS_UNCOUNTED)
+    X(EVENT_LOSS_UNCOUNTED)                                                                        \
+    X(CONFLICT_UNNOTICED)                                                                          \
+    X(CACHE_OUTLIVES_ITS_TIME)                                                                     \
+    X(FOLLOWERS_FORGOTTEN)                                                                         \
+    X(CANCEL_SHARED)
 
 #ifdef SLUICE_MUTANTS
 enum mutant {

@@ -109,6 +109,33 @@ static void draw_turn(struct agent *agent, struct submit *submit)
     }
 }
 
+/* Few keys, so that others have them, too. Of root tasks and needs alone: two parents whose children
+ * follow each other would wait for their deadlines. */
+static void draw_twin(struct agent *agent, struct submit *submit)
+{
+    static const char *const keys[] = {"same1", "same2", "same3", "same4"};
+    const struct sim_options *options = &agent->world->options;
+    struct random *random = &agent->twins;
+
+    if (!random_chance(random, options->twins)) {
+        return;
+    }
+    submit->idempotency_key = span_from_text(keys[random_below(random, 4)]);
+    if (random_chance(random, options->cached)) {
+        submit->cache_ms = 1 + random_wait(random, 3000);
+    }
+}
+
+/* What a key stands for; now and then somebody gets it wrong. */
+static struct blob *twin_payload(struct agent *agent, struct span key)
+{
+    uint8_t bytes[16] = {0};
+
+    memcpy(bytes + 1, key.data, key.size);
+    bytes[15] = random_chance(&agent->twins, 50);
+    return blob_new(span_of(bytes, sizeof bytes));
+}
+
 void draw_options(struct agent *agent, struct submit *submit)
 {
     const struct sim_options *options = &agent->world->options;
@@ -142,7 +169,9 @@ struct ask *ask_submit(struct agent *agent, struct job *parent, const char *serv
     struct submission_options options = {.parent = parent != NULL ? parent->lease : NULL,
                                          .no_wait = random_chance(&agent->work, 100)};
     struct ask *ask = ask_new(agent, parent);
-    struct blob *payload = draw_payload(agent, parent != NULL ? parent->depth + 1 : 0);
+    struct blob *payload = submit->idempotency_key.size > 0
+                               ? twin_payload(agent, submit->idempotency_key)
+                               : draw_payload(agent, parent != NULL ? parent->depth + 1 : 0);
     struct submission *submission;
 
     if (parent != NULL) {
@@ -182,6 +211,7 @@ static void ask_join(struct agent *agent)
         struct ask *ask;
 
         draw_options(agent, &submit);
+        draw_twin(agent, &submit);
         ask = ask_submit(agent, NULL, draw_service(agent), &submit);
         if (ask != NULL) {
             memcpy(needs + count++ * ID_BYTES, submit.id.bytes, ID_BYTES);
@@ -232,6 +262,7 @@ static void submit_root(struct agent *agent)
     struct ask *ask;
 
     draw_options(agent, &submit);
+    draw_twin(agent, &submit);
     if (random_chance(&agent->work, 500)) {
         submit.if_absent = IF_ABSENT_WAIT;
     }

@@ -1,5 +1,6 @@
 /* Only declared state moves, and each for its reason: PROTOCOL.md, section 4.1, row by row.
- * (Why tasks are cancelled: check_cancel_reaches_all; how joins are decided: check_joins_end.) */
+ * (Why tasks are cancelled: check_cancel_reaches_all; how joins are decided: check_joins_end; what
+ * tasks with an idempotency key wait for: check_one_run_a_key.) */
 #include "tests/sim/check.h"
 #include "tests/sim/shadow.h"
 
@@ -10,7 +11,8 @@
 
 static const unsigned moves[SHADOW_EXPIRED + 1] = {
     [SHADOW_NEW] = BIT(WAITING) | BIT(READY) | BIT(DELAYED),
-    [SHADOW_WAITING] = BIT(DONE) | BIT(FAILED) | BIT(EXPIRED) | BIT(CANCELLING),
+    [SHADOW_WAITING] = BIT(READY) | BIT(DELAYED) | BIT(DONE) | BIT(FAILED) | BIT(EXPIRED) |
+                       BIT(CANCELLED) | BIT(CANCELLING),
     [SHADOW_READY] = BIT(LEASED) | BIT(EXPIRED) | BIT(CANCELLED) | BIT(CANCELLING),
     [SHADOW_DELAYED] = BIT(READY) | BIT(EXPIRED) | BIT(CANCELLED) | BIT(CANCELLING),
     [SHADOW_LEASED] = BIT(READY) | BIT(DELAYED) | BIT(DONE) | BIT(FAILED) | BIT(EXPIRED) |
@@ -135,6 +137,9 @@ static const char *unexplained(const struct model *model, const struct shadow_ta
     case SHADOW_LEASED:
         return task_follows(model, fact) ? NULL : "no TASK follows";
     case SHADOW_READY:
+        if (fact->from == SHADOW_WAITING) {
+            return task->twin[0] != '\0' ? NULL : "it is a join";
+        }
         if (fact->from == SHADOW_DELAYED) {
             return model->now_ms >= task->delayed_from_ms ? NULL : "its time has not come";
         }
@@ -145,6 +150,9 @@ static const char *unexplained(const struct model *model, const struct shadow_ta
                    ? NULL
                    : "its worker is here and its lease runs";
     case SHADOW_DELAYED:
+        if (fact->from == SHADOW_WAITING) {
+            return task->twin[0] != '\0' ? NULL : "it is a join";
+        }
         if (task->needed && answered_with(model, task, COMMAND_DONE)) {
             return retry_allowed(task) ? NULL : "no attempt is left"; /* no room for its result */
         }
@@ -187,6 +195,10 @@ static void on_fact(struct model *model, const struct fact *fact)
     if (fact->from == SHADOW_NEW) {
         MODEL_CHECK(model, PROPERTY, model_event_is(model, COMMAND_SUBMIT),
                     "%s is accepted without a SUBMIT", model_id_text(&fact->id));
+        if (fact->to == SHADOW_WAITING &&
+            model->event->message->submit.idempotency_key.size > 0) {
+            return; /* check_one_run_a_key */
+        }
         MODEL_CHECK(model, PROPERTY,
                     (fact->to == SHADOW_WAITING) ==
                         (model->event->message->submit.join != JOIN_NONE),

@@ -20,11 +20,13 @@ static void see_submit(struct model *model, const struct submit *submit, const s
 {
     const struct shadow_service *service = model_service(model, submit->service);
     bool draining = service != NULL && service->draining;
+    /* Of a task with the same idempotency key, which is there already. */
+    bool follows = submit->idempotency_key.size > 0 && fact->to == SHADOW_WAITING;
 
     if (fact->kind == FACT_MOVE && fact->from == SHADOW_NEW) {
-        MODEL_CHECK(model, PROPERTY, !draining || !id_is_nil(&submit->parent),
+        MODEL_CHECK(model, PROPERTY, !draining || follows || !id_is_nil(&submit->parent),
                     "a new task is accepted while '%s' is drained", service->name);
-        if (draining) {
+        if (draining && !follows) {
             sometimes(SOMETIMES_DRAINED_TAKES_CHILD);
         }
     } else if (fact->kind == FACT_SEND && fact->command == COMMAND_RESULT &&

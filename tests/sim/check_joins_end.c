@@ -155,7 +155,7 @@ static void after(struct model *model, const struct broker *core)
         const struct shadow_task *join = list_entry(at, struct shadow_task, link);
         struct tally needs;
 
-        if (join->state != SHADOW_WAITING) {
+        if (join->state != SHADOW_WAITING || join->policy == JOIN_NONE) {
             continue;
         }
         needs = count_needs(model, join);

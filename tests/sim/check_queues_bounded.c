@@ -70,7 +70,8 @@ static bool any_in_lane(const struct model *model, const struct shadow_service *
     return false;
 }
 
-static void see_acceptance(struct model *model, const struct submit *submit)
+/* `follows`: it waits for another task of its key, or is answered by it, and never queues for it. */
+static void see_acceptance(struct model *model, const struct submit *submit, bool follows)
 {
     const struct shadow_session *session = model_session(model, model->event->from);
     const struct shadow_service *service = model_service(model, submit->service);
@@ -94,7 +95,7 @@ static void see_acceptance(struct model *model, const struct submit *submit)
                 model->core.window_bytes);
     MODEL_CHECK(model, PROPERTY, bytes <= model->core.payload_max,
                 "a payload of %" PRIu64 " bytes is accepted", bytes);
-    if (submit->join == JOIN_NONE && service != NULL && !service->vague) {
+    if (submit->join == JOIN_NONE && !follows && service != NULL && !service->vague) {
         MODEL_CHECK(model, PROPERTY,
                     !queue_full(service, bytes) ||
                         (first_child(model, submit) && any_in_lane(model, service)),
@@ -152,7 +153,7 @@ static void on_fact(struct model *model, const struct fact *fact)
         return;
     }
     if (fact->kind == FACT_MOVE && fact->from == SHADOW_NEW) {
-        see_acceptance(model, &model->event->message->submit);
+        see_acceptance(model, &model->event->message->submit, fact->to == SHADOW_WAITING);
     } else if (fact->kind == FACT_SEND && fact->command == COMMAND_RESULT &&
                fact->outcome == OUTCOME_REFUSED) {
         see_refusal(model, fact);

@@ -12,6 +12,7 @@ const struct checker *const checkers[] = {
     &check_joins_end,
     &check_timers_fire,
     &check_turns,
+    &check_one_run_a_key,
     &check_least_loaded,
     &check_no_idle_worker,
     &check_counters_add_up,

@@ -107,6 +107,8 @@ static void fact_of_result(struct fact *fact, const struct result *result)
     fact->input_count = result->input_count;
     if (fact->outcome != OUTCOME_DONE) {
         fact_of_error(fact, &result->record.error);
+    } else {
+        fact->digest = fact_digest(result->record.payload.bytes);
     }
     for (size_t i = 0; i < result->input_count && i < 16; i++) {
         struct outcome_record input;

@@ -120,6 +120,10 @@ struct shadow_task {
     uint64_t lined_up;     /* and the first time, of any state before; 0: never */
     uint64_t priority;
     char key[KEY_MAX + 1], lane[KEY_MAX + 1]; /* fairness and ordering key; empty: none */
+    char twin[KEY_MAX + 1]; /* idempotency key; empty: none */
+    uint64_t content, answer; /* of one with a key: digests of its payload and of its result */
+    uint64_t cache_ms;
+    bool ran;              /* with a key: it is, or was, the one that runs for all */
     bool held, receipts, detached;
     bool alone;            /* detached, and its session is gone */
     bool mourned;          /* becomes a dead letter when it fails */
@@ -164,7 +168,7 @@ struct fact {
     uint64_t retry_after_ms, deadline_ms, request;
     uint64_t sequence;           /* SEND CHUNK, EVENT, REPLY to WATCH; TASK, FLOW: the bound */
     uint64_t lost;               /* SEND EVENT, REPLY to WATCH */
-    uint64_t digest;             /* SEND CHUNK, SIGNAL: the payload's; TASK: its checkpoint's */
+    uint64_t digest;             /* SEND RESULT, CHUNK, SIGNAL: the payload's; TASK: its checkpoint's */
     char service[SHADOW_NAME_MAX]; /* NOTE */
     size_t input_count;          /* SEND RESULT of a join */
     struct id inputs[16];        /* the first of them */

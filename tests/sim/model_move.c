@@ -72,6 +72,11 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     task->priority = submit->priority;
     shadow_copy_text(task->key, sizeof task->key, submit->key);
     shadow_copy_text(task->lane, sizeof task->lane, submit->order);
+    if (submit->idempotency_key.size > 0) {
+        shadow_copy_text(task->twin, sizeof task->twin, submit->idempotency_key);
+        task->content = fact_digest(submit->payload.bytes);
+        task->cache_ms = submit->cache_ms;
+    }
     task->retain_ms = submit->retain_ms > 0 ? submit->retain_ms : model->core.detached_retain_ms;
     task->mourned = (submit->detached || submit->dead_letter) && submit->join == JOIN_NONE;
     task->buried = buried;
@@ -208,6 +213,11 @@ void shadow_move(struct model *model, const struct fact *fact)
     if (fact->to == SHADOW_LEASED) {
         task->leased_ms = model->now_ms;
     }
+    task->ran = task->ran || fact->to == SHADOW_READY || fact->to == SHADOW_DELAYED;
+    if (fact->to == SHADOW_DONE && model->subject == task &&
+        model_event_is(model, COMMAND_DONE)) {
+        task->answer = fact_digest(model->event->message->done.payload.bytes);
+    }
     task->in_hands = fact->to == SHADOW_LEASED ||
                      (fact->to == SHADOW_CANCELLING && fact->from == SHADOW_LEASED);
     if (fact->to == SHADOW_DELAYED && fact->from == SHADOW_LEASED) {
@@ -217,7 +227,8 @@ void shadow_move(struct model *model, const struct fact *fact)
         task->delayed_until_ms = model->now_ms + delay_ms(model, task);
         task->delayed_from_ms = exact ? task->delayed_until_ms : model->now_ms + 1;
     }
-    if (fact->to == SHADOW_READY && fact->from == SHADOW_DELAYED && task->queue_ttl_ms > 0) {
+    if (fact->to == SHADOW_READY && task->queue_ttl_ms > 0 &&
+        (fact->from == SHADOW_DELAYED || fact->from == SHADOW_WAITING)) {
         task->ttl_ms = model->now_ms + task->queue_ttl_ms;
     }
     if (fact->to == SHADOW_FAILED && task->mourned) {

@@ -72,6 +72,10 @@
     X(FIFO_WAITED)                                                                                 \
     X(TURN_WAITED)                                                                                 \
     X(LANE_WAITED)                                                                                 \
+    X(TWIN_FOLLOWED)                                                                               \
+    X(TWIN_TOOK_OVER)                                                                              \
+    X(TWIN_ANSWERED_FROM_CACHE)                                                                    \
+    X(TWIN_CONFLICT)                                                                               \
     X(RESERVE_TAKEN)                                                                               \
     X(SERVICE_FORGOTTEN)                                                                           \
     X(LARGE_PAYLOAD)                                                                               \

@@ -25,7 +25,7 @@ static enum error_code drain_peer(struct broker *broker, uint64_t number, bool o
     peer->draining = on;
     BROKER_LOG(broker, LOG_INFO, on ? "worker_drained" : "worker_undrained",
                LOG_TEXT("peer", label_span(peer->name)),
-               LOG_UINT("connection", peer->connection), LOG_UINT("held", peer->held));
+               LOG_ID("session", &peer->session), LOG_UINT("held", peer->held));
     peer_place_offers(broker, peer);
     doc_uint(body, "left", peer->held);
     return ERROR_NONE;

@@ -309,7 +309,8 @@ void join_decide(struct broker *broker, struct task *task)
         return;
     }
     if (task->service != NULL &&
-        (join->run_if == RUN_IF_ALWAYS || fulfilled == (join->run_if == RUN_IF_DONE))) {
+        (join->run_if == RUN_IF_ALWAYS || MUTANT(SKIP_IGNORED) ||
+         fulfilled == (join->run_if == RUN_IF_DONE))) {
         join_run(broker, task);
     } else if (!fulfilled) {
         join_end(broker, task, TASK_FAILED, ERROR_DEPENDENCY_FAILED);

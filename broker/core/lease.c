@@ -79,7 +79,8 @@ void lease_take(struct broker *broker, struct offer *offer, struct task *task)
     if (task->extra != NULL) {
         out->stream = stream_begin(broker, task);
         out->checkpoint = memo_checkpoint(task);
-        if (task->extra->join != NULL && !task->extra->join->no_inputs) {
+        if (task->extra->join != NULL && !task->extra->join->no_inputs &&
+            !(MUTANT(REDUCER_WITHOUT_INPUTS) && task->attempt > 1)) {
             cursor = join_cursor(task);
             out->input_count = task->extra->join->need_count;
             out->input_at = join_input_at;

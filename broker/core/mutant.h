@@ -33,6 +33,8 @@
     X(STALE_ANSWER_TAKEN)                                                                          \
     X(PROGRESS_RENEWS_NOTHING)                                                                     \
     X(JOIN_COUNTS_TWICE)                                                                           \
+    X(SKIP_IGNORED)                                                                                \
+    X(REDUCER_WITHOUT_INPUTS)                                                                      \
     X(JOIN_K_OFF_BY_ONE)                                                                           \
     X(SETTLED_FAILS_FAST)                                                                          \
     X(ALL_IGNORES_FAILURE)                                                                         \

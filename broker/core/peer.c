@@ -322,7 +322,7 @@ void peer_end(struct broker *broker, struct peer *peer, const char *why)
 {
     CHECK(peer->state != PEER_GONE);
     BROKER_LOG(broker, LOG_INFO, "peer_ended", LOG_TEXT("peer", label_span(peer->name)),
-               LOG_UINT("connection", peer->connection), LOG_WORD("why", why),
+               LOG_ID("session", &peer->session), LOG_WORD("why", why),
                LOG_UINT("cancelled", peer->submitted_count));
     peer_disconnect(broker, peer);
     peer_note(broker, NOTE_PEER_ENDED, peer, span_from_text(why));

@@ -197,6 +197,27 @@ struct ask *ask_submit(struct agent *agent, struct job *parent, const char *serv
     return ask;
 }
 
+/* Who gets the outcomes, and when; "": nobody, it is a pure join. */
+static const char *draw_reducer(struct agent *agent, struct submit *join)
+{
+    const struct sim_options *options = &agent->world->options;
+    struct random *random = &agent->shapes;
+
+    if (!random_chance(random, options->join_tasks)) {
+        return "";
+    }
+    join->run_if = random_chance(random, 500)   ? RUN_IF_DONE
+                   : random_chance(random, 500) ? RUN_IF_FAILED
+                                                : RUN_IF_ALWAYS;
+    join->no_inputs = random_chance(random, 200);
+    join->if_absent = IF_ABSENT_WAIT;
+    join->attempts = random_between(random, 1, 3);
+    if (random_chance(random, 200)) {
+        join->delay_ms = 1 + random_wait(random, 500);
+    }
+    return world_service((unsigned)random_below(random, options->services));
+}
+
 static void ask_join(struct agent *agent)
 {
     const struct sim_options *options = &agent->world->options;
@@ -231,7 +252,7 @@ static void ask_join(struct agent *agent)
             join.join = random_chance(&agent->shapes, 400) ? JOIN_ANY : JOIN_K;
             join.k = join.join == JOIN_K ? random_between(&agent->shapes, 1, count) : 0;
         }
-        ask_submit(agent, NULL, "", &join);
+        ask_submit(agent, NULL, draw_reducer(agent, &join), &join);
     }
 }
 

@@ -108,14 +108,22 @@ static void on_fact(struct model *model, const struct fact *fact)
     }
 }
 
+/* Its run_if did not agree (check_joins_end). */
+static bool skipped(const struct fact *fact, const struct shadow_task *task)
+{
+    return fact->from == SHADOW_WAITING && fact->to == SHADOW_CANCELLED && task->home != NULL;
+}
+
 /* A join that names `task` has ended or begun to stop in this step. */
 static bool join_let_go(const struct model *model, const struct shadow_task *task)
 {
     for (size_t i = 0; i < model->fact_count; i++) {
         const struct fact *fact = &model->facts[i];
         const struct shadow_task *join =
-            fact->kind == FACT_MOVE && fact->to >= SHADOW_CANCELLING ? model_task(model, &fact->id)
-                                                                     : NULL;
+            fact->kind == FACT_MOVE &&
+                    (fact->to >= SHADOW_CANCELLING || fact->from == SHADOW_WAITING)
+                ? model_task(model, &fact->id)
+                : NULL;
 
         if (join != NULL && join->policy != JOIN_NONE && names(join, &task->id)) {
             return true;
@@ -128,7 +136,8 @@ static bool has_reason(const struct model *model, const struct shadow_task *task
 {
     return (model_event_is(model, COMMAND_CANCEL) && model->subject == task) || task->orphan ||
            (!id_is_nil(&task->parent) && !parent_runs(model, task)) ||
-           (task->held && task->needed && !task->wanted && join_let_go(model, task));
+           (task->held && task->needed && (!task->wanted || !is_wanted(model, task)) &&
+            join_let_go(model, task));
 }
 
 /* What a join let go of and nobody else waits for is stopped with it. */
@@ -188,12 +197,13 @@ static void after(struct model *model, const struct broker *core)
         if (fact->kind != FACT_MOVE || (task = model_task(model, &fact->id)) == NULL) {
             continue;
         }
-        if (begins_to_stop(fact)) {
+        if (begins_to_stop(fact) && !skipped(fact, task)) {
             MODEL_CHECK(model, PROPERTY, has_reason(model, task),
                         "%s: %s -> %s, and nobody has cancelled it", model_id_text(&task->id),
                         shadow_state_name(fact->from), shadow_state_name(fact->to));
         }
-        if (fact->to >= SHADOW_CANCELLING && task->policy != JOIN_NONE) {
+        if ((fact->to >= SHADOW_CANCELLING || fact->from == SHADOW_WAITING) &&
+            task->policy != JOIN_NONE) {
             check_needs(model, task);
         }
         orphans = orphans || (task->live_children > 0 && fact->from == SHADOW_LEASED);

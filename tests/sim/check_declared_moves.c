@@ -12,7 +12,7 @@
 static const unsigned moves[SHADOW_EXPIRED + 1] = {
     [SHADOW_NEW] = BIT(WAITING) | BIT(READY) | BIT(DELAYED),
     [SHADOW_WAITING] = BIT(READY) | BIT(DELAYED) | BIT(DONE) | BIT(FAILED) | BIT(EXPIRED) |
-                       BIT(CANCELLED) | BIT(CANCELLING),
+                       BIT(CANCELLING) | BIT(CANCELLED),
     [SHADOW_READY] = BIT(LEASED) | BIT(EXPIRED) | BIT(CANCELLED) | BIT(CANCELLING),
     [SHADOW_DELAYED] = BIT(READY) | BIT(EXPIRED) | BIT(CANCELLED) | BIT(CANCELLING),
     [SHADOW_LEASED] = BIT(READY) | BIT(DELAYED) | BIT(DONE) | BIT(FAILED) | BIT(EXPIRED) |
@@ -138,7 +138,9 @@ static const char *unexplained(const struct model *model, const struct shadow_ta
         return task_follows(model, fact) ? NULL : "no TASK follows";
     case SHADOW_READY:
         if (fact->from == SHADOW_WAITING) {
-            return task->twin[0] != '\0' ? NULL : "it is a join";
+            return task->home == NULL                      ? "it has no service"
+                   : model->now_ms < task->delayed_from_ms ? "its time has not come"
+                                                           : NULL;
         }
         if (fact->from == SHADOW_DELAYED) {
             return model->now_ms >= task->delayed_from_ms ? NULL : "its time has not come";
@@ -151,7 +153,9 @@ static const char *unexplained(const struct model *model, const struct shadow_ta
                    : "its worker is here and its lease runs";
     case SHADOW_DELAYED:
         if (fact->from == SHADOW_WAITING) {
-            return task->twin[0] != '\0' ? NULL : "it is a join";
+            return task->home == NULL                       ? "it has no service"
+                   : model->now_ms >= task->delayed_from_ms ? "its time has come"
+                                                            : NULL;
         }
         if (task->needed && answered_with(model, task, COMMAND_DONE)) {
             return retry_allowed(task) ? NULL : "no attempt is left"; /* no room for its result */

@@ -35,13 +35,37 @@ static bool fulfilled(const struct shadow_task *join, const struct tally *needs)
     return join->policy == JOIN_SETTLED ? needs->live == 0 : needs->done >= join->enough;
 }
 
+/* A task of a service that waited goes on, or ends, as its run_if says. */
+static bool task_right(const struct shadow_task *join, const struct tally *needs,
+                       enum shadow_state to, bool late)
+{
+    bool decided = fulfilled(join, needs) || impossible(join, needs);
+
+    switch (to) {
+    case SHADOW_READY:
+    case SHADOW_DELAYED:
+        return decided && (join->run_if == RUN_IF_ALWAYS ||
+                           fulfilled(join, needs) == (join->run_if == RUN_IF_DONE));
+    case SHADOW_FAILED:
+        return impossible(join, needs) && join->run_if == RUN_IF_DONE;
+    case SHADOW_CANCELLED: /* skipped */
+        return fulfilled(join, needs) && join->run_if == RUN_IF_FAILED;
+    case SHADOW_EXPIRED:
+        return late;
+    default:
+        return to == SHADOW_CANCELLING;
+    }
+}
+
 static void see_end(struct model *model, const struct shadow_task *join, const struct fact *fact)
 {
     struct tally needs = count_needs(model, join);
     bool late = join->deadline_ms <= model->now_ms;
     bool right = true;
 
-    if (fact->to == SHADOW_DONE) {
+    if (join->home != NULL) {
+        right = task_right(join, &needs, fact->to, late);
+    } else if (fact->to == SHADOW_DONE) {
         right = fulfilled(join, &needs) || (late && join->policy == JOIN_SETTLED);
     } else if (fact->to == SHADOW_FAILED) {
         right = impossible(join, &needs);
@@ -61,10 +85,10 @@ static bool input_right(const struct shadow_task *join, const struct shadow_task
 {
     enum outcome cut = join->policy == JOIN_SETTLED ? OUTCOME_EXPIRED : OUTCOME_CANCELLED;
 
-    if (!shadow_ended(need) || need->ended_ms > join->ended_ms) {
+    if (!shadow_ended(need) || need->ended_ms > join->decided_ms) {
         return seen == cut;
     }
-    return seen == need->outcome || (need->ended_ms == join->ended_ms && seen == cut);
+    return seen == need->outcome || (need->ended_ms == join->decided_ms && seen == cut);
 }
 
 static void check_culprit(struct model *model, const struct shadow_task *join,
@@ -85,14 +109,12 @@ static void check_culprit(struct model *model, const struct shadow_task *join,
                                   : shadow_state_name(culprit->state));
 }
 
-static void see_result(struct model *model, const struct shadow_task *join,
-                       const struct fact *fact)
+/* Each need once, in order, with the outcome that the join saw. */
+static void check_inputs(struct model *model, const struct shadow_task *join,
+                         const struct fact *fact)
 {
-    if (join->orphan && fact->input_count == 0) {
-        return; /* nobody awaits it: it has let go of its needs */
-    }
     MODEL_CHECK(model, PROPERTY, fact->input_count == join->need_count,
-                "join %s has %zu needs, and RESULT %zu inputs", model_id_text(&join->id),
+                "join %s has %zu needs, and is told of with %zu inputs", model_id_text(&join->id),
                 join->need_count, fact->input_count);
     for (size_t i = 0; i < fact->input_count && i < 16; i++) {
         const struct shadow_task *need = model_task(model, &join->needs[i]);
@@ -100,7 +122,7 @@ static void see_result(struct model *model, const struct shadow_task *join,
         MODEL_CHECK(model, PROPERTY, id_equal(&fact->inputs[i], &join->needs[i]),
                     "join %s: input %zu is %s, expected %s", model_id_text(&join->id), i,
                     model_id_text(&fact->inputs[i]), model_id_text(&join->needs[i]));
-        if (need != NULL && (join->state == SHADOW_DONE || join->state == SHADOW_FAILED)) {
+        if (need != NULL && join->state != SHADOW_CANCELLED && join->state != SHADOW_EXPIRED) {
             MODEL_CHECK(model, PROPERTY, input_right(join, need, fact->input_outcomes[i]),
                         "join %s is %s; its need %s is %s, and an input that says %s",
                         model_id_text(&join->id), shadow_state_name(join->state),
@@ -108,7 +130,29 @@ static void see_result(struct model *model, const struct shadow_task *join,
                         outcome_name(fact->input_outcomes[i]));
         }
     }
-    if (join->state == SHADOW_FAILED) {
+}
+
+/* What waited for tasks of others is handed out with what became of them. */
+static void see_task(struct model *model, const struct shadow_task *join, const struct fact *fact)
+{
+    if (!join->no_inputs) {
+        check_inputs(model, join, fact);
+        return;
+    }
+    MODEL_CHECK(model, PROPERTY, fact->input_count == 0, "%s wants no inputs, and has %zu",
+                model_id_text(&join->id), fact->input_count);
+}
+
+static void see_result(struct model *model, const struct shadow_task *join,
+                       const struct fact *fact)
+{
+    if (join->orphan && fact->input_count == 0) {
+        return; /* nobody awaits it: it has let go of its needs */
+    }
+    if (join->home == NULL) {
+        check_inputs(model, join, fact);
+    }
+    if (join->state == SHADOW_FAILED && (join->home == NULL || join->attempt == 0)) {
         MODEL_CHECK(model, PROPERTY, strcmp(fact->code, "dependency_failed") == 0,
                     "join %s failed with code '%s'", model_id_text(&join->id), fact->code);
         check_culprit(model, join, fact);
@@ -127,6 +171,8 @@ static void on_fact(struct model *model, const struct fact *fact)
     } else if (fact->kind == FACT_SEND && fact->command == COMMAND_RESULT &&
                fact->outcome != OUTCOME_REFUSED && shadow_ended(task)) {
         see_result(model, task, fact);
+    } else if (fact->kind == FACT_SEND && fact->command == COMMAND_TASK) {
+        see_task(model, task, fact);
     }
 }
 

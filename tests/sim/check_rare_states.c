@@ -65,6 +65,12 @@ static void see_join_end(const struct model *model, const struct fact *fact,
 {
     bool failure = false;
 
+    if (join->home != NULL && fact->to == SHADOW_CANCELLED) {
+        sometimes(SOMETIMES_TASK_SKIPPED);
+    }
+    if (fact->to == SHADOW_READY) {
+        sometimes(SOMETIMES_REDUCER_RUN);
+    }
     if (fact->to == SHADOW_FAILED) {
         sometimes(join->policy == JOIN_ALL ? SOMETIMES_JOIN_FAILED_FAST : SOMETIMES_JOIN_IMPOSSIBLE);
     }

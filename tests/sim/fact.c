@@ -56,11 +56,11 @@ void model_logged(struct model *model, const struct log_record *record)
     struct fact *fact;
 
     if (strcmp(record->event, "worker_drained") == 0) {
-        model_drained(model, (uint32_t)record->fields[1].number, true);
+        model_drained(model, record->fields[1].id, true);
     } else if (strcmp(record->event, "worker_undrained") == 0) {
-        model_drained(model, (uint32_t)record->fields[1].number, false);
+        model_drained(model, record->fields[1].id, false);
     } else if (strcmp(record->event, "peer_ended") == 0) {
-        model_drained(model, (uint32_t)record->fields[1].number, false);
+        model_drained(model, record->fields[1].id, false);
     }
     if (strcmp(record->event, "task_state") != 0) {
         return;
@@ -99,6 +99,19 @@ static void fact_of_error(struct fact *fact, const struct error *error)
     }
 }
 
+static void fact_of_inputs(struct fact *fact,
+                           void (*input_at)(void *, size_t, struct outcome_record *),
+                           void *context)
+{
+    for (size_t i = 0; i < fact->input_count && i < 16; i++) {
+        struct outcome_record input;
+
+        input_at(context, i, &input);
+        fact->inputs[i] = input.id;
+        fact->input_outcomes[i] = input.outcome;
+    }
+}
+
 static void fact_of_result(struct fact *fact, const struct result *result)
 {
     fact->id = result->record.id;
@@ -110,13 +123,7 @@ static void fact_of_result(struct fact *fact, const struct result *result)
     } else {
         fact->digest = fact_digest(result->record.payload.bytes);
     }
-    for (size_t i = 0; i < result->input_count && i < 16; i++) {
-        struct outcome_record input;
-
-        result->input_at(result->input_context, i, &input);
-        fact->inputs[i] = input.id;
-        fact->input_outcomes[i] = input.outcome;
-    }
+    fact_of_inputs(fact, result->input_at, result->input_context);
 }
 
 static const char *const note_kinds[NOTE_COUNT] = {
@@ -206,6 +213,8 @@ void model_sent(struct model *model, uint32_t to, const struct message *message)
         fact->deadline_ms = message->task.deadline_ms;
         fact->sequence = message->task.stream;
         fact->digest = fact_digest(message->task.checkpoint.bytes);
+        fact->input_count = message->task.input_count;
+        fact_of_inputs(fact, message->task.input_at, message->task.input_context);
         break;
     case COMMAND_RESULT:
         fact_of_result(fact, &message->result);

@@ -48,7 +48,7 @@ static void take_welcome(struct model *model, const struct fact *fact)
         list_push_back(&model->sessions, &session->link);
     }
     shadow_session_reset(model, session);
-    session->connection = session->last_connection = fact->connection;
+    session->connection = fact->connection;
     session->heard_ms = model->now_ms;
     session->gone = false;
 }
@@ -107,21 +107,18 @@ static bool session_holds(const struct model *model, const struct shadow_session
     return false;
 }
 
-void model_drained(struct model *model, uint32_t connection, bool draining)
+void model_drained(struct model *model, const struct id *id, bool draining)
 {
-    list_each(at, &model->sessions) {
-        struct shadow_session *session = list_entry(at, struct shadow_session, link);
+    struct shadow_session *session = model_session_by_id(model, id);
 
-        if (session->last_connection == connection) {
-            session->draining = draining;
-            if (draining && session_holds(model, session)) {
-                sometimes(SOMETIMES_WORKER_DRAINED);
-            }
+    if (session != NULL) {
+        session->draining = draining;
+        if (draining && session_holds(model, session)) {
+            sometimes(SOMETIMES_WORKER_DRAINED);
         }
     }
 }
 
-/* PROTOCOL.md, 4.7: a service or the broker is drained, or not any more. */
 static void take_control(struct model *model, const struct fact *fact)
 {
     const struct control *control = &model->event->message->control;

@@ -34,7 +34,6 @@ struct shadow_session {
     struct list link;      /* model->sessions */
     struct id id;
     uint32_t connection;   /* 0: away */
-    uint32_t last_connection;
     uint64_t heard_ms;
     uint64_t away_ms;      /* when it went away */
     bool gone;             /* it said BYE, or was away for too long */
@@ -140,6 +139,9 @@ struct shadow_task {
     bool wanted;           /* when it began to stop, one of them was not stopping itself */
     enum join_policy policy;
     size_t enough;         /* needs that must be done; 0: settled */
+    enum run_if run_if;    /* of a join with a service */
+    bool no_inputs;
+    uint64_t decided_ms;   /* when it stopped waiting; meaningless before */
     struct id *needs;
     size_t need_count;
     unsigned results;      /* RESULTs sent for it that are not repetitions */
@@ -170,7 +172,7 @@ struct fact {
     uint64_t lost;               /* SEND EVENT, REPLY to WATCH */
     uint64_t digest;             /* SEND RESULT, CHUNK, SIGNAL: the payload's; TASK: its checkpoint's */
     char service[SHADOW_NAME_MAX]; /* NOTE */
-    size_t input_count;          /* SEND RESULT of a join */
+    size_t input_count;          /* SEND RESULT, TASK of a join */
     struct id inputs[16];        /* the first of them */
     enum outcome input_outcomes[16];
 };
@@ -231,9 +233,9 @@ void model_at_rest(struct model *model, const struct broker *core);
 /* For checkers. NULL: none. */
 struct shadow_task *model_task(const struct model *model, const struct id *id);
 struct shadow_session *model_session(const struct model *model, uint32_t connection);
-/* A log record says that the session of this connection, its last one, is drained; or that it is
- * not any more, or has ended: what comes back then is another one. */
-void model_drained(struct model *model, uint32_t connection, bool draining);
+/* A log record says that the session is drained; or that it is not any more, or has ended: what
+ * comes back then is another one. */
+void model_drained(struct model *model, const struct id *session, bool draining);
 struct shadow_session *model_session_by_id(const struct model *model, const struct id *id);
 /* The task in whose handler `task` was submitted; NULL: none, or no longer known. */
 struct shadow_task *model_parent(const struct model *model, const struct shadow_task *task);

@@ -1,14 +1,10 @@
 /* What a move of a task means to the model: its shadow, its queue, its end. */
 #include "tests/sim/shadow.h"
+
 #include "common/check.h"
-#include "tests/sim/check.h"
-#include "tests/sim/sometimes.h"
 #include "tests/sim/shadow_memo.h"
 #include "tests/sim/shadow_stream.h"
-#include "tests/sim/shadow_watch.h"
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
+
 #include <stdlib.h>
 
 /* Attempts of a task's earlier life that some worker still holds: numbers go on from there. */
@@ -90,7 +86,9 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
                    : submit->join == JOIN_K   ? submit->k
                                               : 0;
     shadow_stream_submitted(model, task, submit->stream);
-    task->home = submit->join == JOIN_NONE ? shadow_service_know(model, submit->service) : NULL;
+    task->run_if = submit->run_if;
+    task->no_inputs = submit->no_inputs;
+    task->home = submit->service.size > 0 ? shadow_service_know(model, submit->service) : NULL;
     if (task->attempts_max == 0) {
         task->attempts_max = task->home == NULL   ? 1
                              : task->home->vague ? 0
@@ -203,6 +201,12 @@ void shadow_move(struct model *model, const struct fact *fact)
     MODEL_CHECK(model, "declared_moves", task != NULL, "a move of a task that was not accepted");
     task->state = fact->to;
     task->attempt = fact->attempt;
+    if (fact->from == SHADOW_WAITING) {
+        task->decided_ms = model->now_ms;
+        if (fact->to == SHADOW_READY && task->queue_ttl_ms > 0) {
+            task->ttl_ms = model->now_ms + task->queue_ttl_ms;
+        }
+    }
     if (fact->to == SHADOW_READY && fact->from == SHADOW_NEW) {
         task->ready_order = ++model->orders;
     }

@@ -59,6 +59,8 @@
     X(CHILDREN_ENDED_WITH_PARENT)                                                                  \
     X(JOIN_ALL_DONE)                                                                               \
     X(JOIN_FAILED_FAST)                                                                            \
+    X(TASK_SKIPPED)                                                                                \
+    X(REDUCER_RUN)                                                                                 \
     X(JOIN_ANY_DONE)                                                                               \
     X(JOIN_K_DONE)                                                                                 \
     X(JOIN_IMPOSSIBLE)                                                                             \

@@ -60,6 +60,7 @@ static void init_pools(struct broker *broker)
     pool_init(&broker->task_pool, sizeof(struct task), tasks_max);
     pool_init(&broker->flow_pool, sizeof(struct flow), tasks_max);
     pool_init(&broker->flight_pool, sizeof(struct flight), tasks_max);
+    pool_init(&broker->affinity_pool, sizeof(struct affinity), AFFINITIES_MAX);
     pool_init(&broker->lane_pool, sizeof(struct lane), tasks_max);
     pool_init(&broker->extra_pool, sizeof(struct extra), tasks_max);
     pool_init(&broker->join_pool, sizeof(struct join), tasks_max);
@@ -94,6 +95,7 @@ static void deinit_pools(struct broker *broker)
     pool_deinit(&broker->flow_pool);
     pool_deinit(&broker->lane_pool);
     pool_deinit(&broker->flight_pool);
+    pool_deinit(&broker->affinity_pool);
     pool_deinit(&broker->extra_pool);
     pool_deinit(&broker->join_pool);
     pool_deinit(&broker->need_pool);
@@ -138,6 +140,7 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
     if (broker->page == NULL || !table_init(&broker->tasks) ||
         !table_init(&broker->limits) || !table_init(&broker->flows) ||
         !table_init(&broker->lanes) || !table_init(&broker->flights) ||
+        !table_init(&broker->affinities) ||
         !table_init(&broker->services_by_name) || !table_init(&broker->peers_by_connection) ||
         !table_init(&broker->peers_by_session) || !table_init(&broker->strays) ||
         !table_init(&broker->letters)) {
@@ -147,6 +150,7 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
     roster_init(&broker->services);
     roster_init(&broker->limit_rows);
     list_init(&broker->idle);
+    list_init(&broker->affinities_by_age);
     roster_init(&broker->peers);
     roster_init(&broker->detached);
     roster_init(&broker->dead);
@@ -167,6 +171,7 @@ fail:
     table_deinit(&broker->flows);
     table_deinit(&broker->lanes);
     table_deinit(&broker->flights);
+    table_deinit(&broker->affinities);
     table_deinit(&broker->services_by_name);
     table_deinit(&broker->limits);
     table_deinit(&broker->peers_by_connection);
@@ -288,6 +293,7 @@ void broker_free(struct broker *broker)
     table_deinit(&broker->flows);
     table_deinit(&broker->lanes);
     table_deinit(&broker->flights);
+    table_deinit(&broker->affinities);
     table_deinit(&broker->services_by_name);
     table_deinit(&broker->limits);
     table_deinit(&broker->peers_by_connection);

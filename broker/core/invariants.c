@@ -13,7 +13,8 @@ struct tally {
     uint64_t remembered_bytes, remembered_count, detached;
     uint64_t reserve_tasks, reserve_bytes;
     /* What must be in use of each pool. */
-    uint64_t tasks, flows, lanes, extras, joins, need_chunks, waits, terms, causes, flights;
+    uint64_t tasks, flows, lanes, extras, joins, need_chunks, waits, terms, causes;
+    uint64_t flights, affinities;
     uint64_t peers, labels, services, offers, strays;
     uint64_t streams, stream_blocks, readers, memos, signals;
     uint64_t watchers;
@@ -376,6 +377,15 @@ static void check_offer(const struct offer *offer, struct tally *tally)
         tally->strays++;
         held++;
     }
+    list_each(link, &offer->affinities) {
+        const struct affinity *affinity = list_entry(link, struct affinity, offer_link);
+
+        CHECK(affinity->offer == offer);
+        CHECK(affinity->digest != 0);
+        CHECK(!list_empty(&affinity->age_link));
+        CHECK(!offer_withdrawn(offer));
+        tally->affinities++;
+    }
     tally->offers++;
     CHECK(held == offer->held);
     CHECK(offer->attended ==
@@ -551,6 +561,8 @@ static void check_pools(const struct broker *broker, const struct tally *tally)
     CHECK(tally->lanes == broker->lane_pool.used);
     CHECK(tally->flights == broker->flight_pool.used);
     CHECK(tally->flights == broker->flights.count);
+    CHECK(tally->affinities == broker->affinity_pool.used);
+    CHECK(tally->affinities == broker->affinities.count);
     CHECK(tally->lanes == broker->lanes.count);
     CHECK(tally->flows == broker->flow_pool.used);
     CHECK(tally->flows == broker->flows.count);

@@ -76,7 +76,8 @@
     X(CONFLICT_UNNOTICED)                                                                          \
     X(CACHE_OUTLIVES_ITS_TIME)                                                                     \
     X(FOLLOWERS_FORGOTTEN)                                                                         \
-    X(CANCEL_SHARED)
+    X(CANCEL_SHARED)                                                                               \
+    X(AFFINITY_IGNORED)
 
 #ifdef SLUICE_MUTANTS
 enum mutant {

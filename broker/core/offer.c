@@ -1,5 +1,6 @@
 #include "broker/core/state.h"
 
+#include "broker/core/affinity.h"
 #include "broker/core/mutant.h"
 #include "broker/core/watch.h"
 
@@ -62,6 +63,7 @@ struct offer *offer_new(struct broker *broker, struct peer *peer, struct service
     list_init(&offer->load_link);
     list_init(&offer->leases);
     list_init(&offer->strays);
+    list_init(&offer->affinities);
     list_push_back(&peer->offers, &offer->peer_link);
     peer->offer_count++;
     list_push_back(&service->offers, &offer->service_link);
@@ -86,6 +88,7 @@ static void offer_free(struct broker *broker, struct offer *offer)
     CHECK(offer_withdrawn(offer));
     CHECK(!offer->attended);
     CHECK(list_empty(&offer->load_link));
+    CHECK(list_empty(&offer->affinities));
     list_unlink(&offer->peer_link);
     CHECK(offer->peer->offer_count > 0);
     offer->peer->offer_count--;
@@ -110,6 +113,7 @@ void offer_withdraw(struct broker *broker, struct offer *offer)
         service->credit -= offer->credit;
         service->held -= offer->held;
         offer_place(offer);
+        affinity_forget(broker, offer);
         if (service->offer_count == 0 && !service->configured) {
             wheel_arm(&broker->wheel, &service->linger,
                       broker->now_ms + broker->options.service_linger_ms);

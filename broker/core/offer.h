@@ -15,6 +15,7 @@ struct offer {
     struct list load_link;    /* service->loads[load] while it has room */
     struct list leases;       /* tasks by `link` */
     struct list strays;
+    struct list affinities;   /* keys that it served last, by offer_link */
     uint32_t credit;
     uint32_t held;            /* leases and strays */
     uint8_t load;

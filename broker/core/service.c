@@ -1,5 +1,5 @@
+#include "broker/core/affinity.h"
 #include "broker/core/state.h"
-
 
 #define RATE_WINDOW_MS 1000
 #define RETRY_AFTER_MIN_MS 5
@@ -213,6 +213,18 @@ void service_touch(struct broker *broker, struct service *service)
     }
 }
 
+/* The least loaded with room, among equals the one served longest ago; but the one that served
+ * the task's affinity key last, if it has room. */
+static struct offer *offer_for(const struct broker *broker, const struct service *service,
+                               const struct task *task)
+{
+    struct offer *offer = task->extra != NULL ? affinity_offer(broker, task) : NULL;
+    struct list *least = list_first(&service->loads[__builtin_ctzll(service->loads_occupied)]);
+
+    CHECK(least != NULL);
+    return offer != NULL ? offer : list_entry(least, struct offer, load_link);
+}
+
 void service_dispatch(struct broker *broker, struct service *service)
 {
     struct flow *flow;
@@ -222,15 +234,17 @@ void service_dispatch(struct broker *broker, struct service *service)
     }
     while (service->loads_occupied != 0 && (flow = flow_next(service)) != NULL) {
         struct task *task = list_entry(list_first(&flow->ready), struct task, link);
-        unsigned load = (unsigned)__builtin_ctzll(service->loads_occupied);
-        struct list *chosen = list_first(&service->loads[load]);
+        struct offer *offer;
 
-        CHECK(chosen != NULL);
         if (service->limiter != NULL && !limit_may_start(broker, task)) {
             break;
         }
         flow_charge(flow);
-        lease_take(broker, list_entry(chosen, struct offer, load_link), task);
+        offer = offer_for(broker, service, task);
+        if (task->extra != NULL) {
+            affinity_note(broker, task, offer);
+        }
+        lease_take(broker, offer, task);
     }
     if (service->limiter != NULL) {
         limit_settle(broker, service);

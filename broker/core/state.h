@@ -2,6 +2,7 @@
 #ifndef SLUICE_BROKER_CORE_STATE_H
 #define SLUICE_BROKER_CORE_STATE_H
 
+#include "broker/core/affinity.h"
 #include "broker/core/broker.h"
 #include "broker/core/flight.h"
 #include "broker/core/flow.h"
@@ -66,10 +67,12 @@ struct broker {
     struct table limits;     /* rules of tenants */
     struct roster limit_rows; /* all rules */
     struct pool limit_pool, limiter_pool;
-    struct table tasks, flows, lanes, strays, flights;
+    struct table tasks, flows, lanes, strays, flights, affinities;
     struct table services_by_name, peers_by_connection, peers_by_session;
     struct roster services, peers;
     struct list idle; /* services that nobody would miss, oldest first */
+
+    struct list affinities_by_age;
 
     /* Work that one step leaves for broker_settle, so that nothing recurses. */
     struct list wake;   /* extras: something they wait for has ended */
@@ -102,7 +105,7 @@ struct broker {
     uint64_t state_count[TASK_STATE_COUNT];
 
     struct pool task_pool, flow_pool, lane_pool, extra_pool, join_pool, need_pool, wait_pool;
-    struct pool terms_pool, cause_pool, letter_pool, flight_pool;
+    struct pool terms_pool, cause_pool, letter_pool, flight_pool, affinity_pool;
     struct pool stream_pool, stream_block_pool, reader_pool, memo_pool, signal_pool;
     struct pool peer_pool, label_pool, service_pool, offer_pool, stray_pool, watcher_pool;
     struct page *page;
@@ -135,6 +138,7 @@ static inline uint64_t broker_memory_used(const struct broker *broker)
            broker->flow_pool.used * sizeof(struct flow) +
            broker->lane_pool.used * sizeof(struct lane) +
            broker->flight_pool.used * sizeof(struct flight) +
+           broker->affinity_pool.used * sizeof(struct affinity) +
            broker->stray_pool.used * sizeof(struct stray) +
            broker->wait_pool.used * sizeof(struct wait) +
            broker->reader_pool.used * READER_BYTES +

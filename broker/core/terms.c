@@ -1,5 +1,6 @@
 #include "broker/core/terms.h"
 
+#include "broker/core/affinity.h"
 #include "broker/core/state.h"
 
 /* Each option that is not zero is a byte that says which, and then a number of 8 bytes, or a text
@@ -128,7 +129,7 @@ bool terms_wanted(const struct submit *submit)
     return submit->max_run_ms > 0 || submit->backoff_ms > 0 || submit->backoff_max_ms > 0 ||
            submit->retry_on.size > 0 || submit->final_on.size > 0 || submit->dead_letter ||
            submit->detached || submit->retain_ms > 0 || submit->cost > 0 ||
-           submit->idempotency_key.size > 0;
+           submit->idempotency_key.size > 0 || submit->affinity.size > 0;
 }
 
 uint64_t terms_bytes_of(const struct submit *submit)
@@ -158,6 +159,9 @@ bool terms_open(struct broker *broker, struct task *task, const struct submit *s
     roster_place_init(&terms->place);
     list_init(&terms->follow_link);
     terms->task = task;
+    if (submit->affinity.size > 0 && task->service != NULL) {
+        terms->affinity = affinity_digest(broker, task->owner, task->service, submit->affinity);
+    }
     task->extra->terms = terms;
     broker->memory_bytes += terms_bytes(terms);
     return true;

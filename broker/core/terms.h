@@ -19,6 +19,7 @@ struct terms {
     struct flight *flight;     /* of its idempotency key; NULL: none, or it is over */
     struct list follow_link;   /* flight->followers, while it waits for another task */
     uint64_t not_before_ms;    /* of one that follows */
+    uint64_t affinity;         /* digest of its affinity key; 0: none */
 };
 
 /* True when `submit` has an option that is kept here. */

@@ -109,14 +109,18 @@ static void draw_turn(struct agent *agent, struct submit *submit)
     }
 }
 
-/* Few keys, so that others have them, too. Of root tasks and needs alone: two parents whose children
- * follow each other would wait for their deadlines. */
-static void draw_twin(struct agent *agent, struct submit *submit)
+/* Few keys, so that others have them, too. Idempotency keys of root tasks and needs alone: two
+ * parents whose children follow each other would wait for their deadlines. */
+static void draw_likeness(struct agent *agent, struct submit *submit)
 {
     static const char *const keys[] = {"same1", "same2", "same3", "same4"};
+    static const char *const places[] = {"near1", "near2", "near3"};
     const struct sim_options *options = &agent->world->options;
     struct random *random = &agent->twins;
 
+    if (random_chance(random, options->affinities)) {
+        submit->affinity = span_from_text(places[random_below(random, 3)]);
+    }
     if (!random_chance(random, options->twins)) {
         return;
     }
@@ -232,7 +236,7 @@ static void ask_join(struct agent *agent)
         struct ask *ask;
 
         draw_options(agent, &submit);
-        draw_twin(agent, &submit);
+        draw_likeness(agent, &submit);
         ask = ask_submit(agent, NULL, draw_service(agent), &submit);
         if (ask != NULL) {
             memcpy(needs + count++ * ID_BYTES, submit.id.bytes, ID_BYTES);
@@ -283,7 +287,7 @@ static void submit_root(struct agent *agent)
     struct ask *ask;
 
     draw_options(agent, &submit);
-    draw_twin(agent, &submit);
+    draw_likeness(agent, &submit);
     if (random_chance(&agent->work, 500)) {
         submit.if_absent = IF_ABSENT_WAIT;
     }

@@ -1,10 +1,36 @@
-/* PROTOCOL.md, section 4.2: of the workers with room, a task goes to one that holds the fewest. */
+/* PROTOCOL.md, section 4.2: of the workers with room, a task goes to the one that served its affinity
+ * key last, or else to one that holds the fewest. */
 #include "tests/sim/check.h"
+#include "tests/sim/sometimes.h"
 
 #include <inttypes.h>
 
 #define PROPERTY "least_loaded"
 #define EXACT_LOAD_MAX 15 /* above, loads are told apart roughly: four steps a doubling */
+
+static bool has_room(const struct shadow_offer *offer)
+{
+    return !offer->withdrawn && offer->session->connection != 0 && !offer->session->draining &&
+           offer->held < offer->credit;
+}
+
+/* Served its affinity key last, has offered the service ever since, and has room. NULL: none. */
+static const struct shadow_offer *nearest(const struct model *model,
+                                          const struct shadow_task *task)
+{
+    if (task->near == 0 || task->home == NULL || task->home->near[task->near] == 0) {
+        return NULL;
+    }
+    list_each(at, &model->offers) {
+        const struct shadow_offer *offer = list_entry(at, struct shadow_offer, link);
+
+        if (has_room(offer) && strcmp(offer->service, task->service) == 0 &&
+            offer->near[task->near] == task->home->near[task->near]) {
+            return offer;
+        }
+    }
+    return NULL;
+}
 
 static void see_choice(struct model *model, const struct fact *fact)
 {
@@ -14,15 +40,26 @@ static void see_choice(struct model *model, const struct fact *fact)
         task == NULL || session == NULL
             ? NULL
             : model_offer(model, session, span_from_text(task->service));
+    const struct shadow_offer *near;
 
-    if (chosen == NULL || chosen->held > EXACT_LOAD_MAX || model->ambiguous) {
+    if (chosen == NULL || model->ambiguous) {
+        return;
+    }
+    near = nearest(model, task);
+    if (near != NULL) {
+        sometimes(SOMETIMES_NEAR_PREFERRED);
+        MODEL_CHECK(model, PROPERTY, near == chosen,
+                    "%s goes to c%u, while c%u served its affinity key last and has room",
+                    model_id_text(&fact->id), fact->connection, near->session->connection);
+        return;
+    }
+    if (chosen->held > EXACT_LOAD_MAX) {
         return;
     }
     list_each(at, &model->offers) {
         const struct shadow_offer *other = list_entry(at, struct shadow_offer, link);
 
-        if (other->withdrawn || other->session->connection == 0 || other->session->draining ||
-            other->held >= other->credit || strcmp(other->service, chosen->service) != 0) {
+        if (!has_room(other) || strcmp(other->service, chosen->service) != 0) {
             continue;
         }
         MODEL_CHECK(model, PROPERTY, chosen->held <= other->held,

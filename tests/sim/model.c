@@ -92,6 +92,7 @@ static void take_task(struct model *model, const struct fact *fact)
     lease->task_order = task->order;
     lease->attempt = fact->attempt;
     offer->held++;
+    offer->near[task->near] = task->home->near[task->near] = ++model->orders;
     lease_ms = task->lease_ms > 0 ? task->lease_ms : offer->lease_ms;
     task->run_started_ms = model->now_ms;
     task->lease_until_ms = lease_end_ms(model, task, lease_ms);

@@ -29,6 +29,7 @@ enum shadow_state {
 #define SHADOW_NAME_MAX 32
 #define SHADOW_CODES_MAX 64
 #define SHADOW_STARTS 64
+#define SHADOW_AFFINITIES 4
 
 struct shadow_session {
     struct list link;      /* model->sessions */
@@ -62,6 +63,7 @@ struct shadow_service {
     uint64_t paused_until_ms;
     uint64_t starts[SHADOW_STARTS]; /* the last ones since the rate was set, as a ring */
     uint64_t start_count;
+    uint64_t near[SHADOW_AFFINITIES]; /* when a task of the affinity key started last; 0: never */
     bool vague;            /* an offer named bounds, which go when the service is forgotten */
 };
 
@@ -73,6 +75,7 @@ struct shadow_offer {
     bool withdrawn;
     uint64_t credit;
     uint64_t lease_ms;     /* 0: none */
+    uint64_t near[SHADOW_AFFINITIES]; /* the same of this offer */
     uint64_t held;         /* TASKs sent, less DONEs and FAILs that answered one */
 };
 
@@ -119,6 +122,7 @@ struct shadow_task {
     uint64_t lined_up;     /* and the first time, of any state before; 0: never */
     uint64_t priority;
     char key[KEY_MAX + 1], lane[KEY_MAX + 1]; /* fairness and ordering key; empty: none */
+    unsigned near;          /* number of its affinity key; 0: none, or not the simulator's */
     char twin[KEY_MAX + 1]; /* idempotency key; empty: none */
     uint64_t content, answer; /* of one with a key: digests of its payload and of its result */
     uint64_t cache_ms;

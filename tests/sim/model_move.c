@@ -68,6 +68,12 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     task->priority = submit->priority;
     shadow_copy_text(task->key, sizeof task->key, submit->key);
     shadow_copy_text(task->lane, sizeof task->lane, submit->order);
+    for (unsigned i = 1; i < SHADOW_AFFINITIES; i++) {
+        char near[] = "near0";
+
+        near[4] = (char)('0' + i);
+        task->near = span_is(submit->affinity, near) ? i : task->near;
+    }
     if (submit->idempotency_key.size > 0) {
         shadow_copy_text(task->twin, sizeof task->twin, submit->idempotency_key);
         task->content = fact_digest(submit->payload.bytes);

@@ -190,13 +190,14 @@ static void draw_joins(struct sim_options *o)
     o->join_tasks = some(&random, 800);
 }
 
-static void draw_twins(struct sim_options *o)
+static void draw_likeness(struct sim_options *o)
 {
     struct random random;
 
     random_init(&random, o->seed, "twins", 0);
     o->twins = some(&random, 500);
     o->cached = some(&random, 600);
+    o->affinities = some(&random, 700);
 }
 
 struct sim_options sim_options_draw(uint64_t seed)
@@ -210,7 +211,7 @@ struct sim_options sim_options_draw(uint64_t seed)
     draw_faults(&options, &random);
     draw_limits(&options, &random);
     draw_turns(&options);
-    draw_twins(&options);
+    draw_likeness(&options);
     draw_drains(&options);
     draw_tight_memory(&options);
     draw_retries(&options);

@@ -39,6 +39,7 @@
     X(priorities, 0, "permille of tasks with a priority of their own")                            \
     X(keys, 0, "permille with a fairness key")                                                     \
     X(orders, 0, "permille with an ordering key")                                                  \
+    X(affinities, 0, "permille with an affinity key")                                              \
     X(twins, 0, "permille with an idempotency key")                                                \
     X(cached, 0, "permille of those whose result answers for a while")                             \
     X(ignores_cancel, 0, "permille of handlers that never answer a cancel")                        \

@@ -74,6 +74,7 @@
     X(FIFO_WAITED)                                                                                 \
     X(TURN_WAITED)                                                                                 \
     X(LANE_WAITED)                                                                                 \
+    X(NEAR_PREFERRED)                                                                              \
     X(TWIN_FOLLOWED)                                                                               \
     X(TWIN_TOOK_OVER)                                                                              \
     X(TWIN_ANSWERED_FROM_CACHE)                                                                    \

@@ -118,6 +118,18 @@ static void draw_tight_memory(struct sim_options *o)
     if (random_chance(&random, 300)) {
         o->memory_kib = (uint32_t)random_between(&random, 24, 64);
     }
+    if (o->children > 0 && random_chance(&random, 150)) {
+        /* And some are full of parents that wait for their children. */
+        o->children = 800;
+        o->large_payloads = 0;
+        o->memory_kib = 24;
+        o->window_tasks += 50;
+        o->queue_tasks += 100;
+        o->queue_bytes += 65536;
+        o->submit_every_ms = 1 + o->submit_every_ms / 50;
+        o->tasks_max += 100;
+        o->credit += 50;
+    }
     if (o->children > 0 && o->memory_kib < 4 * chain_kib(o)) {
         o->memory_kib = 4 * chain_kib(o);
     }

@@ -419,6 +419,7 @@ struct agent *agent_new(struct world *world, unsigned index, bool submits, bool 
     random_init(&agent->streams, world->options.seed, "streams", index);
     random_init(&agent->turns, world->options.seed, "turns", index);
     random_init(&agent->shapes, world->options.seed, "shapes", index);
+    random_init(&agent->depths, world->options.seed, "depths", index);
     random_init(&agent->twins, world->options.seed, "twins", index);
     random_init(&agent->faults, world->options.seed, "faults", index);
     list_init(&agent->jobs);

@@ -10,6 +10,7 @@
 
 #define LARGE_PAYLOAD (PAYLOAD_INLINE_MAX + 100)
 #define JOIN_WIDTH_MAX 16
+#define JOIN_LEVELS_MAX 6
 
 /* What an agent does, beside what the broker sees. */
 void agent_trace(const struct agent *agent, const char *what, const struct id *id,
@@ -222,6 +223,53 @@ static const char *draw_reducer(struct agent *agent, struct submit *join)
     return world_service((unsigned)random_below(random, options->services));
 }
 
+/* How many of its needs it takes. */
+static void draw_enough(struct agent *agent, struct submit *join)
+{
+    if (join->needs_count > 0 && random_chance(&agent->shapes, agent->world->options.join_some)) {
+        join->join = random_chance(&agent->shapes, 400) ? JOIN_ANY : JOIN_K;
+        join->k = join->join == JOIN_K
+                      ? random_between(&agent->shapes, 1, join->needs_count)
+                      : 0;
+    }
+}
+
+/* Joins over a join, each with a need or two of its own: as deep as it is drawn. */
+static void ask_join_deeper(struct agent *agent, struct id below)
+{
+    const struct sim_options *options = &agent->world->options;
+    struct random *random = &agent->depths;
+    bool more = random_chance(random, options->join_levels);
+
+    for (unsigned level = 1; more; level++) {
+        uint8_t needs[3 * ID_BYTES];
+        struct submit join = {.priority = PRIORITY_DEFAULT,
+                              .join = random_chance(random, 600) ? JOIN_ALL : JOIN_SETTLED,
+                              .needs = needs,
+                              .needs_count = 1,
+                              .needs_stride = ID_BYTES};
+        const char *service;
+
+        more = level < JOIN_LEVELS_MAX && random_chance(random, options->join_levels);
+        join.held = more && random_chance(random, 400); /* the next one tells of it */
+        memcpy(needs, below.bytes, ID_BYTES);
+        for (uint64_t i = random_below(random, 3); i > 0; i--) {
+            struct submit submit = {.priority = PRIORITY_DEFAULT,
+                                    .held = random_chance(random, 500)};
+
+            if (ask_submit(agent, NULL, draw_service(agent), &submit) != NULL) {
+                memcpy(needs + join.needs_count++ * ID_BYTES, submit.id.bytes, ID_BYTES);
+            }
+        }
+        draw_enough(agent, &join);
+        service = draw_reducer(agent, &join);
+        if (ask_submit(agent, NULL, service, &join) == NULL) {
+            return;
+        }
+        below = join.id;
+    }
+}
+
 static void ask_join(struct agent *agent)
 {
     const struct sim_options *options = &agent->world->options;
@@ -252,11 +300,10 @@ static void ask_join(struct agent *agent)
         if (random_chance(random, options->deadlines)) {
             join.deadline_ms = 1 + random_wait(random, 2000);
         }
-        if (count > 0 && random_chance(&agent->shapes, options->join_some)) {
-            join.join = random_chance(&agent->shapes, 400) ? JOIN_ANY : JOIN_K;
-            join.k = join.join == JOIN_K ? random_between(&agent->shapes, 1, count) : 0;
+        draw_enough(agent, &join);
+        if (ask_submit(agent, NULL, draw_reducer(agent, &join), &join) != NULL) {
+            ask_join_deeper(agent, join.id);
         }
-        ask_submit(agent, NULL, draw_reducer(agent, &join), &join);
     }
 }
 

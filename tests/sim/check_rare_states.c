@@ -60,11 +60,29 @@ static bool lease_over(const struct model *model, const struct shadow_task *task
     return task->lease_until_ms <= model->now_ms;
 }
 
+static bool needs_join(const struct model *model, const struct shadow_task *join)
+{
+    for (size_t i = 0; i < join->need_count; i++) {
+        const struct shadow_task *need = model_task(model, &join->needs[i]);
+
+        if (need != NULL && need->policy != JOIN_NONE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void see_join_end(const struct model *model, const struct fact *fact,
                          const struct shadow_task *join)
 {
     bool failure = false;
 
+    if (needs_join(model, join)) {
+        sometimes(SOMETIMES_JOIN_OF_JOIN);
+    }
+    if (join->home == NULL && join->held && fact->to == SHADOW_CANCELLING) {
+        sometimes(SOMETIMES_JOIN_LOST);
+    }
     if (join->home != NULL && fact->to == SHADOW_CANCELLED) {
         sometimes(SOMETIMES_TASK_SKIPPED);
     }

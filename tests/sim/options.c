@@ -200,6 +200,7 @@ static void draw_joins(struct sim_options *o)
     random_init(&random, o->seed, "joins", 0);
     o->join_some = some(&random, 800);
     o->join_tasks = some(&random, 800);
+    o->join_levels = some(&random, 700);
 }
 
 static void draw_likeness(struct sim_options *o)

@@ -27,6 +27,7 @@
     X(joins, 0, "permille of submits that are a scatter with a join")                              \
     X(join_width, 0, "largest number of needs")                                                    \
     X(join_tasks, 0, "permille of joins that are tasks of a service")                              \
+    X(join_levels, 0, "permille of joins that another join needs, and of those again")             \
     X(join_some, 0, "permille of joins that any, or k, of their needs fulfil")                     \
     X(shared_needs, 0, "permille of joins that get a second join over the same needs")             \
     X(children, 0, "permille of handlers that submit children")                                    \

@@ -63,6 +63,8 @@
     X(REDUCER_RUN)                                                                                 \
     X(JOIN_ANY_DONE)                                                                               \
     X(JOIN_K_DONE)                                                                                 \
+    X(JOIN_OF_JOIN)                                                                                \
+    X(JOIN_LOST)                                                                                   \
     X(JOIN_IMPOSSIBLE)                                                                             \
     X(JOIN_SETTLED_WITH_FAILURE)                                                                   \
     X(JOIN_SETTLED_AT_DEADLINE)                                                                    \

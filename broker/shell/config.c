@@ -32,6 +32,7 @@ void config_init(struct config *config)
 void config_deinit(struct config *config)
 {
     free(config->services);
+    free(config->tenants);
     memset(config, 0, sizeof *config);
 }
 
@@ -86,7 +87,78 @@ struct config_service *config_add_service(struct config *config, const char *nam
     services += config->service_count++;
     memset(services, 0, sizeof *services);
     snprintf(services->name, sizeof services->name, "%s", name);
+    memset(&services->values, 0xff, sizeof services->values); /* LIMIT_UNCHANGED, each of them */
     return services;
+}
+
+struct config_tenant *config_add_tenant(struct config *config, const char *name,
+                                        struct problem *problem)
+{
+    struct config_tenant *tenants;
+
+    if (name[0] == '\0' || !text_valid(span_from_text(name), PEER_NAME_MAX)) {
+        problem_set(problem, "a tenant's name is 1 to %d bytes of text", PEER_NAME_MAX);
+        return NULL;
+    }
+    if (config->tenant_count == CONFIG_TENANTS_MAX) {
+        problem_set(problem, "more than %d tenants", CONFIG_TENANTS_MAX);
+        return NULL;
+    }
+    for (size_t i = 0; i < config->tenant_count; i++) {
+        if (strcmp(config->tenants[i].name, name) == 0) {
+            problem_set(problem, "tenant '%s' is given twice", name);
+            return NULL;
+        }
+    }
+    tenants = realloc(config->tenants, (config->tenant_count + 1) * sizeof *tenants);
+    if (tenants == NULL) {
+        problem_set(problem, "out of memory");
+        return NULL;
+    }
+    config->tenants = tenants;
+    tenants += config->tenant_count++;
+    memset(tenants, 0, sizeof *tenants);
+    snprintf(tenants->name, sizeof tenants->name, "%s", name);
+    memset(&tenants->values, 0xff, sizeof tenants->values);
+    return tenants;
+}
+
+static bool values_said(const struct limit_values *values)
+{
+    static const struct limit_values none = {
+#define UNCHANGED(name, max) .name = LIMIT_UNCHANGED,
+        LIMIT_VALUES(UNCHANGED)
+#undef UNCHANGED
+    };
+
+    return memcmp(values, &none, sizeof none) != 0;
+}
+
+bool config_apply(const struct config *config, struct broker *broker, struct problem *problem)
+{
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        struct span name = span_from_text(service->name);
+
+        if (!broker_configure_service(broker, name, &service->limits) ||
+            (values_said(&service->values) &&
+             !broker_configure_limit(broker, name, span_of(NULL, 0), &service->values))) {
+            problem_set(problem, "cannot set up service '%s': too many services or limits",
+                        service->name);
+            return false;
+        }
+    }
+    for (size_t i = 0; i < config->tenant_count; i++) {
+        const struct config_tenant *tenant = &config->tenants[i];
+
+        if (values_said(&tenant->values) &&
+            !broker_configure_limit(broker, span_of(NULL, 0), span_from_text(tenant->name),
+                                    &tenant->values)) {
+            problem_set(problem, "cannot set up tenant '%s': too many limits", tenant->name);
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool check_relations(const struct config *config, struct problem *problem)

@@ -12,6 +12,7 @@
 #define CONFIG_ENDPOINTS_MAX 16
 #define CONFIG_FILE_BYTES_MAX (1024 * 1024)
 #define CONFIG_SERVICES_MAX 4096 /* named in one file */
+#define CONFIG_TENANTS_MAX 1024
 #define CONFIG_PATH_MAX 512
 #define CONFIG_DEFAULT_ENDPOINT "tcp://127.0.0.1:5570"
 
@@ -27,6 +28,13 @@ void problem_set(struct problem *problem, const char *format, ...)
 struct config_service {
     char name[SERVICE_NAME_MAX + 1];
     struct service_limits limits;
+    struct limit_values values; /* LIMIT_UNCHANGED: not said */
+};
+
+/* Bounds of all that a tenant does. */
+struct config_tenant {
+    char name[PEER_NAME_MAX + 1];
+    struct limit_values values;
 };
 
 struct config {
@@ -40,6 +48,8 @@ struct config {
     size_t endpoint_count;
     struct config_service *services;
     size_t service_count;
+    struct config_tenant *tenants;
+    size_t tenant_count;
     struct broker_options broker;
 };
 
@@ -54,6 +64,13 @@ bool config_add_endpoint(struct config *config, const char *text, struct problem
  * pointer is good until the next call. */
 struct config_service *config_add_service(struct config *config, const char *name,
                                           struct problem *problem);
+
+/* The same of a tenant. */
+struct config_tenant *config_add_tenant(struct config *config, const char *name,
+                                        struct problem *problem);
+
+/* Tells a new broker what services and tenants may take. False: `problem` says what it cannot. */
+bool config_apply(const struct config *config, struct broker *broker, struct problem *problem);
 
 /* Reads `path` over what is there. False: `problem` is `PATH:LINE: why`, and the
  * config is half read: give up. */

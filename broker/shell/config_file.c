@@ -154,20 +154,30 @@ static int next_line(struct source *source)
     return source->lines[source->line_next++];
 }
 
-static bool unknown_key(struct source *source, const char *section, const char *key, int line)
+static void list_keys(struct problem *problem, const struct setting *from, size_t count,
+                      const char *section)
 {
-    size_t used;
+    size_t used = strlen(problem->text);
 
-    used = (size_t)snprintf(source->problem->text, sizeof source->problem->text,
-                            "unknown key '%.100s' in section '%s'; its keys are:", key, section);
-    for (size_t i = 0; i < setting_count; i++) {
-        if (strcmp(settings[i].section, section) == 0 && used < sizeof source->problem->text) {
-            used += (size_t)snprintf(source->problem->text + used,
-                                     sizeof source->problem->text - used, " %s", settings[i].key);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(from[i].section, section) == 0 && used < sizeof problem->text) {
+            used += (size_t)snprintf(problem->text + used, sizeof problem->text - used, " %s",
+                                     from[i].key);
         }
     }
-    if (strcmp(section, "broker") == 0 && used < sizeof source->problem->text) {
-        snprintf(source->problem->text + used, sizeof source->problem->text - used, " endpoint");
+}
+
+static bool unknown_key(struct source *source, const char *section, const char *key, int line)
+{
+    struct problem *problem = source->problem;
+    size_t used;
+
+    snprintf(problem->text, sizeof problem->text,
+             "unknown key '%.100s' in section '%s'; its keys are:", key, section);
+    list_keys(problem, settings, setting_count, section);
+    used = strlen(problem->text);
+    if (strcmp(section, "broker") == 0) {
+        snprintf(problem->text + used, sizeof problem->text - used, " endpoint");
     }
     return fail_at(source, line);
 }
@@ -223,22 +233,96 @@ static bool read_settings(struct source *source, const char *section, zconfig_t 
     return good;
 }
 
-static bool read_services(struct source *source, zconfig_t *parent)
+/* Where a key of a service's or tenant's entry belongs; NULL: unknown. */
+static const struct setting *entry_setting(const char *key, struct service_limits *limits,
+                                           struct limit_values *values, void **target)
+{
+    const struct setting *setting = limits != NULL ? setting_find("service", key) : NULL;
+
+    *target = limits;
+    if (setting == NULL) {
+        setting = limit_setting_find(key, limits == NULL);
+        *target = values;
+    }
+    return setting;
+}
+
+static bool unknown_entry_key(struct source *source, const char *key, bool of_tenant, int line)
+{
+    snprintf(source->problem->text, sizeof source->problem->text,
+             "unknown key '%.100s' of a %s; there are:", key, of_tenant ? "tenant" : "service");
+    list_keys(source->problem, limit_settings, limit_setting_count, "tenant");
+    if (!of_tenant) {
+        list_keys(source->problem, limit_settings, limit_setting_count, "limit");
+        list_keys(source->problem, settings, setting_count, "service");
+    }
+    return fail_at(source, line);
+}
+
+/* True: a key before `node` has its name. */
+static bool said_before(zconfig_t *parent, const zconfig_t *node)
+{
+    for (zconfig_t *at = zconfig_child(parent); at != node; at = zconfig_next(at)) {
+        if (strcmp(zconfig_name(at), zconfig_name((zconfig_t *)node)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The keys of one service or (limits NULL) tenant. */
+static bool read_entry(struct source *source, zconfig_t *parent, struct service_limits *limits,
+                       struct limit_values *values)
 {
     for (zconfig_t *node = zconfig_child(parent); node != NULL; node = zconfig_next(node)) {
         int line = next_line(source);
-        struct config_service *service;
+        void *target;
+        const struct setting *setting =
+            entry_setting(zconfig_name(node), limits, values, &target);
+
+        if (setting == NULL) {
+            return unknown_entry_key(source, zconfig_name(node), limits == NULL, line);
+        }
+        if (zconfig_child(node) != NULL) {
+            problem_set(source->problem,
+                        "%s is a key, not a section: nothing may be indented below it",
+                        setting->key);
+            return fail_at(source, next_line(source));
+        }
+        if (said_before(parent, node)) {
+            problem_set(source->problem, "%s is given twice", setting->key);
+            return fail_at(source, line);
+        }
+        if (!setting_apply(setting, target, zconfig_value(node), source->problem)) {
+            return fail_at(source, line);
+        }
+    }
+    return true;
+}
+
+/* Names with keys below them: services, or tenants. */
+static bool read_entries(struct source *source, zconfig_t *parent, bool of_tenants)
+{
+    for (zconfig_t *node = zconfig_child(parent); node != NULL; node = zconfig_next(node)) {
+        int line = next_line(source);
+        struct config_service *service = NULL;
+        struct config_tenant *tenant = NULL;
 
         if (zconfig_value(node)[0] != '\0') {
-            problem_set(source->problem, "a service has no value; put its keys below it, indented "
-                                         "by 4 more spaces");
+            problem_set(source->problem, "a %s has no value; put its keys below it, indented "
+                                         "by 4 more spaces", of_tenants ? "tenant" : "service");
             return fail_at(source, line);
         }
-        service = config_add_service(source->config, zconfig_name(node), source->problem);
-        if (service == NULL) {
+        if (of_tenants) {
+            tenant = config_add_tenant(source->config, zconfig_name(node), source->problem);
+        } else {
+            service = config_add_service(source->config, zconfig_name(node), source->problem);
+        }
+        if (tenant == NULL && service == NULL) {
             return fail_at(source, line);
         }
-        if (!read_settings(source, "service", node, &service->limits)) {
+        if (!read_entry(source, node, service != NULL ? &service->limits : NULL,
+                        service != NULL ? &service->values : &tenant->values)) {
             return false;
         }
     }
@@ -254,12 +338,12 @@ static bool read_section(struct source *source, zconfig_t *node)
     if (zconfig_value(node)[0] != '\0') {
         problem_set(source->problem,
                     "'%.100s' stands outside any section; keys are indented by 4 spaces below "
-                    "broker, limits, service, timers or services",
+                    "broker, limits, service, timers, services or tenants",
                     name);
         return fail_at(source, line);
     }
-    if (strcmp(name, "services") == 0) {
-        return read_services(source, node);
+    if (strcmp(name, "services") == 0 || strcmp(name, "tenants") == 0) {
+        return read_entries(source, node, strcmp(name, "tenants") == 0);
     }
     for (size_t i = 0; sections[i] != NULL; i++) {
         if (strcmp(name, sections[i]) == 0) {
@@ -267,7 +351,8 @@ static bool read_section(struct source *source, zconfig_t *node)
         }
     }
     problem_set(source->problem,
-                "unknown section '%.100s'; there are broker, limits, service, timers and services",
+                "unknown section '%.100s'; there are broker, limits, service, timers, services and "
+                "tenants",
                 name);
     return fail_at(source, line);
 }

@@ -410,16 +410,7 @@ static bool open_broker(struct server *server, struct problem *problem)
         problem_set(problem, "out of memory");
         return false;
     }
-    for (size_t i = 0; i < config->service_count; i++) {
-        const struct config_service *service = &config->services[i];
-
-        if (!broker_configure_service(server->broker, span_from_text(service->name),
-                                      &service->limits)) {
-            problem_set(problem, "cannot set up service '%s'", service->name);
-            return false;
-        }
-    }
-    return true;
+    return config_apply(config, server->broker, problem);
 }
 
 struct server *server_new(const struct config *config, struct journal *journal, int signals,

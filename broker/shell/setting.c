@@ -49,6 +49,10 @@ const struct setting settings[] = {
      64 * MIB, "ended detached tasks that are remembered"},
     {"limits", "detached_retain_bytes", SETTING_BYTES, AT(broker.detached_retain_bytes), 0,
      1024 * GIB, "results of ended detached tasks that are remembered"},
+    {"limits", "stream_chunks", SETTING_COUNT, AT(broker.stream_chunks), 1, 65536,
+     "chunks of one stream that are kept for its readers"},
+    {"limits", "stream_bytes", SETTING_BYTES, AT(broker.stream_bytes), CHUNK_BYTES_MAX, GIB,
+     "the same in bytes"},
     {"limits", "dead_tasks", SETTING_COUNT, AT(broker.dead_tasks), 0, MIB, "dead letters"},
     {"limits", "dead_bytes", SETTING_BYTES, AT(broker.dead_bytes), 0, 1024 * GIB,
      "dead letters, at most an eighth of memory"},
@@ -91,6 +95,50 @@ const struct setting settings[] = {
 };
 
 const size_t setting_count = sizeof settings / sizeof settings[0];
+
+#define IN_LIMIT(member) offsetof(struct limit_values, member)
+#define COUNT_OF_LIMIT(section, name, about)                                                       \
+    {section, #name, SETTING_COUNT, IN_LIMIT(name), 0, LIMIT_VALUE_MAX, about}
+#define WINDOW_OF_LIMIT(section, name, about)                                                      \
+    {section, #name, SETTING_DURATION, IN_LIMIT(name), 0, LIMIT_WINDOW_MS_MAX, about}
+
+const struct setting limit_settings[] = {
+    COUNT_OF_LIMIT("tenant", concurrency, "tasks that run at once; 0 here and below: no bound"),
+    COUNT_OF_LIMIT("tenant", rate, "starts in every rate_ms"),
+    WINDOW_OF_LIMIT("tenant", rate_ms, "of the rate"),
+    COUNT_OF_LIMIT("tenant", burst, "starts that may come at once"),
+    COUNT_OF_LIMIT("tenant", budget, "cost units in every budget_ms"),
+    WINDOW_OF_LIMIT("tenant", budget_ms, "of the budget"),
+    {"tenant", "refuse", SETTING_COUNT, IN_LIMIT(refuse), 0, 1, "1: refuse instead of hold"},
+    COUNT_OF_LIMIT("limit", breaker_failures, "in a row, open the breaker"),
+    {"limit", "breaker_percent", SETTING_COUNT, IN_LIMIT(breaker_percent), 0, 100,
+     "of the attempts in breaker_ms, open it"},
+    COUNT_OF_LIMIT("limit", breaker_min, "attempts that there must be for that"),
+    WINDOW_OF_LIMIT("limit", breaker_ms, "window of breaker_percent"),
+    WINDOW_OF_LIMIT("limit", breaker_open_ms, "how long it is open"),
+    COUNT_OF_LIMIT("limit", breaker_probes, "successes that close it"),
+    {"limit", "breaker_refuse", SETTING_COUNT, IN_LIMIT(breaker_refuse), 0, 1,
+     "1: refuse instead of hold"},
+    {"limit", "backoff_ms", SETTING_DURATION, IN_LIMIT(backoff_ms), 0, DURATION_MS_MAX,
+     "before the first retry"},
+    {"limit", "backoff_max_ms", SETTING_DURATION, IN_LIMIT(backoff_max_ms), 0, DURATION_MS_MAX,
+     "ceiling of the backoff"},
+};
+
+const size_t limit_setting_count = sizeof limit_settings / sizeof limit_settings[0];
+
+const struct setting *limit_setting_find(const char *key, bool of_tenant)
+{
+    for (size_t i = 0; i < limit_setting_count; i++) {
+        const struct setting *setting = &limit_settings[i];
+
+        if (strcmp(setting->key, key) == 0 &&
+            (!of_tenant || strcmp(setting->section, "tenant") == 0)) {
+            return setting;
+        }
+    }
+    return NULL;
+}
 
 const struct setting *setting_find(const char *section, const char *key)
 {

@@ -29,6 +29,13 @@ struct setting {
 extern const struct setting settings[];
 extern const size_t setting_count;
 
+/* What a service or a tenant may take: offsets are in struct limit_values. Section "tenant": of
+ * both; "limit": of services alone. */
+extern const struct setting limit_settings[];
+extern const size_t limit_setting_count;
+/* NULL: no such key. */
+const struct setting *limit_setting_find(const char *key, bool of_tenant);
+
 /* NULL: no such key in `section`. */
 const struct setting *setting_find(const char *section, const char *key);
 

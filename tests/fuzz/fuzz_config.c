@@ -62,19 +62,14 @@ static void discard_forget(void *context, connection_id connection)
 static void start_broker(const struct config *config)
 {
     struct effects effects = {.send = discard, .forget = discard_forget, .log_level = LOG_ERROR};
+    struct problem problem = {""};
     struct broker *broker;
 
     effects.log_level = LOG_ERROR;
     broker = broker_new(&config->broker, &effects, 0);
     CHECK(broker != NULL);
-    for (size_t i = 0; i < config->service_count; i++) {
-        const struct config_service *service = &config->services[i];
-
-        CHECK(service_name_valid(span_from_text(service->name)));
-        if (!broker_configure_service(broker, span_from_text(service->name), &service->limits)) {
-            CHECK(i >= config->broker.services_max);
-            break;
-        }
+    if (!config_apply(config, broker, &problem)) {
+        CHECK(problem.text[0] != '\0');
     }
     broker_check(broker);
     broker_free(broker);
@@ -90,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         config_complete(&config, &problem)) {
         CHECK(config.endpoint_count >= 1 && config.endpoint_count <= CONFIG_ENDPOINTS_MAX);
         CHECK(config.service_count <= CONFIG_SERVICES_MAX);
+        CHECK(config.tenant_count <= CONFIG_TENANTS_MAX);
         check_settings(&config);
         start_broker(&config);
     } else {

@@ -67,6 +67,24 @@ def _():
         equal(limits(broker)[0]["tenant"], "default")
 
 
+@case("limits of the configuration hold from the start, and can be changed")
+def _():
+    with Broker(config="services\n    api\n        concurrency = 1\n"
+                       "tenants\n    default\n        concurrency = 2\n") as broker, \
+            Peer(broker, "worker") as worker, Peer(broker, "asker") as asker:
+        worker.offer("api", 5)
+        worker.offer("other", 5)
+        for service in ("api", "api", "other", "other"):
+            asker.submit(service)
+        asker.ping()
+        worker.ping()
+        equal(sorted(c[3] for c in worker.inbox if c.code == TASK), ["api", "other"])
+        equal(sorted((row["service"], row["concurrency"]) for row in limits(broker)),
+              [("*", 2), ("api", 1)])
+        sluice(broker, "limit", "--tenant", "default", "--concurrency", "0")
+        worker.wait(TASK, lambda c: c[3] == "other")
+
+
 @case("sluice limit says what is wrong")
 def _():
     with Broker() as broker:

@@ -222,6 +222,34 @@ static void services_have_bounds_of_their_own(void **state)
     assert_int_equal(f->config.broker.service.max_tasks, 77);
 }
 
+static void services_and_tenants_have_limits(void **state)
+{
+    struct fixture *f = *state;
+    const struct limit_values *api;
+
+    given_file(f, "services\n"
+                  "    llm.chat\n"
+                  "        max_tasks = 10\n"
+                  "        rate = 50\n"
+                  "        rate_ms = 2s\n"
+                  "        breaker_failures = 5\n"
+                  "        refuse = 1\n"
+                  "tenants\n"
+                  "    default\n"
+                  "        concurrency = 100\n");
+    assert_int_equal(read_all(f), ARGUMENTS_RUN);
+    assert_int_equal(f->config.services[0].limits.max_tasks, 10);
+    api = &f->config.services[0].values;
+    assert_int_equal(api->rate, 50);
+    assert_int_equal(api->rate_ms, 2000);
+    assert_int_equal(api->breaker_failures, 5);
+    assert_int_equal(api->refuse, 1);
+    assert_true(api->concurrency == LIMIT_UNCHANGED);
+    assert_int_equal(f->config.tenant_count, 1);
+    assert_string_equal(f->config.tenants[0].name, "default");
+    assert_int_equal(f->config.tenants[0].values.concurrency, 100);
+}
+
 static void a_wrong_line_is_named(void **state)
 {
     static const struct {
@@ -236,6 +264,13 @@ static void a_wrong_line_is_named(void **state)
         {"limits\n\n\n    memory = 1M\n   max_tasks = 1\n", 5, "4 spaces"},
         {"services\n    a\n    a\n", 3, "twice"},
         {"services\n    a\n        colour = 1\n", 3, "max_tasks"},
+        {"services\n    a\n        rate = fast\n", 3, "rate"},
+        {"services\n    a\n        rate = 1\n        rate = 2\n", 4, "twice"},
+        {"services\n    a\n        breaker_percent = 101\n", 3, "100"},
+        {"tenants\n    a\n        breaker_failures = 1\n", 3, "concurrency"},
+        {"tenants\n    a\n        max_tasks = 1\n", 3, "unknown"},
+        {"tenants\n    a\n    a\n", 3, "twice"},
+        {"tenants\n    a = 5\n", 2, "no value"},
         {"services\n    a = 5\n", 2, "no value"},
         {"services\n    a+b\n", 2, "name"},
         {"broker\n    endpoint = tcp://127.0.0.1:1\n    endpoint = tcp://127.0.0.1:1\n", 3,
@@ -393,6 +428,7 @@ int main(void)
         CASE(numbers_that_are_none_are_refused),
         CASE(bounds_hold_on_both_sides),
         CASE(services_have_bounds_of_their_own),
+        CASE(services_and_tenants_have_limits),
         CASE(a_wrong_line_is_named),
         CASE(a_file_that_is_no_config_is_refused),
         CASE(a_long_line_is_refused),

@@ -231,7 +231,7 @@ struct sluice_submit_options {
     const char *key;      /* fairness key; NULL: this peer's session. Keys are 1-64 bytes */
     const char *order;    /* ordering key: one at a time, in the order of submission; NULL: none */
     const char *affinity; /* the same worker as others with this key; NULL: none */
-    const char *version;  /* only offers of this version may serve it; NULL: any */
+    const char *version;  /* only offers of this version; NULL: any. Not yet: refused */
     uint64_t cost;        /* units of the budget that it will take; 0: none */
     uint64_t delay_ms;    /* not started before; 0: at once */
     uint64_t run_at_ms;   /* the same as a time of the broker's clock, Unix ms; 0: at once */
@@ -245,7 +245,7 @@ struct sluice_submit_options {
     uint64_t retain_ms;   /* how long its outcome is kept; 0: the broker's */
     const char *idempotency_key; /* same key, same payload: the same task; NULL: none */
     uint64_t cache_ms;    /* its result answers so long, with idempotency_key; 0: not */
-    bool all_workers;     /* a child for each worker of the service, joined */
+    bool all_workers;     /* a child for each worker, joined. Not yet: refused */
     unsigned stream;    /* chunks to read ahead of sluice_next_chunk; 0: no stream */
     void (*on_progress)(struct sluice_future *future, json_t *value, void *arg); /* borrowed */
     void (*on_started)(struct sluice_future *future, const char *worker, void *arg);

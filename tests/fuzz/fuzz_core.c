@@ -5,10 +5,9 @@
  * tasks, so that everything collides with everything; the clock moves by small steps, to
  * the next deadline, and far. Some events are bytes of the wire, as the codec reads them.
  *
- * After every step broker_check holds, the next deadline is not in the past, and what was
- * sent: went to a connection that had spoken, can be written by the codec and read by a peer,
- * ends no task twice. At the end everybody is lost and time passes: everything
- * must end. broker_free CHECKs that nothing is left. */
+ * After every step broker_check holds, the next deadline is not in the past, and what was sent
+ * went to a connection that had spoken, can be written by the codec and read by a peer, ends no
+ * task twice. At the end everybody is lost and all must end; broker_free CHECKs what is left. */
 #include "tests/fuzz/input.h"
 
 #include "broker/core/broker.h"
@@ -221,6 +220,8 @@ static void take_policies(struct world *world, struct submit *submit)
     submit->retain_ms = more & 16 ? 1 + take_byte(&world->input) * 16U : 0;
     submit->stream = more & 32 ? take_bounded(world, STREAM_CREDIT_MAX) : 0;
     submit->idempotency_key = more & 64 && more & 128 ? take_key(world) : span_of(NULL, 0);
+    submit->cache_ms = submit->idempotency_key.size > 0 && more & 1 ? 1000 : 0;
+    submit->affinity = span_from_text(more & 64 ? "" : more & 1 ? "here" : more & 2 ? "there" : "");
 }
 
 #define NEEDS_TAKEN_MAX 20

@@ -106,7 +106,8 @@ static void offer_with_texts(struct fixture *f, const char *peer, const char *se
 /* A stream with its reader and two chunks, a checkpoint, a signal. */
 static void stream(struct fixture *f)
 {
-    struct submit paced = {.stream = 4, .attempts = 1};
+    struct submit paced = {
+        .stream = 4, .attempts = 1, .affinity = span_from_text("here")};
     struct message message = {.command = COMMAND_CHUNK};
 
     submit_with(f, "s1", "t3", "echo", "", &paced);

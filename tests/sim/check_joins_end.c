@@ -96,12 +96,16 @@ static void check_culprit(struct model *model, const struct shadow_task *join,
 {
     const struct shadow_task *culprit = model_task(model, &fact->culprit);
     bool named = false;
+    /* A task that waited has let go of its needs: one may have been forgotten, and submitted
+     * again since. */
+    bool anew = culprit != NULL && culprit->order > join->order;
 
     for (size_t i = 0; i < join->need_count; i++) {
         named = named || id_equal(&join->needs[i], &fact->culprit);
     }
-    MODEL_CHECK(model, PROPERTY, named && culprit != NULL && shadow_ended(culprit) &&
-                                     culprit->state != SHADOW_DONE,
+    MODEL_CHECK(model, PROPERTY,
+                named && culprit != NULL &&
+                    (anew || (shadow_ended(culprit) && culprit->state != SHADOW_DONE)),
                 "join %s failed for %s, which is %s", model_id_text(&join->id),
                 model_id_text(&fact->culprit),
                 !named            ? "none of its needs"

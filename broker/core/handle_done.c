@@ -90,7 +90,6 @@ void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fa
 {
     struct task *task = find_answered(broker, peer, &fail->id, fail->attempt);
     struct failure failure = {.said = &fail->error, .retryable = fail->error.retryable};
-    struct blob *map;
 
     if (task == NULL || confirm_cancel(broker, task)) {
         return;
@@ -98,13 +97,11 @@ void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fa
     if (fail->costed) {
         limit_correct(broker, task, fail->cost);
     }
-    map = has_room(broker, task, fail->error.raw.size) ? blob_new(fail->error.raw) : NULL;
+    if (has_room(broker, task, fail->error.raw.size)) {
+        failure.map = blob_new(fail->error.raw);
+    }
     broker->cause = fail->error.code;
     lease_release(broker, task);
-    failure.map = map;
-    if (map == NULL) {
-        failure = (struct failure){.error = ERROR_MEMORY_FULL, .said = &fail->error};
-    }
     task_attempt_failed(broker, task, &failure);
     broker->cause = span_of(NULL, 0);
 }

@@ -150,7 +150,10 @@ void task_attempt_failed(struct broker *broker, struct task *task, const struct 
     note_cause(broker, task, failure);
     report(broker, task, failure);
     if (is_final(task, failure, &terms)) {
-        task_end(broker, task, TASK_FAILED, failure->error, failure->map);
+        bool kept = failure->error != ERROR_NONE || failure->map != NULL;
+
+        task_end(broker, task, TASK_FAILED, kept ? failure->error : ERROR_MEMORY_FULL,
+                 failure->map);
         return;
     }
     blob_unref(failure->map);

@@ -8,7 +8,9 @@
 struct failure {
     enum error_code error;    /* the broker's; NONE: the worker's, which is `said` */
     const struct error *said; /* with ERROR_NONE */
-    struct blob *map;         /* what it becomes a RESULT's error of; with ERROR_NONE */
+    struct blob *map;         /* what it becomes a RESULT's error of; with ERROR_NONE.
+                               * NULL: no room for it; if that was the last attempt, the error is
+                               * memory_full, but what follows is decided by what was said */
     bool retryable;           /* by itself; the task's retry_on and final_on may know better */
     bool at_once;             /* nothing speaks against the next worker: no backoff */
 };

@@ -350,6 +350,31 @@ static void failures_that_a_join_keeps_are_bounded(void **state)
     assert_true(trace_has(f, "a19 failed attempt=1 code=memory_full"));
 }
 
+static void a_failure_that_does_not_fit_is_retried_all_the_same(void **state)
+{
+    static char large[8193];
+    struct fixture *f = *state;
+    const char *needs[21] = {NULL};
+    char names[20][16];
+
+    memset(large, 'x', sizeof large - 1);
+    f->options.memory_max = 64 * 1024;
+    fixture_restart(f);
+    given_echo(f, 20);
+    for (int i = 0; i < 20; i++) {
+        snprintf(names[i], sizeof names[i], "a%d", i);
+        submit_held(f, names[i]);
+        needs[i] = names[i];
+    }
+    submit_join(f, "s1", "j1", JOIN_SETTLED, 0, needs);
+    for (int i = 0; i < 19; i++) {
+        fail_task(f, "w1", names[i], 1, large, false);
+    }
+    fail_task(f, "w1", "a19", 1, large, true);
+    assert_true(stats_of(f).retries == 1);
+    assert_false(trace_has(f, "RESULT j1"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +396,7 @@ int main(void)
         SPEC(attempts_are_bounded),
         SPEC(a_fast_service_asks_for_a_short_wait),
         SPEC(failures_that_a_join_keeps_are_bounded),
+        SPEC(a_failure_that_does_not_fit_is_retried_all_the_same),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

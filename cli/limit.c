@@ -1,4 +1,4 @@
-/* sluice limit, pause, resume: what a service, a tenant or a key may take. */
+/* sluice limit, pause, resume: what a service or a tenant may take. */
 #include "cli/limit.h"
 
 #include "cli/grid.h"
@@ -22,7 +22,6 @@ static const struct value {
     {"budget", "cost units in every budget-ms"},
     {"budget_ms", "of the budget; 1 m if not said"},
     {"refuse", "1: beyond rate or budget is refused, instead of waiting"},
-    {"weight", "of a fairness key: its tasks a round"},
     {"max_tasks", "tasks in the queue"},
     {"max_bytes", "bytes of payload in the queue"},
     {"breaker_failures", "so many in a row open the breaker"},
@@ -105,9 +104,8 @@ static void room_text(const json_t *row, char *text, size_t size)
 void limits_print(const json_t *rows, size_t rows_max)
 {
     static const struct grid_column columns[] = {
-        {"SERVICE", false, true}, {"TENANT", false, true}, {"KEY", false, true},
-        {"RUN", true, false},     {"GATE", false, false},  {"NOW", false, true},
-        {"LIMITS", false, true},
+        {"SERVICE", false, true}, {"TENANT", false, true}, {"RUN", true, false},
+        {"GATE", false, false},   {"NOW", false, true},    {"LIMITS", false, true},
     };
     char text[RECORD_VALUE_SIZE];
     struct grid grid;
@@ -118,7 +116,6 @@ void limits_print(const json_t *rows, size_t rows_max)
     json_array_foreach((json_t *)rows, i, row) {
         grid_text(&grid, record_value(row, "service", text));
         grid_text(&grid, record_value(row, "tenant", text));
-        grid_text(&grid, record_value(row, "key", text));
         grid_count(&grid, record_uint(row, "in_use"));
         grid_text(&grid, record_value(row, "gate", text));
         room_text(row, text, sizeof(text));
@@ -182,21 +179,19 @@ static int rule_main(struct sluice *sluice, void *arg)
 static int limit_run(struct cli *cli, const struct command *self, int argc, char **argv)
 {
     struct rule rule = {.cli = cli};
-    struct option_spec specs[VALUES + 3] = {
+    struct option_spec specs[VALUES + 2] = {
         OPTION_TEXT_SPEC("tenant", &rule.options.tenant, "NAME",
                          "all that this tenant does, without SERVICE"),
-        OPTION_TEXT_SPEC("key", &rule.options.key, "KEY",
-                         "of this fairness key; '*': of each by itself"),
         OPTION_GROUP_SPEC("what it may take; 0 takes a limit away, what is not said stays:"),
     };
-    struct option_set set = {specs, VALUES + 3};
+    struct option_set set = {specs, VALUES + 2};
     char names[VALUES][VALUE_NAME_SIZE];
     uint64_t said[VALUES];
     struct arguments arguments;
     int code;
 
     for (size_t i = 0; i < VALUES; i++) {
-        specs[3 + i] = spec_of(&values[i], names[i], &said[i]);
+        specs[2 + i] = spec_of(&values[i], names[i], &said[i]);
     }
     if (!command_parse(cli, self, &set, argc, argv, &arguments, &code)) {
         return code;
@@ -244,7 +239,7 @@ static int pause_run(struct cli *cli, const struct command *self, int argc, char
 const struct command command_limit = {
     .name = "limit",
     .arguments = "[SERVICE]",
-    .summary = "what services, tenants and keys may take: see it, or change it",
+    .summary = "what services and tenants may take: see it, or change it",
     .about = "Without a value: the limits that hold, and what is left of them right now.\n"
              "With values: they hold from now on, until the broker ends; put what is to last\n"
              "into its configuration. What waits for a limit says so: `sluice why TASK`.\n",

@@ -299,13 +299,20 @@ static const struct {
     {"reducer_of_any", reducer_of_any}, {"run_if", run_if}, {"terms", terms},
 };
 
+/* Its futures are the scope's, which frees them. */
 static int run_case(struct sluice *sluice, void *arg)
 {
+    struct sluice_scope *scope = sluice_scope_open(sluice, 0);
+
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         if (strcmp(cases[i].name, arg) == 0) {
-            return cases[i].run(sluice);
+            int status = cases[i].run(sluice);
+
+            sluice_scope_close(scope, SLUICE_SCOPE_CANCEL);
+            return status;
         }
     }
+    sluice_scope_close(scope, SLUICE_SCOPE_WAIT);
     printf("no such case: %s\n", (const char *)arg);
     return 2;
 }

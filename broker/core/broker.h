@@ -228,7 +228,7 @@ struct broker_stats {
 };
 void broker_stats(const struct broker *broker, struct broker_stats *stats);
 
-/* CHECKs every invariant of the whole state; slow, for tests and simulation. */
+/* CHECKs every invariant of the whole state after a step; slow, for tests and simulation. */
 void broker_check(const struct broker *broker);
 
 #endif

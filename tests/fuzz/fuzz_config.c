@@ -62,6 +62,7 @@ static void discard_forget(void *context, connection_id connection)
 static void start_broker(const struct config *config)
 {
     struct effects effects = {.send = discard, .forget = discard_forget, .log_level = LOG_ERROR};
+    struct event tick = {.kind = EVENT_TICK};
     struct problem problem = {""};
     struct broker *broker;
 
@@ -71,6 +72,7 @@ static void start_broker(const struct config *config)
     if (!config_apply(config, broker, &problem)) {
         CHECK(problem.text[0] != '\0');
     }
+    broker_step(broker, &tick);
     broker_check(broker);
     broker_free(broker);
 }

@@ -549,6 +549,27 @@ static void a_tenants_budget_given_back_is_for_all_its_services(void **state)
     expect_why(f, "l1", "reason=running");
 }
 
+/* The operator's file is a rule like any other. */
+static void a_configured_limit_holds_from_the_next_step(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+    struct span echo = span_from_text("echo"), none = span_of(NULL, 0);
+
+    values.rate = 10;
+    values.concurrency = 1;
+    assert_true(broker_configure_limit(f->broker, echo, none, &values));
+    given_echo(f, 100);
+    submit_many(f, 2, 0);
+    assert_int_equal(stats_of(f).leased, 1);
+    values.concurrency = 0;
+    values.rate = 0;
+    assert_true(broker_configure_limit(f->broker, echo, none, &values));
+    submit(f, "s1", "t3", "echo");
+    assert_int_equal(stats_of(f).leased, 3);
+    assert_false(broker_configure_limit(f->broker, none, none, &values));
+}
+
 static void values_of_a_service_go_back_to_the_brokers(void **state)
 {
     struct fixture *f = *state;
@@ -632,6 +653,7 @@ int main(void)
         SPEC(limits_are_listed),
         SPEC(limits_are_listed_by_service),
         SPEC(a_tenants_budget_given_back_is_for_all_its_services),
+        SPEC(a_configured_limit_holds_from_the_next_step),
         SPEC(values_of_a_service_go_back_to_the_brokers),
         SPEC(rules_are_bounded),
     };

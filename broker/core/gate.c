@@ -107,8 +107,11 @@ bool gate_refuses(const struct gate_bounds *bounds, const struct gate *gate, uin
         *retry_after_ms = gate->until_ms - now_ms;
         return true;
     }
-    *retry_after_ms = PROBING_RETRY_MS;
-    return gate->state == GATE_HALF_OPEN && gate->running >= gate->allowed;
+    if (gate->state == GATE_HALF_OPEN && gate->running >= gate->allowed) {
+        *retry_after_ms = PROBING_RETRY_MS;
+        return true;
+    }
+    return false;
 }
 
 /* ---- the breaker ---------------------------------------------------------------- */

@@ -99,7 +99,7 @@ void gate_timer(const struct gate_bounds *bounds, struct gate *gate, uint64_t no
 /* What can start has: `waiting` tasks are left, and workers take `credit` at once. */
 void gate_idle(struct gate *gate, uint64_t waiting, uint64_t credit, uint64_t now_ms);
 
-/* True: SUBMIT is refused, for *retry_after_ms at least. */
+/* True: SUBMIT is refused, for *retry_after_ms at least; else that is as it was. */
 bool gate_refuses(const struct gate_bounds *bounds, const struct gate *gate, uint64_t now_ms,
                   uint64_t *retry_after_ms);
 

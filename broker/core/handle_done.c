@@ -34,6 +34,14 @@ static struct task *find_answered(struct broker *broker, const struct peer *peer
     return task;
 }
 
+/* What the attempt took is known, whatever becomes of its answer. */
+static void note_cost(struct broker *broker, struct task *task, bool costed, uint64_t cost)
+{
+    if (costed) {
+        limit_correct(broker, task, cost);
+    }
+}
+
 /* A cancelling task's worker has answered, with whatever: it has stopped. */
 static bool confirm_cancel(struct broker *broker, struct task *task)
 {
@@ -61,7 +69,11 @@ void handle_done(struct broker *broker, struct peer *peer, const struct done *do
     struct task *task = find_answered(broker, peer, &done->id, done->attempt);
     struct blob *body = NULL;
 
-    if (task == NULL || confirm_cancel(broker, task)) {
+    if (task == NULL) {
+        return;
+    }
+    note_cost(broker, task, done->costed, done->cost);
+    if (confirm_cancel(broker, task)) {
         return;
     }
     if (done->payload.bytes.size > 0) {
@@ -79,9 +91,6 @@ void handle_done(struct broker *broker, struct peer *peer, const struct done *do
     }
     if (task->service->limiter != NULL) {
         limit_report(broker, task, GATE_SUCCESS, span_of(NULL, 0));
-        if (done->costed) {
-            limit_correct(broker, task, done->cost);
-        }
     }
     task_end(broker, task, TASK_DONE, ERROR_NONE, body);
 }
@@ -91,11 +100,12 @@ void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fa
     struct task *task = find_answered(broker, peer, &fail->id, fail->attempt);
     struct failure failure = {.said = &fail->error, .retryable = fail->error.retryable};
 
-    if (task == NULL || confirm_cancel(broker, task)) {
+    if (task == NULL) {
         return;
     }
-    if (fail->costed) {
-        limit_correct(broker, task, fail->cost);
+    note_cost(broker, task, fail->costed, fail->cost);
+    if (confirm_cancel(broker, task)) {
+        return;
     }
     if (has_room(broker, task, fail->error.raw.size)) {
         failure.map = blob_new(fail->error.raw);

@@ -166,6 +166,70 @@ static void a_budget_takes_what_it_has_and_corrects(void **state)
     assert_int_equal(stats_of(f).ready, 0);
 }
 
+static void fail_costing(struct fixture *f, const char *task, uint64_t cost)
+{
+    struct message message = {.command = COMMAND_FAIL};
+
+    message.fail.id = id_of(task);
+    message.fail.attempt = 1;
+    message.fail.error.code = span_from_text("cancelled");
+    message.fail.cost = cost;
+    message.fail.costed = true;
+    say(f, "w1", &message);
+}
+
+/* What a cancelled attempt took is known as well: by the answer that confirms it. */
+static void a_cancelled_attempt_corrects_its_cost(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 100);
+    values.budget = 100;
+    limit(f, &values);
+    submit_many(f, 3, 50);
+    assert_int_equal(stats_of(f).leased, 2);
+    cancel(f, "s1", "t1", 0);
+    fail_costing(f, "t1", 10); /* 60 used */
+    assert_int_equal(stats_of(f).leased, 1);
+    cancel(f, "s1", "t2", 0);
+    done_costing(f, "t2", 40); /* 50 used */
+    assert_int_equal(stats_of(f).leased, 1);
+    assert_int_equal(stats_of(f).ready, 0);
+}
+
+/* What the first of the queue may not, the next one may. */
+static void who_leaves_the_head_of_the_queue_lets_others_start(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+    struct submit big = {.cost = 50}, small = {.cost = 20};
+
+    given_echo(f, 100);
+    values.budget = 100;
+    limit(f, &values);
+    submit_many(f, 1, 80);
+    submit_with(f, "s1", "b1", "echo", "", &big);
+    submit_with(f, "s1", "c1", "echo", "", &small);
+    assert_int_equal(stats_of(f).leased, 1);
+    cancel(f, "s1", "b1", 0);
+    assert_int_equal(stats_of(f).leased, 2);
+}
+
+static void a_failed_attempt_corrects_its_cost(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 100);
+    values.budget = 100;
+    limit(f, &values);
+    submit_many(f, 2, 60);
+    assert_int_equal(stats_of(f).leased, 1);
+    fail_costing(f, "t1", 40);
+    expect_why(f, "t2", "reason=running");
+}
+
 static void a_cost_above_the_budget_waits_for_an_empty_window(void **state)
 {
     struct fixture *f = *state;
@@ -196,6 +260,23 @@ static void a_budget_that_refuses_says_when(void **state)
     limit(f, &values);
     submit_many(f, 3, 50);
     assert_true(trace_has(f, "RESULT t3 refused code=budget_exhausted retry_after_ms=60000"));
+}
+
+/* The gate, which refuses too but is closed, has no say in when. */
+static void a_breaker_that_refuses_hides_no_other_refusal(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 100);
+    values.budget = 1;
+    values.budget_ms = 50;
+    values.refuse = 1;
+    values.breaker_failures = 3;
+    values.breaker_refuse = 1;
+    limit(f, &values);
+    submit_many(f, 2, 1);
+    assert_true(trace_has(f, "RESULT t2 refused code=budget_exhausted retry_after_ms=50"));
 }
 
 /* A minute of windows of a second; every task costs up to 30 % more or less than it said. */
@@ -637,8 +718,12 @@ int main(void)
         SPEC(a_rate_starts_its_burst_and_then_at_its_pace),
         SPEC(a_rate_that_refuses_says_when),
         SPEC(a_budget_takes_what_it_has_and_corrects),
+        SPEC(a_cancelled_attempt_corrects_its_cost),
+        SPEC(a_failed_attempt_corrects_its_cost),
+        SPEC(who_leaves_the_head_of_the_queue_lets_others_start),
         SPEC(a_cost_above_the_budget_waits_for_an_empty_window),
         SPEC(a_budget_that_refuses_says_when),
+        SPEC(a_breaker_that_refuses_hides_no_other_refusal),
         SPEC(token_budgets_hold_within_one_percent),
         SPEC(a_tenant_is_bounded_over_all_services),
         SPEC(a_429_of_one_of_twenty_workers_pauses_them_all),

@@ -380,7 +380,7 @@ void limit_correct(struct broker *broker, struct task *task, uint64_t cost)
     struct matches matches;
     uint64_t declared;
 
-    if (task->service->limiter == NULL) {
+    if (task->service->limiter == NULL || MUTANT(BUDGET_NOT_CORRECTED)) {
         return;
     }
     matches = task_matches(broker, task);

@@ -77,7 +77,8 @@
     X(CACHE_OUTLIVES_ITS_TIME)                                                                     \
     X(FOLLOWERS_FORGOTTEN)                                                                         \
     X(CANCEL_SHARED)                                                                               \
-    X(AFFINITY_IGNORED)
+    X(AFFINITY_IGNORED)                                                                            \
+    X(BUDGET_NOT_CORRECTED)
 
 #ifdef SLUICE_MUTANTS
 enum mutant {

@@ -421,6 +421,7 @@ struct agent *agent_new(struct world *world, unsigned index, bool submits, bool 
     random_init(&agent->shapes, world->options.seed, "shapes", index);
     random_init(&agent->depths, world->options.seed, "depths", index);
     random_init(&agent->twins, world->options.seed, "twins", index);
+    random_init(&agent->costs, world->options.seed, "costs", index);
     random_init(&agent->faults, world->options.seed, "faults", index);
     list_init(&agent->jobs);
     list_init(&agent->asks);

@@ -159,6 +159,9 @@ void draw_options(struct agent *agent, struct submit *submit)
         submit->attempts = random_between(random, 1, 4);
     }
     submit->receipts = random_chance(random, options->receipts);
+    if (random_chance(&agent->costs, options->costs)) {
+        submit->cost = random_between(&agent->costs, 1, 40);
+    }
     draw_retries(agent, submit);
     draw_turn(agent, submit);
 }

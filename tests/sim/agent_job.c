@@ -48,6 +48,9 @@ static void job_end(struct agent *agent, struct job *job, bool cancelled)
         }
     }
     job_give_credit(agent, job, false);
+    if (random_chance(&agent->costs, agent->world->options.cost_errors)) {
+        peer_lease_set_cost(job->lease, random_below(&agent->costs, 60));
+    }
     if (cancelled) {
         error.code = span_from_text("cancelled");
         peer_fail(agent->peer, job->lease, &error);

@@ -36,7 +36,7 @@ struct agent {
     struct world *world;
     unsigned index;
     bool submits, works;
-    struct random work, faults, retries, policies, turns, streams, shapes, depths, twins;
+    struct random work, faults, retries, policies, turns, streams, shapes, depths, twins, costs;
     struct node node;
     struct peer *peer;          /* NULL: crashed, not yet back */
     struct outbound outbound;

@@ -23,6 +23,7 @@ const struct checker *const checkers[] = {
     &check_detached,
     &check_dead,
     &check_limits,
+    &check_budgets,
     &check_drained,
     &check_chunks_in_order,
     &check_ring_bounded,

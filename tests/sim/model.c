@@ -27,6 +27,9 @@ void model_before(struct model *model, const struct broker *core, const struct e
     model->current = model->answered = false;
     model->chunk_code = NULL;
     model->replay_next = 0;
+    list_each(at, &model->services) {
+        shadow_budget_pass(&list_entry(at, struct shadow_service, link)->budget, model->now_ms);
+    }
     broker_stats(core, &model->before);
     fact_hash_number(model, event->now_ms);
     fact_hash_number(model, (uint64_t)event->kind << 32 | event->from);
@@ -95,6 +98,9 @@ static void take_task(struct model *model, const struct fact *fact)
     offer->near[task->near] = task->home->near[task->near] = ++model->orders;
     lease_ms = task->lease_ms > 0 ? task->lease_ms : offer->lease_ms;
     task->run_started_ms = model->now_ms;
+    if (task->home->budget.budget > 0) {
+        shadow_budget_take(&task->home->budget, task->cost, model->now_ms);
+    }
     task->lease_until_ms = lease_end_ms(model, task, lease_ms);
 }
 
@@ -321,6 +327,20 @@ static void take_progress(struct model *model, const struct shadow_session *sess
     }
 }
 
+/* What the attempt under way has really cost. */
+static void take_cost(struct model *model, uint64_t cost)
+{
+    const struct shadow_task *task = model->subject;
+
+    if (model->current && task->home->budget.budget > 0) {
+        shadow_budget_correct(&task->home->budget, task->run_started_ms, task->cost, cost,
+                              model->now_ms);
+        if (cost != task->cost) {
+            sometimes(SOMETIMES_BUDGET_CORRECTED);
+        }
+    }
+}
+
 /* What the peer's own command changes before any effect of it. */
 static void take_event(struct model *model)
 {
@@ -370,9 +390,15 @@ static void take_event(struct model *model)
         break;
     case COMMAND_DONE:
         take_answer(model, session, &event->message->done.id, event->message->done.attempt);
+        if (event->message->done.costed) {
+            take_cost(model, event->message->done.cost);
+        }
         break;
     case COMMAND_FAIL:
         take_answer(model, session, &event->message->fail.id, event->message->fail.attempt);
+        if (event->message->fail.costed) {
+            take_cost(model, event->message->fail.cost);
+        }
         break;
     case COMMAND_PROGRESS:
         take_progress(model, session, &event->message->progress.id,

@@ -11,6 +11,7 @@
 #include "common/list.h"
 #include "common/table.h"
 #include "tests/sim/options.h"
+#include "tests/sim/shadow_budget.h"
 
 /* States by the names of PROTOCOL.md, section 4.1. */
 enum shadow_state {
@@ -63,6 +64,7 @@ struct shadow_service {
     uint64_t paused_until_ms;
     uint64_t starts[SHADOW_STARTS]; /* the last ones since the rate was set, as a ring */
     uint64_t start_count;
+    struct shadow_budget budget;
     uint64_t near[SHADOW_AFFINITIES]; /* when a task of the affinity key started last; 0: never */
     bool vague;            /* an offer named bounds, which go when the service is forgotten */
 };
@@ -121,6 +123,7 @@ struct shadow_task {
     uint64_t ready_since;  /* order in which it became ready, the last time */
     uint64_t lined_up;     /* and the first time, of any state before; 0: never */
     uint64_t priority;
+    uint64_t cost;         /* of a budget, declared */
     char key[KEY_MAX + 1], lane[KEY_MAX + 1]; /* fairness and ordering key; empty: none */
     unsigned near;          /* number of its affinity key; 0: none, or not the simulator's */
     char twin[KEY_MAX + 1]; /* idempotency key; empty: none */

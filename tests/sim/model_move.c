@@ -66,6 +66,7 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     shadow_copy_text(task->final_on, sizeof task->final_on, submit->final_on);
     task->detached = submit->detached;
     task->priority = submit->priority;
+    task->cost = submit->cost;
     shadow_copy_text(task->key, sizeof task->key, submit->key);
     shadow_copy_text(task->lane, sizeof task->lane, submit->order);
     for (unsigned i = 1; i < SHADOW_AFFINITIES; i++) {

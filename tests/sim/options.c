@@ -213,6 +213,16 @@ static void draw_likeness(struct sim_options *o)
     o->affinities = some(&random, 700);
 }
 
+static void draw_gates(struct sim_options *o)
+{
+    struct random random;
+
+    random_init(&random, o->seed, "gates", 0);
+    o->costs = some(&random, 1000);
+    o->cost_errors = some(&random, 1000);
+    o->budgets = some(&random, 800);
+}
+
 struct sim_options sim_options_draw(uint64_t seed)
 {
     struct sim_options options = {.seed = seed};
@@ -231,6 +241,7 @@ struct sim_options sim_options_draw(uint64_t seed)
     draw_policies(&options);
     draw_streams(&options);
     draw_joins(&options);
+    draw_gates(&options);
     return options;
 }
 

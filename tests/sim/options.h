@@ -89,7 +89,10 @@
     X(onlookers, 0, "peers that watch, and read other peers' streams")                             \
     X(watchers_noted, 0, "1: the model knows every event, not only those that are told")           \
     X(ring_chunks, 1, "chunks that the broker keeps of a stream")                                  \
-    X(ring_kib, 64, "the same in KiB")
+    X(ring_kib, 64, "the same in KiB")                                                             \
+    X(costs, 0, "permille of tasks that declare a cost")                                           \
+    X(cost_errors, 0, "permille of answers that say another cost")                                 \
+    X(budgets, 0, "permille of changes of what a service may start that set a budget")
 
 struct sim_options {
     uint64_t seed;

@@ -325,6 +325,14 @@ void model_policed(struct model *model, const char *service, const struct limit_
     known->policed = true;
     known->policy = *values;
     known->start_count = 0;
+    if (model->trace) {
+        printf("[%8" PRIu64 "] '%s' may start %" PRIu64 " at once, %" PRIu64 " in %" PRIu64
+               " ms (burst %" PRIu64 "), %" PRIu64 " units in %" PRIu64 " ms%s\n",
+               model->now_ms, service, values->concurrency, values->rate, values->rate_ms,
+               values->burst, values->budget, values->budget_ms,
+               values->refuse == 1 ? ", or refuses" : "");
+    }
+    shadow_budget_set(&known->budget, values->budget, values->budget_ms, model->now_ms);
 }
 
 void model_deinit(struct model *model)

@@ -95,7 +95,10 @@
     X(SIGNAL_DELIVERED)                                                                            \
     X(SIGNAL_KEPT)                                                                                 \
     X(SIGNAL_AGAIN)                                                                                \
-    X(EVENTS_LOST)
+    X(EVENTS_LOST)                                                                                 \
+    X(BUDGET_HELD)                                                                                 \
+    X(BUDGET_REFUSED)                                                                              \
+    X(BUDGET_CORRECTED)
 
 enum sometimes_state {
 #define SOMETIMES_ENUM(name) SOMETIMES_##name,

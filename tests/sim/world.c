@@ -140,6 +140,10 @@ static void draw_policy(struct world *world, struct limit_values *values)
         values->breaker_refuse = random_chance(random, 300);
     }
     values->refuse = options->policy_changes > 300 && random_chance(random, 200);
+    if (random_chance(&world->budgets, options->budgets)) {
+        values->budget = random_between(&world->budgets, 1, 200);
+        values->budget_ms = 100 * random_between(&world->budgets, 1, 50);
+    }
 }
 
 static void policy_loop(void *context, uint64_t argument)
@@ -220,6 +224,7 @@ static void begin_faults(struct world *world)
     if (options->policy_changes > 0) {
         policy_loop(world, 0);
     }
+    random_init(&world->budgets, options->seed, "budgets", 0);
     random_init(&world->drains, options->seed, "drains", 0);
     if (options->drains > 0) {
         drain_loop(world, 0);

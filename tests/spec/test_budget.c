@@ -1,0 +1,247 @@
+/* The promise: of a budget no more is used than there is, whatever tasks said that they cost. */
+#include "tests/spec/fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct limit_values unchanged(void)
+{
+    struct limit_values values;
+
+    memset(&values, 0xff, sizeof values);
+    return values;
+}
+
+static void limit(struct fixture *f, const struct limit_values *values)
+{
+    struct message message = {.command = COMMAND_CONTROL};
+
+    message.control.request = 9;
+    message.control.what = CONTROL_LIMIT;
+    message.control.service = span_from_text("echo");
+    message.control.limits = *values;
+    drop_trace(f);
+    say(f, "s1", &message);
+    assert_true(trace_has(f, "REPLY 9 ok"));
+}
+
+static const char *name_of(const char *letter, unsigned number)
+{
+    static char name[16];
+
+    snprintf(name, sizeof name, "%s%u", letter, number);
+    return name;
+}
+
+static void submit_many(struct fixture *f, unsigned count, uint64_t cost)
+{
+    struct submit options = {.cost = cost};
+
+    for (unsigned i = 1; i <= count; i++) {
+        submit_with(f, "s1", name_of("t", i), "echo", "", &options);
+    }
+}
+
+static void done_costing(struct fixture *f, const char *task, uint64_t cost)
+{
+    struct message message = {.command = COMMAND_DONE};
+
+    message.done.id = id_of(task);
+    message.done.attempt = 1;
+    message.done.cost = cost;
+    message.done.costed = true;
+    say(f, "w1", &message);
+}
+
+static void expect_why(struct fixture *f, const char *task, const char *reason)
+{
+    drop_trace(f);
+    query_task(f, "s1", QUERY_WHY, task);
+    if (!trace_has(f, reason)) {
+        fail_msg("wanted %s in %s", reason, f->trace);
+    }
+}
+
+static void a_budget_takes_what_it_has_and_corrects(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 100);
+    values.budget = 100;
+    values.budget_ms = 1000;
+    limit(f, &values);
+    submit_many(f, 4, 40);
+    assert_int_equal(stats_of(f).leased, 2);
+    expect_why(f, "t3", "reason=budget");
+    assert_true(trace_has(f, "in_ms=1000"));
+    done_costing(f, "t1", 10); /* 30 are free again: 50 used, and room for one of 40 */
+    assert_int_equal(stats_of(f).leased, 2);
+    assert_int_equal(stats_of(f).ready, 1);
+    done_costing(f, "t2", 140); /* 190 used: a debt of 90 */
+    advance_ms(f, 1000);
+    assert_int_equal(stats_of(f).ready, 1); /* 90 + 40 > 100 */
+    advance_ms(f, 1000);
+    assert_int_equal(stats_of(f).ready, 0);
+}
+
+static void fail_costing(struct fixture *f, const char *task, uint64_t cost)
+{
+    struct message message = {.command = COMMAND_FAIL};
+
+    message.fail.id = id_of(task);
+    message.fail.attempt = 1;
+    message.fail.error.code = span_from_text("cancelled");
+    message.fail.cost = cost;
+    message.fail.costed = true;
+    say(f, "w1", &message);
+}
+
+/* What a cancelled attempt took is known as well: by the answer that confirms it. */
+static void a_cancelled_attempt_corrects_its_cost(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 100);
+    values.budget = 100;
+    limit(f, &values);
+    submit_many(f, 3, 50);
+    assert_int_equal(stats_of(f).leased, 2);
+    cancel(f, "s1", "t1", 0);
+    fail_costing(f, "t1", 10); /* 60 used */
+    assert_int_equal(stats_of(f).leased, 1);
+    cancel(f, "s1", "t2", 0);
+    done_costing(f, "t2", 40); /* 50 used */
+    assert_int_equal(stats_of(f).leased, 1);
+    assert_int_equal(stats_of(f).ready, 0);
+}
+
+/* What the first of the queue may not, the next one may. */
+static void who_leaves_the_head_of_the_queue_lets_others_start(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+    struct submit big = {.cost = 50}, small = {.cost = 20};
+
+    given_echo(f, 100);
+    values.budget = 100;
+    limit(f, &values);
+    submit_many(f, 1, 80);
+    submit_with(f, "s1", "b1", "echo", "", &big);
+    submit_with(f, "s1", "c1", "echo", "", &small);
+    assert_int_equal(stats_of(f).leased, 1);
+    cancel(f, "s1", "b1", 0);
+    assert_int_equal(stats_of(f).leased, 2);
+}
+
+static void a_failed_attempt_corrects_its_cost(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 100);
+    values.budget = 100;
+    limit(f, &values);
+    submit_many(f, 2, 60);
+    assert_int_equal(stats_of(f).leased, 1);
+    fail_costing(f, "t1", 40);
+    expect_why(f, "t2", "reason=running");
+}
+
+static void a_cost_above_the_budget_waits_for_an_empty_window(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+    struct submit big = {.cost = 250};
+
+    given_echo(f, 100);
+    values.budget = 100;
+    values.budget_ms = 1000;
+    limit(f, &values);
+    submit_many(f, 1, 1);
+    submit_with(f, "s1", "b1", "echo", "", &big);
+    assert_int_equal(stats_of(f).leased, 1);
+    advance_ms(f, 1000);
+    assert_int_equal(stats_of(f).leased, 2);
+    submit(f, "s1", "t2", "echo");
+    expect_why(f, "t2", "in_ms=2000"); /* 250, 150, 50 used: room in the third */
+}
+
+static void a_budget_that_refuses_says_when(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 100);
+    values.budget = 100;
+    values.refuse = 1;
+    limit(f, &values);
+    submit_many(f, 3, 50);
+    assert_true(trace_has(f, "RESULT t3 refused code=budget_exhausted retry_after_ms=60000"));
+}
+
+/* The gate, which refuses too but is closed, has no say in when. */
+static void a_breaker_that_refuses_hides_no_other_refusal(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 100);
+    values.budget = 1;
+    values.budget_ms = 50;
+    values.refuse = 1;
+    values.breaker_failures = 3;
+    values.breaker_refuse = 1;
+    limit(f, &values);
+    submit_many(f, 2, 1);
+    assert_true(trace_has(f, "RESULT t2 refused code=budget_exhausted retry_after_ms=50"));
+}
+
+/* A minute of windows of a second; every task costs up to 30 % more or less than it said. */
+static void token_budgets_hold_within_one_percent(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+    struct submit options = {.cost = 20};
+    uint64_t spent = 0, random = 1;
+    unsigned submitted = 0, ended = 0;
+
+    given_echo(f, 1000);
+    values.budget = 1000;
+    values.budget_ms = 1000;
+    limit(f, &values);
+    f->quiet = true;
+    while (f->now_ms < 60000) {
+        while (stats_of(f).ready < 5) {
+            submit_with(f, "s1", name_of("t", ++submitted), "echo", "", &options);
+        }
+        advance_ms(f, 5);
+        while (ended < submitted - stats_of(f).ready) {
+            uint64_t cost;
+
+            random = random * 6364136223846793005 + 1442695040888963407;
+            cost = 14 + (random >> 33) % 13;
+            spent += cost;
+            done_costing(f, name_of("t", ++ended), cost);
+        }
+        drop_trace(f);
+    }
+    assert_in_range(spent, 59400, 60600);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SPEC(a_budget_takes_what_it_has_and_corrects),
+        SPEC(a_cancelled_attempt_corrects_its_cost),
+        SPEC(a_failed_attempt_corrects_its_cost),
+        SPEC(who_leaves_the_head_of_the_queue_lets_others_start),
+        SPEC(a_cost_above_the_budget_waits_for_an_empty_window),
+        SPEC(a_budget_that_refuses_says_when),
+        SPEC(a_breaker_that_refuses_hides_no_other_refusal),
+        SPEC(token_budgets_hold_within_one_percent),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -12,7 +12,6 @@
 #include "common/memory.h"
 
 #define EXPECT_MAX 16 /* messages that are looked at ahead; more would push out the first */
-#define LINGER_AGAIN_MIN_MS 1000
 
 struct broker_options broker_options_default(void)
 {
@@ -202,22 +201,6 @@ static void discard_log(void *context, const struct log_record *record)
     (void)record;
 }
 
-static void service_timer(struct broker *broker, struct service *service)
-{
-    /* An offer, or an operator who names it, stops the timer. */
-    CHECK(service->offer_count == 0);
-    CHECK(!service->configured);
-    if (service->tasks == 0 && !service_pinned(service)) {
-        service_free(broker, service);
-    } else {
-        uint64_t again_ms = broker->options.service_linger_ms;
-
-        /* Tasks hold it: look again later, never in this very step. */
-        again_ms = again_ms > LINGER_AGAIN_MIN_MS ? again_ms : LINGER_AGAIN_MIN_MS;
-        wheel_arm(&broker->wheel, &service->linger, broker->now_ms + again_ms);
-    }
-}
-
 static void run_timers(struct broker *broker)
 {
     struct timer *timer;
@@ -232,7 +215,7 @@ static void run_timers(struct broker *broker)
             peer_timer(broker, list_entry(timer, struct peer, timer));
             break;
         case TIMER_SERVICE:
-            service_timer(broker, list_entry(timer, struct service, linger));
+            service_free(broker, list_entry(timer, struct service, linger));
             break;
         case TIMER_LIMITER:
             limiter_timer(broker, list_entry(timer, struct limiter, timer));
@@ -314,7 +297,6 @@ bool broker_configure_service(struct broker *broker, struct span name,
     }
     service->configured = true;
     service_note_idle(broker, service);
-    wheel_cancel(&broker->wheel, &service->linger);
     if (limits->max_tasks > 0) {
         service->limits.max_tasks = limits->max_tasks;
     }

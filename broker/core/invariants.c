@@ -451,7 +451,7 @@ static void check_service(const struct broker *broker, const struct service *ser
     CHECK(credit == service->credit);
     CHECK(held == service->held);
     CHECK(attended == service->attended);
-    CHECK(offers > 0 || service->configured || timer_armed(&service->linger));
+    CHECK(timer_armed(&service->linger) != list_empty(&service->idle_link));
     CHECK(list_empty(&service->idle_link) ==
           (offers > 0 || service->tasks > 0 || service_pinned(service)));
 }

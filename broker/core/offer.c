@@ -70,7 +70,6 @@ struct offer *offer_new(struct broker *broker, struct peer *peer, struct service
     service->offer_count++;
     service->offered = true;
     service_note_idle(broker, service);
-    wheel_cancel(&broker->wheel, &service->linger);
     return offer;
 }
 
@@ -114,10 +113,6 @@ void offer_withdraw(struct broker *broker, struct offer *offer)
         service->held -= offer->held;
         offer_place(offer);
         affinity_forget(broker, offer);
-        if (service->offer_count == 0 && !service->configured) {
-            wheel_arm(&broker->wheel, &service->linger,
-                      broker->now_ms + broker->options.service_linger_ms);
-        }
     }
     if (offer->held == 0) {
         offer_free(broker, offer);

@@ -30,10 +30,13 @@ void service_note_idle(struct broker *broker, struct service *service)
 {
     bool idle = service->offer_count == 0 && service->tasks == 0 && !service_pinned(service);
 
-    if (!idle) {
+    if (!idle && !list_empty(&service->idle_link)) {
         list_unlink(&service->idle_link);
-    } else if (list_empty(&service->idle_link)) {
+        wheel_cancel(&broker->wheel, &service->linger);
+    } else if (idle && list_empty(&service->idle_link)) {
         list_push_back(&broker->idle, &service->idle_link);
+        wheel_arm(&broker->wheel, &service->linger,
+                  broker->now_ms + broker->options.service_linger_ms);
     }
 }
 
@@ -75,8 +78,6 @@ static struct service *open_below(struct broker *broker, struct span name, size_
     service_note_idle(broker, service);
     table_insert(&broker->services_by_name, &service->node,
                  broker_hash(broker, name.data, name.size));
-    wheel_arm(&broker->wheel, &service->linger,
-              broker->now_ms + broker->options.service_linger_ms);
     return service;
 }
 

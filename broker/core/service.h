@@ -21,7 +21,7 @@ struct service {
     struct roster_place place; /* broker->services */
     struct list dirty_link;   /* broker->dirty: may have something to hand out */
     struct list idle_link;    /* broker->idle: no offer, no task, not configured */
-    struct timer linger;      /* armed while nobody offers it */
+    struct timer linger;      /* armed while it is idle */
     struct service_limits limits;  /* what holds now */
     struct limiter *limiter;       /* NULL: no rule, pause or breaker concerns it */
     bool configured;          /* by the operator: offers do not change the limits */

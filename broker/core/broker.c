@@ -81,6 +81,7 @@ static void init_pools(struct broker *broker)
     pool_init(&broker->label_pool, sizeof(struct label),
               options->peers_max + 2 * tasks_max);
     pool_init(&broker->limit_pool, sizeof(struct limit), LIMIT_RULES_MAX);
+    pool_init(&broker->account_pool, sizeof(struct account), tasks_max + ACCOUNTS_IDLE_MAX);
     pool_init(&broker->limiter_pool, sizeof(struct limiter), options->services_max);
     pool_init(&broker->service_pool, sizeof(struct service), options->services_max);
     pool_init(&broker->offer_pool, sizeof(struct offer), 4 * offers_max);
@@ -110,6 +111,7 @@ static void deinit_pools(struct broker *broker)
     pool_deinit(&broker->peer_pool);
     pool_deinit(&broker->label_pool);
     pool_deinit(&broker->limit_pool);
+    pool_deinit(&broker->account_pool);
     pool_deinit(&broker->limiter_pool);
     pool_deinit(&broker->service_pool);
     pool_deinit(&broker->offer_pool);
@@ -137,7 +139,8 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
     broker->now_ms = broker->started_ms = now_ms;
     broker->page = memory_new(sizeof *broker->page);
     if (broker->page == NULL || !table_init(&broker->tasks) ||
-        !table_init(&broker->limits) || !table_init(&broker->flows) ||
+        !table_init(&broker->limits) || !table_init(&broker->accounts) ||
+        !table_init(&broker->flows) ||
         !table_init(&broker->lanes) || !table_init(&broker->flights) ||
         !table_init(&broker->affinities) ||
         !table_init(&broker->services_by_name) || !table_init(&broker->peers_by_connection) ||
@@ -150,6 +153,7 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
     roster_init(&broker->limit_rows);
     list_init(&broker->idle);
     list_init(&broker->affinities_by_age);
+    list_init(&broker->accounts_by_age);
     roster_init(&broker->peers);
     roster_init(&broker->detached);
     roster_init(&broker->dead);
@@ -173,6 +177,7 @@ fail:
     table_deinit(&broker->affinities);
     table_deinit(&broker->services_by_name);
     table_deinit(&broker->limits);
+    table_deinit(&broker->accounts);
     table_deinit(&broker->peers_by_connection);
     table_deinit(&broker->peers_by_session);
     table_deinit(&broker->strays);
@@ -219,6 +224,9 @@ static void run_timers(struct broker *broker)
             break;
         case TIMER_LIMITER:
             limiter_timer(broker, list_entry(timer, struct limiter, timer));
+            break;
+        case TIMER_ACCOUNT:
+            account_timer(broker, list_entry(timer, struct account, timer));
             break;
         case TIMER_RETENTION:
             break; /* broker_settle trims */
@@ -279,6 +287,7 @@ void broker_free(struct broker *broker)
     table_deinit(&broker->affinities);
     table_deinit(&broker->services_by_name);
     table_deinit(&broker->limits);
+    table_deinit(&broker->accounts);
     table_deinit(&broker->peers_by_connection);
     table_deinit(&broker->peers_by_session);
     table_deinit(&broker->letters);

@@ -67,17 +67,24 @@ static struct flow *flow_new(struct broker *broker, struct service *service, str
         return NULL;
     }
     flow->service = service;
-    service->flow_count++;
     turn_init(&flow->turn, (unsigned)submit->priority);
     flow->turn.weight = 1;
     list_init(&flow->ready);
     list_init(&flow->users);
+    list_init(&flow->service_link);
+    list_init(&flow->account_link);
     if (submit->key.size == 0) {
         flow->submitter = peer->place.serial;
     } else {
         flow->key_size = (uint8_t)submit->key.size;
         memcpy(flow->key, submit->key.data, submit->key.size);
     }
+    if (service->limiter != NULL && !account_join(broker, flow)) {
+        pool_put(&broker->flow_pool, flow);
+        return NULL;
+    }
+    service->flow_count++;
+    list_push_back(&service->flows, &flow->service_link);
     table_insert(&broker->flows, &flow->node, hash);
     return flow;
 }
@@ -125,6 +132,8 @@ static void flow_free(struct broker *broker, struct flow *flow)
     }
     CHECK(flow->service->flow_count > 0);
     flow->service->flow_count--;
+    list_unlink(&flow->service_link);
+    account_leave(broker, flow);
     table_remove(&broker->flows, &flow->node);
     pool_put(&broker->flow_pool, flow);
 }
@@ -143,36 +152,45 @@ void flow_unref(struct broker *broker, struct flow *flow)
     flow_release(broker, flow);
 }
 
-static void flow_join(struct flow *flow, bool front)
+void flow_join(struct flow *flow)
 {
-    if (!list_empty(&flow->ready) && !turn_waits(&flow->turn)) {
-        ring_join(&flow->service->ring, &flow->turn, front);
+    if (!list_empty(&flow->ready) && !turn_waits(&flow->turn) &&
+        (flow->account == NULL || !account_closed(flow->account))) {
+        ring_join(&flow->service->ring, &flow->turn, false);
     }
 }
 
-static void flow_leave(struct flow *flow)
+void flow_leave(struct flow *flow)
 {
     if (turn_waits(&flow->turn)) {
         ring_leave(&flow->service->ring, &flow->turn);
     }
 }
 
-void flow_push(struct flow *flow, struct task *task, bool front)
+void flow_push(struct broker *broker, struct flow *flow, struct task *task, bool front)
 {
     if (front) {
         list_push_front(&flow->ready, &task->link);
     } else {
         list_push_back(&flow->ready, &task->link);
     }
-    flow_join(flow, false);
+    flow_join(flow);
+    if (flow->account != NULL && list_first(&flow->ready) == &task->link) {
+        account_look(broker, flow->account);
+    }
 }
 
-void flow_remove(struct flow *flow, struct task *task)
+void flow_remove(struct broker *broker, struct flow *flow, struct task *task)
 {
+    bool first = list_first(&flow->ready) == &task->link;
+
     list_unlink(&task->link);
     if (list_empty(&flow->ready)) {
         flow_leave(flow);
         turn_reset(&flow->turn);
+    }
+    if (flow->account != NULL && first) {
+        account_look(broker, flow->account);
     }
 }
 

@@ -2,7 +2,7 @@
  *
  * Alike: same service, same fairness key, same priority. Within a flow tasks are handed out first
  * in, first out; between the flows of a service service->ring says whose turn it is. A flow with
- * ready tasks waits on that ring.
+ * ready tasks waits on that ring, unless its key may start nothing (account.h).
  *
  * A flow lives as long as task records name it, ended and retained ones too: a submitter at work
  * makes and frees none. A key without tasks costs nothing. Owner: the broker's pool. */
@@ -13,6 +13,7 @@
 #include "common/table.h"
 #include "proto/message.h"
 
+struct account;
 struct broker;
 struct peer;
 struct service;
@@ -22,6 +23,9 @@ struct flow {
     struct table_node node;  /* broker->flows */
     struct turn turn;        /* service->ring; weight: of its fairness key, 1 by default */
     struct service *service;
+    struct list service_link; /* service->flows */
+    struct account *account; /* of its key; NULL: no rule names it */
+    struct list account_link; /* account->flows */
     uint64_t submitter;      /* serial of the peer that is the fairness key; 0: `key` is */
     struct list ready;       /* tasks by `link` */
     struct list users;       /* peers whose last submit was to it, by flow_link */
@@ -50,9 +54,12 @@ void flow_release(struct broker *broker, struct flow *flow);
 void flow_drop_user(struct peer *peer);
 
 /* A ready task joins its flow. */
-void flow_push(struct flow *flow, struct task *task, bool front);
+void flow_push(struct broker *broker, struct flow *flow, struct task *task, bool front);
 /* It leaves: handed out, or ended before. */
-void flow_remove(struct flow *flow, struct task *task);
+void flow_remove(struct broker *broker, struct flow *flow, struct task *task);
+/* It waits for its turn from now on, if it has anything to start and may; it does not. */
+void flow_join(struct flow *flow);
+void flow_leave(struct flow *flow);
 
 /* The flow of `service` whose turn it is, with a ready task; NULL: none. */
 struct flow *flow_next(const struct service *service);

@@ -140,11 +140,24 @@ struct reason {
     const char *word;
     const char *message;
     uint64_t ready_ms; /* 0, WHEEL_NEVER: not known */
+    const struct limit *limit; /* NULL: none holds it */
 };
 
-static const char *hold_message(enum hold_reason reason)
+static const char *key_hold_message(enum hold_reason reason)
 {
-    switch (reason) {
+    return reason == HOLD_CONCURRENCY
+               ? "as many tasks of its fairness key run as a limit allows at once"
+           : reason == HOLD_RATE
+               ? "a limit allows its fairness key no more starts for now"
+               : "its fairness key has used up the cost units of a limit's window";
+}
+
+static const char *hold_message(const struct hold *hold)
+{
+    if (hold->limit != NULL && hold->limit->key_size > 0) {
+        return key_hold_message(hold->reason);
+    }
+    switch (hold->reason) {
     case HOLD_PAUSED:
         return "its service is paused, or resumes one by one; `sluice resume` ends a pause";
     case HOLD_BREAKER:
@@ -167,66 +180,68 @@ static struct reason task_reason(const struct broker *broker, const struct task 
     switch ((enum task_state)task->state) {
     case TASK_READY:
         if (task->service->offer_count == 0) {
-            return (struct reason){"no_worker", "nobody offers its service; start a worker", 0};
+            return (struct reason){"no_worker", "nobody offers its service; start a worker", 0,
+                                   NULL};
         }
         if (task->service->attended == 0) {
             return drain_holds(task->service)
                        ? (struct reason){"draining", "the workers that are there are drained; "
-                                                     "start another, or `sluice undrain`", 0}
+                                                     "start another, or `sluice undrain`", 0, NULL}
                        : (struct reason){"no_worker", "the connections of its workers are lost; "
-                                                      "they have some time to come back", 0};
+                                                      "they have some time to come back", 0, NULL};
         }
         if (task->service->limiter != NULL) {
             struct hold hold = limit_ask(broker, task);
 
             if (hold.reason != HOLD_NONE) {
-                return (struct reason){hold_reason_name(hold.reason), hold_message(hold.reason),
-                                       hold.ready_ms};
+                return (struct reason){hold_reason_name(hold.reason), hold_message(&hold),
+                                       hold.ready_ms, hold.limit};
             }
         }
         if (lane_holds(task)) {
             return (struct reason){"order_key",
-                                   "a task of its ordering key has to end before it", 0};
+                                   "a task of its ordering key has to end before it", 0, NULL};
         }
         if (flow_next(task->service) != task->flow) {
             return (struct reason){"fairness",
                                    "every worker is busy, and the next turn is that of another "
-                                   "key, or of a higher priority", 0};
+                                   "key, or of a higher priority", 0, NULL};
         }
         return (struct reason){"no_credit",
-                               "every worker of its service holds as many tasks as it takes", 0};
+                               "every worker of its service holds as many tasks as it takes", 0,
+                               NULL};
     case TASK_WAITING:
         if (flight_follows(task)) {
             return (struct reason){"same_key", "a task of its idempotency key is under way: it "
-                                               "gets the same outcome", 0};
+                                               "gets the same outcome", 0, NULL};
         }
-        return (struct reason){"needs", "some of the tasks that it needs have not ended", 0};
+        return (struct reason){"needs", "some of the tasks that it needs have not ended", 0, NULL};
     case TASK_DELAYED:
         if (task->attempt == 0) {
-            return (struct reason){"not_before", "its delay_ms has not passed", 0};
+            return (struct reason){"not_before", "its delay_ms has not passed", 0, NULL};
         }
         return (struct reason){"not_before", "its last attempt failed; the next one starts "
-                                             "after the backoff", 0};
+                                             "after the backoff", 0, NULL};
     case TASK_LEASED:
         if (task->extra != NULL && task->extra->stream != NULL &&
             stream_paused(task->extra->stream)) {
             return (struct reason){"reader", "a worker has it, and waits for its submitter to "
-                                             "read the chunks of its stream", 0};
+                                             "read the chunks of its stream", 0, NULL};
         }
-        return (struct reason){"running", "a worker has it", 0};
+        return (struct reason){"running", "a worker has it", 0, NULL};
     case TASK_CANCELLING:
         return (struct reason){"stopping", "it is cancelled, and waits for its worker or for "
-                                           "the tasks below it to stop", 0};
+                                           "the tasks below it to stop", 0, NULL};
     case TASK_DONE:
     case TASK_FAILED:
     case TASK_CANCELLED:
     case TASK_EXPIRED:
-        return (struct reason){"ended", "it has ended", 0};
+        return (struct reason){"ended", "it has ended", 0, NULL};
     case TASK_NEW:
         break;
     }
     CHECK(task->state != TASK_NEW);
-    return (struct reason){NULL, NULL, 0};
+    return (struct reason){NULL, NULL, 0, NULL};
 }
 
 static enum error_code answer_why(struct broker *broker, const struct task *task, struct doc *doc)
@@ -241,6 +256,12 @@ static enum error_code answer_why(struct broker *broker, const struct task *task
     doc_text(doc, "service", task_service_name(task));
     if (task->state == TASK_WAITING && task->extra->join != NULL) {
         doc_uint(doc, "needs_left", task->extra->join->left);
+    }
+    if (reason.limit != NULL && reason.limit->tenant_size > 0) {
+        doc_text(doc, "tenant", limit_tenant(reason.limit));
+    }
+    if (reason.limit != NULL && reason.limit->key_size > 0) {
+        doc_text(doc, "key", limit_key(reason.limit));
     }
     if (reason.ready_ms > broker->now_ms && reason.ready_ms != WHEEL_NEVER) {
         doc_uint(doc, "in_ms", reason.ready_ms - broker->now_ms);

@@ -240,7 +240,7 @@ static enum error_code admit_service(struct broker *broker, const struct peer *p
             code = ERROR_NONE;
         }
         if (code == ERROR_NONE) {
-            code = limit_admit(broker, admission->service, peer, submit->cost,
+            code = limit_admit(broker, admission->service, peer, submit,
                                &admission->retry_after_ms);
         }
     }

@@ -66,7 +66,10 @@ static void check_flow(const struct flow *flow)
     CHECK(flow->turn.weight > 0);
     CHECK(flow->turn.priority <= PRIORITY_MAX);
     CHECK((flow->submitter == 0) == (flow->key_size > 0));
-    CHECK(waits == !list_empty(&flow->ready));
+    CHECK(waits == (!list_empty(&flow->ready) &&
+                    (flow->account == NULL || !account_closed(flow->account))));
+    CHECK((flow->account == NULL) == list_empty(&flow->account_link));
+    CHECK(flow->account != NULL || flow->turn.weight == 1);
     list_each(link, &flow->ready) {
         const struct task *task = list_entry(link, struct task, link);
 
@@ -430,9 +433,14 @@ static bool held_back(const struct broker *broker, const struct service *service
 
 static void check_service(const struct broker *broker, const struct service *service)
 {
-    uint64_t ready, offers = 0, credit = 0, held = 0, attended = 0;
+    uint64_t ready, offers = 0, credit = 0, held = 0, attended = 0, flows = 0;
 
     CHECK(list_empty(&service->dirty_link));
+    list_each(link, &service->flows) {
+        CHECK(list_entry(link, struct flow, service_link)->service == service);
+        flows++;
+    }
+    CHECK(flows == service->flow_count);
     ready = check_ring(&service->ring, service);
     CHECK(ready <= service->queued);
     list_each(link, &service->offers) {

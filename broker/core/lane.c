@@ -92,7 +92,7 @@ static void lane_advance(struct broker *broker, struct lane *lane)
     if (next != NULL) {
         lane_remove(next);
         lane->out = next;
-        flow_push(lane->out->flow, lane->out, false);
+        flow_push(broker, lane->out->flow, lane->out, false);
         service_touch(broker, lane->service);
     }
 }

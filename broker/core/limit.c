@@ -13,42 +13,89 @@ static uint64_t task_cost(const struct task *task)
 
 /* ---- finding rules --------------------------------------------------------------- */
 
-struct limit *limit_of_tenant(const struct broker *broker, struct span tenant)
+uint32_t limit_hash(const struct broker *broker, const struct service *service,
+                    struct span tenant, struct span key)
 {
-    uint32_t hash = broker_hash(broker, tenant.data, tenant.size);
+    uint64_t serial = service != NULL ? service->place.serial : 0;
+    uint8_t text[sizeof serial + 1 + PEER_NAME_MAX + KEY_MAX];
+    size_t used = sizeof serial;
+
+    memcpy(text, &serial, sizeof serial);
+    text[used++] = (uint8_t)tenant.size;
+    if (tenant.size > 0) {
+        memcpy(text + used, tenant.data, tenant.size);
+        used += tenant.size;
+    }
+    if (key.size > 0) {
+        memcpy(text + used, key.data, key.size);
+        used += key.size;
+    }
+    return broker_hash(broker, text, used);
+}
+
+struct limit *limit_find(const struct broker *broker, const struct service *service,
+                         struct span tenant, struct span key)
+{
+    uint32_t hash = limit_hash(broker, service, tenant, key);
     struct table_node *node = table_chain(&broker->limits, hash);
 
     for (; node != NULL; node = node->next) {
         struct limit *limit = table_entry(node, struct limit, node);
 
-        if (node->hash == hash && span_equal(limit_tenant(limit), tenant)) {
+        if (node->hash == hash && limit->service == service &&
+            span_equal(limit_tenant(limit), tenant) && span_equal(limit_key(limit), key)) {
             return limit;
         }
     }
     return NULL;
 }
 
-/* The rules that hold for tasks of `peer` to `service`; unused places are NULL. */
-#define MATCHES_MAX 2
+/* The rules that hold for a task, each with the meter that it has for it; unused places have no
+ * limit. Those of its key come last. */
+#define MATCHES_OF_KEY 3
+#define MATCHES_MAX (MATCHES_OF_KEY + ACCOUNT_RULES)
 struct matches {
-    struct limit *limits[MATCHES_MAX];
+    struct match {
+        struct limit *limit;
+        struct meter *meter;
+    } at[MATCHES_MAX];
 };
 
-#define each_match(limit, matches)                                                                 \
-    for (size_t i_ = 0; i_ < MATCHES_MAX; i_++)                                                    \
-        for (struct limit *limit = (matches).limits[i_]; limit != NULL; limit = NULL)
+#define each_match(match, matches)                                                                 \
+    for (const struct match *match = (matches).at; match < (matches).at + MATCHES_MAX; match++)    \
+        if (match->limit != NULL)
 
-static struct matches matches_of(const struct broker *broker, const struct service *service,
-                                 const struct peer *peer)
+static void match_add(struct matches *matches, unsigned place, struct limit *limit)
 {
-    return (struct matches){{service->limiter->limit,
-                             broker->limits.count > 0
-                                 ? limit_of_tenant(broker, peer_tenant(peer)) : NULL}};
+    if (limit != NULL) {
+        matches->at[place] = (struct match){limit, &limit->meter};
+    }
+}
+
+/* `account` NULL: no rule names the key. */
+static struct matches matches_of(const struct broker *broker, const struct service *service,
+                                 const struct peer *peer, struct account *account)
+{
+    const struct limiter *limiter = service->limiter;
+    const struct span none = span_of(NULL, 0);
+    struct matches matches = {.at = {{NULL, NULL}}};
+
+    match_add(&matches, 0, limiter->limit);
+    if (limiter->tenant_rules > 0) {
+        match_add(&matches, 1, limit_find(broker, service, peer_tenant(peer), none));
+    }
+    if (broker->wide_rules > 0) {
+        match_add(&matches, 2, limit_find(broker, NULL, peer_tenant(peer), none));
+    }
+    for (unsigned i = 0; account != NULL && i < ACCOUNT_RULES; i++) {
+        matches.at[MATCHES_OF_KEY + i] = (struct match){account->limits[i], &account->meters[i]};
+    }
+    return matches;
 }
 
 static struct matches task_matches(const struct broker *broker, const struct task *task)
 {
-    return matches_of(broker, task->service, task->owner);
+    return matches_of(broker, task->service, task->owner, task->flow->account);
 }
 
 /* ---- limiters -------------------------------------------------------------------- */
@@ -65,6 +112,7 @@ struct limiter *limiter_open(struct broker *broker, struct service *service)
             return NULL;
         }
         limiter->service = service;
+        list_init(&limiter->accounts);
         timer_init(&limiter->timer, TIMER_LIMITER);
         list_init(&limiter->link);
         gate_bounds_set(&limiter->gate_bounds, &none);
@@ -75,11 +123,12 @@ struct limiter *limiter_open(struct broker *broker, struct service *service)
 
 bool limiter_begin(struct broker *broker, struct service *service)
 {
-    return broker->limits.count == 0 || limiter_open(broker, service) != NULL;
+    return broker->wide_rules == 0 || limiter_open(broker, service) != NULL;
 }
 
 static void limiter_free(struct broker *broker, struct limiter *limiter)
 {
+    CHECK(list_empty(&limiter->accounts));
     wheel_cancel(&broker->wheel, &limiter->timer);
     list_unlink(&limiter->link);
     limiter->service->limiter = NULL;
@@ -88,11 +137,23 @@ static void limiter_free(struct broker *broker, struct limiter *limiter)
 
 void limit_free(struct broker *broker, struct limit *limit)
 {
+    struct limiter *limiter = limit->service != NULL ? limit->service->limiter : NULL;
+
     roster_remove(&limit->place);
-    if (limit->service != NULL) {
-        limit->service->limiter->limit = NULL;
+    if (limiter != NULL && limiter->limit == limit) {
+        limiter->limit = NULL;
     } else {
         table_remove(&broker->limits, &limit->node);
+    }
+    if (limiter != NULL) {
+        limiter->rules--;
+        limiter->tenant_rules -= limit->tenant_size > 0;
+        limiter->key_rules -= limit->key_size > 0;
+    } else {
+        broker->wide_rules--;
+    }
+    if (limit->key_size > 0) {
+        accounts_rebind(broker, limit->service);
     }
     CHECK(list_empty(&limit->waiters[WAITS_RELEASE]));
     CHECK(list_empty(&limit->waiters[WAITS_BUDGET]));
@@ -102,9 +163,7 @@ void limit_free(struct broker *broker, struct limit *limit)
 void limiter_end(struct broker *broker, struct service *service)
 {
     if (service->limiter != NULL) {
-        if (service->limiter->limit != NULL) {
-            limit_free(broker, service->limiter->limit);
-        }
+        CHECK(service->limiter->rules == 0);
         limiter_free(broker, service->limiter);
     }
 }
@@ -113,7 +172,7 @@ bool limiter_pins(const struct service *service)
 {
     const struct limiter *limiter = service->limiter;
 
-    return limiter != NULL && (limiter->limit != NULL || limiter->gate.state != GATE_CLOSED);
+    return limiter != NULL && (limiter->rules > 0 || limiter->gate.state != GATE_CLOSED);
 }
 
 /* Back to the plain path, when nothing needs it any more. */
@@ -121,7 +180,7 @@ static void limiter_drop(struct broker *broker, struct limiter *limiter)
 {
     struct service *service = limiter->service;
 
-    if (!limiter_pins(service) && broker->limits.count == 0) {
+    if (!limiter_pins(service) && broker->wide_rules == 0) {
         limiter_free(broker, limiter);
     }
     service_note_idle(broker, service);
@@ -177,6 +236,11 @@ void limiter_timer(struct broker *broker, struct limiter *limiter)
     service_touch(broker, limiter->service);
 }
 
+void account_timer(struct broker *broker, struct account *account)
+{
+    account_open(broker, account);
+}
+
 /* ---- starts ------------------------------------------------------------------------ */
 
 static struct hold gate_hold(const struct limiter *limiter)
@@ -197,27 +261,53 @@ static enum hold_reason hold_of_answer(enum meter_answer answer)
                                        : HOLD_BUDGET;
 }
 
+void limit_meter_ask(const struct broker *broker, struct limit *limit, const struct meter *meter,
+                     uint64_t cost, struct hold *hold)
+{
+    uint64_t ready_ms;
+    enum meter_answer answer = meter_ask(&limit->bounds, meter, cost, broker->now_ms, &ready_ms);
+
+    /* What takes longest is the reason: all of them hold. */
+    if (answer != METER_ROOM && (hold->reason == HOLD_NONE || ready_ms > hold->ready_ms)) {
+        *hold = (struct hold){hold_of_answer(answer), ready_ms, limit};
+    }
+}
+
+/* By the rules of its service and tenant. */
+static struct hold ask_service(const struct broker *broker, const struct task *task)
+{
+    struct matches matches = matches_of(broker, task->service, task->owner, NULL);
+    struct hold hold = {.reason = HOLD_NONE};
+
+    each_match(match, matches) {
+        limit_meter_ask(broker, match->limit, match->meter, task_cost(task), &hold);
+    }
+    return hold;
+}
+
+static struct hold ask_key(const struct broker *broker, const struct task *task)
+{
+    return task->flow->account != NULL
+               ? account_ask(broker, task->flow->account, task_cost(task))
+               : (struct hold){.reason = HOLD_NONE};
+}
+
 struct hold limit_ask(const struct broker *broker, const struct task *task)
 {
+    const struct account *account = task->flow->account;
     struct hold hold = gate_hold(task->service->limiter);
-    struct matches matches = task_matches(broker, task);
-    uint64_t cost = task_cost(task);
+    struct hold key;
 
     if (hold.reason != HOLD_NONE) {
         return hold;
     }
-    hold.ready_ms = 0;
-    each_match(limit, matches) {
-        uint64_t ready_ms;
-        enum meter_answer answer =
-            meter_ask(&limit->bounds, &limit->meter, cost, broker->now_ms, &ready_ms);
-
-        /* What takes longest is the reason: all of them hold. */
-        if (answer != METER_ROOM && ready_ms > hold.ready_ms) {
-            hold = (struct hold){hold_of_answer(answer), ready_ms, limit};
-        }
+    hold = ask_service(broker, task);
+    key = ask_key(broker, task);
+    if (key.reason == HOLD_NONE && account != NULL) {
+        key = account->hold; /* that of another task of its key, which is before it */
     }
-    return hold;
+    return hold.reason == HOLD_NONE || (key.reason != HOLD_NONE && key.ready_ms > hold.ready_ms)
+               ? key : hold;
 }
 
 void limit_look(struct service *service)
@@ -226,14 +316,23 @@ void limit_look(struct service *service)
     list_unlink(&service->limiter->link);
 }
 
-bool limit_may_start(struct broker *broker, struct task *task)
+enum limit_answer limit_may_start(struct broker *broker, struct task *task)
 {
     struct limiter *limiter = task->service->limiter;
-    struct hold hold = limit_ask(broker, task);
+    struct hold hold = gate_hold(limiter);
 
+    if (hold.reason == HOLD_NONE) {
+        struct hold key = ask_key(broker, task);
+
+        if (key.reason != HOLD_NONE) {
+            account_close(broker, task->flow->account, &key);
+            return MUTANT(PARKED_KEY_BLOCKS) ? LIMIT_STOP : LIMIT_NEXT;
+        }
+        hold = ask_service(broker, task);
+    }
     limiter->hold = hold;
     if (hold.reason == HOLD_NONE) {
-        return true;
+        return LIMIT_START;
     }
     if (hold.limit != NULL && hold.limit->service == NULL) {
         /* The end of another service's task may make room: it tells us. */
@@ -241,7 +340,7 @@ bool limit_may_start(struct broker *broker, struct task *task)
                                                                             : WAITS_BUDGET],
                        &limiter->link);
     }
-    return false;
+    return LIMIT_STOP;
 }
 
 void limit_started(struct broker *broker, struct task *task)
@@ -255,8 +354,9 @@ void limit_started(struct broker *broker, struct task *task)
     matches = task_matches(broker, task);
     cost = task_cost(task);
     gate_start(&task->service->limiter->gate, broker->now_ms);
-    each_match(limit, matches) {
-        meter_take(&limit->bounds, &limit->meter, cost, broker->now_ms);
+    each_match(match, matches) {
+        meter_take(&match->limit->bounds, match->meter, cost, broker->now_ms);
+        match->limit->meter.in_use += match->meter != &match->limit->meter;
     }
 }
 
@@ -295,9 +395,16 @@ void limit_released(struct broker *broker, struct task *task)
     }
     matches = task_matches(broker, task);
     gate_leave(&task->service->limiter->gate, task->started_ms);
-    each_match(limit, matches) {
-        meter_release(&limit->meter);
-        wake_one(broker, limit);
+    each_match(match, matches) {
+        meter_release(match->meter);
+        if (match->meter != &match->limit->meter) {
+            meter_release(&match->limit->meter);
+        }
+        wake_one(broker, match->limit);
+    }
+    if (task->flow->account != NULL && task->flow->account->hold.reason == HOLD_CONCURRENCY &&
+        !MUTANT(PARKED_KEY_FORGOTTEN)) {
+        account_open(broker, task->flow->account);
     }
     service_touch(broker, task->service);
 }
@@ -327,9 +434,11 @@ void limit_settle(struct broker *broker, struct service *service)
 }
 
 enum error_code limit_admit(const struct broker *broker, const struct service *service,
-                            const struct peer *peer, uint64_t cost, uint64_t *retry_after_ms)
+                            const struct peer *peer, const struct submit *submit,
+                            uint64_t *retry_after_ms)
 {
     const struct limiter *limiter = service->limiter;
+    struct account *account;
     struct matches matches;
     enum error_code code = ERROR_NONE;
 
@@ -340,14 +449,15 @@ enum error_code limit_admit(const struct broker *broker, const struct service *s
     if (gate_refuses(&limiter->gate_bounds, &limiter->gate, broker->now_ms, retry_after_ms)) {
         return ERROR_CIRCUIT_OPEN;
     }
-    matches = matches_of(broker, service, peer);
-    each_match(limit, matches) {
+    account = limiter->key_rules > 0 ? account_of(broker, service, peer, submit) : NULL;
+    matches = matches_of(broker, service, peer, account);
+    each_match(match, matches) {
         uint64_t ready_ms, in_ms;
-        enum meter_answer answer =
-            meter_ask(&limit->bounds, &limit->meter, cost, broker->now_ms, &ready_ms);
+        enum meter_answer answer = meter_ask(&match->limit->bounds, match->meter, submit->cost,
+                                             broker->now_ms, &ready_ms);
 
         in_ms = ready_ms - broker->now_ms;
-        if (limit->values.refuse == 1 && (answer == METER_RATE || answer == METER_BUDGET) &&
+        if (match->limit->values.refuse == 1 && (answer == METER_RATE || answer == METER_BUDGET) &&
             in_ms > *retry_after_ms) {
             code = answer == METER_RATE ? ERROR_RATE_LIMITED : ERROR_BUDGET_EXHAUSTED;
             *retry_after_ms = in_ms;
@@ -385,12 +495,15 @@ void limit_correct(struct broker *broker, struct task *task, uint64_t cost)
     }
     matches = task_matches(broker, task);
     declared = task_cost(task);
-    each_match(limit, matches) {
-        meter_correct(&limit->bounds, &limit->meter, task->started_ms, declared, cost,
+    each_match(match, matches) {
+        meter_correct(&match->limit->bounds, match->meter, task->started_ms, declared, cost,
                       broker->now_ms);
         if (cost < declared) {
-            limit_wake(broker, limit);
+            limit_wake(broker, match->limit);
         }
+    }
+    if (cost < declared && task->flow->account != NULL) {
+        account_look(broker, task->flow->account);
     }
 }
 

@@ -1,14 +1,18 @@
-/* limit: what holds for a service, or for all that a tenant does, and who waits for it.
+/* limit: what a service, a tenant and a fairness key may take, and who waits for it.
  *
- * A rule (struct limit) bounds the tasks of one service, or of one tenant over all services. All
- * rules that match a task hold at once. A limiter is what a service has that some rule or its
- * gate concerns; a service without one costs a test of a pointer and nothing more.
+ * A rule (struct limit) bounds the tasks of one service; of one tenant, there or over all
+ * services; of one fairness key of a service, or of each of its keys by itself. All rules that
+ * match a task hold at once: the smallest wins. A limiter is what a service has that some rule or
+ * its gate concerns; a service without one costs a test of a pointer and nothing more.
  *
- * A service whose first task may not start hands out nothing: its limiter says why, and is woken
- * by its timer, by the end of one of its own tasks, or by that of another of its tenant. */
+ * What a key's rule holds back is that key alone: its account is closed (account.h). What the
+ * rule of the service, or of the tenant, or the gate holds back is the service: it hands out
+ * nothing, its limiter says why, and is woken by its timer, by the end of one of its own tasks,
+ * or by that of another of its tenant. */
 #ifndef SLUICE_BROKER_CORE_LIMIT_H
 #define SLUICE_BROKER_CORE_LIMIT_H
 
+#include "broker/core/account.h"
 #include "broker/core/gate.h"
 #include "broker/core/meter.h"
 #include "broker/core/roster.h"
@@ -19,6 +23,7 @@ struct broker;
 struct doc;
 struct peer;
 struct service;
+struct submit;
 struct task;
 
 #define LIMIT_RULES_MAX 4096
@@ -28,37 +33,38 @@ struct task;
 /* What a limiter that a tenant's rule holds back waits for. */
 enum limit_wait { WAITS_RELEASE, WAITS_BUDGET };
 
+/* The key of a rule for each key by itself. */
+#define LIMIT_EACH_KEY "*"
+
 struct limit {
     struct table_node node;    /* broker->limits */
     struct roster_place place; /* broker->limit_rows */
     struct service *service;   /* NULL: a tenant's, whatever the service */
-    uint32_t tenant_size;      /* 0: of a service */
+    uint32_t tenant_size;      /* 0: of no tenant */
     uint8_t tenant[PEER_NAME_MAX];
+    uint8_t key_size;          /* 0: of no key */
+    uint8_t key[KEY_MAX];
     struct limit_values values;
     struct meter_bounds bounds;
-    struct meter meter;
+    struct meter meter;        /* of a key's rule in_use alone, summed up: accounts have the rest */
     struct list waiters[2];    /* a tenant's: limiters that it holds back, by enum limit_wait */
 };
 
-/* Why the first task of a service does not start. */
-enum hold_reason {
-    HOLD_NONE,
-    HOLD_PAUSED,
-    HOLD_BREAKER,
-    HOLD_CONCURRENCY,
-    HOLD_RATE,
-    HOLD_BUDGET,
-};
-
-struct hold {
-    enum hold_reason reason;
-    uint64_t ready_ms;   /* WHEEL_NEVER: not known */
-    struct limit *limit; /* whose meter it is; NULL: the gate */
-};
+static inline struct span limit_tenant(const struct limit *limit)
+{
+    return span_of(limit->tenant, limit->tenant_size);
+}
+static inline struct span limit_key(const struct limit *limit)
+{
+    return span_of(limit->key, limit->key_size);
+}
 
 struct limiter {
     struct service *service;
     struct limit *limit; /* the service's own; NULL: none */
+    uint64_t rules;      /* that name the service */
+    uint64_t tenant_rules, key_rules; /* of those: with a tenant, with a key */
+    struct list accounts;
     struct gate_bounds gate_bounds;
     struct gate gate;
     struct hold hold;    /* as of the last time that tasks were handed out */
@@ -67,8 +73,9 @@ struct limiter {
     struct limit *woken_by; /* in this step; NULL: by none */
 };
 
-/* Sets what is not LIMIT_UNCHANGED. `service` empty or "*": the rule of `tenant`, else of the
- * service. BAD_MESSAGE: values out of bounds, or of no use there; LIMIT_EXCEEDED: too many. */
+/* Sets what is not LIMIT_UNCHANGED in the rule of `service`, of its `key` or of `tenant` there;
+ * `service` empty: of all that `tenant` does. BAD_MESSAGE: values out of bounds, or of no use
+ * there; UNSUPPORTED: a key of a tenant; LIMIT_EXCEEDED: too many. */
 enum error_code limit_set(struct broker *broker, struct span service, struct span key,
                           struct span tenant, const struct limit_values *values);
 /* For `ms`, 0: until limit_resume. */
@@ -81,6 +88,7 @@ void limiter_end(struct broker *broker, struct service *service);
 /* True: forgetting the service would forget a rule, or what its gate knows. */
 bool limiter_pins(const struct service *service);
 void limiter_timer(struct broker *broker, struct limiter *limiter);
+void account_timer(struct broker *broker, struct account *account);
 /* All rules go: the broker ends. */
 void limit_clear(struct broker *broker);
 
@@ -88,12 +96,18 @@ void limit_clear(struct broker *broker);
 struct hold limit_ask(const struct broker *broker, const struct task *task);
 /* Its tasks are about to be handed out. */
 void limit_look(struct service *service);
-bool limit_may_start(struct broker *broker, struct task *task);
+enum limit_answer {
+    LIMIT_START,
+    LIMIT_NEXT, /* its key may not: it has left the ring, and it is another's turn */
+    LIMIT_STOP, /* nothing of the service may */
+};
+enum limit_answer limit_may_start(struct broker *broker, struct task *task);
 /* Its tasks have been handed out, as far as that goes. */
 void limit_settle(struct broker *broker, struct service *service);
 /* SUBMIT to `service`; what its rules and its breaker refuse. */
 enum error_code limit_admit(const struct broker *broker, const struct service *service,
-                            const struct peer *peer, uint64_t cost, uint64_t *retry_after_ms);
+                            const struct peer *peer, const struct submit *submit,
+                            uint64_t *retry_after_ms);
 
 /* Attempts; each does nothing to services without a limiter, but limit_pause_for makes one. */
 void limit_started(struct broker *broker, struct task *task);
@@ -104,12 +118,18 @@ void limit_correct(struct broker *broker, struct task *task, uint64_t cost);
 /* An attempt was told to wait, and so is all of the service. */
 void limit_pause_for(struct broker *broker, struct task *task, uint64_t ms, struct span code);
 
-/* For the files limit*.c alone. */
-static inline struct span limit_tenant(const struct limit *limit)
-{
-    return span_of(limit->tenant, limit->tenant_size);
-}
-struct limit *limit_of_tenant(const struct broker *broker, struct span tenant); /* NULL: none */
+/* For the files limit*.c and account.c alone. */
+/* The rule of a tenant (`service` NULL: everywhere) or of a key; NULL: none. Not the service's. */
+struct limit *limit_find(const struct broker *broker, const struct service *service,
+                         struct span tenant, struct span key);
+uint32_t limit_hash(const struct broker *broker, const struct service *service,
+                    struct span tenant, struct span key);
+/* *hold becomes what `meter` says, if that takes longer. */
+void limit_meter_ask(const struct broker *broker, struct limit *limit, const struct meter *meter,
+                     uint64_t cost, struct hold *hold);
+/* Every task in a worker's hands, of one service unless it is NULL. */
+void limit_each_lease(const struct broker *broker, const struct service *service,
+                      void (*visit)(const struct task *task, void *context), void *context);
 struct limiter *limiter_open(struct broker *broker, struct service *service); /* NULL: no memory */
 void limit_free(struct broker *broker, struct limit *limit);
 /* All that it holds back look again. */

@@ -28,17 +28,29 @@ bool limit_values_any(const struct limit_values *values)
     return false;
 }
 
-static bool values_valid(const struct limit_values *v, bool of_service)
+/* Whose rule: of a key, of a tenant (there or everywhere), else of the service. */
+struct scope {
+    struct service *service; /* NULL: everywhere */
+    struct span tenant, key;
+};
+
+static bool of_service(const struct scope *scope)
+{
+    return scope->tenant.size == 0 && scope->key.size == 0;
+}
+
+static bool values_valid(const struct limit_values *v, const struct scope *scope)
 {
     return v->rate <= LIMIT_RATE_MAX && v->burst <= LIMIT_RATE_MAX &&
            v->rate_ms <= DURATION_MS_MAX && v->budget <= LIMIT_BUDGET_MAX &&
-           v->budget_ms <= DURATION_MS_MAX && v->refuse <= 1 && v->weight == 0 &&
+           v->budget_ms <= DURATION_MS_MAX && v->refuse <= 1 &&
+           v->weight <= (scope->key.size > 0 ? WEIGHT_MAX : 0) &&
            v->breaker_percent <= 100 && v->breaker_ms <= DURATION_MS_MAX &&
            v->breaker_open_ms <= DURATION_MS_MAX && v->breaker_probes <= CREDIT_MAX &&
            v->breaker_refuse <= 1 && v->attempts <= ATTEMPTS_MAX &&
            v->backoff_ms <= DURATION_MS_MAX && v->backoff_max_ms <= DURATION_MS_MAX &&
            v->max_run_ms <= DURATION_MS_MAX && v->lease_ms <= DURATION_MS_MAX &&
-           (of_service ||
+           (of_service(scope) ||
             (v->max_tasks == 0 && v->max_bytes == 0 && v->breaker_failures == 0 &&
              v->breaker_percent == 0 && v->breaker_min == 0 && v->breaker_ms == 0 &&
              v->breaker_open_ms == 0 && v->breaker_probes == 0 && v->breaker_refuse == 0 &&
@@ -67,58 +79,112 @@ static void apply_to_service(struct broker *broker, struct service *service,
 #undef APPLY
 }
 
-/* Tasks that count against `limit` and are in some worker's hands: the rule is new, they are
- * not. Once a rule, so it may look at all leases. */
-uint64_t limit_leased(const struct broker *broker, const struct limit *limit)
+void limit_each_lease(const struct broker *broker, const struct service *service,
+                      void (*visit)(const struct task *task, void *context), void *context)
 {
-    uint64_t count = 0;
-
     list_each(p, &broker->peers.lanes[0]) {
         const struct peer *peer = list_entry(p, struct peer, place.lanes);
 
         list_each(o, &peer->offers) {
             const struct offer *offer = list_entry(o, struct offer, peer_link);
 
-            if (limit->service != NULL && limit->service != offer->service) {
+            if (service != NULL && service != offer->service) {
                 continue;
             }
             list_each(t, &offer->leases) {
-                const struct task *task = list_entry(t, struct task, link);
-
-                count += limit->service != NULL ||
-                         span_equal(peer_tenant(task->owner), limit_tenant(limit));
+                visit(list_entry(t, struct task, link), context);
             }
         }
     }
-    return count;
 }
 
-static struct limit *limit_new(struct broker *broker, struct service *service,
-                               struct span tenant)
+struct lease_count {
+    const struct limit *limit;
+    uint64_t count;
+};
+
+static void count_lease(const struct task *task, void *context)
+{
+    struct lease_count *counting = context;
+    const struct limit *limit = counting->limit;
+    const struct account *account = task->flow->account;
+
+    if (limit->key_size > 0) {
+        counting->count += account != NULL && (account->limits[ACCOUNT_KEY] == limit ||
+                                               account->limits[ACCOUNT_EACH] == limit);
+    } else {
+        counting->count += limit->tenant_size == 0 ||
+                           span_equal(peer_tenant(task->owner), limit_tenant(limit));
+    }
+}
+
+/* Tasks that count against `limit` and are in some worker's hands: the rule is new, they are
+ * not. Once a rule, so it may look at all leases. */
+uint64_t limit_leased(const struct broker *broker, const struct limit *limit)
+{
+    struct lease_count counting = {.limit = limit};
+
+    limit_each_lease(broker, limit->service, count_lease, &counting);
+    return counting.count;
+}
+
+static struct limit *limit_of(const struct broker *broker, const struct scope *scope)
+{
+    if (scope->service != NULL && of_service(scope)) {
+        return scope->service->limiter != NULL ? scope->service->limiter->limit : NULL;
+    }
+    return limit_find(broker, scope->service, scope->tenant, scope->key);
+}
+
+/* It is found from now on. */
+static void limit_enter(struct broker *broker, struct limit *limit, const struct scope *scope)
+{
+    struct limiter *limiter = scope->service != NULL ? scope->service->limiter : NULL;
+
+    broker->serial++;
+    roster_append(&broker->limit_rows, &limit->place, broker->serial,
+                  broker_hash(broker, &broker->serial, sizeof broker->serial));
+    if (limiter != NULL && of_service(scope)) {
+        limiter->limit = limit;
+    } else {
+        table_insert(&broker->limits, &limit->node,
+                     limit_hash(broker, scope->service, scope->tenant, scope->key));
+    }
+    if (limiter != NULL) {
+        limiter->rules++;
+        limiter->tenant_rules += scope->tenant.size > 0;
+        limiter->key_rules += scope->key.size > 0;
+    } else {
+        broker->wide_rules++;
+    }
+}
+
+/* The service, or each one, has its limiter. */
+static struct limit *limit_new(struct broker *broker, const struct scope *scope)
 {
     struct limit *limit = pool_get(&broker->limit_pool);
 
     if (limit == NULL) {
         return NULL;
     }
-    limit->service = service;
-    limit->tenant_size = (uint32_t)tenant.size;
-    if (tenant.size > 0) {
-        memcpy(limit->tenant, tenant.data, tenant.size);
+    limit->service = scope->service;
+    limit->tenant_size = (uint32_t)scope->tenant.size;
+    limit->key_size = (uint8_t)scope->key.size;
+    if (scope->tenant.size > 0) {
+        memcpy(limit->tenant, scope->tenant.data, scope->tenant.size);
+    }
+    if (scope->key.size > 0) {
+        memcpy(limit->key, scope->key.data, scope->key.size);
     }
     list_init(&limit->waiters[WAITS_RELEASE]);
     list_init(&limit->waiters[WAITS_BUDGET]);
     meter_init(&limit->meter);
-    limit->meter.in_use = limit_leased(broker, limit);
-    broker->serial++;
-    roster_append(&broker->limit_rows, &limit->place, broker->serial,
-                  broker_hash(broker, &broker->serial, sizeof broker->serial));
-    if (service != NULL) {
-        service->limiter->limit = limit;
-    } else {
-        table_insert(&broker->limits, &limit->node,
-                     broker_hash(broker, tenant.data, tenant.size));
+    limit_enter(broker, limit, scope);
+    if (scope->key.size > 0 && !accounts_rebind(broker, scope->service)) {
+        limit_free(broker, limit);
+        return NULL;
     }
+    limit->meter.in_use = limit_leased(broker, limit);
     return limit;
 }
 
@@ -128,7 +194,7 @@ static void touch_all(struct broker *broker)
     list_each(link, &broker->services.lanes[0]) {
         struct service *service = list_entry(link, struct service, place.lanes);
 
-        if (service->limiter != NULL && broker->limits.count == 0) {
+        if (service->limiter != NULL && broker->wide_rules == 0) {
             service_touch(broker, service);
         }
     }
@@ -143,7 +209,12 @@ static void limit_values_set(struct broker *broker, struct limit *limit,
     meter_bounds_set(&limit->bounds, values);
     limit_wake(broker, limit);
     if (service != NULL) {
-        gate_bounds_set(&service->limiter->gate_bounds, values);
+        if (service->limiter->limit == limit) {
+            gate_bounds_set(&service->limiter->gate_bounds, values);
+        }
+        if (limit->key_size > 0) {
+            accounts_refresh(broker, service->limiter);
+        }
         service_touch(broker, service);
     }
     if (!limit_values_any(values)) {
@@ -152,39 +223,7 @@ static void limit_values_set(struct broker *broker, struct limit *limit,
     }
 }
 
-static enum error_code set_for_service(struct broker *broker, struct span name,
-                                       const struct limit_values *said)
-{
-    struct service *service = service_open_waiting(broker, name);
-    struct limit_values values = {0};
-    struct limit *limit;
-
-    if (service == NULL) {
-        return service_name_valid(name) ? ERROR_LIMIT_EXCEEDED : ERROR_BAD_MESSAGE;
-    }
-    limit = service->limiter != NULL ? service->limiter->limit : NULL;
-    if (limit != NULL) {
-        values = limit->values;
-    }
-    merge(&values, said);
-    if (!values_valid(&values, true)) {
-        return ERROR_BAD_MESSAGE;
-    }
-    if (limit == NULL) {
-        limit = limiter_open(broker, service) != NULL
-                    ? limit_new(broker, service, span_of(NULL, 0)) : NULL;
-        if (limit == NULL) {
-            service_touch(broker, service);
-            return ERROR_LIMIT_EXCEEDED;
-        }
-    }
-    apply_to_service(broker, service, said);
-    limit_values_set(broker, limit, &values);
-    service_note_idle(broker, service);
-    return ERROR_NONE;
-}
-
-/* From the first rule of a tenant on every service has a limiter. */
+/* From the first rule of a tenant everywhere on every service has a limiter. */
 static bool begin_all(struct broker *broker)
 {
     list_each(link, &broker->services.lanes[0]) {
@@ -195,41 +234,71 @@ static bool begin_all(struct broker *broker)
     return true;
 }
 
-static enum error_code set_for_tenant(struct broker *broker, struct span tenant,
-                                      const struct limit_values *said)
+static struct limit *limit_open(struct broker *broker, const struct scope *scope)
 {
-    struct limit *limit = limit_of_tenant(broker, tenant);
+    struct limit *limit = NULL;
+
+    if (scope->service == NULL ? begin_all(broker)
+                               : limiter_open(broker, scope->service) != NULL) {
+        limit = limit_new(broker, scope);
+    }
+    if (limit == NULL && scope->service != NULL) {
+        service_touch(broker, scope->service);
+    } else if (limit == NULL) {
+        touch_all(broker);
+    }
+    return limit;
+}
+
+static enum error_code set(struct broker *broker, const struct scope *scope,
+                           const struct limit_values *said)
+{
+    struct limit *limit = limit_of(broker, scope);
     struct limit_values values = {0};
 
     if (limit != NULL) {
         values = limit->values;
     }
     merge(&values, said);
-    if (!values_valid(&values, false)) {
+    if (!values_valid(&values, scope)) {
         return ERROR_BAD_MESSAGE;
     }
     if (limit == NULL) {
-        limit = begin_all(broker) ? limit_new(broker, NULL, tenant) : NULL;
+        limit = limit_open(broker, scope);
         if (limit == NULL) {
-            touch_all(broker);
             return ERROR_LIMIT_EXCEEDED;
         }
     }
+    if (scope->service != NULL && of_service(scope)) {
+        apply_to_service(broker, scope->service, said);
+    }
     limit_values_set(broker, limit, &values);
+    if (scope->service != NULL) {
+        service_note_idle(broker, scope->service);
+    }
     return ERROR_NONE;
 }
 
 enum error_code limit_set(struct broker *broker, struct span service, struct span key,
                           struct span tenant, const struct limit_values *values)
 {
-    if (key.size > 0) {
+    struct scope scope = {.tenant = tenant, .key = key};
+
+    if (key.size > 0 && tenant.size > 0) {
         return ERROR_UNSUPPORTED;
     }
-    if (service.size > 0) {
-        return tenant.size > 0 ? ERROR_UNSUPPORTED : set_for_service(broker, service, values);
+    if ((key.size > 0 && (service.size == 0 || !text_valid(key, KEY_MAX))) ||
+        (tenant.size > 0 && !text_valid(tenant, PEER_NAME_MAX)) ||
+        (service.size == 0 && tenant.size == 0)) {
+        return ERROR_BAD_MESSAGE;
     }
-    return tenant.size > 0 && text_valid(tenant, PEER_NAME_MAX)
-               ? set_for_tenant(broker, tenant, values) : ERROR_BAD_MESSAGE;
+    if (service.size > 0) {
+        scope.service = service_open_waiting(broker, service);
+        if (scope.service == NULL) {
+            return service_name_valid(service) ? ERROR_LIMIT_EXCEEDED : ERROR_BAD_MESSAGE;
+        }
+    }
+    return set(broker, &scope, values);
 }
 
 void limit_clear(struct broker *broker)

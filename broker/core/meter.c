@@ -230,3 +230,10 @@ void meter_release(struct meter *meter)
     CHECK(meter->in_use > 0);
     meter->in_use--;
 }
+
+bool meter_blank(const struct meter_bounds *bounds, const struct meter *meter, uint64_t now_ms)
+{
+    return meter->in_use == 0 &&
+           arrival_ns(bounds, meter, now_ms) == now_ms * NS_PER_MS &&
+           meter_used(bounds, meter, now_ms) == 0;
+}

@@ -63,6 +63,8 @@ void meter_release(struct meter *meter);
 void meter_correct(const struct meter_bounds *bounds, struct meter *meter, uint64_t started_ms,
                    uint64_t reserved, uint64_t actual, uint64_t now_ms);
 
+/* It remembers nothing: another one would say the same. */
+bool meter_blank(const struct meter_bounds *bounds, const struct meter *meter, uint64_t now_ms);
 
 /* For people: starts that the rate allows at this moment, units used, and the window's end. */
 uint64_t meter_tokens(const struct meter_bounds *bounds, const struct meter *meter,

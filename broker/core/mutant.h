@@ -66,6 +66,10 @@
     X(RATE_UNBOUNDED)                                                                              \
     X(CAP_OFF_BY_ONE)                                                                              \
     X(PAUSE_IGNORED)                                                                               \
+    X(PARKED_KEY_BLOCKS)                                                                           \
+    X(PARKED_KEY_FORGOTTEN)                                                                        \
+    X(KEY_CAP_IGNORED)                                                                             \
+    X(WEIGHT_IGNORED)                                                                              \
     X(PARKED_FOR_EVER)                                                                             \
     X(CHUNK_SKIPPED)                                                                               \
     X(WORKER_NOT_PAUSED)                                                                           \

@@ -68,6 +68,7 @@ static struct service *open_below(struct broker *broker, struct span name, size_
     list_init(&service->idle_link);
     timer_init(&service->linger, TIMER_SERVICE);
     ring_init(&service->ring);
+    list_init(&service->flows);
     list_init(&service->offers);
     for (unsigned i = 0; i < SERVICE_LOADS; i++) {
         list_init(&service->loads[i]);
@@ -178,7 +179,8 @@ void service_enqueue(struct broker *broker, struct service *service, struct task
     if (task->extra != NULL && task->extra->lane != NULL && !lane_pass(task)) {
         return;
     }
-    flow_push(task->flow, task, front || (MUTANT(FIFO_REVERSED) && service->queued % 4 == 3));
+    flow_push(broker, task->flow, task,
+              front || (MUTANT(FIFO_REVERSED) && service->queued % 4 == 3));
     service_touch(broker, service);
 }
 
@@ -198,7 +200,7 @@ void service_dequeue(struct broker *broker, struct service *service, struct task
     } else if (lane_holds(task)) {
         lane_remove(task);
     } else {
-        flow_remove(task->flow, task);
+        flow_remove(broker, task->flow, task);
     }
     CHECK(service->queued > 0);
     CHECK(service->queued_bytes >= bytes);
@@ -240,8 +242,15 @@ void service_dispatch(struct broker *broker, struct service *service)
         struct task *task = list_entry(list_first(&flow->ready), struct task, link);
         struct offer *offer;
 
-        if (service->limiter != NULL && !limit_may_start(broker, task)) {
-            break;
+        if (service->limiter != NULL) {
+            enum limit_answer answer = limit_may_start(broker, task);
+
+            if (answer == LIMIT_NEXT) {
+                continue;
+            }
+            if (answer == LIMIT_STOP) {
+                break;
+            }
         }
         flow_charge(flow);
         offer = offer_for(broker, service, task);

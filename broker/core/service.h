@@ -31,6 +31,7 @@ struct service {
     uint8_t name[SERVICE_NAME_MAX];
 
     struct ring ring;         /* flows that have ready tasks */
+    struct list flows;        /* all of them */
     uint64_t flow_count;
     uint64_t laned;           /* of its ready tasks, those that wait in lanes */
     uint64_t queued;          /* ready and delayed tasks */

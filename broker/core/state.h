@@ -2,6 +2,7 @@
 #ifndef SLUICE_BROKER_CORE_STATE_H
 #define SLUICE_BROKER_CORE_STATE_H
 
+#include "broker/core/account.h"
 #include "broker/core/affinity.h"
 #include "broker/core/broker.h"
 #include "broker/core/flight.h"
@@ -17,7 +18,8 @@
 #include "common/doc.h"
 #include "common/pool.h"
 
-enum timer_kind { TIMER_TASK, TIMER_PEER, TIMER_SERVICE, TIMER_RETENTION, TIMER_LIMITER };
+enum timer_kind { TIMER_TASK, TIMER_PEER, TIMER_SERVICE, TIMER_RETENTION, TIMER_LIMITER,
+                  TIMER_ACCOUNT };
 
 /* What a QUERY's answer is built in. Sized for a full page: PAGE_ITEMS_MAX rows of
  * at most PAGE_ROW_TOKENS tokens. */
@@ -64,9 +66,13 @@ struct broker {
     struct span cause; /* code of the FAIL under way; empty: none */
 
     struct wheel wheel;
-    struct table limits;     /* rules of tenants */
+    struct table limits;      /* rules of tenants and of keys */
     struct roster limit_rows; /* all rules */
-    struct pool limit_pool, limiter_pool;
+    uint64_t wide_rules;      /* of tenants, whatever the service */
+    struct table accounts;
+    struct list accounts_by_age; /* those without a flow, the first to be forgotten first */
+    uint64_t accounts_idle;
+    struct pool limit_pool, limiter_pool, account_pool;
     struct table tasks, flows, lanes, strays, flights, affinities;
     struct table services_by_name, peers_by_connection, peers_by_session;
     struct roster services, peers;
@@ -139,6 +145,7 @@ static inline uint64_t broker_memory_used(const struct broker *broker)
            broker->lane_pool.used * sizeof(struct lane) +
            broker->flight_pool.used * sizeof(struct flight) +
            broker->affinity_pool.used * sizeof(struct affinity) +
+           broker->account_pool.used * sizeof(struct account) +
            broker->stray_pool.used * sizeof(struct stray) +
            broker->wait_pool.used * sizeof(struct wait) +
            broker->reader_pool.used * READER_BYTES +

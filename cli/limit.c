@@ -1,4 +1,4 @@
-/* sluice limit, pause, resume: what a service or a tenant may take. */
+/* sluice limit, pause, resume: what a service, a tenant or a fairness key may take. */
 #include "cli/limit.h"
 
 #include "cli/grid.h"
@@ -22,6 +22,7 @@ static const struct value {
     {"budget", "cost units in every budget-ms"},
     {"budget_ms", "of the budget; 1 m if not said"},
     {"refuse", "1: beyond rate or budget is refused, instead of waiting"},
+    {"weight", "of a --key: tasks in each of its turns; 1 if not said"},
     {"max_tasks", "tasks in the queue"},
     {"max_bytes", "bytes of payload in the queue"},
     {"breaker_failures", "so many in a row open the breaker"},
@@ -39,6 +40,7 @@ static const struct value {
 };
 #define VALUES (sizeof(values) / sizeof(values[0]))
 #define VALUE_NAME_SIZE 32
+#define SCOPES 3 /* options before the values */
 
 struct rule {
     struct cli *cli;
@@ -104,8 +106,9 @@ static void room_text(const json_t *row, char *text, size_t size)
 void limits_print(const json_t *rows, size_t rows_max)
 {
     static const struct grid_column columns[] = {
-        {"SERVICE", false, true}, {"TENANT", false, true}, {"RUN", true, false},
-        {"GATE", false, false},   {"NOW", false, true},    {"LIMITS", false, true},
+        {"SERVICE", false, true}, {"TENANT", false, true}, {"KEY", false, true},
+        {"RUN", true, false},     {"GATE", false, false},  {"NOW", false, true},
+        {"LIMITS", false, true},
     };
     char text[RECORD_VALUE_SIZE];
     struct grid grid;
@@ -116,6 +119,7 @@ void limits_print(const json_t *rows, size_t rows_max)
     json_array_foreach((json_t *)rows, i, row) {
         grid_text(&grid, record_value(row, "service", text));
         grid_text(&grid, record_value(row, "tenant", text));
+        grid_text(&grid, record_value(row, "key", text));
         grid_count(&grid, record_uint(row, "in_use"));
         grid_text(&grid, record_value(row, "gate", text));
         room_text(row, text, sizeof(text));
@@ -176,45 +180,55 @@ static int rule_main(struct sluice *sluice, void *arg)
     return EXIT_DONE;
 }
 
+/* What was said, as CONTROL takes it. False: `problem` says what cannot be. */
+static bool limits_collect(struct rule *rule, const uint64_t said[VALUES], char problem[128])
+{
+    json_t *limits = rule->options.limits;
+
+    for (size_t i = 0; i < VALUES; i++) {
+        if (said[i] != UNSAID) {
+            json_object_set_new(limits, values[i].name, json_integer((json_int_t)said[i]));
+            rule->what = "limit";
+        }
+    }
+    if (rule->what != NULL && rule->options.service == NULL &&
+        (rule->options.tenant == NULL || rule->options.key != NULL)) {
+        snprintf(problem, 128, "which service? It is `sluice limit SERVICE --rate 50`");
+        return false;
+    }
+    if (json_object_get(limits, "weight") != NULL && rule->options.key == NULL) {
+        snprintf(problem, 128, "whose weight? It is `sluice limit SERVICE --key KEY --weight 2`");
+        return false;
+    }
+    return true;
+}
+
 static int limit_run(struct cli *cli, const struct command *self, int argc, char **argv)
 {
     struct rule rule = {.cli = cli};
-    struct option_spec specs[VALUES + 2] = {
+    struct option_spec specs[VALUES + SCOPES] = {
+        OPTION_TEXT_SPEC("key", &rule.options.key, "KEY",
+                         "of this fairness key of SERVICE; '*': of each by itself"),
         OPTION_TEXT_SPEC("tenant", &rule.options.tenant, "NAME",
-                         "all that this tenant does, without SERVICE"),
+                         "of what this tenant does at SERVICE; without one, at all of them"),
         OPTION_GROUP_SPEC("what it may take; 0 takes a limit away, what is not said stays:"),
     };
-    struct option_set set = {specs, VALUES + 2};
-    char names[VALUES][VALUE_NAME_SIZE];
+    struct option_set set = {specs, VALUES + SCOPES};
+    char names[VALUES][VALUE_NAME_SIZE], problem[128];
     uint64_t said[VALUES];
     struct arguments arguments;
     int code;
 
     for (size_t i = 0; i < VALUES; i++) {
-        specs[2 + i] = spec_of(&values[i], names[i], &said[i]);
+        specs[SCOPES + i] = spec_of(&values[i], names[i], &said[i]);
     }
     if (!command_parse(cli, self, &set, argc, argv, &arguments, &code)) {
         return code;
     }
+    rule.options.service = arguments.count > 0 ? arguments.items[0] : NULL;
     rule.options.limits = json_object();
-    for (size_t i = 0; i < VALUES; i++) {
-        if (said[i] > INT64_MAX && said[i] != UNSAID) {
-            json_decref(rule.options.limits);
-            return command_usage(self, "--%s is too large", names[i]);
-        }
-        if (said[i] != UNSAID) {
-            json_object_set_new(rule.options.limits, values[i].name,
-                                json_integer((json_int_t)said[i]));
-            rule.what = "limit";
-        }
-    }
-    if (arguments.count > 0) {
-        rule.options.service = arguments.items[0];
-    } else if (rule.what != NULL && rule.options.tenant == NULL) {
-        json_decref(rule.options.limits);
-        return command_usage(self, "which service? It is `sluice limit SERVICE --rate 50`");
-    }
-    code = visit(cli, self, rule_main, &rule);
+    code = limits_collect(&rule, said, problem) ? visit(cli, self, rule_main, &rule)
+                                                : command_usage(self, "%s", problem);
     json_decref(rule.options.limits);
     return code;
 }
@@ -239,10 +253,11 @@ static int pause_run(struct cli *cli, const struct command *self, int argc, char
 const struct command command_limit = {
     .name = "limit",
     .arguments = "[SERVICE]",
-    .summary = "what services and tenants may take: see it, or change it",
+    .summary = "what services, tenants and keys may take: see it, or change it",
     .about = "Without a value: the limits that hold, and what is left of them right now.\n"
              "With values: they hold from now on, until the broker ends; put what is to last\n"
-             "into its configuration. What waits for a limit says so: `sluice why TASK`.\n",
+             "into its configuration. What waits for a limit says so: `sluice why TASK`.\n"
+             "All limits that match a task hold at once: the smallest wins.\n",
     .arguments_max = 1,
     .run = limit_run,
 };

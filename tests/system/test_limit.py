@@ -67,6 +67,27 @@ def _():
         equal(limits(broker)[0]["tenant"], "default")
 
 
+@case("sluice limit --key holds back one user's tasks, and nobody else's")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker, Peer(broker, "asker") as asker:
+        worker.offer("api", 10)
+        sluice(broker, "limit", "api", "--key", "*", "--concurrency", "2")
+        sluice(broker, "limit", "api", "--key", "ann", "--concurrency", "1", "--weight", "3")
+        for key in ("ann", "ann", "bob", "bob", "bob"):
+            last = asker.submit("api", key=key)
+        asker.submit("api")
+        tasks = [worker.task() for _ in range(4)]
+        worker.nothing(TASK)
+        rows = {row["key"]: row for row in limits(broker)}
+        equal((rows["*"]["in_use"], rows["ann"]["in_use"], rows["ann"]["weight"]), (4, 1, 3))
+        check("ann" in sluice(broker, "limit"), "the table names the key")
+        why = sluice(broker, "why", str(uuid.UUID(bytes=bytes(last))))
+        check("concurrency_cap" in why and "its fairness key" in why, why)
+        worker.done(tasks[0])
+        worker.task()
+        equal({row["key"]: row["in_use"] for row in limits(broker)}, {"*": 4, "ann": 1})
+
+
 @case("limits of the configuration hold from the start, and can be changed")
 def _():
     with Broker(config="services\n    api\n        concurrency = 1\n"
@@ -87,13 +108,21 @@ def _():
 
 @case("sluice limit says what is wrong")
 def _():
+    def wrong(*arguments, status=2):
+        return sluice(broker, "limit", *arguments, status=status)
+
     with Broker() as broker:
-        check("which service" in sluice(broker, "limit", "--rate", "5", status=2), "names the way")
+        check("which service" in wrong("--rate", "5"), "names the way")
         check("--help" in sluice(broker, "limit", "a", "--speed", "5", status=2), "unknown option")
         check("no such name or value" in
               sluice(broker, "limit", "a", "--breaker-percent", "101", status=2), "out of bounds")
-        check("no such name or value" in sluice(broker, "limit", "bad name", "--rate", "1", status=2),
-              "no name of a service")
+        check("which service" in wrong("--key", "a", "--tenant", "b", "--rate", "5"), "key of what")
+        check("unsupported" in wrong("a", "--key", "a", "--tenant", "b", "--rate", "5", status=1),
+              "one of the two")
+        check("--key" in wrong("a", "--weight", "2"), "a service has no weight")
+        check("bad_message" in wrong("a", "--key", "b", "--max-tasks", "2", status=1),
+              "nor a key a queue")
+        check("no such name or value" in wrong("bad name", "--rate", "1"), "no name of a service")
         check("not_found" in sluice(broker, "pause", "nobody", status=1), "unknown service")
         check("SERVICE" in sluice(broker, "pause", status=2), "which?")
 

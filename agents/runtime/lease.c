@@ -234,7 +234,7 @@ void peer_fail(struct peer *peer, struct lease *lease, const struct error *error
                  .costed = lease->costed},
     };
 
-    if (lease->owed && peer->state == SESSION_OPEN) {
+    if (lease->owed && peer_speaks(peer)) {
         peer_send(peer, &message);
     }
     end(peer, lease);

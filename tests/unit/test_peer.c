@@ -105,6 +105,18 @@ static void a_session_that_goes_on_keeps_what_it_holds_and_submits_nothing_again
                     "-> SUBMIT b s\n");
 }
 
+static void a_failure_between_two_connections_is_said(void **state)
+{
+    struct fixture *f = *state;
+    struct error error = {.code = span_from_text("cancelled")};
+
+    given_numbered_lease(f);
+    peer_fail(f->peer, f->lease, &error);
+    expect_trace(f, "-> FAIL t/1 cancelled\n");
+    receive(f, numbered_welcome(true, 101));
+    expect_trace(f, "!! connected\n");
+}
+
 static void a_numbered_session_that_begins_anew_is_like_any_other(void **state)
 {
     struct fixture *f = *state;
@@ -411,6 +423,7 @@ int main(void)
         TEST(offers_come_before_tasks_after_welcome),
         TEST(a_new_connection_loses_the_tasks_in_hand),
         TEST(a_session_that_goes_on_keeps_what_it_holds_and_submits_nothing_again),
+        TEST(a_failure_between_two_connections_is_said),
         TEST(a_numbered_session_that_begins_anew_is_like_any_other),
         TEST(the_answer_to_a_hello_too_many_takes_nothing_back),
         TEST(a_broker_that_leaves_is_waited_for),

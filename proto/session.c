@@ -158,6 +158,18 @@ bool session_resume(struct session *session, uint64_t received)
     return true;
 }
 
+enum session_greeting session_greet(struct session *session, uint64_t received, bool here)
+{
+    if (!session->confirmed && !here) {
+        return SESSION_STARTS;
+    }
+    if (!session->confirmed) {
+        session_resume(session, session->acknowledged);
+        return SESSION_STANDS;
+    }
+    return session_resume(session, received) ? SESSION_GOES_ON : SESSION_STALE;
+}
+
 void session_check(const struct session *session)
 {
     uint64_t number = session->sent - session->kept_count;

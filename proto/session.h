@@ -99,6 +99,16 @@ struct session_letter *session_drop(struct session *session);
  * has forgotten what it acknowledged before, or claims what was never sent. */
 bool session_resume(struct session *session, uint64_t received);
 
+/* What the side that gives out the first numbers makes of a greeting of the other one. */
+enum session_greeting {
+    SESSION_STARTS,  /* nothing has come since the start: session_start again */
+    SESSION_STANDS,  /* nothing has come, on this very connection: our answer is under way */
+    SESSION_GOES_ON, /* as session_resume */
+    SESSION_STALE,   /* session_resume refuses: an old greeting that came late, or a false one */
+};
+/* It says that it has received all up to `received`. `here`: over the connection that it had. */
+enum session_greeting session_greet(struct session *session, uint64_t received, bool here);
+
 void session_check(const struct session *session);
 
 #endif

@@ -129,7 +129,7 @@ int connection_open(struct connection *connection, uv_loop_t *loop, const char *
     connection->loop = loop;
     codec_writer_init(&connection->writer);
     codec_writer_init(&connection->greeting);
-    session_init(&connection->session);
+    numbering_init(&connection->numbering);
     connection->endpoint = strdup(endpoint);
     connection->zmq_context = zmq_ctx_new();
     if (connection->endpoint == NULL || connection->zmq_context == NULL) {
@@ -165,9 +165,9 @@ int connection_reopen(struct connection *connection)
 {
     shut_socket(connection, 0);
     codec_writer_clear(&connection->greeting);
-    connection->linked = false;
+    numbering_unlink(&connection->numbering);
     connection->clogged = false;
-    if (!connection->numbered) {
+    if (!connection->numbering.on) {
         connection_discard(connection);
     }
     return open_socket(connection);
@@ -175,11 +175,8 @@ int connection_reopen(struct connection *connection)
 
 /* ---- out ---- */
 
-void connection_discard(struct connection *connection)
+static void drop_output(struct connection *connection)
 {
-    letters_drop(&connection->session);
-    connection->numbered = connection->linked = false;
-    codec_writer_clear(&connection->greeting);
     codec_writer_clear(&connection->writer);
     while (connection->first != NULL) {
         struct batch *batch = connection->first;
@@ -191,6 +188,13 @@ void connection_discard(struct connection *connection)
     connection->last = NULL;
     connection->pending_bytes = 0;
     connection->clogged = false;
+}
+
+void connection_discard(struct connection *connection)
+{
+    numbering_stop(&connection->numbering);
+    codec_writer_clear(&connection->greeting);
+    drop_output(connection);
 }
 
 /* Puts the message in the making behind those that wait. False: no memory. */
@@ -295,41 +299,35 @@ static bool send_again(struct connection *connection)
 {
     struct letter *letter;
 
-    while ((letter = letter_of(session_again(&connection->session))) != NULL) {
+    while ((letter = letter_of(session_again(&connection->numbering.session))) != NULL) {
         if (!send_letter(connection, letter)) {
             return false;
         }
-        session_resent(&connection->session);
+        session_resent(&connection->numbering.session);
     }
     return true;
-}
-
-/* Whether a numbered message may go now. */
-static bool may_send(const struct connection *connection)
-{
-    return !connection->numbered || (connection->linked && session_takes(&connection->session, 0));
 }
 
 /* Sends the message, with a number if the session has them. False: not now. */
 static bool send_writer(struct connection *connection, struct codec_writer *writer)
 {
+    struct session *session = &connection->numbering.session;
     struct sequence sequence;
     struct letter *letter;
 
-    if (!connection->numbered) {
+    if (!connection->numbering.on) {
         return send_message(connection, writer);
     }
-    if (!send_again(connection) ||
-        !session_takes(&connection->session, writer->size + writer->frame_bytes)) {
+    if (!send_again(connection) || !session_takes(session, writer->size + writer->frame_bytes)) {
         return false;
     }
-    sequence = session_next(&connection->session);
+    sequence = session_next(session);
     letter = letter_new(&sequence, writer);
     if (letter == NULL || !send_letter(connection, letter)) {
         letter_free(letter);
         return false;
     }
-    session_keep(&connection->session, &letter->kept, letter->bytes);
+    session_keep(session, &letter->kept, letter->bytes);
     codec_writer_clear(writer);
     return true;
 }
@@ -337,7 +335,7 @@ static bool send_writer(struct connection *connection, struct codec_writer *writ
 static void acknowledge(struct connection *connection)
 {
     static const struct codec_writer nothing;
-    struct sequence bare = session_bare(&connection->session);
+    struct sequence bare = session_bare(&connection->numbering.session);
     struct letter *letter = letter_new(&bare, &nothing);
 
     if (letter != NULL) {
@@ -367,6 +365,7 @@ static bool flush_messages(struct connection *connection)
 
 bool connection_flush(struct connection *connection)
 {
+    const struct numbering *numbering = &connection->numbering;
     bool all;
 
     if (connection->socket == NULL) {
@@ -375,11 +374,11 @@ bool connection_flush(struct connection *connection)
     if (connection->greeting.size > 0 && !send_message(connection, &connection->greeting)) {
         return false;
     }
-    if (connection->numbered && !connection->linked) {
+    if (numbering->on && !numbering->linked) {
         return connection->first == NULL && connection->writer.size == 0;
     }
     all = flush_messages(connection);
-    if (connection->numbered && session_owes(&connection->session) && send_again(connection)) {
+    if (numbering->on && session_owes(&numbering->session) && send_again(connection)) {
         acknowledge(connection);
     }
     return all;
@@ -390,17 +389,9 @@ static void write_hello(struct connection *connection, const struct message *mes
 {
     struct message hello = *message;
 
-    if (connection->plain) {
-        hello.hello.resume = false;
+    if (!numbering_greet(&connection->numbering, &hello.hello)) {
+        drop_output(connection); /* it is said again */
     }
-    connection->plain = false;
-    if (!connection->numbered || !hello.hello.resume) {
-        /* What waits was meant for a session that is no more: it is said again. */
-        connection_discard(connection);
-    } else {
-        hello.hello.received = connection->session.received;
-    }
-    connection->linked = false;
     codec_writer_clear(&connection->greeting);
     if (codec_write(&connection->greeting, &hello) != CODEC_WRITTEN) {
         connection->clogged = true;
@@ -410,7 +401,7 @@ static void write_hello(struct connection *connection, const struct message *mes
 /* Something was dropped: the session cannot go on. */
 static void give_up(struct connection *connection)
 {
-    connection->plain = connection->numbered;
+    numbering_break(&connection->numbering);
     connection_discard(connection);
     connection->clogged = true;
 }
@@ -425,7 +416,7 @@ void connection_write(struct connection *connection, const struct message *messa
         write_hello(connection, message);
         return;
     }
-    if (connection->clogged || (connection->socket == NULL && !connection->numbered)) {
+    if (connection->clogged || (connection->socket == NULL && !connection->numbering.on)) {
         return;
     }
     result = codec_write(&connection->writer, message);
@@ -519,39 +510,18 @@ static bool receive_frames(void *socket, struct frames *frames)
     return good;
 }
 
-/* The number of a message. True: it is to be taken. */
-static bool take_number(struct connection *connection, const struct sequence *sequence)
-{
-    enum session_news news;
-
-    if (!connection->linked) {
-        return false; /* of before WELCOME: it comes again */
-    }
-    news = session_receive(&connection->session, sequence);
-    letters_release(&connection->session);
-    connection->clogged = connection->clogged || news == SESSION_GAP;
-    return news == SESSION_NEXT;
-}
-
 /* What WELCOME says of numbers. */
 static void take_welcome(struct connection *connection, const struct welcome *welcome)
 {
-    if (!welcome->resume) {
-        if (connection->numbered) {
-            connection_discard(connection);
-        }
-    } else if (welcome->resumed) {
-        if (connection->numbered && !connection->linked) {
-            connection->linked = session_resume(&connection->session, welcome->received);
-            if (!connection->linked) {
-                give_up(connection);
-            }
-        }
-    } else if (!connection->linked || connection->start != welcome->received) {
-        connection_discard(connection);
-        session_join(&connection->session, welcome->received);
-        connection->start = welcome->received;
-        connection->numbered = connection->linked = true;
+    switch (numbering_welcome(&connection->numbering, welcome)) {
+    case NUMBERING_SAME:
+        break;
+    case NUMBERING_ANEW:
+        drop_output(connection);
+        break;
+    case NUMBERING_BROKEN:
+        give_up(connection);
+        break;
     }
 }
 
@@ -559,9 +529,8 @@ static void hand_out(struct connection *connection, const struct message *messag
 {
     if (message->command == COMMAND_WELCOME) {
         take_welcome(connection, &message->welcome);
-    } else if (message->command == COMMAND_ERROR && message->error.command == COMMAND_HELLO &&
-               span_is(message->error.field, "received")) {
-        connection->plain = true;
+    } else if (message->command == COMMAND_ERROR) {
+        numbering_error(&connection->numbering, &message->error);
     }
     connection->on_message(connection->context, message);
 }
@@ -577,7 +546,7 @@ static void read_commands(struct connection *connection, struct span batch,
     codec_reader_init(&reader, batch, frames->blobs, frames->count);
     while ((result = codec_read(&reader, CODEC_AT_PEER, &message, &error)) != CODEC_END) {
         if (result == CODEC_OK && message.command == COMMAND_SEQUENCE) {
-            if (!take_number(connection, &message.sequence)) {
+            if (!numbering_take(&connection->numbering, &message.sequence)) {
                 return;
             }
             continue;
@@ -628,8 +597,13 @@ bool connection_more(struct connection *connection)
 {
     int events = socket_events(connection);
     bool pending = connection->greeting.size > 0 ||
-                   (may_send(connection) &&
+                   (numbering_lets(&connection->numbering) &&
                     (connection->first != NULL || connection->writer.size > 0));
 
     return (events & ZMQ_POLLIN) != 0 || (pending && (events & ZMQ_POLLOUT) != 0);
+}
+
+bool connection_broken(const struct connection *connection)
+{
+    return connection->clogged || connection->numbering.missing;
 }

@@ -13,7 +13,7 @@
 #ifndef SLUICE_RUNTIME_CONNECTION_H
 #define SLUICE_RUNTIME_CONNECTION_H
 
-#include "proto/letter.h"
+#include "agents/runtime/numbering.h"
 
 #include <uv.h>
 
@@ -35,12 +35,8 @@ struct connection {
     struct codec_writer writer;  /* the message in the making */
     struct batch *first, *last;  /* messages that the socket did not take */
     uint64_t pending_bytes;
-    bool clogged;                /* too much is pending, or something is missing: reconnect */
-    struct session session;      /* while numbered */
-    bool numbered;
-    bool linked;                 /* numbered: WELCOME has come over this connection */
-    bool plain;                  /* the next HELLO must not ask for numbers: we have lost count */
-    uint64_t start;              /* where the numbers began */
+    bool clogged;                /* too much is pending: it was dropped, and what is written is */
+    struct numbering numbering;
     struct codec_writer greeting; /* HELLO, which has no number and goes first */
     void *context;
     connection_message_fn *on_message;
@@ -65,5 +61,7 @@ bool connection_flush(struct connection *connection);
 void connection_receive(struct connection *connection, size_t max);
 /* True: there is something to receive, or room for what is pending. */
 bool connection_more(struct connection *connection);
+/* True: it has dropped something or missed something; only connection_reopen helps. */
+bool connection_broken(const struct connection *connection);
 
 #endif

@@ -274,7 +274,7 @@ static void turn(struct sluice *sluice)
     run_advance(sluice);
     peer_flush(sluice->peer);
     connection_flush(&sluice->connection);
-    if (sluice->reconnect || sluice->connection.clogged) {
+    if (sluice->reconnect || connection_broken(&sluice->connection)) {
         reconnect(sluice);
     }
     more = more || tasks_can_start(sluice) || connection_more(&sluice->connection);

@@ -128,18 +128,20 @@ enum resume post_resume(struct post *post, const struct resume_request *request,
     if (outbox == NULL) {
         return RESUME_REFUSED;
     }
-    if (session == NULL || (!session->confirmed && old != outbox)) {
+    if (session == NULL) {
         return resume_anew(post, old, outbox, request->received, start);
     }
     *start = session->received;
-    if (!session->confirmed) {
-        /* HELLO twice over one connection: the first WELCOME is under way, and stands. */
-        session_resume(session, session->acknowledged);
+    switch (session_greet(session, request->received, old == outbox)) {
+    case SESSION_STARTS:
+        return resume_anew(post, old, outbox, request->received, start);
+    case SESSION_STANDS:
         wake_outbox(post, outbox);
         return RESUME_ANEW;
-    }
-    if (!session_resume(session, request->received)) {
+    case SESSION_STALE:
         return RESUME_STALE;
+    case SESSION_GOES_ON:
+        break;
     }
     if (old != outbox) {
         move_session(post, old, outbox);

@@ -287,7 +287,7 @@ help: ## this list
 # build/sim: as users run it. build/sim-alt: other optimisation, other allocator
 # (ASan's); the same seeds must hash the same. build/sim-mutants: faults compiled in.
 SIM_SRC    := $(sort $(wildcard tests/sim/*.c))
-SIM_PURE   := $(addprefix agents/runtime/,id_map.c lease.c offering.c peer.c reading.c request.c session.c submission.c submission_receive.c terms.c timers.c watching.c window.c)
+SIM_PURE   := $(addprefix agents/runtime/,id_map.c lease.c numbering.c offering.c peer.c reading.c request.c session.c submission.c submission_receive.c terms.c timers.c watching.c window.c)
 
 $(BUILD)/sim/core.o: $(call obj,$(SRC_core))
 	$(call say,LD,$@)

@@ -391,9 +391,7 @@ static void check_offer(const struct offer *offer, struct tally *tally)
     }
     tally->offers++;
     CHECK(held == offer->held);
-    CHECK(offer->attended ==
-          (!offer_withdrawn(offer) && offer->peer->state == PEER_CONNECTED &&
-           (!offer->peer->draining || MUTANT(DRAINED_GETS_TASKS))));
+    CHECK(offer->attended == (!offer_withdrawn(offer) && peer_takes(offer->peer)));
     CHECK(list_empty(&offer->load_link) == (!offer->attended || offer->held >= offer->credit));
     CHECK(!offer_withdrawn(offer) || offer->held > 0);
 }

@@ -43,6 +43,7 @@
     X(ORPHANS_KEPT)                                                                                \
     X(SILENCE_UNNOTICED)                                                                           \
     X(TIMER_LOST_ON_CASCADE)                                                                       \
+    X(SUSPENDED_GETS_TASKS)                                                                        \
     X(DRAINED_GETS_TASKS)                                                                          \
     X(SERVICE_DRAIN_IGNORED)                                                                       \
     X(DRAIN_IGNORED)                                                                               \

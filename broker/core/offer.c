@@ -19,8 +19,7 @@ static unsigned load_of(uint32_t held)
 /* Is its worker there to take something? */
 static void offer_attend(struct offer *offer)
 {
-    bool attended = !offer_withdrawn(offer) && offer->peer->state == PEER_CONNECTED &&
-                    (!offer->peer->draining || MUTANT(DRAINED_GETS_TASKS));
+    bool attended = !offer_withdrawn(offer) && peer_takes(offer->peer);
 
     if (attended != offer->attended) {
         offer->service->attended += attended ? 1 : -(uint64_t)1;

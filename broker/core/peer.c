@@ -393,7 +393,7 @@ void peer_watch(struct broker *broker, struct peer *peer)
 {
     uint64_t due_ms = broker->now_ms + broker->options.probe_ms;
 
-    CHECK(peer->state == PEER_CONNECTED);
+    CHECK(peer->state == PEER_CONNECTED || MUTANT(SUSPENDED_GETS_TASKS));
     if (peer->timer.due_ms > due_ms) {
         wheel_arm(&broker->wheel, &peer->timer, due_ms);
     }

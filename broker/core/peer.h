@@ -15,6 +15,7 @@
 #ifndef SLUICE_BROKER_CORE_PEER_H
 #define SLUICE_BROKER_CORE_PEER_H
 
+#include "broker/core/mutant.h"
 #include "broker/core/offer.h"
 
 enum peer_state { PEER_CONNECTED, PEER_SUSPENDED, PEER_AWAY, PEER_GONE };
@@ -90,6 +91,14 @@ struct offer *peer_offer(const struct peer *peer, struct span service); /* NULL:
 
 /* Sends if it is connected; the shell keeps what is said to a suspended one. */
 void peer_send(struct broker *broker, struct peer *peer, const struct message *message);
+
+/* It is there, and may be handed something. */
+static inline bool peer_takes(const struct peer *peer)
+{
+    return (peer->state == PEER_CONNECTED ||
+            (peer->state == PEER_SUSPENDED && MUTANT(SUSPENDED_GETS_TASKS))) &&
+           (!peer->draining || MUTANT(DRAINED_GETS_TASKS));
+}
 
 /* Whom it acts for; until peers are authenticated, all for the same. */
 static inline struct span peer_tenant(const struct peer *peer)

@@ -37,7 +37,7 @@ static void on_send(void *context, const struct message *message)
 {
     struct agent *agent = context;
 
-    outbound_write(&agent->outbound, message);
+    agent_say(agent, message);
 }
 
 static void on_connected(void *context, const struct welcome *welcome)
@@ -49,8 +49,7 @@ static void on_disconnected(void *context, bool silent)
     struct agent *agent = context;
 
     if (silent) {
-        outbound_clear(&agent->outbound);
-        node_reconnect(&agent->node);
+        agent_link_renew(agent);
     }
 }
 
@@ -186,7 +185,7 @@ void agent_settle(struct agent *agent)
         return;
     }
     peer_flush(agent->peer);
-    if (!outbound_flush(&agent->outbound, &agent->node) && agent->node.link != NULL &&
+    if (!agent_link_flush(agent) && agent->node.link != NULL &&
         !agent->retrying) {
         agent->retrying = true;
         agenda_enter(&agent->world->agenda, agent->world->agenda.now_us + RETRY_US, retry_send,
@@ -203,21 +202,12 @@ void agent_settle(struct agent *agent)
 static void on_receive(void *context, const struct packet *packet)
 {
     struct agent *agent = context;
-    struct codec_reader reader;
-    struct message message;
-    struct codec_error error;
-    enum codec_result result;
 
     if (agent->peer == NULL) {
         return;
     }
     peer_advance(agent->peer, world_now_ms(agent->world));
-    codec_reader_init(&reader, span_of(packet->data, packet->size), packet->frames,
-                      packet->frame_count);
-    while ((result = codec_read(&reader, CODEC_AT_PEER, &message, &error)) == CODEC_OK) {
-        peer_receive(agent->peer, &message);
-    }
-    CHECK(result == CODEC_END); /* what a broker sends is well-formed */
+    agent_link_receive(agent, packet);
     agent_settle(agent);
 }
 
@@ -262,13 +252,15 @@ static void agent_start(struct agent *agent)
     struct peer_options options = {.session = random_id(&agent->faults),
                                    .name = name,
                                    .agent = "sim",
-                                   .seed = random_next(&agent->faults)};
+                                   .seed = random_next(&agent->faults),
+                                   .resume = agent->resumes};
 
     snprintf(name, sizeof name, "agent%u", agent->index);
     mine.context = agent;
     agent->life++;
     agent->retrying = false;
-    outbound_init(&agent->outbound);
+    agent->session = options.session;
+    agent_link_open(agent);
     agent->peer = peer_new(&options, &mine, world_now_ms(agent->world));
     CHECK(agent->peer != NULL);
     generation = agent->node.generation;
@@ -309,7 +301,7 @@ static void agent_crash(struct agent *agent)
     node_end(&agent->node);
     peer_free(agent->peer);
     agent->peer = NULL;
-    outbound_clear(&agent->outbound);
+    agent_link_shut(agent);
     agent_forget(agent);
 }
 
@@ -407,12 +399,15 @@ static void withdraw_loop(void *context, uint64_t argument)
 struct agent *agent_new(struct world *world, unsigned index, bool submits, bool works)
 {
     struct agent *agent = calloc(1, sizeof *agent);
+    struct random random;
 
     CHECK(agent != NULL);
     agent->world = world;
     agent->index = index;
     agent->submits = submits;
     agent->works = works;
+    random_init(&random, world->options.seed, "numbered", 1 + index);
+    agent->resumes = random_chance(&random, world->options.numbered);
     random_init(&agent->work, world->options.seed, "work", index);
     random_init(&agent->retries, world->options.seed, "retries", index);
     random_init(&agent->policies, world->options.seed, "policies", index);

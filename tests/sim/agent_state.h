@@ -2,6 +2,7 @@
 #ifndef SLUICE_TESTS_SIM_AGENT_STATE_H
 #define SLUICE_TESTS_SIM_AGENT_STATE_H
 
+#include "agents/runtime/numbering.h"
 #include "agents/runtime/peer.h"
 #include "tests/sim/agent.h"
 #include "tests/sim/outbound.h"
@@ -40,6 +41,9 @@ struct agent {
     struct node node;
     struct peer *peer;          /* NULL: crashed, not yet back */
     struct outbound outbound;
+    bool resumes;               /* asks for numbered messages */
+    struct numbering numbering;
+    struct id session;          /* of this life */
     bool retrying;
     uint64_t life;              /* counts starts: entries of an earlier life are void */
     uint64_t tick, serials;
@@ -53,6 +57,16 @@ struct agent {
 bool agent_void_ticket(const struct agent *agent, uint64_t argument);
 void agent_enter(struct agent *agent, uint64_t after_ms, agenda_fn *fn, uint64_t low);
 void agent_settle(struct agent *agent);
+
+/* agent_link.c: what goes through its link */
+void agent_link_open(struct agent *agent);
+void agent_link_shut(struct agent *agent);
+void agent_say(struct agent *agent, const struct message *message);
+/* Sends what the link takes. False: something is left for later. */
+bool agent_link_flush(struct agent *agent);
+/* Closes the link and connects anew: what was about to be sent is lost, unless it has numbers. */
+void agent_link_renew(struct agent *agent);
+void agent_link_receive(struct agent *agent, const struct packet *packet);
 
 /* agent_ask.c: what it submits */
 const char *draw_service(struct agent *agent);

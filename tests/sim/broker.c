@@ -1,58 +1,14 @@
 #include "tests/sim/broker.h"
 
 #include "common/check.h"
+#include "tests/sim/outbox.h"
 #include "tests/sim/sometimes.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define OUTBOX_BYTES_MAX (128 * 1024) /* the shell's bounds, smaller: worlds are small */
-#define OUTBOX_MESSAGES_MAX 64
 #define RETRY_US 5000
-#define SESSION_FRAMES_SIZE (MESSAGE_FRAMES_MAX - 1)
-
-/* What waits to be sent to one connection, as whole messages and one in the making. */
-struct outbox {
-    struct list dirty;
-    struct link *link;
-    struct codec_writer writer;
-    struct codec_writer *full; /* finished messages, oldest first */
-    size_t full_count;
-    uint64_t bytes;
-    bool lost;
-};
-
-static struct outbox *outbox_of(struct sim_broker *broker, struct link *link)
-{
-    struct outbox *outbox = link->outbox;
-
-    if (outbox == NULL) {
-        outbox = calloc(1, sizeof *outbox);
-        CHECK(outbox != NULL);
-        list_init(&outbox->dirty);
-        outbox->link = link;
-        codec_writer_init(&outbox->writer);
-        link->outbox = outbox;
-    }
-    return outbox;
-}
-
-static void outbox_free(struct link *link)
-{
-    struct outbox *outbox = link->outbox;
-
-    if (outbox == NULL) {
-        return;
-    }
-    list_unlink(&outbox->dirty);
-    codec_writer_deinit(&outbox->writer);
-    for (size_t i = 0; i < outbox->full_count; i++) {
-        codec_writer_deinit(&outbox->full[i]);
-    }
-    free(outbox->full);
-    free(outbox);
-    link->outbox = NULL;
-}
 
 static struct link *find_link(const struct net *net, uint32_t connection)
 {
@@ -73,20 +29,10 @@ uint64_t sim_broker_now_ms(const struct sim_broker *broker)
 
 /* ---- effects ------------------------------------------------------------------ */
 
-static void outbox_seal(struct outbox *outbox)
-{
-    outbox->full = realloc(outbox->full, (outbox->full_count + 1) * sizeof *outbox->full);
-    CHECK(outbox->full != NULL);
-    outbox->full[outbox->full_count++] = outbox->writer;
-    codec_writer_init(&outbox->writer);
-}
-
 static void on_send(void *context, connection_id to, const struct message *message)
 {
     struct sim_broker *broker = context;
     struct link *link;
-    struct outbox *outbox;
-    enum codec_write_result result;
 
     if (broker->quiet_sends) {
         return;
@@ -98,25 +44,33 @@ static void on_send(void *context, connection_id to, const struct message *messa
     }
     link = find_link(broker->net, to);
     CHECK(link != NULL); /* the core speaks only to who has spoken to it */
-    outbox = outbox_of(broker, link);
-    result = codec_write(&outbox->writer, message);
-    if (result == CODEC_FULL) {
-        outbox_seal(outbox);
-        result = codec_write(&outbox->writer, message);
-    }
-    CHECK(result == CODEC_WRITTEN);
-    if (list_empty(&outbox->dirty)) {
-        list_push_back(&broker->dirty, &outbox->dirty);
-    }
+    outbox_write(outbox_of(broker, link), message);
 }
 
 static void on_forget(void *context, connection_id connection)
 {
     struct sim_broker *broker = context;
 
-    if (!broker->quiet_sends) {
-        model_forgot(broker->model, connection);
+    struct link *link = find_link(broker->net, connection);
+
+    if (broker->quiet_sends) {
+        return;
     }
+    model_forgot(broker->model, connection);
+    if (link != NULL && link->outbox != NULL) {
+        outbox_drop_session(link->outbox);
+    }
+}
+
+static enum resume on_resume(void *context, const struct resume_request *request, uint64_t *start)
+{
+    struct sim_broker *broker = context;
+    struct link *link = find_link(broker->net, request->from);
+    struct link *old = request->numbered ? find_link(broker->net, request->old) : NULL;
+
+    CHECK(link != NULL);
+    return outbox_resume(outbox_of(broker, link), old == NULL ? NULL : old->outbox,
+                         &broker->model->event->message->hello.session, request->received, start);
 }
 
 static void on_log(void *context, const struct log_record *record)
@@ -160,55 +114,32 @@ static void step(struct sim_broker *broker, struct event *event)
     model_after(broker->model, broker->core, event);
 }
 
-static void lose(struct sim_broker *broker, struct link *link, enum sometimes_state why)
+/* Its connection is gone: what was said to a numbered session is kept for the next one. */
+static void part(struct sim_broker *broker, struct outbox *outbox)
 {
-    struct event event = {.kind = EVENT_LOST, .from = link->connection};
+    struct event event = {.kind = EVENT_LOST, .from = outbox->link->connection};
 
-    sometimes(why);
-    outbox_free(link);
+    sometimes(SOMETIMES_PEER_UNREACHABLE);
+    if (outbox->session != NULL) {
+        outbox->gone = true;
+    } else {
+        outbox_free(outbox->link);
+    }
+    step(broker, &event);
+}
+
+/* Its output is dropped. */
+static void lose(struct sim_broker *broker, struct outbox *outbox)
+{
+    struct event event = {.kind = outbox->session != NULL ? EVENT_BROKEN : EVENT_LOST,
+                          .from = outbox->link->connection};
+
+    sometimes(SOMETIMES_PEER_TOO_SLOW);
+    outbox_free(outbox->link);
     step(broker, &event);
 }
 
 static void retry_flush(void *context, uint64_t incarnation);
-
-/* True: all of it is sent, or the connection is lost. */
-static bool outbox_flush(struct sim_broker *broker, struct outbox *outbox)
-{
-    struct link *link = outbox->link;
-    size_t waiting = 0;
-
-    if (outbox->writer.command_count > 0) {
-        outbox_seal(outbox);
-    }
-    while (outbox->full_count > 0) {
-        struct codec_writer *first = &outbox->full[0];
-        struct packet packet = {
-            .data = first->data, .size = first->size, .frame_count = first->frame_count};
-        enum sent sent;
-
-        memcpy(packet.frames, first->frames, first->frame_count * sizeof *first->frames);
-        sent = link_send_down(link, &packet);
-        if (sent == SENT_UNREACHABLE) {
-            lose(broker, link, SOMETIMES_PEER_UNREACHABLE);
-            return true;
-        }
-        if (sent == SENT_AGAIN) {
-            for (size_t i = 0; i < outbox->full_count; i++) {
-                waiting += outbox->full[i].size + outbox->full[i].frame_bytes;
-            }
-            if (waiting > OUTBOX_BYTES_MAX || outbox->full_count > OUTBOX_MESSAGES_MAX) {
-                lose(broker, link, SOMETIMES_PEER_TOO_SLOW);
-                return true;
-            }
-            return false;
-        }
-        codec_writer_deinit(first);
-        outbox->full_count--;
-        memmove(outbox->full, outbox->full + 1, outbox->full_count * sizeof *outbox->full);
-    }
-    list_unlink(&outbox->dirty);
-    return true;
-}
 
 static void flush(struct sim_broker *broker)
 {
@@ -219,8 +150,18 @@ static void flush(struct sim_broker *broker)
     while (broker->core != NULL && (at = list_pop_front(&broker->dirty)) != NULL) {
         struct outbox *outbox = list_entry(at, struct outbox, dirty);
 
-        if (!outbox_flush(broker, outbox)) {
+        switch (outbox_flush(outbox)) {
+        case OUTBOX_EMPTY:
+            break;
+        case OUTBOX_WAITS:
             list_push_back(&blocked, &outbox->dirty);
+            break;
+        case OUTBOX_UNREACHABLE:
+            part(broker, outbox);
+            break;
+        case OUTBOX_TOO_SLOW:
+            lose(broker, outbox);
+            break;
         }
     }
     if (!list_empty(&blocked)) {
@@ -284,6 +225,45 @@ static void step_malformed(struct sim_broker *broker, struct link *link, enum er
     step(broker, &event);
 }
 
+/* A numbered message is for the core only when its turn has come. False: this one is not. */
+static bool take_number(struct sim_broker *broker, struct link *link,
+                        const struct message *message, const struct codec_reader *reader)
+{
+    struct event event = {.kind = EVENT_MESSAGE, .from = link->connection, .message = message};
+    struct message answer = {.command = COMMAND_ERROR,
+                             .error = {.command = COMMAND_SEQUENCE}};
+    struct outbox *outbox = outbox_of(broker, link);
+    struct shadow_thread thread = outbox->thread;
+    enum session_news news;
+
+    thread.direction = UP;
+    if (!outbox_receive(outbox, &message->sequence, &news)) {
+        step(broker, &event);
+        return false;
+    }
+    switch (news) {
+    case SESSION_NEXT:
+        shadow_letter_taken(broker->model, &thread, message->sequence.number,
+                            outbound_digest(span_of(reader->at, (size_t)(reader->end - reader->at)),
+                                            reader->frames, reader->frame_count));
+        return true;
+    case SESSION_REPEATED:
+        sometimes(SOMETIMES_MESSAGE_REPEATED);
+        return false;
+    case SESSION_BARE:
+        return false;
+    case SESSION_GAP:
+        break;
+    }
+    MODEL_CHECK(broker->model, "messages_once", broker->options->hostiles > 0,
+                "c%u: number %" PRIu64 " came after %" PRIu64, link->connection,
+                message->sequence.number, outbox->session->received);
+    answer.error.error.code = span_from_text(error_code_name(ERROR_HELLO_REQUIRED));
+    answer.error.error.message = span_from_text("a message is missing");
+    outbox_write(outbox, &answer);
+    return false;
+}
+
 static void step_batch(struct sim_broker *broker, struct link *link, const struct packet *packet)
 {
     struct codec_reader reader;
@@ -296,7 +276,12 @@ static void step_batch(struct sim_broker *broker, struct link *link, const struc
         struct codec_error error;
 
         result = codec_read(&reader, CODEC_AT_BROKER, &message, &error);
-        if (result == CODEC_OK) {
+        if (result == CODEC_OK && message.command == COMMAND_SEQUENCE &&
+            reader.command_count == 1) {
+            if (!take_number(broker, link, &message, &reader)) {
+                return;
+            }
+        } else if (result == CODEC_OK) {
             struct event event = {
                 .kind = EVENT_MESSAGE, .from = link->connection, .message = &message};
 
@@ -359,6 +344,7 @@ static struct broker_options core_options(struct sim_broker *broker)
     options.retain_ms = from->retain_ms;
     options.retain_tasks = from->retain_tasks;
     options.resume_ms = from->resume_ms;
+    options.hold_ms = from->hold_ms;
     options.silence_ms = from->silence_ms;
     options.ping_ms = from->silence_ms / 4 + 1;
     options.cancel_grace_ms = from->cancel_grace_ms;
@@ -380,6 +366,7 @@ void sim_broker_start(struct sim_broker *broker)
                               .forget = on_forget,
                               .log = on_log,
                               .log_level = LOG_DEBUG,
+                              .resume = on_resume,
                               .note = on_note,
                               .notes = broker->options->watchers_noted > 0 ? NOTES_ALL : 0};
 

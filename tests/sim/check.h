@@ -52,6 +52,8 @@ extern const struct checker check_worker_paced;
 extern const struct checker check_checkpoint_handed;
 extern const struct checker check_signals_in_order;
 extern const struct checker check_events_counted;
+extern const struct checker check_messages_once;
+extern const struct checker check_session_goes_on;
 /* Checks nothing: counts the rare states that a run has reached. */
 extern const struct checker check_rare_states;
 

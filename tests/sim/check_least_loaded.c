@@ -10,8 +10,7 @@
 
 static bool has_room(const struct shadow_offer *offer)
 {
-    return !offer->withdrawn && offer->session->connection != 0 && !offer->session->draining &&
-           offer->held < offer->credit;
+    return !offer->withdrawn && model_takes(offer->session) && offer->held < offer->credit;
 }
 
 /* Served its affinity key last, has offered the service ever since, and has room. NULL: none. */

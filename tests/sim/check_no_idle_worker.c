@@ -25,8 +25,7 @@ static void after(struct model *model, const struct broker *core)
         const struct shadow_offer *offer = list_entry(at, struct shadow_offer, link);
         const struct shadow_service *service;
 
-        if (offer->withdrawn || offer->session->connection == 0 || offer->session->draining ||
-            offer->held >= offer->credit) {
+        if (offer->withdrawn || !model_takes(offer->session) || offer->held >= offer->credit) {
             continue;
         }
         service = model_service(model, span_from_text(offer->service));

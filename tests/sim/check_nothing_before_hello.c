@@ -8,7 +8,8 @@ static bool answers_hello(const struct fact *fact)
 {
     return fact->command == COMMAND_WELCOME ||
            (fact->command == COMMAND_ERROR && (strcmp(fact->code, "unsupported") == 0 ||
-                                               strcmp(fact->code, "limit_exceeded") == 0));
+                                               strcmp(fact->code, "limit_exceeded") == 0 ||
+                                               strcmp(fact->code, "conflict") == 0));
 }
 
 static void on_fact(struct model *model, const struct fact *fact)

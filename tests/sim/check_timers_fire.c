@@ -1,6 +1,7 @@
 /* Deadlines, queue TTLs, leases, delays, graces, silence and resume fire within one tick, and
  * never early: after a step at `now` nothing is left that was due by then. */
 #include "tests/sim/check.h"
+#include "tests/sim/sometimes.h"
 
 #include <inttypes.h>
 
@@ -50,16 +51,29 @@ static void check_tasks(struct model *model)
     }
 }
 
+/* How long a suspended session is waited for. */
+static uint64_t wait_ms(const struct model *model, const struct shadow_session *session)
+{
+    uint64_t resume_ms = model->core.resume_ms, hold_ms = model->core.hold_ms;
+
+    return model_holds(model, session) && hold_ms < resume_ms ? hold_ms : resume_ms;
+}
+
 static void check_sessions(struct model *model)
 {
     list_each(at, &model->sessions) {
         const struct shadow_session *session = list_entry(at, struct shadow_session, link);
 
         MODEL_CHECK(model, PROPERTY,
-                    session->connection == 0 ||
+                    session->connection == 0 || session->suspended ||
                         session->heard_ms + model->core.silence_ms > model->now_ms,
                     "c%u was silent since %" PRIu64 " ms, and is not lost", session->connection,
                     session->heard_ms);
+        MODEL_CHECK(model, PROPERTY,
+                    !session->suspended ||
+                        session->away_ms + wait_ms(model, session) > model->now_ms,
+                    "c%u is suspended since %" PRIu64 " ms, and is not lost", session->connection,
+                    session->away_ms);
     }
 }
 
@@ -120,6 +134,14 @@ static void see_forget(struct model *model, const struct fact *fact)
     const struct shadow_session *session = model_session(model, fact->connection);
 
     if (model->event->kind != EVENT_TICK || session == NULL) {
+        return;
+    }
+    if (session->suspended) {
+        MODEL_CHECK(model, PROPERTY,
+                    session->away_ms + wait_ms(model, session) <= model->now_ms,
+                    "c%u is lost, but suspended only since %" PRIu64 " ms", fact->connection,
+                    session->away_ms);
+        sometimes(SOMETIMES_SESSION_LAPSED);
         return;
     }
     MODEL_CHECK(model, PROPERTY, session->heard_ms + model->core.silence_ms <= model->now_ms,

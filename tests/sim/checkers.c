@@ -31,6 +31,8 @@ const struct checker *const checkers[] = {
     &check_checkpoint_handed,
     &check_signals_in_order,
     &check_events_counted,
+    &check_messages_once,
+    &check_session_goes_on,
     &check_rare_states,
 };
 const unsigned checker_count = sizeof checkers / sizeof *checkers;

@@ -240,6 +240,10 @@ void model_sent(struct model *model, uint32_t to, const struct message *message)
         fact->id = message->error.id;
         fact_of_error(fact, &message->error.error);
         break;
+    case COMMAND_WELCOME:
+        fact->numbered = message->welcome.resume;
+        fact->resumed = message->welcome.resumed;
+        break;
     default:
         fact_of_rest(fact, message);
         break;
@@ -321,6 +325,7 @@ static void print_fact(const struct model *model, const struct fact *fact)
         if (fact->command == COMMAND_RESULT) {
             printf(" %s", outcome_name(fact->outcome));
         }
+        printf("%s%s", fact->numbered ? " numbered" : "", fact->resumed ? " resumed" : "");
         printf("%s%s%s%s\n", fact->code[0] ? " code=" : "", fact->code,
                fact->reason[0] ? " reason=" : "", fact->reason);
     }

@@ -50,10 +50,16 @@ static void take_welcome(struct model *model, const struct fact *fact)
         session->id = hello->session;
         list_push_back(&model->sessions, &session->link);
     }
-    shadow_session_reset(model, session);
+    if (!fact->resumed) {
+        shadow_session_reset(model, session);
+    } else {
+        sometimes(SOMETIMES_SESSION_RESUMED);
+    }
     session->connection = fact->connection;
     session->heard_ms = model->now_ms;
     session->gone = false;
+    session->numbered = fact->numbered;
+    session->suspended = session->unreachable = false;
 }
 
 /* Of silence or of its longest run, whichever is sooner. */
@@ -104,7 +110,7 @@ static void take_task(struct model *model, const struct fact *fact)
     task->lease_until_ms = lease_end_ms(model, task, lease_ms);
 }
 
-static bool session_holds(const struct model *model, const struct shadow_session *session)
+bool model_holds(const struct model *model, const struct shadow_session *session)
 {
     list_each(at, &model->leases) {
         if (list_entry(at, struct shadow_lease, link)->offer->session == session) {
@@ -120,7 +126,7 @@ void model_drained(struct model *model, const struct id *id, bool draining)
 
     if (session != NULL) {
         session->draining = draining;
-        if (draining && session_holds(model, session)) {
+        if (draining && model_holds(model, session)) {
             sometimes(SOMETIMES_WORKER_DRAINED);
         }
     }
@@ -192,7 +198,8 @@ static void take_forget(struct model *model, const struct fact *fact)
     if (session != NULL) {
         shadow_session_reset(model, session);
         session->connection = 0;
-        session->away_ms = model->now_ms;
+        session->away_ms = session->suspended ? session->away_ms : model->now_ms;
+        session->numbered = session->suspended = false;
         if (model_event_is(model, COMMAND_BYE)) {
             session_end(model, session);
         }
@@ -341,6 +348,35 @@ static void take_cost(struct model *model, uint64_t cost)
     }
 }
 
+/* PROTOCOL.md, section 2.1: its connection is lost, or it is silent, since now. */
+static void session_suspend(struct model *model, struct shadow_session *session, bool unreachable)
+{
+    if (!session->suspended) {
+        session->suspended = true;
+        session->unreachable = false;
+        session->away_ms = model->now_ms;
+        sometimes(SOMETIMES_SESSION_SUSPENDED);
+    }
+    session->unreachable = session->unreachable || unreachable;
+}
+
+/* What time and the connection do to sessions, before anything is said. */
+static void take_time(struct model *model)
+{
+    list_each(at, &model->sessions) {
+        struct shadow_session *session = list_entry(at, struct shadow_session, link);
+
+        if (session->connection != 0 && session->numbered && !session->suspended &&
+            model->now_ms >= session->heard_ms + model->core.silence_ms) {
+            session_suspend(model, session, false);
+        }
+        if ((session->connection == 0 || session->suspended) && !session->gone &&
+            model->now_ms >= session->away_ms + model->core.resume_ms) {
+            session_end(model, session);
+        }
+    }
+}
+
 /* What the peer's own command changes before any effect of it. */
 static void take_event(struct model *model)
 {
@@ -351,13 +387,13 @@ static void take_event(struct model *model)
     if (event->kind == EVENT_DRAIN) {
         model->draining = true;
     }
-    list_each(at, &model->sessions) {
-        struct shadow_session *away = list_entry(at, struct shadow_session, link);
-
-        if (away->connection == 0 && !away->gone &&
-            model->now_ms >= away->away_ms + model->core.resume_ms) {
-            session_end(model, away);
-        }
+    take_time(model);
+    if (event->kind == EVENT_LOST && session != NULL && session->numbered) {
+        session_suspend(model, session, true);
+    }
+    if ((event->kind == EVENT_MESSAGE || event->kind == EVENT_MALFORMED) && session != NULL &&
+        !session->unreachable) {
+        session->suspended = false; /* it was only silent */
     }
     if (event->kind == EVENT_MALFORMED && session != NULL) {
         session->heard_ms = model->now_ms;

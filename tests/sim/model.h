@@ -37,7 +37,10 @@ struct shadow_session {
     struct id id;
     uint32_t connection;   /* 0: away */
     uint64_t heard_ms;
-    uint64_t away_ms;      /* when it went away */
+    uint64_t away_ms;      /* when it went away; suspended: since then */
+    bool numbered;         /* its messages are: it can be suspended */
+    bool suspended;        /* its connection is lost, or it is silent: it gets nothing new */
+    bool unreachable;      /* suspended, and not only silent */
     bool gone;             /* it said BYE, or was away for too long */
     bool draining;         /* it gets nothing new */
 };
@@ -173,6 +176,7 @@ struct fact {
                                     SEND EVENT, NOTE: the kind */
     char reason[24];             /* SEND CANCEL */
     bool unconfirmed;            /* SEND RESULT */
+    bool numbered, resumed;      /* SEND WELCOME */
     struct id culprit;           /* SEND RESULT of a join that failed */
     uint64_t retry_after_ms, deadline_ms, request;
     uint64_t sequence;           /* SEND CHUNK, EVENT, REPLY to WATCH; TASK, FLOW: the bound */
@@ -206,6 +210,7 @@ struct model {
     struct list tasks; /* that have not ended */
     struct list ended, services, sessions, offers, leases, watches;
     struct list streams_touched;  /* by the step */
+    struct list threads;          /* of numbered sessions, in all incarnations */
     uint64_t levels[SHADOW_EXPIRED + 1]; /* tasks by state */
     uint64_t orders;
     uint64_t joins; /* that have ended, in all incarnations */
@@ -237,6 +242,10 @@ void model_after(struct model *model, const struct broker *core, const struct ev
 /* The faults are over and everybody has had time: what must hold then. */
 void model_at_rest(struct model *model, const struct broker *core);
 
+/* It is here, and may be handed something. */
+bool model_takes(const struct shadow_session *session);
+/* Some TASK is in its hands. */
+bool model_holds(const struct model *model, const struct shadow_session *session);
 /* For checkers. NULL: none. */
 struct shadow_task *model_task(const struct model *model, const struct id *id);
 struct shadow_session *model_session(const struct model *model, uint32_t connection);

@@ -189,9 +189,13 @@ static void notice_node(void *context, uint64_t argument)
 
     link->node_up = false;
     if (node != NULL && node->link == link) {
+        uint64_t back_us = node->quick_us;
+
         node->link = NULL;
-        node_connect(node, 1000 * (1 + random_wait(&link->net->random,
-                                                   link->net->options->reconnect_ms)));
+        node->quick_us = 0;
+        node_connect(node, back_us > 0 ? back_us
+                                       : 1000 * (1 + random_wait(&link->net->random,
+                                                                 link->net->options->reconnect_ms)));
     }
 }
 
@@ -217,6 +221,25 @@ void link_cut(struct link *link)
                  notice_broker, link, 0);
     agenda_enter(net->agenda, now_us + (node_blind ? BLACK_HOLE_US : delay_us), notice_node,
                  link, 0);
+}
+
+void link_blip(struct link *link, uint64_t back_us)
+{
+    struct net *net = link->net;
+    uint64_t now_us = net->agenda->now_us;
+
+    if (!link->node_up || !link->broker_up || link->black_hole || link->node == NULL) {
+        return;
+    }
+    net->cuts++;
+    link->black_hole = true;
+    lose_suffix(link, UP);
+    lose_suffix(link, DOWN);
+    link->node->quick_us = back_us;
+    agenda_enter(net->agenda, now_us + random_wait(&net->random, net->options->latency_us),
+                 notice_broker, link, 0);
+    agenda_enter(net->agenda, now_us + random_wait(&net->random, net->options->latency_us),
+                 notice_node, link, 0);
 }
 
 void node_reconnect(struct node *node)

@@ -49,6 +49,7 @@ struct node {
     bool gone;                /* its process has ended: nothing arrives */
     struct list backlog;      /* arrived while paused */
     uint64_t generation;      /* of connection attempts */
+    uint64_t quick_us;        /* not 0: after the next cut it is back so soon */
     void *context;
     void (*receive)(void *context, const struct packet *packet);
     void (*linked)(void *context); /* a link is up: what waits can be sent */
@@ -85,6 +86,8 @@ enum sent link_send_down(struct link *link, const struct packet *packet);
 
 /* A fault strikes the link. */
 void link_cut(struct link *link);
+/* The same, but both sides notice, and the node is back after `back_us`. */
+void link_blip(struct link *link, uint64_t back_us);
 /* The broker's process is gone, or back. */
 void net_broker_died(struct net *net);
 

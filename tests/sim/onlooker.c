@@ -125,7 +125,7 @@ static void act(void *context, uint64_t argument)
             read_on(onlooker);
         }
     }
-    outbound_flush(&onlooker->outbound, &onlooker->node);
+    outbound_flush_up(&onlooker->outbound, &onlooker->node);
 }
 
 static void take(struct onlooker *onlooker, const struct message *message)
@@ -168,7 +168,7 @@ static void on_receive(void *context, const struct packet *packet)
             take(onlooker, &message);
         }
     }
-    outbound_flush(&onlooker->outbound, &onlooker->node);
+    outbound_flush_up(&onlooker->outbound, &onlooker->node);
 }
 
 static void on_linked(void *context)

@@ -223,6 +223,18 @@ static void draw_gates(struct sim_options *o)
     o->budgets = some(&random, 800);
 }
 
+static void draw_numbers(struct sim_options *o)
+{
+    struct random random;
+
+    random_init(&random, o->seed, "numbered", 0);
+    o->numbered = random_chance(&random, 500) ? (uint32_t)random_between(&random, 300, 1000) : 0;
+    o->hold_ms = scaled(&random, 100, 5000);
+    o->blip_every_ms = o->numbered > 0 && random_chance(&random, 700)
+                           ? scaled(&random, 100, 20000) : 0;
+    o->blip_ms = scaled(&random, 1, 2000);
+}
+
 struct sim_options sim_options_draw(uint64_t seed)
 {
     struct sim_options options = {.seed = seed};
@@ -233,6 +245,7 @@ struct sim_options sim_options_draw(uint64_t seed)
     draw_work(&options, &random);
     draw_faults(&options, &random);
     draw_limits(&options, &random);
+    draw_numbers(&options);
     draw_turns(&options);
     draw_likeness(&options);
     draw_drains(&options);

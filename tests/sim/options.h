@@ -66,6 +66,10 @@
     X(retain_ms, 0, "retention")                                                                   \
     X(retain_tasks, 0, "the same in tasks")                                                        \
     X(resume_ms, 100, "how long a lost session's tasks are kept")                                  \
+    X(hold_ms, 100, "how long a suspended session's leases are")                                   \
+    X(numbered, 0, "permille of agents that number their messages")                                \
+    X(blip_every_ms, 0, "mean time between short cuts of one link; 0: none")                       \
+    X(blip_ms, 1, "mean time until that link is back")                                             \
     X(silence_ms, 500, "how long a peer may be silent")                                            \
     X(cancel_grace_ms, 50, "how long a worker may take to confirm")                                \
     X(peers_spare, 0, "sessions that the broker takes beyond the agents")                          \

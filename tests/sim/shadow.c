@@ -1,6 +1,7 @@
 /* The model's memory: a shadow of each task, session, offer, lease and service. */
 #include "tests/sim/shadow.h"
 
+#include "tests/sim/shadow_letter.h"
 #include "tests/sim/shadow_memo.h"
 #include "tests/sim/shadow_stream.h"
 #include "tests/sim/shadow_watch.h"
@@ -66,6 +67,7 @@ void model_init(struct model *model, const struct sim_options *options)
     list_init(&model->leases);
     list_init(&model->watches);
     list_init(&model->streams_touched);
+    list_init(&model->threads);
     CHECK(table_init(&model->tasks_by_id));
 }
 
@@ -161,6 +163,11 @@ struct shadow_session *model_session_by_id(const struct model *model, const stru
         }
     }
     return NULL;
+}
+
+bool model_takes(const struct shadow_session *session)
+{
+    return session->connection != 0 && !session->suspended && !session->draining;
 }
 
 struct shadow_offer *model_offer(const struct model *model, const struct shadow_session *session,
@@ -338,6 +345,7 @@ void model_policed(struct model *model, const char *service, const struct limit_
 void model_deinit(struct model *model)
 {
     forget_all(model);
+    shadow_letters_forget(model);
     table_deinit(&model->tasks_by_id);
     free(model->facts);
 }

@@ -21,6 +21,12 @@
     X(PEER_GONE_WITH_TASKS)                                                                        \
     X(PEER_REOPENED)                                                                               \
     X(PEER_REOPENED_WITH_LEASES)                                                                   \
+    X(SESSION_SUSPENDED)                                                                           \
+    X(SESSION_RESUMED)                                                                             \
+    X(SESSION_LAPSED)                                                                              \
+    X(SESSION_RESENT)                                                                              \
+    X(HELLO_STALE)                                                                                 \
+    X(MESSAGE_REPEATED)                                                                            \
     X(HELLO_CONFLICT)                                                                              \
     X(BEFORE_HELLO)                                                                                \
     X(MALFORMED)                                                                                   \

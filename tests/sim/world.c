@@ -47,11 +47,45 @@ const char *world_service(unsigned index)
 
 /* ---- faults --------------------------------------------------------------------------- */
 
+/* One that works, each as likely as the others. NULL: none. */
+static struct link *some_link(struct world *world, struct random *random)
+{
+    struct link *chosen = NULL;
+    uint64_t up = 0;
+
+    list_each(at, &world->net.links) {
+        struct link *link = list_entry(at, struct link, all);
+
+        if (link->node_up && link->broker_up && random_below(random, ++up) == 0) {
+            chosen = link;
+        }
+    }
+    return chosen;
+}
+
+static void blip_loop(void *context, uint64_t argument)
+{
+    struct world *world = context;
+    const struct sim_options *options = &world->options;
+    struct random *random = &world->blips;
+    struct link *link;
+
+    if (world->calm) {
+        return;
+    }
+    agenda_enter(&world->agenda,
+                 world->agenda.now_us + 1000 * (1 + random_wait(random, options->blip_every_ms)),
+                 blip_loop, world, 0);
+    link = some_link(world, random);
+    if (link != NULL) {
+        link_blip(link, 1 + random_wait(random, 1000ULL * options->blip_ms));
+    }
+}
+
 static void cut_loop(void *context, uint64_t argument)
 {
     struct world *world = context;
-    struct link *chosen = NULL;
-    uint64_t up = 0;
+    struct link *chosen;
 
     if (world->calm) {
         return;
@@ -60,14 +94,7 @@ static void cut_loop(void *context, uint64_t argument)
                  world->agenda.now_us +
                      1000 * (1 + random_wait(&world->net.random, world->options.cut_every_ms)),
                  cut_loop, world, 0);
-    list_each(at, &world->net.links) {
-        struct link *link = list_entry(at, struct link, all);
-
-        if (link->node_up && link->broker_up &&
-            random_below(&world->net.random, ++up) == 0) {
-            chosen = link;
-        }
-    }
+    chosen = some_link(world, &world->net.random);
     if (chosen != NULL) {
         link_cut(chosen);
     }
@@ -219,6 +246,10 @@ static void begin_faults(struct world *world)
     }
     if (options->limit_changes > 0) {
         limit_loop(world, 0);
+    }
+    random_init(&world->blips, options->seed, "blips", 0);
+    if (options->blip_every_ms > 0) {
+        blip_loop(world, 0);
     }
     random_init(&world->policies, options->seed, "policies", 1);
     if (options->policy_changes > 0) {

@@ -1,0 +1,71 @@
+/* A numbered session does not notice that its connection was lost, if it is back in time: it keeps
+ * what it holds, offers and has submitted, no attempt ends because of it. While it is suspended it
+ * gets nothing new. (That it is lost when it is not back: check_timers_fire. That nothing it says or
+ * is told gets lost: check_messages_once.) */
+#include "tests/sim/check.h"
+
+#define PROPERTY "session_goes_on"
+
+static void see_task(struct model *model, const struct fact *fact)
+{
+    const struct shadow_session *session = model_session(model, fact->connection);
+
+    MODEL_CHECK(model, PROPERTY, session == NULL || !session->suspended,
+                "TASK %s to c%u, which is suspended", model_id_text(&fact->id), fact->connection);
+}
+
+/* Its leases, offers and tasks are as they were: nothing moves because of this HELLO but tasks
+ * that it is handed now, and nobody is forgotten. */
+static void see_resumed(struct model *model, const struct fact *welcome)
+{
+    const struct shadow_session *session =
+        model_session_by_id(model, &model->event->message->hello.session);
+
+    MODEL_CHECK(model, PROPERTY, session != NULL && session->connection != 0 && session->numbered,
+                "c%u goes on with a session that is lost, or was never numbered",
+                welcome->connection);
+    for (size_t i = 0; i < model->fact_count; i++) {
+        const struct fact *fact = &model->facts[i];
+
+        MODEL_CHECK(model, PROPERTY,
+                    fact->kind != FACT_FORGET &&
+                        (fact->kind != FACT_MOVE || fact->to == SHADOW_LEASED),
+                    "c%u goes on with its session, and %s %s", welcome->connection,
+                    fact->kind == FACT_MOVE ? model_id_text(&fact->id) : "it",
+                    fact->kind == FACT_MOVE ? "moves" : "is forgotten");
+    }
+    MODEL_CHECK(model, PROPERTY, model->after.peers_lost == model->before.peers_lost,
+                "c%u goes on with its session, and is counted as lost", welcome->connection);
+}
+
+/* A lost connection costs it nothing. */
+static void see_suspension(struct model *model)
+{
+    const struct shadow_session *session = model_session(model, model->event->from);
+
+    if (session != NULL && session->numbered) {
+        MODEL_CHECK(model, PROPERTY,
+                    model->fact_count == 0 && model->after.peers_lost == model->before.peers_lost,
+                    "c%u is gone, its session is numbered, and %zu things happen",
+                    model->event->from, model->fact_count);
+    }
+}
+
+static void on_fact(struct model *model, const struct fact *fact)
+{
+    if (fact->kind == FACT_SEND && fact->command == COMMAND_TASK) {
+        see_task(model, fact);
+    } else if (fact->kind == FACT_SEND && fact->command == COMMAND_WELCOME && fact->resumed) {
+        see_resumed(model, fact);
+    }
+}
+
+static void after(struct model *model, const struct broker *core)
+{
+    if (model->event->kind == EVENT_LOST) {
+        see_suspension(model);
+    }
+}
+
+const struct checker check_session_goes_on = {
+    .property = PROPERTY, .fact = on_fact, .after = after};

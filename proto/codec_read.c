@@ -12,6 +12,7 @@ static bool read_hello(struct cursor *cursor, struct hello *hello)
         OPTION("agent", option_text, struct hello, agent, PEER_NAME_MAX),
         OPTION("resume", option_bool, struct hello, resume, 0),
         OPTION("received", option_uint, struct hello, received, UINT64_MAX),
+        OPTION("greeting", option_uint, struct hello, greeting, UINT64_MAX),
     };
     uint64_t seen;
 
@@ -194,6 +195,7 @@ static bool read_welcome(struct cursor *cursor, struct welcome *welcome)
         OPTION("resume", option_bool, struct welcome, resume, 0),
         OPTION("resumed", option_bool, struct welcome, resumed, 0),
         OPTION("received", option_uint, struct welcome, received, UINT64_MAX),
+        OPTION("greeting", option_uint, struct welcome, greeting, UINT64_MAX),
     };
     uint64_t seen;
 

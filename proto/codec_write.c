@@ -54,6 +54,7 @@ static void put_hello(struct pack_list *list, const struct hello *hello)
     option_put_text(&map, "agent", hello->agent);
     option_put_true(&map, "resume", hello->resume);
     option_put_uint(&map, "received", hello->received);
+    option_put_uint(&map, "greeting", hello->greeting);
     put_options(list, &map);
 }
 
@@ -135,6 +136,7 @@ static void put_welcome(struct pack_list *list, const struct welcome *welcome)
     option_put_true(&map, "resume", welcome->resume);
     option_put_true(&map, "resumed", welcome->resumed);
     option_put_uint(&map, "received", welcome->received);
+    option_put_uint(&map, "greeting", welcome->greeting);
     put_options(list, &map);
 }
 

@@ -126,6 +126,7 @@ struct hello {
     struct span agent;    /* option `agent`: language and version, for people */
     bool resume;          /* option: number the messages of this session, both ways */
     uint64_t received;    /* option, with resume: all messages up to this one have come */
+    uint64_t greeting;    /* option: WELCOME says it again; 0: none */
 };
 
 struct offer_message {
@@ -416,6 +417,7 @@ struct welcome {
     bool resume;            /* the session is numbered */
     bool resumed;           /* and goes on where it stopped: leases and offers are as they were */
     uint64_t received;      /* all messages of the peer up to this one have come */
+    uint64_t greeting;      /* of the HELLO that it answers */
     struct id broker;       /* new at each start of the broker */
     uint64_t shard;
     uint64_t ping_ms;       /* send something at least this often */

@@ -8,6 +8,10 @@ void numbering_init(struct numbering *numbering)
 
 void numbering_stop(struct numbering *numbering)
 {
+    const struct session *session = &numbering->session;
+    uint64_t used = session->sent > session->received ? session->sent : session->received;
+
+    numbering->used = numbering->used > used ? numbering->used : used;
     letters_drop(&numbering->session);
     numbering->on = numbering->linked = numbering->missing = false;
 }
@@ -29,9 +33,11 @@ bool numbering_greet(struct numbering *numbering, struct hello *hello)
         hello->resume = false;
     }
     numbering->plain = false;
+    numbering->greeting = hello->greeting;
     numbering_unlink(numbering);
     if (!numbering->on || !hello->resume) {
         numbering_stop(numbering);
+        hello->received = hello->resume ? numbering->used : 0;
         return false;
     }
     hello->received = numbering->session.received;
@@ -41,6 +47,9 @@ bool numbering_greet(struct numbering *numbering, struct hello *hello)
 enum numbering_change numbering_welcome(struct numbering *numbering,
                                         const struct welcome *welcome)
 {
+    if (welcome->greeting != 0 && welcome->greeting != numbering->greeting) {
+        return NUMBERING_SAME;
+    }
     if (!welcome->resume) {
         if (!numbering->on) {
             return NUMBERING_SAME;

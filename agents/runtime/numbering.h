@@ -15,6 +15,8 @@ struct numbering {
     bool plain;             /* the next HELLO must not ask for numbers: we have lost count */
     bool missing;           /* messages before one that came have not: a new HELLO is due */
     uint64_t start;         /* where the numbers began */
+    uint64_t used;          /* no number above has been used before `start` */
+    uint64_t greeting;      /* of the last HELLO: a WELCOME to an earlier one means nothing */
 };
 
 void numbering_init(struct numbering *numbering);

@@ -157,7 +157,9 @@ const struct welcome *peer_welcome(const struct peer *peer)
 
 /* ---- the session (PROTOCOL.md, section 2) ---- */
 
-static void say_hello(struct peer *peer)
+/* Said again for lack of an answer only, it is the same as before: the answer to the first time is
+ * as good, and may take longer than ping_ms. */
+static void say_hello(struct peer *peer, bool again)
 {
     struct message message = {
         .command = COMMAND_HELLO,
@@ -170,6 +172,10 @@ static void say_hello(struct peer *peer)
         },
     };
 
+    if (!again || peer->greeting == 0) {
+        peer->greeting++;
+    }
+    message.hello.greeting = peer->greeting;
     peer->hello_pending = true;
     peer->hello_ms = peer->now_ms;
     peer->hello_count++;
@@ -240,6 +246,9 @@ static void receive_welcome(struct peer *peer, const struct welcome *welcome)
 
     bool anew = welcome->resume && !welcome->resumed && welcome->received != peer->start;
 
+    if (welcome->greeting != 0 && welcome->greeting != peer->greeting) {
+        return; /* to an earlier HELLO: the last one is answered yet, or is under way */
+    }
     if (peer->state == SESSION_OPEN && !peer->hello_pending && same_broker && !anew) {
         /* The answer to a HELLO that crossed another one: nothing was taken back. */
         take_limits(peer, welcome);
@@ -282,7 +291,7 @@ static void receive_error(struct peer *peer, const struct error_message *error)
         if (peer->state == SESSION_OPEN) {
             close_session(peer, false, "new_connection");
         }
-        say_hello(peer);
+        say_hello(peer, false);
         return;
     }
     /* A task that has ended meanwhile cannot be cancelled: not worth a word. */
@@ -424,7 +433,7 @@ static void session_advance(struct peer *peer)
     }
     if (peer->state == SESSION_JOINING) {
         if (peer->now_ms >= hello_due_ms(peer)) {
-            say_hello(peer);
+            say_hello(peer, peer->hello_pending);
         }
     } else if (peer->now_ms >= ping_due_ms(peer)) {
         ping(peer);

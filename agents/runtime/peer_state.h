@@ -136,6 +136,7 @@ struct peer {
     uint64_t start;         /* where its numbers began */
     bool hello_pending;     /* a HELLO of ours has not been answered */
     uint64_t hello_ms;      /* when it was said */
+    uint64_t greeting;      /* its number: WELCOMEs with another one answer earlier ones */
     unsigned hello_count;   /* since the session was open */
     uint64_t sent_ms;       /* when anything was sent */
     uint64_t heard_ms;      /* when anything was received */

@@ -1,7 +1,7 @@
 #include "broker/core/handle.h"
 
-static void send_welcome(struct broker *broker, struct peer *peer, bool known,
-                         enum resume resume, uint64_t start)
+static void send_welcome(struct broker *broker, struct peer *peer, const struct hello *hello,
+                         bool known, enum resume resume, uint64_t start)
 {
     const struct broker_options *options = &broker->options;
     struct message message = {.command = COMMAND_WELCOME};
@@ -12,6 +12,7 @@ static void send_welcome(struct broker *broker, struct peer *peer, bool known,
         .resume = peer->numbered,
         .resumed = resume == RESUME_GOES_ON,
         .received = start,
+        .greeting = hello->greeting,
         .broker = options->broker,
         .shard = options->shard,
         .ping_ms = options->ping_ms,
@@ -97,5 +98,5 @@ void handle_hello(struct broker *broker, connection_id from, const struct hello 
         peer->numbered = resume == RESUME_ANEW;
         break;
     }
-    send_welcome(broker, peer, known, resume, start);
+    send_welcome(broker, peer, hello, known, resume, start);
 }

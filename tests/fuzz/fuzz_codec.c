@@ -130,6 +130,7 @@ static void same_welcome(const struct welcome *a, const struct welcome *b)
     CHECK(a->resume == b->resume);
     CHECK(a->resumed == b->resumed);
     CHECK(a->received == b->received);
+    CHECK(a->greeting == b->greeting);
 }
 
 /* All but the payload, which is a body here and a list of inputs there. */
@@ -242,6 +243,7 @@ static void same_message(const struct message *a, const struct message *b)
         same_bytes(a->hello.agent, b->hello.agent);
         CHECK(a->hello.resume == b->hello.resume);
         CHECK(a->hello.received == b->hello.received);
+        CHECK(a->hello.greeting == b->hello.greeting);
         return;
     case COMMAND_OFFER:
         same_offer(&a->offer, &b->offer);

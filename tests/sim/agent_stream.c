@@ -204,21 +204,6 @@ static void store_checkpoint(struct agent *agent, struct job *job)
     blob_unref(blob);
 }
 
-/* Nobody waits for its answer, and it has not been told: when several HELLOs were under way at
- * once, the WELCOME that answers the last is taken for one too many. A handler may wait long. */
-static bool is_orphan(const struct agent *agent, const struct job *job)
-{
-    list_each(at, &agent->world->model.leases) {
-        const struct shadow_lease *lease = list_entry(at, struct shadow_lease, link);
-
-        if (lease->attempt == peer_lease_attempt(job->lease) &&
-            id_equal(&lease->task, peer_lease_id(job->lease))) {
-            return false;
-        }
-    }
-    return agent->world->calm;
-}
-
 static void look(void *context, uint64_t argument)
 {
     struct agent *agent = context;
@@ -247,8 +232,6 @@ bool job_talk(struct agent *agent, struct job *job)
     for (unsigned i = 0; i < BURST && job->chunks_left > 0; i++) {
         if (peer_chunk_room(agent->peer, job->lease)) {
             say_chunk(agent, job);
-        } else if (is_orphan(agent, job)) {
-            job->chunks_left = 0;
         } else {
             look_after(agent, job, STALLED_MS);
             return false;

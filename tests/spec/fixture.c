@@ -187,6 +187,9 @@ static void trace_message(struct fixture *f, const struct message *message)
         trace_add(f, "%s%s%s", message->welcome.known ? " known" : "",
                   message->welcome.resume ? " numbered" : "",
                   message->welcome.resumed ? " resumed" : "");
+        if (message->welcome.greeting > 0) {
+            trace_add(f, " greeting=%" PRIu64, message->welcome.greeting);
+        }
         break;
     case COMMAND_ACCEPTED:
         trace_add(f, " %s", name_of(&message->accepted.id));

@@ -244,6 +244,27 @@ static void an_old_hello_that_comes_late_changes_nothing(void **state)
                     "[   0] s1 <- RESULT t1 done attempt=1 payload=kept\n");
 }
 
+/* Of several under way, a peer must know which one is answered. */
+static void a_welcome_says_which_hello_it_answers(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_HELLO,
+                              .hello = {.version = PROTOCOL_VERSION,
+                                        .session = id_of("w1"),
+                                        .name = span_from_text("w1")}};
+
+    message.hello.greeting = 3;
+    say(f, "w1", &message);
+    message.hello.greeting = 4;
+    message.hello.resume = true;
+    say(f, "w1", &message);
+    message.hello.greeting = 0;
+    say(f, "w1", &message);
+    expect_trace(f, "[   0] w1 <- WELCOME greeting=3\n"
+                    "[   0] w1 <- WELCOME known numbered greeting=4\n"
+                    "[   0] w1 <- WELCOME known numbered resumed\n");
+}
+
 /* The broker slept, and with it the clock of those that it was waiting for. */
 static void a_broker_that_slept_waits_for_the_suspended_anew(void **state)
 {
@@ -278,6 +299,7 @@ int main(void)
         SPEC(a_session_whose_output_was_dropped_begins_anew),
         SPEC(a_session_that_cannot_go_on_begins_anew),
         SPEC(an_old_hello_that_comes_late_changes_nothing),
+        SPEC(a_welcome_says_which_hello_it_answers),
         SPEC(a_broker_that_slept_waits_for_the_suspended_anew),
     };
 

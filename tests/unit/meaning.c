@@ -236,6 +236,7 @@ static void set_welcome(json_t *to, const struct welcome *welcome)
     set_true(to, "resume", welcome->resume);
     set_true(to, "resumed", welcome->resumed);
     set_uint(to, "received", welcome->received);
+    set_uint(to, "greeting", welcome->greeting);
 }
 
 static void set_task(json_t *to, const struct task_message *task, bool is_join)
@@ -407,6 +408,7 @@ json_t *meaning_of_message(const struct message *message, bool is_join)
         set_text(to, "agent", message->hello.agent);
         set_true(to, "resume", message->hello.resume);
         set_uint(to, "received", message->hello.received);
+        set_uint(to, "greeting", message->hello.greeting);
         break;
     case COMMAND_OFFER:
         set_offer(to, &message->offer);

@@ -24,6 +24,7 @@ struct fixture {
     char trace[TRACE_MAX];
     size_t used;
     struct lease *lease;           /* of the last TASK */
+    uint64_t greeting;             /* of the last HELLO */
     struct submission *submission; /* of the last submit */
     struct reading *reading;       /* of the last chunk */
 };
@@ -89,6 +90,9 @@ static inline void on_send(void *context, const struct message *message)
 
     trace(f, "-> %s", command_name(message->command));
     switch (message->command) {
+    case COMMAND_HELLO:
+        f->greeting = message->hello.greeting;
+        break;
     case COMMAND_OFFER:
         trace(f, " %.*s credit=%d", TEXT(message->offer.service), (int)message->offer.credit);
         break;

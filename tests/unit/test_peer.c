@@ -45,6 +45,55 @@ static void offers_come_before_tasks_after_welcome(void **state)
                     "!! connected\n");
 }
 
+static struct message welcome_to(uint64_t greeting)
+{
+    struct message message = welcome_of('B', true, 10);
+
+    message.welcome.greeting = greeting;
+    return message;
+}
+
+/* Late, over the connection before this one: what comes with it is of before, too. */
+static void a_welcome_to_an_earlier_hello_does_not_answer_the_last(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t first;
+
+    given_offer(f, "s", 1);
+    receive(f, hello_required());
+    first = f->greeting;
+    receive(f, hello_required());
+    assert_int_not_equal(f->greeting, first);
+    expect_trace(f, "-> HELLO\n"
+                    "-> HELLO\n");
+    receive(f, welcome_to(first));
+    receive(f, task_of('t', 1, "s"));
+    expect_trace(f, "");
+    receive(f, welcome_to(f->greeting));
+    expect_trace(f, "-> OFFER s credit=1\n"
+                    "!! connected\n");
+    receive(f, task_of('t', 2, "s"));
+    receive(f, welcome_to(first));
+    expect_trace(f, "!! task t/2\n");
+}
+
+/* The broker answers later than we ask again: the answer to the first time is as good. */
+static void a_hello_said_again_for_lack_of_an_answer_is_the_same(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t first;
+
+    receive(f, hello_required());
+    first = f->greeting;
+    advance_to(f, 1000);
+    assert_int_equal(f->greeting, first);
+    receive(f, welcome_to(first));
+    receive(f, welcome_to(first));
+    expect_trace(f, "-> HELLO\n"
+                    "-> HELLO\n"
+                    "!! connected\n");
+}
+
 static void a_new_connection_loses_the_tasks_in_hand(void **state)
 {
     struct fixture *f = *state;
@@ -421,6 +470,8 @@ int main(void)
         TEST(hello_answers_hello_required),
         TEST(hello_is_said_unasked_when_no_answer_comes),
         TEST(offers_come_before_tasks_after_welcome),
+        TEST(a_welcome_to_an_earlier_hello_does_not_answer_the_last),
+        TEST(a_hello_said_again_for_lack_of_an_answer_is_the_same),
         TEST(a_new_connection_loses_the_tasks_in_hand),
         TEST(a_session_that_goes_on_keeps_what_it_holds_and_submits_nothing_again),
         TEST(a_failure_between_two_connections_is_said),

@@ -8,6 +8,7 @@ static_assert(SESSION_STRIDE > SESSION_MESSAGES_MAX, "no number of an old start 
 
 /* What nobody reaches by counting: who claims it is not believed. */
 #define NUMBER_MAX (UINT64_MAX / 2)
+#define TURNS 65536
 
 static struct session_letter *entry_of(const struct list *link)
 {
@@ -29,14 +30,14 @@ void session_join(struct session *session, uint64_t start)
     session->owing = true;
 }
 
-uint64_t session_start(struct session *session, uint64_t above)
+uint64_t session_start(struct session *session, uint64_t above, uint64_t turn)
 {
     uint64_t used = session->sent > session->received ? session->sent : session->received;
 
     /* The other side has sent at most SESSION_MESSAGES_MAX beyond `received`: the stride
      * leaves room for them. */
     used = above > used && above <= NUMBER_MAX ? above : used;
-    session_join(session, (used / SESSION_STRIDE + 2) * SESSION_STRIDE);
+    session_join(session, (used / SESSION_STRIDE + 2 + turn % TURNS) * SESSION_STRIDE);
     session->owing = false;
     return session->sent;
 }
@@ -98,6 +99,9 @@ enum session_news session_receive(struct session *session, const struct sequence
 {
     if (sequence->acknowledged > session->sent || sequence->number > session->received + 1) {
         return SESSION_GAP;
+    }
+    if (!session->confirmed && sequence->acknowledged < session->acknowledged) {
+        return SESSION_REPEATED; /* of before the start */
     }
     session->confirmed = true;
     if (sequence->acknowledged > session->acknowledged) {

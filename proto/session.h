@@ -24,7 +24,7 @@
 #define SESSION_BYTES_MAX (32 * 1024 * 1024) /* one message always may */
 /* So many messages that came are acknowledged even when there is nothing else to say. */
 #define SESSION_UNTOLD_MAX 32
-/* A new start begins at the next multiple; more than SESSION_MESSAGES_MAX. */
+/* A new start begins at some multiple; more than SESSION_MESSAGES_MAX. */
 #define SESSION_STRIDE 65536
 
 /* A message that may have to be sent again; part of what the caller keeps of it. */
@@ -49,9 +49,11 @@ struct session {
 void session_init(struct session *session);
 
 /* Both directions start anew, above what `session` has used and above `above` (what the other
- * side says that it has received). Nothing may be kept. Returns the number before the first,
- * which the other side must join at. */
-uint64_t session_start(struct session *session, uint64_t above);
+ * side says that it has received). Two starts that the other side may know nothing of could
+ * begin above the same numbers: pass another `turn` each time (counted up, it makes 65,536 of
+ * them differ). Nothing may be kept. Returns the number before the first, which the other side
+ * must join at. */
+uint64_t session_start(struct session *session, uint64_t above, uint64_t turn);
 /* The other side's session_start() returned `start`. Nothing may be kept. An acknowledgement
  * is due at once: until it comes, the other side does not know that we know. */
 void session_join(struct session *session, uint64_t start);

@@ -15,6 +15,7 @@ struct post *post_new(const struct post_options *options, struct journal *journa
         return NULL;
     }
     post->options = *options;
+    post->starts = options->starts;
     post->journal = journal;
     for (size_t i = 0; i < OUTBOX_STATE_COUNT; i++) {
         list_init(&post->lists[i]);

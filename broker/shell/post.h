@@ -26,6 +26,7 @@ struct post_options {
     void *router;           /* a ROUTER with ZMQ_ROUTER_MANDATORY; borrowed */
     size_t connections_max; /* with a session, or with output under way */
     size_t bytes_max;       /* pending and in flight, all connections together */
+    uint64_t starts;        /* any number that no broker before this one had: the clock */
 };
 
 struct post;

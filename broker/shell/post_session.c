@@ -112,7 +112,7 @@ static enum resume resume_anew(struct post *post, struct outbox *old, struct out
         outbox_drop_session(post, outbox);
         return RESUME_REFUSED;
     }
-    *start = session_start(outbox->session, above);
+    *start = session_start(outbox->session, above, post->starts++);
     return RESUME_ANEW;
 }
 

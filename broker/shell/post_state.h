@@ -45,6 +45,7 @@ struct post {
     struct parcel_stock stock;
     size_t pending_bytes;
     size_t kept_bytes; /* of letters of all sessions */
+    uint64_t starts;   /* of numbers */
     atomic_size_t flight_bytes;
     uint64_t now_ms;
 };

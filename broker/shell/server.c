@@ -441,6 +441,7 @@ struct server *server_new(const struct config *config, struct journal *journal, 
             .router = server->router.socket,
             .connections_max = config->broker.peers_max + CONNECTIONS_SPARE,
             .bytes_max = config->broker.memory_max,
+            .starts = clock_us(CLOCK_REALTIME),
         };
 
         server->post = post_new(&options, journal);

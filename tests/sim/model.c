@@ -196,11 +196,14 @@ static void take_forget(struct model *model, const struct fact *fact)
     struct shadow_session *session = model_session(model, fact->connection);
 
     if (session != NULL) {
+        bool lapsed = session->suspended &&
+                      model->now_ms >= session->away_ms + model->core.resume_ms;
+
         shadow_session_reset(model, session);
         session->connection = 0;
         session->away_ms = session->suspended ? session->away_ms : model->now_ms;
         session->numbered = session->suspended = false;
-        if (model_event_is(model, COMMAND_BYE)) {
+        if (lapsed || model_event_is(model, COMMAND_BYE)) {
             session_end(model, session);
         }
     }
@@ -370,7 +373,7 @@ static void take_time(struct model *model)
             model->now_ms >= session->heard_ms + model->core.silence_ms) {
             session_suspend(model, session, false);
         }
-        if ((session->connection == 0 || session->suspended) && !session->gone &&
+        if (session->connection == 0 && !session->gone &&
             model->now_ms >= session->away_ms + model->core.resume_ms) {
             session_end(model, session);
         }
@@ -507,6 +510,7 @@ void model_after(struct model *model, const struct broker *core, const struct ev
     shadow_watch_settle(model);
     drop_gone_sessions(model);
     model->previous_ms = model->now_ms;
+    model->event = NULL;
 }
 
 void model_at_rest(struct model *model, const struct broker *core)

@@ -132,7 +132,7 @@ static enum resume resume_anew(struct outbox *outbox, struct outbox *old, const 
         session_init(outbox->session);
     }
     outbound_part(&outbox->outbound);
-    *start = session_start(outbox->session, above);
+    *start = session_start(outbox->session, above, outbox->broker->starts++);
     outbox->thread =
         (struct shadow_thread){.session = *session, .start = *start, .direction = DOWN};
     return RESUME_ANEW;

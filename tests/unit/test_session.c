@@ -62,7 +62,7 @@ static void begin(struct session *ours, struct session *theirs)
 {
     session_init(ours);
     session_init(theirs);
-    session_join(theirs, session_start(ours, theirs->received));
+    session_join(theirs, session_start(ours, theirs->received, 0));
     assert_int_equal(theirs->sent, ours->received);
     assert_int_equal(ours->sent, theirs->received);
 }
@@ -151,15 +151,46 @@ static void a_new_start_is_above_all_that_was_used(void **state)
     for (int i = 0; i < SESSION_MESSAGES_MAX; i++) {
         send_note(&theirs, 1, 1); /* none of them comes */
     }
-    second = session_start(&ours, theirs.received);
+    second = session_start(&ours, theirs.received, 0);
     assert_true(second > theirs.sent);
     assert_true(second > first);
     drop_all(&theirs);
     session_init(&ours); /* a broker that knows nothing */
-    assert_true(session_start(&ours, second) > second + SESSION_MESSAGES_MAX);
+    assert_true(session_start(&ours, second, 0) > second + SESSION_MESSAGES_MAX);
     session_init(&ours);
-    session_start(&ours, UINT64_MAX); /* nonsense */
+    session_start(&ours, UINT64_MAX, 0); /* nonsense */
     assert_true(ours.sent < UINT64_MAX / 2);
+}
+
+/* The other side has heard of neither; a message of the first may come late. */
+static void two_starts_above_the_same_numbers_differ(void **state)
+{
+    struct session ours;
+    uint64_t first;
+
+    session_init(&ours);
+    first = session_start(&ours, 1000, 7);
+    session_init(&ours); /* it has been forgotten */
+    assert_true(session_start(&ours, 1000, 8) > first + SESSION_MESSAGES_MAX);
+}
+
+static void what_is_late_from_before_the_start_confirms_nothing(void **state)
+{
+    struct session ours, theirs;
+    struct sequence late, head;
+
+    begin(&ours, &theirs);
+    late = send_note(&theirs, 1, 1)->head;
+    session_start(&ours, theirs.sent, 0);
+    assert_int_equal(session_receive(&ours, &late), SESSION_REPEATED);
+    assert_int_equal(session_greet(&ours, late.acknowledged, false), SESSION_STARTS);
+    drop_all(&theirs);
+    session_join(&theirs, ours.received);
+    head = send_note(&theirs, 2, 1)->head;
+    assert_int_equal(session_receive(&ours, &head), SESSION_NEXT);
+    assert_int_equal(session_greet(&ours, theirs.received, false), SESSION_GOES_ON);
+    assert_int_equal(session_greet(&ours, late.acknowledged, false), SESSION_STALE);
+    drop_all(&theirs);
 }
 
 static void what_was_lost_is_sent_again_as_it_was(void **state)
@@ -333,6 +364,8 @@ int main(void)
         cmocka_unit_test(silence_is_acknowledged_after_some_messages),
         cmocka_unit_test(what_is_kept_is_bounded_by_count_and_bytes),
         cmocka_unit_test(a_new_start_is_above_all_that_was_used),
+        cmocka_unit_test(two_starts_above_the_same_numbers_differ),
+        cmocka_unit_test(what_is_late_from_before_the_start_confirms_nothing),
         cmocka_unit_test(what_was_lost_is_sent_again_as_it_was),
         cmocka_unit_test(everything_comes_once_in_order_across_a_thousand_cuts),
     };

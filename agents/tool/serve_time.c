@@ -1,7 +1,7 @@
 /* serve_time: tool.time: what time it is somewhere, and sums with dates. */
-#include "agents/tool/calendar.h"
 #include "agents/tool/service.h"
-#include "agents/tool/zone.h"
+#include "common/calendar.h"
+#include "common/zone.h"
 
 #include <inttypes.h>
 #include <stdio.h>

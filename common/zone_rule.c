@@ -1,6 +1,6 @@
-#include "agents/tool/zone_rule.h"
+#include "common/zone_rule.h"
 
-#include "agents/tool/calendar.h"
+#include "common/calendar.h"
 
 #include <ctype.h>
 #include <string.h>

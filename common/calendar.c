@@ -1,4 +1,4 @@
-#include "agents/tool/calendar.h"
+#include "common/calendar.h"
 
 #include "common/check.h"
 
@@ -73,8 +73,8 @@ void calendar_format(int64_t day, char text[CALENDAR_DATE_SIZE])
     memcpy(text, wide, CALENDAR_DATE_SIZE);
 }
 
-/* From 0, Monday. 1970-01-01 was a Thursday. */
-static int weekday_number(int64_t day)
+/* 1970-01-01 was a Thursday. */
+int calendar_weekday_number(int64_t day)
 {
     return (int)(day + 3 - divide_down(day + 3, 7) * 7);
 }
@@ -84,7 +84,7 @@ const char *calendar_weekday(int64_t day)
     static const char *const names[] = {"Monday", "Tuesday",  "Wednesday", "Thursday",
                                         "Friday", "Saturday", "Sunday"};
 
-    return names[weekday_number(day)];
+    return names[calendar_weekday_number(day)];
 }
 
 int calendar_day_of_year(int64_t day)
@@ -96,7 +96,7 @@ int calendar_day_of_year(int64_t day)
 
 void calendar_week(int64_t day, char text[CALENDAR_WEEK_SIZE])
 {
-    int64_t thursday = day - weekday_number(day) + 3;
+    int64_t thursday = day - calendar_weekday_number(day) + 3;
     char wide[40];
 
     snprintf(wide, sizeof wide, "%04d-W%02d", calendar_date(thursday).year,

@@ -1,6 +1,6 @@
-#include "agents/tool/zone.h"
+#include "common/zone.h"
 
-#include "agents/tool/zone_rule.h"
+#include "common/zone_rule.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -164,15 +164,14 @@ static enum zone_outcome file_read(const char *path, uint8_t *bytes, size_t *siz
     return count < 0 ? ZONE_UNREADABLE : ZONE_OK;
 }
 
-enum zone_outcome zone_at(const char *directory, const char *name, int64_t unix_s,
-                          struct zone_time *time)
+enum zone_outcome zone_load(const char *directory, const char *name, struct zone *zone)
 {
     char path[512];
     size_t size = ZONE_FILE_BYTES_MAX;
-    uint8_t *bytes;
     enum zone_outcome outcome;
+    uint8_t *bytes;
 
-    *time = (struct zone_time){.abbreviation = "UTC"};
+    *zone = (struct zone){.bytes = NULL};
     if (strcmp(name, "UTC") == 0) {
         return ZONE_OK;
     }
@@ -185,10 +184,42 @@ enum zone_outcome zone_at(const char *directory, const char *name, int64_t unix_
         return ZONE_UNREADABLE;
     }
     outcome = file_read(path, bytes, &size);
-    if (outcome == ZONE_OK && !zone_decode(bytes, size, unix_s, time)) {
-        /* Tables and lists lie in the same folder; to a user they are no zones. */
-        outcome = size >= 4 && memcmp(bytes, "TZif", 4) == 0 ? ZONE_UNREADABLE : ZONE_UNKNOWN;
+    /* Tables and lists lie in the same folder; to a user they are no zones. */
+    if (outcome == ZONE_OK && (size < 4 || memcmp(bytes, "TZif", 4) != 0)) {
+        outcome = ZONE_UNKNOWN;
     }
-    free(bytes);
+    if (outcome == ZONE_OK) {
+        *zone = (struct zone){.bytes = bytes, .size = size};
+    } else {
+        free(bytes);
+    }
+    return outcome;
+}
+
+void zone_unload(struct zone *zone)
+{
+    free(zone->bytes);
+    zone->bytes = NULL;
+}
+
+bool zone_show(const struct zone *zone, int64_t unix_s, struct zone_time *time)
+{
+    *time = (struct zone_time){.abbreviation = "UTC"};
+    return zone->bytes == NULL || zone_decode(zone->bytes, zone->size, unix_s, time);
+}
+
+enum zone_outcome zone_at(const char *directory, const char *name, int64_t unix_s,
+                          struct zone_time *time)
+{
+    struct zone zone;
+    enum zone_outcome outcome = zone_load(directory, name, &zone);
+
+    if (outcome != ZONE_OK) {
+        return outcome;
+    }
+    if (!zone_show(&zone, unix_s, time)) {
+        outcome = ZONE_UNREADABLE;
+    }
+    zone_unload(&zone);
     return outcome;
 }

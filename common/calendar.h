@@ -1,8 +1,8 @@
 /* calendar: days of the Gregorian calendar, also before its invention.
  *
  * A day is its number since 1970-01-01. Years 1 to 9999. Pure. */
-#ifndef SLUICE_TOOL_CALENDAR_H
-#define SLUICE_TOOL_CALENDAR_H
+#ifndef SLUICE_COMMON_CALENDAR_H
+#define SLUICE_COMMON_CALENDAR_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +25,7 @@ bool calendar_parse(const char *text, int64_t *day);
 void calendar_format(int64_t day, char text[CALENDAR_DATE_SIZE]);
 
 const char *calendar_weekday(int64_t day); /* "Monday" */
+int calendar_weekday_number(int64_t day);  /* from 0, Monday */
 int calendar_day_of_year(int64_t day);     /* from 1 */
 /* ISO 8601, "2026-W53": the week belongs to the year that its Thursday is in. */
 void calendar_week(int64_t day, char text[CALENDAR_WEEK_SIZE]);

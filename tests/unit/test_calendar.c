@@ -1,8 +1,7 @@
-/* links: tool */
 /* calendar and zone: dates, weeks and clocks, against what the C library says. */
-#include "agents/tool/calendar.h"
-#include "agents/tool/zone.h"
-#include "agents/tool/zone_rule.h"
+#include "common/calendar.h"
+#include "common/zone.h"
+#include "common/zone_rule.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

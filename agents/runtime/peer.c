@@ -269,6 +269,7 @@ static void receive_welcome(struct peer *peer, const struct welcome *welcome)
     peer->resuming = false;
     peer->start = welcome->received;
     leases_forget(peer);
+    peer->offer_refused = false;
     offerings_send(peer);
     readings_resume(peer, welcome->known);
     submissions_resume(peer, welcome->known);
@@ -286,6 +287,7 @@ static void receive_error(struct peer *peer, const struct error_message *error)
         LOG_TEXT("field", error->field),
         LOG_ID("task", &error->id),
     };
+    bool again = error->command == COMMAND_OFFER && peer->offer_refused;
 
     if (span_is(error->error.code, "hello_required")) {
         if (peer->state == SESSION_OPEN) {
@@ -294,11 +296,15 @@ static void receive_error(struct peer *peer, const struct error_message *error)
         say_hello(peer, false);
         return;
     }
-    /* A task that has ended meanwhile cannot be cancelled: not worth a word. */
+    /* A task that has ended meanwhile cannot be cancelled: not worth a word. Nor is the same offer,
+     * refused each second. */
     if (error->command != COMMAND_CANCEL) {
-        peer_log(peer, LOG_WARN, "broker_error", fields, 5);
+        peer_log(peer, again ? LOG_DEBUG : LOG_WARN, "broker_error", fields, 5);
     }
-    if (error->command == COMMAND_OFFER && error->error.retryable) {
+    /* In conflict with who is there already, it waits until that one has gone. */
+    if (error->command == COMMAND_OFFER &&
+        (error->error.retryable || span_is(error->error.code, "conflict"))) {
+        peer->offer_refused = true;
         offerings_refused(peer);
     }
     if (error->command == COMMAND_READ) {

@@ -148,6 +148,7 @@ struct peer {
     struct list offerings;
     struct list offerings_dirty;
     uint64_t reoffer_ms;         /* the broker refused an offer: when to offer again */
+    bool offer_refused;          /* in this session: it is logged */
 
     struct id_map results_asked;
     struct id_map leases_by_id;

@@ -392,6 +392,23 @@ static void an_offer_that_was_refused_is_made_again(void **state)
     assert_null(strstr(f->trace, "OFFER"));
 }
 
+static void a_mailbox_that_somebody_reads_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    struct message refused = {.command = COMMAND_ERROR};
+
+    given_session(f, 10);
+    given_offer(f, "s", 3);
+    refused.error.error.code = span_from_text("conflict");
+    refused.error.command = COMMAND_OFFER;
+    for (int round = 0; round < 3; round++) {
+        forget_trace(f);
+        receive(f, refused);
+        advance_to(f, f->now_ms + 1000);
+        assert_non_null(strstr(f->trace, "-> OFFER s credit=3\n"));
+    }
+}
+
 static void a_withdrawn_service_is_not_offered_again(void **state)
 {
     struct fixture *f = *state;
@@ -488,6 +505,7 @@ int main(void)
         TEST(cancel_reaches_the_attempt_it_names),
         TEST(waiting_handlers_give_their_credit_back),
         TEST(an_offer_that_was_refused_is_made_again),
+        TEST(a_mailbox_that_somebody_reads_is_waited_for),
         TEST(a_withdrawn_service_is_not_offered_again),
         TEST(a_question_survives_a_new_connection),
         TEST(a_question_without_an_answer_ends),

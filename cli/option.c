@@ -1,5 +1,7 @@
 #include "cli/option.h"
 
+#include "common/duration.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,40 +42,15 @@ static bool uint_parse(const struct option_spec *spec, const char *text, char *p
     return true;
 }
 
-/* Milliseconds of `unit`; 0: there is no such unit. */
-static uint64_t unit_ms(const char *unit)
+static bool read_duration(const struct option_spec *spec, const char *text, char *problem,
+                          size_t problem_size)
 {
-    static const struct {
-        const char *name;
-        uint64_t ms;
-    } units[] = {{"", 1},         {"ms", 1},         {"s", 1000},
-                 {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 24 * 3600 * 1000}};
-
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (strcmp(unit, units[i].name) == 0) {
-            return units[i].ms;
-        }
-    }
-    return 0;
-}
-
-static bool duration_parse(const struct option_spec *spec, const char *text, char *problem,
-                           size_t problem_size)
-{
-    unsigned long long value;
-    uint64_t unit;
-    char *end;
-
-    errno = 0;
-    value = strtoull(text, &end, 10);
-    unit = unit_ms(end);
-    if (*text < '0' || *text > '9' || errno != 0 || unit == 0 || value > spec->max / unit) {
+    if (!duration_parse(text, spec->max, spec->target)) {
         snprintf(problem, problem_size,
                  "--%s needs a time like 250ms, 5s, 2m, 1h or 3d, 366 days at most, not '%.40s'",
                  spec->name, text);
         return false;
     }
-    *(uint64_t *)spec->target = value * unit;
     return true;
 }
 
@@ -117,7 +94,7 @@ static bool value_set(const struct option_spec *spec, const char *text, char *pr
     case OPTION_UINT:
         return uint_parse(spec, text, problem, problem_size);
     case OPTION_DURATION:
-        return duration_parse(spec, text, problem, problem_size);
+        return read_duration(spec, text, problem, problem_size);
     case OPTION_TIME:
         return time_parse(spec, text, problem, problem_size);
     case OPTION_TEXT:

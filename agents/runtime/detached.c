@@ -3,6 +3,12 @@
 
 #include <errno.h>
 
+bool sluice_future_accepted(const struct sluice_future *future)
+{
+    return future->accepted || (future->outcome != SLUICE_PENDING &&
+                                future->outcome != SLUICE_REFUSED && future->timing.attempt > 0);
+}
+
 bool sluice_accepted(struct sluice_future *future)
 {
     struct strand *strand = strand_here("sluice_accepted");
@@ -17,8 +23,7 @@ bool sluice_accepted(struct sluice_future *future)
             break;
         }
     }
-    return future->accepted || (future->outcome != SLUICE_PENDING &&
-                                future->outcome != SLUICE_REFUSED && future->timing.attempt > 0);
+    return sluice_future_accepted(future);
 }
 
 struct sluice_future *sluice_attach(struct sluice *sluice, const struct sluice_id *id)

@@ -372,6 +372,8 @@ SLUICE_API int sluice_cancel_id(struct sluice *sluice, const struct sluice_id *i
 /* Waits until the broker has it: true; then this process may end. SUSPENDS. False: it was refused
  * or the caller cancelled; see its outcome. For futures of detached tasks. */
 SLUICE_API bool sluice_accepted(struct sluice_future *future);
+/* The same without waiting: has it said so yet? */
+SLUICE_API bool sluice_future_accepted(const struct sluice_future *future);
 
 /* A future of any task, by its id: ends as the task does, or REFUSED `not_found`. To free it, or to
  * cancel it, does nothing to the task: sluice_cancel_id does. NULL: no memory, or there is one of

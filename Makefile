@@ -56,6 +56,7 @@ SRC_retriever := $(sort $(wildcard agents/retriever/*.c))
 SRC_tool      := $(sort $(wildcard agents/tool/*.c))
 SRC_analysis  := $(sort $(wildcard agents/analysis/*.c))
 SRC_research  := $(sort $(wildcard agents/research/*.c))
+SRC_cron      := $(sort $(wildcard agents/cron/*.c))
 SRC_cli       := $(sort $(wildcard cli/*.c))
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -64,7 +65,7 @@ lib = $(BUILD)/lib/lib$(1).a
 LAYERS := common json chain proto core shell sluice
 # An agent's program is its folder; everything but main.c is also a library,
 # so that its unit tests link what they test.
-AGENTS := retriever tool analysis research
+AGENTS := retriever tool analysis research cron
 
 PROGRAMS := sluice-broker sluice $(addprefix sluice-,$(AGENTS)) sluice-bench-proxy \
             sluice-bench-retrieval
@@ -106,7 +107,7 @@ $(BUILD)/bin/sluice: LINK = $(call pc_libs,$(PC_CLI)) -lm
 $(BUILD)/bin/sluice: $(call obj,cli/main.c) $(call lib,cli) $(call lib,chain) $(LIBS_RUNTIME)
 $(BUILD)/bin/sluice-retriever: LINK = $(call pc_libs,$(PC_RETRIEVER) $(PC_RUNTIME)) -lm
 $(BUILD)/bin/sluice-tool: LINK = $(call pc_libs,$(PC_TOOL) $(PC_RUNTIME)) -lm
-$(BUILD)/bin/sluice-analysis $(BUILD)/bin/sluice-research: LINK = $(call pc_libs,$(PC_RUNTIME)) -lm
+$(addprefix $(BUILD)/bin/sluice-,analysis research cron): LINK = $(call pc_libs,$(PC_RUNTIME)) -lm
 $(BUILD)/bin/sluice-bench-proxy: LINK = $(call pc_libs,libzmq) -lm
 $(BUILD)/bin/sluice-bench-proxy: $(call obj,tests/bench/proxy.c) $(call lib,cli) $(call lib,common)
 $(BUILD)/bin/sluice-bench-retrieval: LINK = $(call pc_libs,$(PC_RETRIEVER) libuv) -lm
@@ -179,6 +180,7 @@ LINK_retriever := $(call lib,retriever) $(LINK_runtime) $(call pc_libs,$(PC_RETR
 LINK_tool      := $(call lib,tool) $(LINK_runtime) $(call pc_libs,$(PC_TOOL))
 LINK_analysis  := $(call lib,analysis) $(LINK_runtime)
 LINK_research  := $(call lib,research) $(LINK_runtime)
+LINK_cron      := $(call lib,cron) $(LINK_runtime)
 $(call lib,meaning): $(call obj,tests/unit/meaning.c)
 $(call lib,fuzz_core): $(call obj,tests/fuzz/fuzz_core.c)
 # $(1): source. Default for unit and spec: the core.

@@ -2,7 +2,8 @@
 # cluster.sh: a whole cluster on this machine: a broker and its agents.
 #
 #   cluster.sh up [--docs DIR]... [--retriever N] [--tool N] [--analysis N] [--research N]
-#                 [--broker ENDPOINT] [--config FILE] [--no-broker] [--wait SECONDS]
+#                 [--cron FILE [--cron-state FILE]] [--broker ENDPOINT] [--config FILE]
+#                 [--no-broker] [--wait SECONDS]
 #   cluster.sh down [--keep-logs]
 #   cluster.sh status
 #   cluster.sh logs [NAME] [-f]
@@ -25,7 +26,7 @@ shopt -s nullglob
 self=$(readlink -f "${BASH_SOURCE[0]}")
 root=$(dirname "$(dirname "$self")")
 
-roles=(retriever tool analysis research)
+roles=(retriever tool analysis research cron)
 default_broker=tcp://127.0.0.1:5570
 slow=${SLUICE_SLOW:-1}
 ready_s=$((120 * ${slow%.*}))        # longest wait until all serve; a retriever reads its documents first
@@ -41,7 +42,7 @@ say() { printf '%s\n' "$*"; }
 complain() { printf 'cluster: %s\n' "$*" >&2; }
 die() { complain "$*"; exit 1; }
 
-help() { sed -n '4,13s/^# \{0,1\}//p' "$self"; }
+help() { sed -n '4,14s/^# \{0,1\}//p' "$self"; }
 
 usage() {
     help >&2
@@ -101,6 +102,8 @@ declare -A want=()
 docs=()
 broker=
 config=
+cron_file=
+cron_state=
 own_broker=yes
 
 load_settings() {
@@ -110,6 +113,8 @@ load_settings() {
         case $key in
             broker) broker=$value ;;
             config) config=$value ;;
+            cron_file) cron_file=$value ;;
+            cron_state) cron_state=$value ;;
             own_broker) own_broker=$value ;;
             docs) docs+=("$value") ;;
             *) want[$key]=$value ;;
@@ -120,7 +125,8 @@ load_settings() {
 save_settings() {
     local item
     {
-        printf '%s\n' "broker=$broker" "config=$config" "own_broker=$own_broker"
+        printf '%s\n' "broker=$broker" "config=$config" "own_broker=$own_broker" \
+            "cron_file=$cron_file" "cron_state=$cron_state"
         for item in ${docs[@]+"${docs[@]}"}; do printf 'docs=%s\n' "$item"; done
         for item in "${roles[@]}"; do printf '%s=%s\n' "$item" "${want[$item]:-0}"; done
     } >"$run/cluster.conf.new"
@@ -262,6 +268,10 @@ start_member() {
     fi
     if [ "${name%-*}" = retriever ]; then
         for item in "${docs[@]}"; do command+=(--docs "$item"); done
+    elif [ "${name%-*}" = cron ]; then
+        [ -z "$cron_file" ] || command+=(--config "$cron_file")
+        # What tasks bring is kept by one of them; the others run the file.
+        [ -z "$cron_state" ] || [ "$name" != cron-1 ] || command+=(--state "$cron_state")
     fi
     log_start[$name]=$(stat -c %s "$run/$name.log" 2>/dev/null || echo 0)
     # 9 is the lock: a supervisor outlives us and must not hold it.
@@ -406,7 +416,7 @@ need_value() {
 }
 
 cmd_up() {
-    local role dir asked_broker='' fresh=yes
+    local role dir default asked_broker='' asked_cron='' asked_state='' fresh=yes
     local -A asked=()
     local -a asked_docs=()
     while [ $# -gt 0 ]; do
@@ -423,6 +433,8 @@ cmd_up() {
                 asked[${1#--}]=$((10#$2))
                 shift
                 ;;
+            --cron) need_value "$@"; asked_cron=$(readlink -e "$2") || die "--cron: no such file: $2"; shift ;;
+            --cron-state) need_value "$@"; asked_state=$(readlink -m "$2"); shift ;;
             --broker) need_value "$@"; asked_broker=$2; shift ;;
             --config) need_value "$@"; config=$(readlink -e "$2") || die "--config: no such file: $2"; shift ;;
             --no-broker) own_broker=no ;;
@@ -444,12 +456,16 @@ cmd_up() {
     [ -z "$broker" ] || [ -z "$asked_broker" ] || [ "$broker" = "$asked_broker" ] ||
         die "this cluster's broker is at $broker; take it down first, or use another --run DIR"
     broker=${broker:-${asked_broker:-${SLUICE_BROKER:-$default_broker}}}
+    [ -z "$asked_cron$asked_state" ] || asked[cron]=1
     for role in "${roles[@]}"; do
-        [ $fresh = no ] || want[$role]=${asked[$role]:-1}
+        default=1
+        [ "$role" != cron ] || default=0 # somebody has to say what it plans
+        [ $fresh = no ] || want[$role]=${asked[$role]:-$default}
         # Again: only adds what is missing. Fewer is what `scale` is for.
         ((${asked[$role]:-0} <= ${want[$role]:-0})) || want[$role]=${asked[$role]}
     done
     add_docs ${asked_docs[@]+"${asked_docs[@]}"}
+    set_cron "${asked_cron:-$cron_file}" "${asked_state:-$cron_state}"
     save_settings
     if ! start_all; then
         [ $fresh = no ] || clean_run
@@ -457,6 +473,23 @@ cmd_up() {
     fi
     say "the cluster is up: $(list_members | paste -sd' '); broker $broker"
     [ "$broker" = "$default_broker" ] || say "export SLUICE_BROKER=$broker   # for the sluice command"
+}
+
+# set_cron FILE STATE: what the cron agents plan, which they read at their start.
+set_cron() {
+    local -a running
+    if [ "$1" != "$cron_file" ] || [ "$2" != "$cron_state" ]; then
+        cron_file=$1 cron_state=$2
+        mapfile -t running < <(list_started | grep '^cron-' || true)
+        [ ${#running[@]} -eq 0 ] || stop_members "${running[@]}"
+    fi
+}
+
+# check_cron: every cron agent but the one with the state needs the file.
+check_cron() {
+    local without=0
+    [ -z "$cron_state" ] || without=1
+    [ -n "$cron_file" ] || ((${want[cron]:-0} <= without)) || die "cron has nothing to plan: up --cron FILE"
 }
 
 # add_docs DIR...: more folders for the retrievers, which read them at their start.
@@ -585,6 +618,7 @@ cmd_scale() {
         check_count "$role" "${arg#*=}"
         want[$role]=$((10#${arg#*=}))
     done
+    check_cron
     add_docs
     for name in $(list_started); do
         role=${name%-*}

@@ -12,7 +12,8 @@ cd "$root"
 to=$DESTDIR$PREFIX
 
 install -d "$to/bin" "$to/include" "$to/lib/pkgconfig" "$to/share/doc/sluice"
-for program in sluice sluice-broker sluice-retriever sluice-tool sluice-analysis sluice-research; do
+for program in sluice sluice-broker sluice-retriever sluice-tool sluice-analysis sluice-research \
+    sluice-cron; do
     install -m 755 "$BUILD/bin/$program" "$to/bin/"
 done
 install -m 755 deploy/cluster.sh "$to/bin/sluice-cluster"

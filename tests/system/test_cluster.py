@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """deploy/cluster.sh: starts, watches, changes and ends a cluster, and leaves nothing behind."""
+import json
 import os
 import re
 import shutil
@@ -178,6 +179,29 @@ def _():
         check(status != 0 and "nobody" in output, "restart nobody: %d %s" % (status, output))
         status, output = cluster("scale", "tool=many")
         check(status != 0 and "number" in output, "scale tool=many: %d %s" % (status, output))
+
+
+@case("a cron agent is started when it is told what to plan")
+def _():
+    with Cluster() as cluster, tempfile.TemporaryDirectory() as folder:
+        cluster.up()
+        status, output = cluster("scale", "cron=1")
+        check(status != 0 and "nothing to plan" in output, "scale cron=1: %d %s" % (status, output))
+        path, state = os.path.join(folder, "cron.json"), os.path.join(folder, "cron.state")
+        with open(path, "w") as file:
+            json.dump({"entries": [{"name": "nap", "every": "1s", "service": "tool.sleep",
+                                    "payload": {"ms": 1}}]}, file)
+        before = cluster.pids()
+        cluster.up("--cron", path, "--cron-state", state)
+        cluster.good("scale", "cron=2")
+        after = cluster.pids()
+        equal(set(after) - set(before), {"cron-1", "cron-2"}, "what was added")
+        equal({n: p for n, p in after.items() if n in before}, before, "the pids of the others")
+        with Peer(cluster.endpoint, "watcher") as watcher:
+            rows = {s["service"]: s["workers"] for s in watcher.query("catalog")["services"]}
+        equal((rows["cron.list"], rows["cron.add"]), (2, 1), "workers of cron.list, cron.add")
+        cluster.good("down")
+        check(os.path.exists(state), "the state has gone")
 
 
 @case("a port in use: says so, shows the log, leaves nothing behind")

@@ -100,7 +100,7 @@ def _():
 def _():
     with Installed() as installed:
         for name in ("sluice", "sluice-broker", "sluice-retriever", "sluice-tool", "sluice-analysis",
-                     "sluice-research"):
+                     "sluice-research", "sluice-cron"):
             status, output = run([os.path.join(installed.prefix, "bin", name), "--help"])
             equal(status, 0, "exit status of %s --help, which said %s;" % (name, output))
         status, output = run([os.path.join(installed.prefix, "bin/sluice-cluster"), "status", "--run",

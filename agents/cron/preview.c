@@ -1,0 +1,125 @@
+#include "agents/cron/preview.h"
+
+#include "agents/cron/moment.h"
+#include "agents/cron/plan.h"
+#include "common/calendar.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define COUNT_DEFAULT 5
+#define COUNT_MAX 1000
+#define DAY_S 86400
+
+struct preview {
+    const char *text, *zone;
+    long count;
+    int64_t after_s;
+};
+
+static bool read_after(const char *text, int64_t *after_s)
+{
+    if (moment_parse(text, after_s) && *after_s >= 0) {
+        return true;
+    }
+    fprintf(stderr, "sluice-cron next: --after needs a time like 2026-11-21T03:00:00Z, not '%s'\n",
+            text);
+    return false;
+}
+
+static bool read_count(const char *text, long *count)
+{
+    char *end;
+
+    *count = strtol(text, &end, 10);
+    if (*end == '\0' && *count >= 1 && *count <= COUNT_MAX) {
+        return true;
+    }
+    fprintf(stderr, "sluice-cron next: --count needs a number from 1 to %d, not '%s'\n", COUNT_MAX,
+            text);
+    return false;
+}
+
+static bool arguments_parse(int argc, char **argv, struct preview *preview)
+{
+    enum { ZONE = 1, COUNT, AFTER };
+    static const struct option options[] = {
+        {"zone", required_argument, NULL, ZONE},
+        {"count", required_argument, NULL, COUNT},
+        {"after", required_argument, NULL, AFTER},
+        {0},
+    };
+    bool good = true;
+    int option;
+
+    while (good && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case ZONE:
+            preview->zone = optarg;
+            break;
+        case COUNT:
+            good = read_count(optarg, &preview->count);
+            break;
+        case AFTER:
+            good = read_after(optarg, &preview->after_s);
+            break;
+        default:
+            good = false;
+            break;
+        }
+    }
+    if (good && optind + 1 != argc) {
+        fputs("sluice-cron next: one expression is needed, in quotes: '0 3 * * mon-fri'\n", stderr);
+        good = false;
+    }
+    preview->text = good ? argv[optind] : NULL;
+    return good;
+}
+
+/* 2026-11-22T02:00:00Z  Sunday 2026-11-22 03:00 CET */
+static void print_time(const char *zone_name, int64_t at_s)
+{
+    char text[MOMENT_SIZE], date[CALENDAR_DATE_SIZE];
+    struct zone_time zone;
+    int64_t local_s, day;
+
+    moment_format(at_s, text);
+    zone_at(ZONE_DIRECTORY, zone_name, at_s, &zone);
+    local_s = at_s + zone.offset_s;
+    day = local_s / DAY_S - (local_s % DAY_S < 0);
+    calendar_format(day, date);
+    printf("%s  %-9s %s %02d:%02d %s\n", text, calendar_weekday(day), date,
+           (int)(local_s - day * DAY_S) / 3600, (int)(local_s - day * DAY_S) / 60 % 60,
+           zone.abbreviation);
+}
+
+int preview_run(int argc, char **argv)
+{
+    struct preview preview = {.zone = "UTC", .count = COUNT_DEFAULT, .after_s = time(NULL)};
+    struct plan plan = {.every_s = 0};
+    char error[EXPRESSION_ERROR_SIZE];
+    struct zone zone;
+
+    if (!arguments_parse(argc, argv, &preview)) {
+        return 2;
+    }
+    if (!expression_parse(preview.text, &plan.expression, error, sizeof error)) {
+        fprintf(stderr, "sluice-cron next: %s\n", error);
+        return 2;
+    }
+    if (zone_load(ZONE_DIRECTORY, preview.zone, &zone) != ZONE_OK) {
+        fprintf(stderr, "sluice-cron next: no time zone '%s'; use an IANA name such as "
+                        "Europe/Berlin\n", preview.zone);
+        return 2;
+    }
+    zone_unload(&zone);
+    snprintf(plan.zone, sizeof plan.zone, "%s", preview.zone);
+    for (int64_t at_s = preview.after_s; preview.count > 0 && plan_next(&plan, at_s, &at_s);
+         preview.count--) {
+        print_time(plan.zone, at_s);
+    }
+    return 0;
+}

@@ -1,0 +1,388 @@
+#!/usr/bin/python3
+"""sluice-cron: what is planned runs at its time and once, whoever plans it and who is killed meanwhile."""
+import datetime
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import msgpack
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from sluice_test import Broker, Peer, Process, case, check, equal, log_field, main, program, run
+
+EVERY = {"name": "tick", "every": "1s", "service": "echo", "payload": {"n": 1}}
+
+
+class Folder(tempfile.TemporaryDirectory):
+    """A private folder for configuration and state."""
+
+    def write(self, name, value):
+        path = os.path.join(self.name, name)
+        with open(path, "w") as file:
+            file.write(value if isinstance(value, str) else json.dumps(value))
+        return path
+
+    def config(self, *entries):
+        return self.write("cron.json", {"entries": list(entries)})
+
+    def path(self, name):
+        return os.path.join(self.name, name)
+
+    def read(self, name):
+        with open(self.path(name)) as file:
+            return json.load(file)
+
+    def __enter__(self):
+        return self
+
+
+class Cron(Process):
+    def __init__(self, broker, *options, name="cron-1"):
+        Process.__init__(self, [program("sluice-cron"), "--broker", broker.endpoint, "--name", name,
+                                *options])
+
+    def stop(self):
+        self.signal(signal.SIGTERM)
+        equal(self.wait_exit(), 0, "exit status")
+
+
+def moment(seconds):
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def seconds(text):
+    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z").timestamp()
+
+
+def planned_ms(task_id):
+    """Ids begin with the planned time."""
+    return int.from_bytes(task_id[:6], "big")
+
+
+def call(peer, service, /, **arguments):
+    """The result of a task: (outcome, value or error)."""
+    result = peer.result(peer.submit(service, msgpack.packb(arguments), if_absent="wait"))
+    if result.outcome == "done":
+        return "done", msgpack.unpackb(result.body)
+    return result.outcome, result.body
+
+
+def good(peer, service, /, **arguments):
+    outcome, value = call(peer, service, **arguments)
+    equal(outcome, "done", "outcome of %s: %s;" % (service, value))
+    return value
+
+
+def refused(peer, service, code, /, **arguments):
+    outcome, error = call(peer, service, **arguments)
+    equal((outcome, error.get("code")), ("failed", code), "outcome and code: %s;" % error)
+    return error["message"]
+
+
+@case("a run begins at its time, with its payload, and its outcome is seen")
+def _():
+    with Broker() as broker, Folder() as folder, Peer(broker, "worker") as worker:
+        worker.offer("echo", 4)
+        with Cron(broker, "--config", folder.config(EVERY)) as cron:
+            for _ in range(3):
+                task = worker.task()
+                late_ms = time.time() * 1000 - planned_ms(task[1])
+                check(0 <= late_ms < 900, "a run began %d ms after its time" % late_ms)
+                equal(msgpack.unpackb(task[4]), {"n": 1})
+                worker.done(task)
+            cron.wait_line("cron_ended entry=tick")
+            cron.stop()
+
+
+@case("two agents side by side run everything once")
+def _():
+    with Broker() as broker, Folder() as folder, Peer(broker, "worker") as worker:
+        worker.offer("echo", 4)
+        path = folder.config(EVERY)
+        with Cron(broker, "--config", path) as one, Cron(broker, "--config", path, name="cron-2") as two:
+            times = []
+            for _ in range(4):
+                task = worker.task()
+                times.append(planned_ms(task[1]))
+                worker.done(task)
+            equal(len(set(times)), 4, "different times among %s" % times)
+            equal(times, sorted(times))
+            both = one.output() + two.output()
+            one.stop()
+            two.stop()
+        check("by=another" in both or "cron_planned" in both, "plans were logged")
+
+
+@case("the other agent's run is followed, not run again")
+def _():
+    start = int(time.time())
+    entry = {"name": "soon", "every": "2s", "service": "echo"}
+    with Broker() as broker, Folder() as folder, Peer(broker, "worker") as worker:
+        worker.offer("echo", 4)
+        path = folder.config(entry)
+        with Cron(broker, "--config", path) as one, Cron(broker, "--config", path, name="cron-2") as two:
+            seen = set()
+            while not seen or "by=another" not in one.output() + two.output():
+                task = worker.task()
+                check(task[1] not in seen, "a run came twice")
+                seen.add(task[1])
+                worker.done(task)
+            one.stop()
+            two.stop()
+        check(all(planned_ms(task) >= start * 1000 for task in seen), "runs are planned ahead")
+
+
+@case("an agent that is killed and started again goes on where it was, and repeats nothing")
+def _():
+    with Broker() as broker, Folder() as folder, Peer(broker, "worker") as worker:
+        worker.offer("echo", 4)
+        options = ("--config", folder.config(dict(EVERY, missed="once")), "--state", folder.path("state"))
+        seen = set()
+        for _ in range(3):
+            with Cron(broker, *options) as cron:
+                for _ in range(2):
+                    task = worker.task()
+                    check(task[1] not in seen, "a run came twice")
+                    seen.add(task[1])
+                    worker.done(task)
+                cron.kill()
+        equal(len(seen), 6)
+
+
+@case("what it has submitted runs though the agent has gone")
+def _():
+    with Broker() as broker, Folder() as folder, Peer(broker, "worker") as worker:
+        worker.offer("echo", 4)
+        path = folder.config({"name": "later", "every": "4s", "service": "echo"})
+        with Cron(broker, "--config", path) as cron:
+            line = cron.wait_line("cron_planned entry=later")
+            cron.kill()
+        planned = seconds(log_field(line, "planned"))
+        task = worker.task()
+        equal(planned_ms(task[1]), planned * 1000, "planned time of the run")
+        check(time.time() >= planned, "it did not begin too early")
+        worker.done(task)
+
+
+def last(name, ago_s):
+    return {"entries": [], "last": {name: moment(time.time() - ago_s)}}
+
+
+@case("missed: once makes up for the last of the missed times, skip for none")
+def _():
+    hourly = {"cron": "0 * * * *", "service": "echo"}
+    with Broker() as broker, Folder() as folder, Peer(broker, "worker") as worker:
+        worker.offer("echo", 4)
+        now = time.time()
+        if now % 3600 < 60 or now % 3600 > 3540:
+            hourly["cron"] = "30 * * * *"
+        config = folder.config(dict(hourly, name="once", missed="once", late="2h"),
+                               dict(hourly, name="skip"), dict(hourly, name="old", missed="once", late="1s"))
+        folder.write("state", {"entries": [], "last": {name: moment(now - 5 * 3600)
+                                                      for name in ("once", "skip", "old")}})
+        with Cron(broker, "--config", config, "--state", folder.path("state")) as cron:
+            task = worker.task()
+            age_s = now - planned_ms(task[1]) / 1000
+            check(0 < age_s <= 3600, "the last of the missed times has run, of %d s ago" % age_s)
+            worker.done(task)
+            cron.wait_line("cron_ended entry=once")
+            cron.wait_line("cron_missed entry=skip")
+            cron.wait_line("cron_missed entry=old")
+            worker.ping()
+            worker.drain()
+            equal([c for c in worker.inbox if c.code == 35], [], "other runs")
+            cron.stop()
+        check(seconds(folder.read("state")["last"]["once"]) > now - 3700, "the state knows")
+
+
+@case("overlap: skip waits for the end of the run before, queue runs one after the other")
+def _():
+    with Broker() as broker, Folder() as folder, Peer(broker, "worker") as worker:
+        worker.offer("echo", 4)
+        worker.offer("line", 4)
+        config = folder.config(dict(EVERY, overlap="skip"),
+                               dict(EVERY, name="line", service="line", overlap="queue"))
+        with Cron(broker, "--config", config) as cron:
+            first = {}
+            while len(first) < 2:
+                task = worker.task()
+                check(task[3] not in first, "a second run of %s" % task[3])
+                first[task[3]] = task
+            cron.wait_line("cron_skipped entry=tick")
+            worker.ping()
+            worker.nothing(35)
+            for task in first.values():
+                worker.done(task)
+            again = {worker.task()[3], worker.task()[3]}
+            equal(again, {"echo", "line"})
+            cron.stop()
+
+
+@case("a service that is not there yet is tried again; a run that nobody takes is told")
+def _():
+    with Broker() as broker, Folder() as folder, Peer(broker, "worker") as worker:
+        config = folder.config({"name": "eager", "every": "3s", "service": "absent"})
+        with Cron(broker, "--config", config) as cron:
+            line = cron.wait_line("cron_refused entry=eager")
+            check("unknown_service" in line, "says why: " + line)
+            worker.offer("absent", 1)
+            worker.done(worker.task())
+            cron.wait_line("cron_ended entry=eager")
+            cron.stop()
+
+
+@case("entries come and go as tasks, and are there after a restart")
+def _():
+    with Broker() as broker, Folder() as folder, Peer(broker, "worker") as worker, Peer(broker, "me") as me:
+        worker.offer("echo", 4)
+        options = ("--state", folder.path("state"))
+        with Cron(broker, *options) as cron:
+            added = good(me, "cron.add", name="nightly", cron="0 3 * * *", zone="Europe/Berlin", service="echo",
+                         payload={"n": 2})
+            equal(added["name"], "nightly")
+            equal(len(added["next"]), 3)
+            refused(me, "cron.add", "exists", name="nightly", every="1s", service="echo")
+            good(me, "cron.add", name="tick", every="1s", service="echo")
+            worker.done(worker.task())
+            cron.kill()
+        with Cron(broker, *options) as cron:
+            worker.done(worker.task())
+            rows = {row["name"]: row for row in good(me, "cron.list")["entries"]}
+            equal(set(rows), {"nightly", "tick"})
+            equal(rows["nightly"]["next"], added["next"][0])
+            good(me, "cron.remove", name="tick")
+            refused(me, "cron.remove", "no_such_entry", name="tick")
+            good(me, "cron.add", name="nightly", every="1h", service="echo", replace=True)
+            row, = good(me, "cron.list", name="nightly")["entries"]
+            equal(row["every"], "1h")
+            cron.stop()
+        equal([entry["name"] for entry in folder.read("state")["entries"]], ["nightly"])
+
+
+@case("an entry that is removed does not run any more, though the broker has its next run")
+def _():
+    with Broker() as broker, Folder() as folder, Peer(broker, "worker") as worker, Peer(broker, "me") as me:
+        worker.offer("echo", 4)
+        with Cron(broker, "--state", folder.path("state")) as cron:
+            good(me, "cron.add", name="rare", every="3d", service="echo")
+            good(me, "cron.add", name="soon", every="20s", service="echo")
+            line = cron.wait_line("cron_planned entry=soon", seconds=20)
+            task = bytes.fromhex(log_field(line, "task").replace("-", ""))
+            if planned_ms(task) > time.time() * 1000:
+                equal(me.query("status", task)["state"], "delayed")
+                good(me, "cron.remove", name="soon")
+                equal(me.query("status", task)["state"], "cancelled")
+            cron.stop()
+
+
+@case("entries of the file stay the file's, and one agent at a time has a state")
+def _():
+    with Broker() as broker, Folder() as folder, Peer(broker, "me") as me:
+        options = ("--config", folder.config(dict(EVERY, every="1h")), "--state", folder.path("state"))
+        with Cron(broker, *options) as cron:
+            check("configuration" in refused(me, "cron.remove", "configured", name="tick"), "says where")
+            refused(me, "cron.add", "configured", name="tick", every="2h", service="echo", replace=True)
+            status, output = run([program("sluice-cron"), *options, "--broker", broker.endpoint])
+            equal(status, 2)
+            check("another sluice-cron has it" in output, output)
+            cron.stop()
+
+
+BAD = [
+    ({}, "name is needed"),
+    ({"name": "a b"}, "name: 'a b' is none"),
+    ({"name": "a"}, "service is needed"),
+    ({"name": "a", "service": "s"}, "cron or every is needed"),
+    ({"name": "a", "service": "s", "cron": "* * * * *", "every": "1s"}, "not both"),
+    ({"name": "a", "service": "s", "cron": "61 * * * *"}, "cron: minute '61': a value is a number from 0 to 59"),
+    ({"name": "a", "service": "s", "cron": "0 0 30 2 *"}, "it would never run"),
+    ({"name": "a", "service": "s", "every": "500ms"}, "whole seconds"),
+    ({"name": "a", "service": "s", "every": "often"}, "every: a time like"),
+    ({"name": "a", "service": "s", "every": "400d"}, "366 days at most"),
+    ({"name": "a", "service": "s", "cron": "* * * * *", "zone": "Mars/Olympus"}, "no time zone 'Mars/Olympus'"),
+    ({"name": "a", "service": "s", "every": "1s", "zone": "UTC"}, "no meaning"),
+    ({"name": "a", "service": "no such", "every": "1s"}, "service: 'no such'"),
+    ({"name": "a", "service": "s", "every": "1s", "missed": "all"}, "missed: skip or once"),
+    ({"name": "a", "service": "s", "every": "1s", "late": "1h"}, "late: says for how long"),
+    ({"name": "a", "service": "s", "every": "1s", "overlap": "no"}, "overlap: allow, skip or queue"),
+    ({"name": "a", "service": "s", "every": "1s", "attempts": 0}, "attempts: a whole number from 1"),
+    ({"name": "a", "service": "s", "every": "1s", "priority": 10}, "priority: a whole number from 0 to 9"),
+    ({"name": "a", "service": "s", "every": "1s", "wait": 1}, "wait: true or false"),
+    ({"name": "a", "service": "s", "every": "1s", "payload": "x" * 70000}, "payload: 65536 bytes"),
+    ({"name": "a", "service": "s", "when": "1s"}, "there is no 'when'; an entry has name"),
+    ("entry", "an entry is an object"),
+]
+
+
+@case("an entry that is wrong is refused with what is wrong, in a file and as a task")
+def _():
+    with Broker() as broker, Folder() as folder, Peer(broker, "me") as me:
+        with Cron(broker, "--state", folder.path("state")) as cron:
+            for entry, why in BAD:
+                status, output = run([program("sluice-cron"), "--check", "--config", folder.config(EVERY, entry)])
+                equal(status, 2)
+                check("entry 2" in output and why in output, "not '%s': %s" % (why, output))
+                if "name" in entry and "service" in entry and "schema" not in why:
+                    outcome, error = call(me, "cron.add", **entry)
+                    equal(outcome, "failed")
+                    check(why in error["message"] or error["code"] != "bad_entry", str(error))
+            equal(good(me, "cron.list")["entries"], [])
+            cron.stop()
+
+
+@case("a file that is wrong is refused with the place")
+def _():
+    with Folder() as folder:
+        for text, why in (('{"entries": [\n{"name" "a"}]}', "cron.json:2:"), ("[]", "it has to be"),
+                          ('{"entries": [], "more": 1}', "it has to be"), (None, "No such file")):
+            path = folder.write("cron.json", text) if text else folder.path("none")
+            status, output = run([program("sluice-cron"), "--check", "--config", path])
+            equal(status, 2)
+            check(why in output, "not '%s': %s" % (why, output))
+        entries = [dict(EVERY, name="e%d" % i) for i in range(1001)]
+        status, output = run([program("sluice-cron"), "--check", "--config", folder.config(*entries)])
+        check(status == 2 and "1000 entries already" in output, output)
+        status, output = run([program("sluice-cron"), "--check", "--config", folder.config(EVERY, EVERY)])
+        check(status == 2 and "already" in output, output)
+        status, output = run([program("sluice-cron"), "--check", "--config", folder.config(EVERY)])
+        equal((status, output.rpartition(": ")[2]), (0, "1 entries"))
+
+
+@case("a state that is damaged is not thrown away")
+def _():
+    with Broker() as broker, Folder() as folder:
+        path = folder.write("state", '{"entries": [')
+        status, output = run([program("sluice-cron"), "--state", path, "--broker", broker.endpoint])
+        equal(status, 2)
+        check("state:1:" in output, output)
+        with open(path) as file:
+            equal(file.read(), '{"entries": [')
+
+
+@case("next prints the next times of an expression")
+def _():
+    def following(*arguments):
+        return run([program("sluice-cron"), "next", *arguments])
+
+    status, output = following("30 2 * * *", "--zone", "Europe/Berlin", "--count", "3", "--after",
+                               "2027-03-27T00:00:00Z")
+    equal(status, 0)
+    equal([re.sub(" +", " ", line) for line in output.splitlines()],
+          ["2027-03-27T01:30:00Z Saturday 2027-03-27 02:30 CET",
+           "2027-03-28T01:00:00Z Sunday 2027-03-28 03:00 CEST",
+           "2027-03-29T00:30:00Z Monday 2027-03-29 02:30 CEST"])
+    for arguments, why in ((("61 * * * *",), "minute '61'"), (("* * * * *", "--zone", "Mars"), "no time zone"),
+                           ((), "one expression is needed"), (("* * * * *", "--count", "0"), "--count needs"),
+                           (("* * * * *", "--after", "soon"), "--after needs")):
+        status, output = following(*arguments)
+        equal(status, 2)
+        check(why in output, "not '%s': %s" % (why, output))
+
+
+if __name__ == "__main__":
+    main()

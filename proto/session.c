@@ -1,6 +1,7 @@
 #include "proto/session.h"
 
 #include "common/check.h"
+#include "common/mutant.h"
 
 #include <assert.h>
 
@@ -111,7 +112,7 @@ enum session_news session_receive(struct session *session, const struct sequence
         return SESSION_BARE;
     }
     if (sequence->number <= session->received) {
-        return SESSION_REPEATED;
+        return MUTANT(SESSION_HANDLES_TWICE) ? SESSION_NEXT : SESSION_REPEATED;
     }
     session->received = sequence->number;
     return SESSION_NEXT;
@@ -141,7 +142,8 @@ struct session_letter *session_release(struct session *session)
 {
     struct list *first = list_first(&session->kept);
 
-    if (first == NULL || entry_of(first)->number > session->acknowledged) {
+    if (first == NULL ||
+        entry_of(first)->number > session->acknowledged + MUTANT(ACK_FREES_TOO_MUCH)) {
         return NULL;
     }
     return session_drop(session);
@@ -154,7 +156,7 @@ bool session_resume(struct session *session, uint64_t received)
     if (received < session->acknowledged || received > session->sent) {
         return false;
     }
-    session->again = session->kept.next;
+    session->again = MUTANT(SESSION_RESENDS_NOTHING) ? &session->kept : session->kept.next;
     while (session->again != &session->kept && entry_of(session->again)->number <= received) {
         session->again = session->again->next;
     }

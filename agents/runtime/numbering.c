@@ -1,5 +1,7 @@
 #include "agents/runtime/numbering.h"
 
+#include "common/mutant.h"
+
 void numbering_init(struct numbering *numbering)
 {
     *numbering = (struct numbering){.on = false};
@@ -47,7 +49,8 @@ bool numbering_greet(struct numbering *numbering, struct hello *hello)
 enum numbering_change numbering_welcome(struct numbering *numbering,
                                         const struct welcome *welcome)
 {
-    if (welcome->greeting != 0 && welcome->greeting != numbering->greeting) {
+    if (welcome->greeting != 0 && welcome->greeting != numbering->greeting &&
+        !MUTANT(ANY_WELCOME_TAKEN)) {
         return NUMBERING_SAME;
     }
     if (!welcome->resume) {

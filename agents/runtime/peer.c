@@ -1,6 +1,7 @@
 #include "agents/runtime/peer_state.h"
 
 #include "common/check.h"
+#include "common/mutant.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -246,7 +247,8 @@ static void receive_welcome(struct peer *peer, const struct welcome *welcome)
 
     bool anew = welcome->resume && !welcome->resumed && welcome->received != peer->start;
 
-    if (welcome->greeting != 0 && welcome->greeting != peer->greeting) {
+    if (welcome->greeting != 0 && welcome->greeting != peer->greeting &&
+        !MUTANT(ANY_WELCOME_TAKEN)) {
         return; /* to an earlier HELLO: the last one is answered yet, or is under way */
     }
     if (peer->state == SESSION_OPEN && !peer->hello_pending && same_broker && !anew) {

@@ -1,7 +1,7 @@
 #include "broker/core/account.h"
 
-#include "broker/core/mutant.h"
 #include "broker/core/state.h"
+#include "common/mutant.h"
 
 static struct span account_key(const struct account *account)
 {

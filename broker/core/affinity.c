@@ -1,7 +1,7 @@
 #include "broker/core/affinity.h"
 
-#include "broker/core/mutant.h"
 #include "broker/core/state.h"
+#include "common/mutant.h"
 #include "common/siphash.h"
 
 uint64_t affinity_digest(const struct broker *broker, const struct peer *peer,

@@ -1,6 +1,6 @@
 /* await: peers that wait for the end of a task. */
 #include "broker/core/ending.h"
-#include "broker/core/mutant.h"
+#include "common/mutant.h"
 
 bool task_await(struct broker *broker, struct peer *peer, struct task *task, uint64_t request,
                 enum wait_kind kind)

@@ -2,10 +2,10 @@
 
 #include "broker/core/ending.h"
 #include "broker/core/handle.h"
-#include "broker/core/mutant.h"
 #include "broker/core/page.h"
 #include "broker/core/retention.h"
 #include "broker/core/watch.h"
+#include "common/mutant.h"
 
 #define DEAD_SHARE 8              /* of memory_max: all letters, whatever dead_bytes says */
 #define LETTERS_A_CONTROL 1000    /* one command must not keep everybody waiting */

@@ -1,6 +1,6 @@
 #include "broker/core/drain.h"
 
-#include "broker/core/mutant.h"
+#include "common/mutant.h"
 
 struct peer *peer_find_number(const struct broker *broker, uint64_t number)
 {

@@ -4,11 +4,11 @@
 #include "broker/core/flight.h"
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
-#include "broker/core/mutant.h"
 #include "broker/core/watch.h"
 #include "broker/core/retention.h"
 #include "broker/core/retry.h"
 #include "broker/core/stream.h"
+#include "common/mutant.h"
 
 void result_send(struct broker *broker, struct peer *peer, const struct task *task)
 {

@@ -1,8 +1,8 @@
 #include "broker/core/flight.h"
 
 #include "broker/core/ending.h"
-#include "broker/core/mutant.h"
 #include "broker/core/state.h"
+#include "common/mutant.h"
 
 /* The terms of a task that has a flight; NULL: it has none. */
 static struct terms *flying(const struct task *task)

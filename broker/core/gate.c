@@ -1,7 +1,7 @@
 #include "broker/core/gate.h"
 
-#include "broker/core/mutant.h"
 #include "common/check.h"
+#include "common/mutant.h"
 
 #include <string.h>
 

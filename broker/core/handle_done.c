@@ -1,10 +1,10 @@
 #include "broker/core/ending.h"
 #include "broker/core/handle.h"
-#include "broker/core/mutant.h"
 #include "broker/core/retention.h"
 #include "broker/core/retry.h"
 #include "broker/core/stream.h"
 #include "broker/core/watch.h"
+#include "common/mutant.h"
 
 #define KEPT_SHARE 4 /* of memory_max: what joins may keep when it is used up */
 

@@ -3,9 +3,9 @@
 #include "broker/core/flight.h"
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
-#include "broker/core/mutant.h"
 #include "broker/core/retention.h"
 #include "broker/core/stream.h"
+#include "common/mutant.h"
 
 #define REFUSED_RETRY_MS 100 /* window, memory: nothing better is known */
 #define DRAINING_RETRY_MS 1000 /* people do that: it takes a while */

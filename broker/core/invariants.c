@@ -2,10 +2,10 @@
 #include "broker/core/dead.h"
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
-#include "broker/core/mutant.h"
 #include "broker/core/state.h"
 #include "broker/core/stream.h"
 #include "broker/core/watch.h"
+#include "common/mutant.h"
 
 struct tally {
     uint64_t states[TASK_STATE_COUNT];

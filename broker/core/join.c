@@ -1,8 +1,8 @@
 #include "broker/core/join.h"
 
 #include "broker/core/ending.h"
-#include "broker/core/mutant.h"
 #include "broker/core/retention.h"
+#include "common/mutant.h"
 
 /* Walks all needs in order without counting through the chunks each time. */
 #define join_each_need(need, join)                                                                 \

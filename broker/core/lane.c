@@ -1,7 +1,7 @@
 #include "broker/core/lane.h"
 
-#include "broker/core/mutant.h"
 #include "broker/core/state.h"
+#include "common/mutant.h"
 
 static uint32_t lane_hash(const struct broker *broker, const struct service *service,
                           struct span key)

@@ -2,8 +2,8 @@
 
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
-#include "broker/core/mutant.h"
 #include "broker/core/stream.h"
+#include "common/mutant.h"
 
 static uint64_t lease_ms_of(const struct task *task)
 {

@@ -1,10 +1,10 @@
 #include "broker/core/limit.h"
 
 #include "broker/core/ending.h"
-#include "broker/core/mutant.h"
 #include "broker/core/state.h"
 #include "broker/core/terms.h"
 #include "broker/core/watch.h"
+#include "common/mutant.h"
 
 static uint64_t task_cost(const struct task *task)
 {

@@ -1,7 +1,7 @@
 #include "broker/core/memo.h"
 
-#include "broker/core/mutant.h"
 #include "broker/core/retention.h"
+#include "common/mutant.h"
 
 uint64_t memo_bytes(const struct memo *memo)
 {

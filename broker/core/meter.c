@@ -1,7 +1,7 @@
 #include "broker/core/meter.h"
 
-#include "broker/core/mutant.h"
 #include "common/check.h"
+#include "common/mutant.h"
 
 #define NS_PER_MS 1000000ULL
 #define TOLERANCE_NS_MAX (1ULL << 62) /* a burst of more than a century: no bound */

@@ -1,8 +1,8 @@
 #include "broker/core/state.h"
 
 #include "broker/core/affinity.h"
-#include "broker/core/mutant.h"
 #include "broker/core/watch.h"
+#include "common/mutant.h"
 
 static unsigned load_of(uint32_t held)
 {

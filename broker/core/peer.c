@@ -1,11 +1,11 @@
 #include "broker/core/peer.h"
 
 #include "broker/core/ending.h"
-#include "broker/core/mutant.h"
 #include "broker/core/retry.h"
 #include "broker/core/state.h"
 #include "broker/core/stream.h"
 #include "broker/core/watch.h"
+#include "common/mutant.h"
 
 static uint32_t connection_hash(const struct broker *broker, connection_id connection)
 {
@@ -411,6 +411,10 @@ static void peer_absence_timer(struct broker *broker, struct peer *peer)
             wheel_arm(&broker->wheel, &peer->timer,
                       peer->lost_ms + peer_hold_ms(broker, peer));
         }
+        return;
+    }
+    if (peer->state == PEER_SUSPENDED && MUTANT(SESSION_NEVER_LAPSES)) {
+        wheel_arm(&broker->wheel, &peer->timer, now_ms + broker->options.resume_ms);
         return;
     }
     if (now_ms >= peer->lost_ms + broker->options.resume_ms) {

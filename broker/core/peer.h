@@ -15,8 +15,8 @@
 #ifndef SLUICE_BROKER_CORE_PEER_H
 #define SLUICE_BROKER_CORE_PEER_H
 
-#include "broker/core/mutant.h"
 #include "broker/core/offer.h"
+#include "common/mutant.h"
 
 enum peer_state { PEER_CONNECTED, PEER_SUSPENDED, PEER_AWAY, PEER_GONE };
 

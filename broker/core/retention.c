@@ -1,6 +1,6 @@
 #include "broker/core/retention.h"
 
-#include "broker/core/mutant.h"
+#include "common/mutant.h"
 
 #define RETAIN_MAX_MS (7ULL * 24 * 3600 * 1000)
 

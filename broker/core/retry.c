@@ -1,9 +1,9 @@
 #include "broker/core/retry.h"
 
 #include "broker/core/ending.h"
-#include "broker/core/mutant.h"
 #include "broker/core/terms.h"
 #include "broker/core/watch.h"
+#include "common/mutant.h"
 
 bool codes_name(struct span codes, struct span code)
 {

@@ -11,9 +11,8 @@
 #define SLUICE_BROKER_CORE_RING_H
 
 #include "common/list.h"
+#include "common/mutant.h"
 #include "proto/limits.h"
-
-#include "broker/core/mutant.h"
 
 #include <stdint.h>
 

@@ -1,9 +1,9 @@
 #include "broker/core/stream.h"
 
 #include "broker/core/ending.h"
-#include "broker/core/mutant.h"
 #include "broker/core/retention.h"
 #include "broker/core/stream_ring.h"
+#include "common/mutant.h"
 
 static_assert(sizeof(struct reader) <= READER_BYTES, "what a reader takes is counted");
 

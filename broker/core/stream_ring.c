@@ -1,6 +1,6 @@
 #include "broker/core/stream_ring.h"
 
-#include "broker/core/mutant.h"
+#include "common/mutant.h"
 
 struct blob **ring_slot(const struct stream *stream, uint64_t number)
 {

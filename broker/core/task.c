@@ -2,9 +2,9 @@
 
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
-#include "broker/core/mutant.h"
 #include "broker/core/stream.h"
 #include "broker/core/watch.h"
+#include "common/mutant.h"
 
 #define BIT(state) (1u << (state))
 

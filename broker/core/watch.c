@@ -1,6 +1,6 @@
 #include "broker/core/watch.h"
 
-#include "broker/core/mutant.h"
+#include "common/mutant.h"
 
 const char *note_kind_name(enum note_kind kind)
 {

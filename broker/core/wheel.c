@@ -1,5 +1,5 @@
 #include "broker/core/wheel.h"
-#include "broker/core/mutant.h"
+#include "common/mutant.h"
 
 void wheel_init(struct wheel *wheel, uint64_t now_ms)
 {

@@ -191,6 +191,7 @@ void agent_settle(struct agent *agent)
         agenda_enter(&agent->world->agenda, agent->world->agenda.now_us + RETRY_US, retry_send,
                      agent, agent_ticket(agent, 0));
     }
+    check_worker_told(agent);
     at_ms = peer_deadline(agent->peer);
     agent->tick++;
     if (at_ms != TIMERS_NEVER) {

@@ -68,6 +68,9 @@ bool agent_link_flush(struct agent *agent);
 void agent_link_renew(struct agent *agent);
 void agent_link_receive(struct agent *agent, const struct packet *packet);
 
+/* check_worker_told.c */
+void check_worker_told(struct agent *agent);
+
 /* agent_ask.c: what it submits */
 const char *draw_service(struct agent *agent);
 void agent_trace(const struct agent *agent, const char *what, const struct id *id,

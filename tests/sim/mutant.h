@@ -1,9 +1,9 @@
 /* mutant: which fault of the core is active, and what they are called. The faults themselves are in
- * broker/core, compiled in by SLUICE_MUTANTS only: see broker/core/mutant.h. */
+ * broker/core, compiled in by SLUICE_MUTANTS only: see common/mutant.h. */
 #ifndef SLUICE_TESTS_SIM_MUTANT_H
 #define SLUICE_TESTS_SIM_MUTANT_H
 
-#include "broker/core/mutant.h"
+#include "common/mutant.h"
 
 extern unsigned mutant_active;      /* 0: none */
 extern const unsigned mutant_count; /* 0: this build has none */

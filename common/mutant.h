@@ -1,10 +1,10 @@
-/* mutant: named faults of the core, to prove that its tests would notice them.
+/* mutant: named faults, of the core above all, to prove that the simulation would notice them.
  *
  * In the code, `MUTANT(NAME)` stands where a mistake could be made; it is 0 unless the build
  * defines SLUICE_MUTANTS (only that of `make sim-mutants` does), and then true while that
  * fault is the chosen one. */
-#ifndef SLUICE_BROKER_CORE_MUTANT_H
-#define SLUICE_BROKER_CORE_MUTANT_H
+#ifndef SLUICE_COMMON_MUTANT_H
+#define SLUICE_COMMON_MUTANT_H
 
 #define MUTANTS(X)                                                                                 \
     X(REQUEUE_FORGOTTEN)                                                                           \
@@ -44,6 +44,11 @@
     X(SILENCE_UNNOTICED)                                                                           \
     X(TIMER_LOST_ON_CASCADE)                                                                       \
     X(SUSPENDED_GETS_TASKS)                                                                        \
+    X(SESSION_NEVER_LAPSES)                                                                        \
+    X(SESSION_RESENDS_NOTHING)                                                                     \
+    X(SESSION_HANDLES_TWICE)                                                                       \
+    X(ACK_FREES_TOO_MUCH)                                                                          \
+    X(ANY_WELCOME_TAKEN)                                                                           \
     X(DRAINED_GETS_TASKS)                                                                          \
     X(SERVICE_DRAIN_IGNORED)                                                                       \
     X(DRAIN_IGNORED)                                                                               \

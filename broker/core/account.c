@@ -304,6 +304,20 @@ bool accounts_rebind(struct broker *broker, struct service *service)
     return complete;
 }
 
+void accounts_settle(const struct broker *broker, struct limiter *limiter,
+                     const struct limit *limit)
+{
+    list_each(link, &limiter->accounts) {
+        struct account *account = list_entry(link, struct account, link);
+
+        for (unsigned i = 0; i < ACCOUNT_RULES; i++) {
+            if (account->limits[i] == limit) {
+                meter_settle(&limit->bounds, &account->meters[i], broker->now_ms);
+            }
+        }
+    }
+}
+
 void accounts_refresh(struct broker *broker, struct limiter *limiter)
 {
     list_each(link, &limiter->accounts) {

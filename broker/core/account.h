@@ -88,6 +88,9 @@ void account_look(struct broker *broker, struct account *account);
 /* Rules for keys of the service have come or gone: every key has what it needs, and counts what
  * runs. False: no memory; call it again without the rule. Looks at all flows and leases. */
 bool accounts_rebind(struct broker *broker, struct service *service);
+/* Those of `limit` are about to change: what has passed is paid as they were. */
+void accounts_settle(const struct broker *broker, struct limiter *limiter,
+                     const struct limit *limit);
 /* The values of such a rule have changed. */
 void accounts_refresh(struct broker *broker, struct limiter *limiter);
 

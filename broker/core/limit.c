@@ -453,12 +453,11 @@ enum error_code limit_admit(const struct broker *broker, const struct service *s
     matches = matches_of(broker, service, peer, account);
     each_match(match, matches) {
         uint64_t ready_ms, in_ms;
-        enum meter_answer answer = meter_ask(&match->limit->bounds, match->meter, submit->cost,
-                                             broker->now_ms, &ready_ms);
+        enum meter_answer answer = meter_ask_spent(&match->limit->bounds, match->meter,
+                                                   submit->cost, broker->now_ms, &ready_ms);
 
         in_ms = ready_ms - broker->now_ms;
-        if (match->limit->values.refuse == 1 && (answer == METER_RATE || answer == METER_BUDGET) &&
-            in_ms > *retry_after_ms) {
+        if (match->limit->values.refuse == 1 && answer != METER_ROOM && in_ms > *retry_after_ms) {
             code = answer == METER_RATE ? ERROR_RATE_LIMITED : ERROR_BUDGET_EXHAUSTED;
             *retry_after_ms = in_ms;
         }

@@ -206,6 +206,10 @@ static void limit_values_set(struct broker *broker, struct limit *limit,
     struct service *service = limit->service;
 
     limit->values = *values;
+    meter_settle(&limit->bounds, &limit->meter, broker->now_ms);
+    if (limit->key_size > 0) {
+        accounts_settle(broker, service->limiter, limit);
+    }
     meter_bounds_set(&limit->bounds, values);
     limit_wake(broker, limit);
     if (service != NULL) {

@@ -151,6 +151,14 @@ static void window_enter(const struct meter_bounds *bounds, struct meter *meter,
     meter->budget_serial = bounds->budget_serial;
 }
 
+void meter_settle(const struct meter_bounds *bounds, struct meter *meter, uint64_t now_ms)
+{
+    if (bounds->budget > 0 && meter->window_at_ms != METER_NEVER &&
+        meter->budget_serial == bounds->budget_serial) {
+        window_enter(bounds, meter, now_ms);
+    }
+}
+
 void meter_correct(const struct meter_bounds *bounds, struct meter *meter, uint64_t started_ms,
                    uint64_t reserved, uint64_t actual, uint64_t now_ms)
 {
@@ -195,15 +203,20 @@ uint64_t meter_window_end_ms(const struct meter_bounds *bounds, const struct met
 enum meter_answer meter_ask(const struct meter_bounds *bounds, const struct meter *meter,
                             uint64_t cost, uint64_t now_ms, uint64_t *ready_ms)
 {
-    uint64_t rate_ms, budget_ms;
-
     if (bounds->concurrency > 0 &&
         meter->in_use >= bounds->concurrency + MUTANT(CAP_OFF_BY_ONE)) {
         *ready_ms = METER_NEVER;
         return METER_CONCURRENCY;
     }
-    rate_ms = rate_ready_ms(bounds, meter, now_ms);
-    budget_ms = budget_ready_ms(bounds, meter, cost, now_ms);
+    return meter_ask_spent(bounds, meter, cost, now_ms, ready_ms);
+}
+
+enum meter_answer meter_ask_spent(const struct meter_bounds *bounds, const struct meter *meter,
+                                  uint64_t cost, uint64_t now_ms, uint64_t *ready_ms)
+{
+    uint64_t rate_ms = rate_ready_ms(bounds, meter, now_ms);
+    uint64_t budget_ms = budget_ready_ms(bounds, meter, cost, now_ms);
+
     *ready_ms = rate_ms > budget_ms ? rate_ms : budget_ms;
     if (*ready_ms <= now_ms) {
         return METER_ROOM;

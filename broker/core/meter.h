@@ -49,11 +49,16 @@ enum meter_answer { METER_ROOM, METER_CONCURRENCY, METER_RATE, METER_BUDGET };
 void meter_bounds_set(struct meter_bounds *bounds, const struct limit_values *values);
 
 void meter_init(struct meter *meter);
+/* Before `bounds` change: windows that have passed are paid as they were. */
+void meter_settle(const struct meter_bounds *bounds, struct meter *meter, uint64_t now_ms);
 
 /* May work of `cost` start now? If not, *ready_ms is when it may, unless others come first, and
  * METER_NEVER when only a release can tell. */
 enum meter_answer meter_ask(const struct meter_bounds *bounds, const struct meter *meter,
                             uint64_t cost, uint64_t now_ms, uint64_t *ready_ms);
+/* The same, however many run: of rate and budget alone. */
+enum meter_answer meter_ask_spent(const struct meter_bounds *bounds, const struct meter *meter,
+                                  uint64_t cost, uint64_t now_ms, uint64_t *ready_ms);
 /* It starts. Right after METER_ROOM; or of one that may not be asked, and then in debt. */
 void meter_take(const struct meter_bounds *bounds, struct meter *meter, uint64_t cost,
                 uint64_t now_ms);

@@ -181,6 +181,43 @@ static void a_budget_that_refuses_says_when(void **state)
     assert_true(trace_has(f, "RESULT t3 refused code=budget_exhausted retry_after_ms=60000"));
 }
 
+/* Windows that passed under the old budget paid with that. */
+static void another_budget_is_none_for_the_past(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+    struct submit big = {.cost = 950};
+
+    given_echo(f, 100);
+    values.budget = 100;
+    values.budget_ms = 1000;
+    limit(f, &values);
+    submit_many(f, 1, 300);
+    advance_ms(f, 2000); /* 100 are still owed */
+    values.budget = 1000;
+    limit(f, &values);
+    submit_with(f, "s1", "b1", "echo", "", &big);
+    expect_why(f, "b1", "reason=budget");
+    advance_ms(f, 1000);
+    expect_why(f, "b1", "reason=running");
+}
+
+/* However many run: what is used up is used up. */
+static void a_full_cap_hides_no_refusal(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 100);
+    values.budget = 100;
+    values.refuse = 1;
+    values.concurrency = 1;
+    limit(f, &values);
+    submit_many(f, 2, 60);
+    assert_int_equal(stats_of(f).leased, 1);
+    assert_true(trace_has(f, "RESULT t2 refused code=budget_exhausted retry_after_ms=60000"));
+}
+
 /* The gate, which refuses too but is closed, has no say in when. */
 static void a_breaker_that_refuses_hides_no_other_refusal(void **state)
 {
@@ -239,6 +276,8 @@ int main(void)
         SPEC(who_leaves_the_head_of_the_queue_lets_others_start),
         SPEC(a_cost_above_the_budget_waits_for_an_empty_window),
         SPEC(a_budget_that_refuses_says_when),
+        SPEC(another_budget_is_none_for_the_past),
+        SPEC(a_full_cap_hides_no_refusal),
         SPEC(a_breaker_that_refuses_hides_no_other_refusal),
         SPEC(token_budgets_hold_within_one_percent),
     };

@@ -169,7 +169,7 @@ static void draw_policy(struct world *world, struct limit_values *values)
     values->refuse = options->policy_changes > 300 && random_chance(random, 200);
     if (random_chance(&world->budgets, options->budgets)) {
         values->budget = random_between(&world->budgets, 1, 200);
-        values->budget_ms = 100 * random_between(&world->budgets, 1, 50);
+        values->budget_ms = 500ULL << random_below(&world->budgets, 4); /* often the same again */
     }
 }
 

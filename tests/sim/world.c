@@ -15,8 +15,8 @@
 #define REST_STALL_MS 300000
 #define REST_MS_MAX 20000000
 #define REST_LOOK_MS 1000
-/* Workers are quick from here on: slow ones behind a short queue see everything that is to be seen
- * a hundred thousand times. */
+/* From here on workers are quick, links are fast, and handlers have no more children: what waits for
+ * a short queue, or for a memory full of parents, is refused a hundred thousand times otherwise. */
 #define REST_STEPS 60000
 
 uint64_t world_now_ms(const struct world *world)
@@ -354,6 +354,8 @@ static void calm_down(struct world *world)
         run_until(world, world_now_ms(world) + REST_LOOK_MS);
         if (world->broker.steps > REST_STEPS) {
             world->options.work_ms = 0;
+            world->options.latency_us = 1;
+            world->options.children = 0;
         }
         if (ended_tasks(world) != ended) {
             ended = ended_tasks(world);

@@ -88,7 +88,9 @@
     X(FOLLOWERS_FORGOTTEN)                                                                         \
     X(CANCEL_SHARED)                                                                               \
     X(AFFINITY_IGNORED)                                                                            \
-    X(BUDGET_NOT_CORRECTED)
+    X(BUDGET_NOT_CORRECTED)                                                                        \
+    X(BREAKER_NEVER_OPENS)                                                                         \
+    X(BREAKER_LETS_ALL_PROBE)
 
 #ifdef SLUICE_MUTANTS
 enum mutant {

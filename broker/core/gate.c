@@ -84,7 +84,8 @@ bool gate_ask(const struct gate *gate, uint64_t *ready_ms)
     case GATE_HALF_OPEN:
     case GATE_RESUMING:
         *ready_ms = gate->patience_ms;
-        return gate->running < gate->allowed;
+        return gate->running < gate->allowed ||
+               (MUTANT(BREAKER_LETS_ALL_PROBE) && gate->state == GATE_HALF_OPEN);
     }
     return false;
 }
@@ -116,18 +117,22 @@ bool gate_refuses(const struct gate_bounds *bounds, const struct gate *gate, uin
 
 /* ---- the breaker ---------------------------------------------------------------- */
 
-static uint64_t slice_number(const struct gate_bounds *bounds, uint64_t now_ms)
+/* Rounded up: the window is never shorter than was said. */
+static uint64_t slice_ms(const struct gate_bounds *bounds)
 {
-    /* Rounded up: the window is never shorter than was said. */
-    return now_ms / ((bounds->window_ms + GATE_SLICES - 2) / (GATE_SLICES - 1));
+    return (bounds->window_ms + GATE_SLICES - 2) / (GATE_SLICES - 1);
 }
 
 static void count_attempt(const struct gate_bounds *bounds, struct gate *gate, bool failed,
                           uint64_t now_ms)
 {
-    uint64_t number = slice_number(bounds, now_ms);
+    uint64_t number = now_ms / slice_ms(bounds);
     struct gate_slice *slice = &gate->slices[number % GATE_SLICES];
 
+    if (gate->slice_ms != slice_ms(bounds)) {
+        gate->slice_ms = slice_ms(bounds);
+        memset(gate->slices, 0, sizeof gate->slices); /* the numbers mean other times */
+    }
     if (slice->number != number) {
         *slice = (struct gate_slice){.number = number};
     }
@@ -136,10 +141,11 @@ static void count_attempt(const struct gate_bounds *bounds, struct gate *gate, b
     gate->failures = failed ? gate->failures + 1 : 0;
 }
 
+/* After count_attempt. */
 static bool percent_reached(const struct gate_bounds *bounds, const struct gate *gate,
                             uint64_t now_ms)
 {
-    uint64_t number = slice_number(bounds, now_ms), attempts = 0, failures = 0;
+    uint64_t number = now_ms / gate->slice_ms, attempts = 0, failures = 0;
 
     for (unsigned i = 0; i < GATE_SLICES; i++) {
         if (number - gate->slices[i].number < GATE_SLICES) {
@@ -186,7 +192,7 @@ static void note_attempt(const struct gate_bounds *bounds, struct gate *gate,
     if (gate->state == GATE_RESUMING && report == GATE_SUCCESS) {
         gate->allowed = gate->allowed < ALLOWED_MAX ? 2 * gate->allowed : ALLOWED_MAX;
     }
-    if (!gate_bounds_any(bounds)) {
+    if (!gate_bounds_any(bounds) || MUTANT(BREAKER_NEVER_OPENS)) {
         return;
     }
     count_attempt(bounds, gate, report == GATE_FAILURE, now_ms);

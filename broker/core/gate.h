@@ -69,6 +69,7 @@ struct gate {
     uint64_t patience_ms;   /* half_open, resuming: a bound that is reached grows then */
     uint64_t running;       /* of those that count; half_open, resuming */
     uint64_t failures;      /* in a row */
+    uint64_t slice_ms;      /* of those below */
     struct gate_slice slices[GATE_SLICES];
     uint32_t code_size;
     uint8_t code[ERROR_CODE_MAX]; /* of the error that was the cause */

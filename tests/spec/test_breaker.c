@@ -1,0 +1,114 @@
+/* The promise: a breaker opens when its threshold is crossed, and for that alone. */
+#include "tests/spec/fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct limit_values unchanged(void)
+{
+    struct limit_values values;
+
+    memset(&values, 0xff, sizeof values);
+    return values;
+}
+
+static void control(struct fixture *f, enum control_what what, uint64_t ms,
+                    const struct limit_values *values)
+{
+    struct message message = {.command = COMMAND_CONTROL};
+
+    message.control.request = 9;
+    message.control.what = what;
+    message.control.service = span_from_text("echo");
+    message.control.ms = ms;
+    message.control.limits = values != NULL ? *values : unchanged();
+    drop_trace(f);
+    say(f, "s1", &message);
+    assert_true(trace_has(f, "REPLY 9 ok"));
+}
+
+static void limit(struct fixture *f, const struct limit_values *values)
+{
+    control(f, CONTROL_LIMIT, 0, values);
+}
+
+/* A task of one attempt, which fails; or is done. */
+static void attempt(struct fixture *f, const char *task, bool fails)
+{
+    struct submit options = {.attempts = 1};
+
+    submit_with(f, "s1", task, "echo", "", &options);
+    if (fails) {
+        fail_task(f, "w1", task, 1, "x", true);
+    } else {
+        done(f, "w1", task, 1, "");
+    }
+}
+
+static bool open(struct fixture *f)
+{
+    struct message message = {.command = COMMAND_QUERY};
+
+    message.query.request = 8;
+    message.query.what = QUERY_LIMITS;
+    drop_trace(f);
+    say(f, "s1", &message);
+    return trace_has(f, "gate=open");
+}
+
+static void a_share_of_failures_opens_it(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 10);
+    values.breaker_percent = 50;
+    values.breaker_min = 4;
+    values.breaker_ms = 900;
+    limit(f, &values);
+    attempt(f, "t1", true);
+    attempt(f, "t2", false);
+    attempt(f, "t3", true);
+    assert_false(open(f)); /* too few to tell */
+    advance_ms(f, 1000);
+    attempt(f, "t4", true);
+    assert_false(open(f)); /* and those are forgotten */
+    attempt(f, "t5", false);
+    attempt(f, "t6", false);
+    assert_false(open(f));
+    attempt(f, "t7", true);
+    assert_true(open(f));
+}
+
+/* What was counted under one window says nothing about another. */
+static void another_window_counts_anew(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 10);
+    values.breaker_percent = 50;
+    values.breaker_min = 5;
+    values.breaker_ms = 90;
+    limit(f, &values);
+    advance_ms(f, 120);
+    attempt(f, "t1", true);
+    attempt(f, "t2", true);
+    attempt(f, "t3", true);
+    attempt(f, "t4", true);
+    values.breaker_ms = 9000;
+    limit(f, &values);
+    advance_ms(f, 12000 - 120);
+    attempt(f, "t5", true);
+    assert_false(open(f)); /* the four failed twelve seconds ago */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SPEC(a_share_of_failures_opens_it),
+        SPEC(another_window_counts_anew),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

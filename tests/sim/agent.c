@@ -66,6 +66,9 @@ static void on_task(void *context, struct lease *lease, const struct task_messag
     job->serial = ++agent->serials;
     job->lease = lease;
     job->depth = task->payload.bytes.size > 0 ? task->payload.bytes.data[0] : 0;
+    while (!span_is(task->service, world_service(job->service))) {
+        job->service++;
+    }
     job->ignores_cancel = random_chance(&agent->faults, options->ignores_cancel) &&
                           !agent->world->calm;
     job->hangs = random_chance(&agent->faults, options->hangs) && !agent->world->calm;

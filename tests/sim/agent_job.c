@@ -32,6 +32,29 @@ void job_give_credit(struct agent *agent, struct job *job, bool give)
     }
 }
 
+/* Whether it fails, and how: by itself, or because its service does at this time. */
+static bool draw_failure(struct agent *agent, const struct job *job, struct error *error)
+{
+    static const char *const codes[] = {"went_wrong", "busy", "bad_key"};
+
+    if (world_in_burst(agent->world, job->service) && random_chance(&agent->costs, 900)) {
+        error->code = span_from_text("overloaded");
+        error->retryable = true;
+        return true;
+    }
+    if (!random_chance(&agent->work, agent->world->options.failures)) {
+        return false;
+    }
+    error->code = span_from_text(codes[random_below(&agent->retries, 3)]);
+    error->retryable = random_chance(&agent->work, 500);
+    error->retry_after_ms = error->retryable ? random_below(&agent->work, 3) * 100 : 0;
+    if (random_chance(&agent->policies, agent->world->options.told_to_wait)) {
+        error->scope_service = true;
+        error->retry_after_ms = random_between(&agent->policies, 1, 1500);
+    }
+    return true;
+}
+
 /* Ends the job, and gives up the children that it no longer waits for. */
 static void job_end(struct agent *agent, struct job *job, bool cancelled)
 {
@@ -54,16 +77,7 @@ static void job_end(struct agent *agent, struct job *job, bool cancelled)
     if (cancelled) {
         error.code = span_from_text("cancelled");
         peer_fail(agent->peer, job->lease, &error);
-    } else if (random_chance(&agent->work, agent->world->options.failures)) {
-        static const char *const codes[] = {"went_wrong", "busy", "bad_key"};
-
-        error.code = span_from_text(codes[random_below(&agent->retries, 3)]);
-        error.retryable = random_chance(&agent->work, 500);
-        error.retry_after_ms = error.retryable ? random_below(&agent->work, 3) * 100 : 0;
-        if (random_chance(&agent->policies, agent->world->options.told_to_wait)) {
-            error.scope_service = true;
-            error.retry_after_ms = random_between(&agent->policies, 1, 1500);
-        }
+    } else if (draw_failure(agent, job, &error)) {
         peer_fail(agent->peer, job->lease, &error);
     } else {
         peer_done(agent->peer, job->lease,

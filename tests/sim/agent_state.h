@@ -13,6 +13,7 @@ struct job {
     uint64_t serial;
     struct lease *lease;
     unsigned depth;
+    unsigned service;      /* as in world_service */
     unsigned children;     /* that it waits for */
     bool hangs, ignores_cancel, cancelled, gave_credit, finished_work;
     bool stores;           /* checkpoints */

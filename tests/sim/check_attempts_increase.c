@@ -87,7 +87,8 @@ static void after(struct model *model, const struct broker *core)
         /* A freed credit is used at once: that is all that may happen. */
         MODEL_CHECK(model, PROPERTY,
                     fact->kind == FACT_MOVE   ? fact->to == SHADOW_LEASED
-                    : fact->kind == FACT_NOTE ? true /* told of what the others say */
+                    : fact->kind == FACT_NOTE || fact->kind == FACT_GATE
+                        ? true /* told of what the others say */
                                               : of_start(fact->command),
                     "a stale %s moves %s: %s -> %s",
                     command_name(model->event->message->command), model_id_text(&fact->id),

@@ -1,6 +1,5 @@
 /* Limits hold: a TASK never makes more of a service's tasks leased than its concurrency, and never
- * more starts in any time than burst + rate * time. Nothing starts while the service is told to
- * wait. */
+ * more starts in any time than burst + rate * time. */
 #include "tests/sim/check.h"
 
 #include <inttypes.h>
@@ -38,32 +37,11 @@ static void check_rate(struct model *model, struct shadow_service *service)
     }
 }
 
-static void note_wait(struct model *model, const struct fact *fact)
-{
-    const struct fail *fail = model_event_is(model, COMMAND_FAIL) ? &model->event->message->fail
-                                                                  : NULL;
-    const struct shadow_task *task = model_task(model, &fact->id);
-
-    if (fail != NULL && fail->error.scope_service && fail->error.retry_after_ms > 0 &&
-        fact->from == SHADOW_LEASED && task != NULL && id_equal(&fail->id, &fact->id)) {
-        uint64_t until_ms = model->now_ms + fail->error.retry_after_ms;
-
-        task->home->policed = true;
-        if (until_ms > task->home->paused_until_ms) {
-            task->home->paused_until_ms = until_ms;
-        }
-    }
-}
-
 static void on_fact(struct model *model, const struct fact *fact)
 {
     const struct shadow_task *task;
     struct shadow_service *service;
 
-    if (fact->kind == FACT_MOVE) {
-        note_wait(model, fact);
-        return;
-    }
     if (fact->kind != FACT_SEND || fact->command != COMMAND_TASK) {
         return;
     }
@@ -72,9 +50,6 @@ static void on_fact(struct model *model, const struct fact *fact)
     if (service == NULL || !service->policed) {
         return;
     }
-    MODEL_CHECK(model, PROPERTY, model->now_ms >= service->paused_until_ms,
-                "TASK %s of '%s', paused until %" PRIu64 " ms", model_id_text(&fact->id),
-                service->name, service->paused_until_ms);
     MODEL_CHECK(model, PROPERTY,
                 service->policy.concurrency == 0 ||
                     leased(model, service) <= service->policy.concurrency,

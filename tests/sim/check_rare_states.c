@@ -301,6 +301,7 @@ static void on_fact(struct model *model, const struct fact *fact)
         see_forget(model, fact);
         break;
     case FACT_NOTE:
+    case FACT_GATE:
         break;
     }
 }

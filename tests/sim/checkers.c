@@ -24,6 +24,7 @@ const struct checker *const checkers[] = {
     &check_dead,
     &check_limits,
     &check_budgets,
+    &check_gates,
     &check_drained,
     &check_chunks_in_order,
     &check_ring_bounded,

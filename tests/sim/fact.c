@@ -51,9 +51,24 @@ static struct fact *fact_add(struct model *model, enum fact_kind kind)
     return fact;
 }
 
+/* {service, state, cause, code} */
+static void gate_logged(struct model *model, const struct log_record *record)
+{
+    struct fact *fact = fact_add(model, FACT_GATE);
+
+    shadow_copy_text(fact->service, sizeof fact->service, record->fields[0].text);
+    shadow_copy_text(fact->code, sizeof fact->code, record->fields[1].text);
+    shadow_copy_text(fact->reason, sizeof fact->reason, record->fields[2].text);
+    hash_bytes(model, fact->code, strlen(fact->code));
+}
+
 void model_logged(struct model *model, const struct log_record *record)
 {
     struct fact *fact;
+
+    if (strcmp(record->event, "gate") == 0) {
+        gate_logged(model, record);
+    }
 
     if (strcmp(record->event, "worker_drained") == 0) {
         model_drained(model, record->fields[1].id, true);
@@ -308,6 +323,8 @@ static void print_fact(const struct model *model, const struct fact *fact)
         printf("\n");
     } else if (fact->kind == FACT_FORGET) {
         printf(" forget c%u\n", fact->connection);
+    } else if (fact->kind == FACT_GATE) {
+        printf(" '%s' is %s: %s\n", fact->service, fact->code, fact->reason);
     } else {
         printf(" c%u <- %s", fact->connection, command_name(fact->command));
         if (!id_is_nil(&fact->id)) {

@@ -28,7 +28,12 @@ void model_before(struct model *model, const struct broker *core, const struct e
     model->chunk_code = NULL;
     model->replay_next = 0;
     list_each(at, &model->services) {
-        shadow_budget_pass(&list_entry(at, struct shadow_service, link)->budget, model->now_ms);
+        struct shadow_service *service = list_entry(at, struct shadow_service, link);
+
+        shadow_budget_pass(&service->budget, model->now_ms);
+        if (service->gate.state > SHADOW_GATE_OPEN) {
+            shadow_gate_pass(&service->gate, model_running(model, service), model->now_ms);
+        }
     }
     broker_stats(core, &model->before);
     fact_hash_number(model, event->now_ms);
@@ -495,6 +500,7 @@ void model_after(struct model *model, const struct broker *core, const struct ev
             take_forget(model, fact);
             break;
         case FACT_NOTE:
+        case FACT_GATE:
             break;
         }
         shadow_stream_fact(model, fact);

@@ -12,6 +12,7 @@
 #include "common/table.h"
 #include "tests/sim/options.h"
 #include "tests/sim/shadow_budget.h"
+#include "tests/sim/shadow_gate.h"
 
 /* States by the names of PROTOCOL.md, section 4.1. */
 enum shadow_state {
@@ -64,7 +65,7 @@ struct shadow_service {
     bool draining;         /* it takes nothing new */
     struct limit_values policy; /* of its starts, as the operator set it */
     bool policed;          /* something holds its tasks back, or has */
-    uint64_t paused_until_ms;
+    struct shadow_gate gate;
     uint64_t starts[SHADOW_STARTS]; /* the last ones since the rate was set, as a ring */
     uint64_t start_count;
     struct shadow_budget budget;
@@ -161,7 +162,7 @@ struct shadow_task {
     struct shadow_memo *memo;     /* NULL: nothing was kept */
 };
 
-enum fact_kind { FACT_MOVE, FACT_SEND, FACT_FORGET, FACT_NOTE };
+enum fact_kind { FACT_MOVE, FACT_SEND, FACT_FORGET, FACT_NOTE, FACT_GATE };
 
 /* One thing that a step did, in order. */
 struct fact {
@@ -173,7 +174,7 @@ struct fact {
     enum command command;        /* SEND */
     enum outcome outcome;        /* SEND RESULT */
     char code[24];               /* SEND RESULT, ERROR, REPLY: error code; "": none.
-                                    SEND EVENT, NOTE: the kind */
+                                    SEND EVENT, NOTE: the kind. GATE: its state */
     char reason[24];             /* SEND CANCEL */
     bool unconfirmed;            /* SEND RESULT */
     bool numbered, resumed;      /* SEND WELCOME */
@@ -182,7 +183,7 @@ struct fact {
     uint64_t sequence;           /* SEND CHUNK, EVENT, REPLY to WATCH; TASK, FLOW: the bound */
     uint64_t lost;               /* SEND EVENT, REPLY to WATCH */
     uint64_t digest;             /* SEND RESULT, CHUNK, SIGNAL: the payload's; TASK: its checkpoint's */
-    char service[SHADOW_NAME_MAX]; /* NOTE */
+    char service[SHADOW_NAME_MAX]; /* NOTE, GATE */
     size_t input_count;          /* SEND RESULT, TASK of a join */
     struct id inputs[16];        /* the first of them */
     enum outcome input_outcomes[16];
@@ -255,6 +256,9 @@ void model_drained(struct model *model, const struct id *session, bool draining)
 struct shadow_session *model_session_by_id(const struct model *model, const struct id *id);
 /* The task in whose handler `task` was submitted; NULL: none, or no longer known. */
 struct shadow_task *model_parent(const struct model *model, const struct shadow_task *task);
+/* Attempts in workers' hands that count for the gate of `service`. One that has confirmed a cancel is
+ * in nobody's, nor is one whose lease has run out. */
+uint64_t model_running(const struct model *model, const struct shadow_service *service);
 struct shadow_service *model_service(const struct model *model, struct span name);
 struct shadow_offer *model_offer(const struct model *model, const struct shadow_session *session,
                                  struct span service);

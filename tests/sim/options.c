@@ -221,6 +221,8 @@ static void draw_gates(struct sim_options *o)
     o->costs = some(&random, 1000);
     o->cost_errors = some(&random, 1000);
     o->budgets = some(&random, 800);
+    o->breakers = some(&random, 800);
+    o->bursts = some(&random, 500);
 }
 
 static void draw_numbers(struct sim_options *o)

@@ -96,7 +96,9 @@
     X(ring_kib, 64, "the same in KiB")                                                             \
     X(costs, 0, "permille of tasks that declare a cost")                                           \
     X(cost_errors, 0, "permille of answers that say another cost")                                 \
-    X(budgets, 0, "permille of changes of what a service may start that set a budget")
+    X(budgets, 0, "permille of changes of what a service may start that set a budget")            \
+    X(breakers, 0, "permille of those that set a breaker that looks at shares")                   \
+    X(bursts, 0, "permille of the time in which most attempts of a service fail")
 
 struct sim_options {
     uint64_t seed;

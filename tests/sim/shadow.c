@@ -197,6 +197,21 @@ struct shadow_lease *model_lease(const struct model *model, const struct shadow_
     return NULL;
 }
 
+uint64_t model_running(const struct model *model, const struct shadow_service *service)
+{
+    uint64_t count = 0;
+
+    list_each(at, &model->leases) {
+        const struct shadow_lease *lease = list_entry(at, struct shadow_lease, link);
+        const struct shadow_task *task = model_task(model, &lease->task);
+
+        count += task != NULL && task->order == lease->task_order && task->home == service &&
+                 task->attempt == lease->attempt && task->in_hands &&
+                 task->run_started_ms >= service->gate.epoch_ms;
+    }
+    return count;
+}
+
 bool shadow_codes_name(const char *codes, struct span code)
 {
     while (*codes != '\0') {

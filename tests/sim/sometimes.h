@@ -104,7 +104,14 @@
     X(EVENTS_LOST)                                                                                 \
     X(BUDGET_HELD)                                                                                 \
     X(BUDGET_REFUSED)                                                                              \
-    X(BUDGET_CORRECTED)
+    X(BUDGET_CORRECTED)                                                                            \
+    X(BREAKER_OPENED)                                                                              \
+    X(BREAKER_OPENED_BY_SHARE)                                                                     \
+    X(BREAKER_OPENED_AGAIN)                                                                        \
+    X(BREAKER_HALF_OPEN)                                                                           \
+    X(BREAKER_CLOSED_AGAIN)                                                                        \
+    X(BREAKER_REFUSED)                                                                             \
+    X(SERVICE_RESUMING)
 
 enum sometimes_state {
 #define SOMETIMES_ENUM(name) SOMETIMES_##name,

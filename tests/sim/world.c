@@ -18,6 +18,7 @@
 /* From here on workers are quick, links are fast, and handlers have no more children: what waits for
  * a short queue, or for a memory full of parents, is refused a hundred thousand times otherwise. */
 #define REST_STEPS 60000
+#define BURST_MS 3000
 
 uint64_t world_now_ms(const struct world *world)
 {
@@ -43,6 +44,16 @@ const char *world_service(unsigned index)
 
     CHECK(index <= WORLD_LONE_SERVICE);
     return names[index];
+}
+
+bool world_in_burst(const struct world *world, unsigned service)
+{
+    struct random random;
+
+    /* Nobody's stream: whoever asks at the same time gets the same answer. */
+    random_init(&random, world->options.seed, "bursts",
+                world_now_ms(world) / BURST_MS * (WORLD_LONE_SERVICE + 1) + service);
+    return !world->calm && random_chance(&random, world->options.bursts);
 }
 
 /* ---- faults --------------------------------------------------------------------------- */
@@ -167,6 +178,14 @@ static void draw_policy(struct world *world, struct limit_values *values)
         values->breaker_refuse = random_chance(random, 300);
     }
     values->refuse = options->policy_changes > 300 && random_chance(random, 200);
+    if (random_chance(&world->budgets, options->breakers)) {
+        values->breaker_percent = random_between(&world->budgets, 10, 100);
+        values->breaker_min = random_between(&world->budgets, 1, 10);
+        values->breaker_ms = random_between(&world->budgets, 10, 3000);
+        values->breaker_open_ms = random_between(&world->budgets, 1, 3000);
+        values->breaker_probes = random_between(&world->budgets, 0, 3);
+        values->breaker_refuse = random_chance(&world->budgets, 300);
+    }
     if (random_chance(&world->budgets, options->budgets)) {
         values->budget = random_between(&world->budgets, 1, 200);
         values->budget_ms = 500ULL << random_below(&world->budgets, 4); /* often the same again */

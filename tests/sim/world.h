@@ -46,5 +46,7 @@ struct id world_some_id(const struct world *world, struct random *random);
 /* Name of service `index`; the last one is offered by nobody until the world is calm. */
 const char *world_service(unsigned index);
 #define WORLD_LONE_SERVICE 7
+/* At this time most attempts of that service fail. */
+bool world_in_burst(const struct world *world, unsigned service);
 
 #endif

@@ -85,10 +85,25 @@ static const char *service_state(const json_t *row)
     return gate[0] == '\0' || strcmp(gate, "closed") == 0 ? "-" : gate;
 }
 
+/* "1 2"; what does not fit is left out. */
+static void versions_add(struct grid *grid, const json_t *row)
+{
+    const json_t *versions = json_object_get(row, "versions"), *version;
+    char text[RECORD_VALUE_SIZE] = "";
+    size_t i, used = 0;
+
+    json_array_foreach(versions, i, version) {
+        int size = snprintf(text + used, sizeof text - used, "%s%s", used > 0 ? " " : "",
+                            json_string_value(version));
+
+        used += (size_t)size < sizeof text - used ? (size_t)size : sizeof text - 1 - used;
+    }
+    grid_text(grid, used > 0 ? text : "-");
+}
+
 void listing_services(json_t *rows, FILE *stream, size_t rows_max, bool about)
 {
     size_t all = sizeof(service_columns) / sizeof(service_columns[0]);
-    char text[RECORD_VALUE_SIZE];
     struct grid grid;
     json_t *row;
     size_t i;
@@ -105,7 +120,7 @@ void listing_services(json_t *rows, FILE *stream, size_t rows_max, bool about)
         grid_bytes(&grid, record_uint(row, "queued_bytes"));
         bound_add(&grid, record_uint(row, "max_bytes"), true);
         grid_text(&grid, service_state(row));
-        grid_text(&grid, record_value(row, "version", text));
+        versions_add(&grid, row);
         if (about) {
             grid_text(&grid, record_text(row, "about"));
         }

@@ -179,7 +179,7 @@ static int submit_run(struct cli *cli, const struct command *self, int argc, cha
         OPTION_TEXT_SPEC("affinity", &options->affinity, "KEY",
                          "the same worker as others with this key, if it can"),
         OPTION_TEXT_SPEC("version", &options->version, "VERSION",
-                         "only workers that offer this version; not yet: refused"),
+                         "only workers that offer this version"),
         OPTION_FLAG_SPEC("all-workers", &options->all_workers,
                          "each worker of the service; not yet: refused"),
         OPTION_GROUP_SPEC("how long and how often:"),

@@ -90,7 +90,10 @@
     X(AFFINITY_IGNORED)                                                                            \
     X(BUDGET_NOT_CORRECTED)                                                                        \
     X(BREAKER_NEVER_OPENS)                                                                         \
-    X(BREAKER_LETS_ALL_PROBE)
+    X(BREAKER_LETS_ALL_PROBE)                                                                      \
+    X(PIN_IGNORED)                                                                                 \
+    X(PINNED_HOLD_OTHERS)                                                                          \
+    X(PARKED_FORGOTTEN)
 
 #ifdef SLUICE_MUTANTS
 enum mutant {

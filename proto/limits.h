@@ -28,6 +28,7 @@
 #define SCHEMA_BYTES_MAX 16384  /* JSON Schema of an offer */
 #define ABOUT_MAX 1024          /* one paragraph that says what a service does */
 #define VERSION_MAX 32          /* version of an offer */
+#define VERSIONS_PER_SERVICE_MAX 64 /* offered or asked for; a quarter for those who offer */
 #define NEEDS_MAX 16384         /* tasks one join waits for: 288 KiB of ids */
 #define ERROR_CODE_MAX 64
 #define ERROR_MESSAGE_MAX 1024

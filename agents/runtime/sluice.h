@@ -231,7 +231,7 @@ struct sluice_submit_options {
     const char *key;      /* fairness key; NULL: this peer's session. Keys are 1-64 bytes */
     const char *order;    /* ordering key: one at a time, in the order of submission; NULL: none */
     const char *affinity; /* the same worker as others with this key; NULL: none */
-    const char *version;  /* only offers of this version; NULL: any. Not yet: refused */
+    const char *version;  /* only offers of exactly this version; NULL: any */
     uint64_t cost;        /* units of the budget that it will take; 0: none */
     uint64_t delay_ms;    /* not started before; 0: at once */
     uint64_t run_at_ms;   /* the same as a time of the broker's clock, Unix ms; 0: at once */

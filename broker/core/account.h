@@ -1,10 +1,11 @@
 /* account: what one fairness key has taken of a service, and whether it may have more now.
  *
  * Rules may name a key of a service, or each of its keys by itself (limit.h). A key that some rule
- * names has an account: a meter for each of the two, and its flows, one of each priority. When the
- * key may start nothing its account is closed and its flows leave the ring, so that nobody looks
- * at them and all others have their turns; when that changes they join again, each at the end of
- * its priority. Closing and opening touch ten flows at most.
+ * names has an account: a meter for each of the two, and its flows, one of each priority and
+ * version. When the key may start nothing its account is closed and its flows leave the ring, so
+ * that nobody looks at them and all others have their turns; when that changes they join again,
+ * each at the end of its priority. Closing and opening touch as many flows as the key uses
+ * priorities and versions.
  *
  * An account lives as long as it has flows, and then, while its meters remember something, among
  * the ACCOUNTS_IDLE_MAX that were used last. A service without such rules has none. Owner: the

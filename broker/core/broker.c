@@ -60,6 +60,7 @@ static void init_pools(struct broker *broker)
     pool_init(&broker->flow_pool, sizeof(struct flow), tasks_max);
     pool_init(&broker->flight_pool, sizeof(struct flight), tasks_max);
     pool_init(&broker->affinity_pool, sizeof(struct affinity), AFFINITIES_MAX);
+    pool_init(&broker->target_pool, sizeof(struct target), tasks_max + 4 * offers_max);
     pool_init(&broker->lane_pool, sizeof(struct lane), tasks_max);
     pool_init(&broker->extra_pool, sizeof(struct extra), tasks_max);
     pool_init(&broker->join_pool, sizeof(struct join), tasks_max);
@@ -96,6 +97,7 @@ static void deinit_pools(struct broker *broker)
     pool_deinit(&broker->lane_pool);
     pool_deinit(&broker->flight_pool);
     pool_deinit(&broker->affinity_pool);
+    pool_deinit(&broker->target_pool);
     pool_deinit(&broker->extra_pool);
     pool_deinit(&broker->join_pool);
     pool_deinit(&broker->need_pool);
@@ -142,7 +144,7 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
         !table_init(&broker->limits) || !table_init(&broker->accounts) ||
         !table_init(&broker->flows) ||
         !table_init(&broker->lanes) || !table_init(&broker->flights) ||
-        !table_init(&broker->affinities) ||
+        !table_init(&broker->affinities) || !table_init(&broker->targets) ||
         !table_init(&broker->services_by_name) || !table_init(&broker->peers_by_connection) ||
         !table_init(&broker->peers_by_session) || !table_init(&broker->strays) ||
         !table_init(&broker->letters)) {
@@ -175,6 +177,7 @@ fail:
     table_deinit(&broker->lanes);
     table_deinit(&broker->flights);
     table_deinit(&broker->affinities);
+    table_deinit(&broker->targets);
     table_deinit(&broker->services_by_name);
     table_deinit(&broker->limits);
     table_deinit(&broker->accounts);
@@ -285,6 +288,7 @@ void broker_free(struct broker *broker)
     table_deinit(&broker->lanes);
     table_deinit(&broker->flights);
     table_deinit(&broker->affinities);
+    table_deinit(&broker->targets);
     table_deinit(&broker->services_by_name);
     table_deinit(&broker->limits);
     table_deinit(&broker->accounts);

@@ -12,7 +12,8 @@ static bool key_is(const struct flow *flow, const struct peer *peer, struct span
 
 static bool flow_is(const struct flow *flow, const struct peer *peer, const struct submit *submit)
 {
-    return flow->turn.priority == submit->priority && key_is(flow, peer, submit->key);
+    return flow->turn.priority == submit->priority && key_is(flow, peer, submit->key) &&
+           span_equal(target_version(flow->target), submit->version);
 }
 
 struct flow *flow_of_last(const struct peer *peer, const struct submit *submit)
@@ -30,7 +31,8 @@ struct flow *flow_of_last(const struct peer *peer, const struct submit *submit)
 static uint32_t flow_hash(const struct broker *broker, const struct service *service,
                           const struct peer *peer, const struct submit *submit)
 {
-    uint8_t text[16 + 2 + KEY_MAX];
+    uint8_t text[16 + 2 + KEY_MAX + VERSION_MAX];
+    size_t used = 18;
     uint64_t serials[2] = {service->place.serial,
                            submit->key.size == 0 ? peer->place.serial : 0};
 
@@ -38,9 +40,14 @@ static uint32_t flow_hash(const struct broker *broker, const struct service *ser
     text[16] = (uint8_t)submit->priority;
     text[17] = (uint8_t)submit->key.size;
     if (submit->key.size > 0) {
-        memcpy(text + 18, submit->key.data, submit->key.size);
+        memcpy(text + used, submit->key.data, submit->key.size);
+        used += submit->key.size;
     }
-    return broker_hash(broker, text, 18 + submit->key.size);
+    if (submit->version.size > 0) {
+        memcpy(text + used, submit->version.data, submit->version.size);
+        used += submit->version.size;
+    }
+    return broker_hash(broker, text, used);
 }
 
 static struct flow *flow_find(const struct broker *broker, const struct service *service,
@@ -56,6 +63,28 @@ static struct flow *flow_find(const struct broker *broker, const struct service 
         }
     }
     return NULL;
+}
+
+/* False: too many versions, or no memory. */
+static bool flow_aim(struct broker *broker, struct flow *flow, struct span version)
+{
+    if (version.size == 0) {
+        return true;
+    }
+    flow->target = target_open_waiting(broker, flow->service, version);
+    if (flow->target == NULL) {
+        return false;
+    }
+    flow->target->flows++;
+    return true;
+}
+
+static void flow_unaim(struct broker *broker, struct flow *flow)
+{
+    if (flow->target != NULL) {
+        flow->target->flows--;
+        target_release(broker, flow->target);
+    }
 }
 
 static struct flow *flow_new(struct broker *broker, struct service *service, struct peer *peer,
@@ -79,7 +108,9 @@ static struct flow *flow_new(struct broker *broker, struct service *service, str
         flow->key_size = (uint8_t)submit->key.size;
         memcpy(flow->key, submit->key.data, submit->key.size);
     }
-    if (service->limiter != NULL && !account_join(broker, flow)) {
+    if (!flow_aim(broker, flow, submit->version) ||
+        (service->limiter != NULL && !account_join(broker, flow))) {
+        flow_unaim(broker, flow);
         pool_put(&broker->flow_pool, flow);
         return NULL;
     }
@@ -134,6 +165,7 @@ static void flow_free(struct broker *broker, struct flow *flow)
     flow->service->flow_count--;
     list_unlink(&flow->service_link);
     account_leave(broker, flow);
+    flow_unaim(broker, flow);
     table_remove(&broker->flows, &flow->node);
     pool_put(&broker->flow_pool, flow);
 }
@@ -156,14 +188,20 @@ void flow_join(struct flow *flow)
 {
     if (!list_empty(&flow->ready) && !turn_waits(&flow->turn) &&
         (flow->account == NULL || !account_closed(flow->account))) {
-        ring_join(&flow->service->ring, &flow->turn, false);
+        ring_join(&flow->service->ring, &flow->turn);
     }
 }
 
 void flow_leave(struct flow *flow)
 {
+    bool called = flow->turn.ring == &flow->service->called;
+
     if (turn_waits(&flow->turn)) {
-        ring_leave(&flow->service->ring, &flow->turn);
+        ring_leave(&flow->turn);
+    }
+    if (called) {
+        target_answered(flow->target, flow); /* it will not: the next one may */
+        target_call(flow->target);
     }
 }
 
@@ -196,12 +234,49 @@ void flow_remove(struct broker *broker, struct flow *flow, struct task *task)
 
 struct flow *flow_next(const struct service *service)
 {
-    struct turn *turn = ring_top(&service->ring);
+    struct turn *turn = ring_top(&service->ring), *called = ring_top(&service->called);
 
+    if (called != NULL &&
+        (turn == NULL || called->priority > turn->priority ||
+         (called->priority == turn->priority && called->stamp < turn->stamp))) {
+        turn = called;
+    }
     return turn == NULL ? NULL : list_entry(turn, struct flow, turn);
+}
+
+bool flow_is_next(const struct flow *flow)
+{
+    return flow->target != NULL && flow->turn.ring == &flow->target->parked
+               ? ring_top(&flow->target->parked) == &flow->turn
+               : flow_next(flow->service) == flow;
 }
 
 void flow_charge(struct flow *flow)
 {
-    ring_charge(&flow->service->ring, &flow->turn);
+    struct service *service = flow->service;
+    bool called = flow->turn.ring == &service->called;
+    bool over = turn_charge(&flow->turn);
+
+    if (called || over) {
+        ring_leave(&flow->turn);
+        if (over) {
+            ring_join(&service->ring, &flow->turn);
+        } else {
+            ring_put(&service->ring, &flow->turn, true);
+        }
+    }
+    if (called) {
+        target_answered(flow->target, flow);
+    }
+}
+
+void flow_park(struct flow *flow)
+{
+    bool called = flow->turn.ring == &flow->service->called;
+
+    ring_leave(&flow->turn);
+    ring_put(&flow->target->parked, &flow->turn, called);
+    if (called) {
+        target_answered(flow->target, flow);
+    }
 }

@@ -1,8 +1,9 @@
 /* flow: the ready tasks of one service that are alike to the scheduler.
  *
- * Alike: same service, same fairness key, same priority. Within a flow tasks are handed out first
- * in, first out; between the flows of a service service->ring says whose turn it is. A flow with
- * ready tasks waits on that ring, unless its key may start nothing (account.h).
+ * Alike: same service, same version if they ask for one, same fairness key, same priority. Within
+ * a flow tasks are handed out first in, first out; between the flows of a service service->ring
+ * says whose turn it is. A flow with ready tasks waits on that ring, or for an offer of its target
+ * (target.h), unless its key may start nothing (account.h).
  *
  * A flow lives as long as task records name it, ended and retained ones too: a submitter at work
  * makes and frees none. A key without tasks costs nothing. Owner: the broker's pool. */
@@ -26,6 +27,7 @@ struct flow {
     struct list service_link; /* service->flows */
     struct account *account; /* of its key; NULL: no rule names it */
     struct list account_link; /* account->flows */
+    struct target *target;   /* NULL: any offer of its service will do */
     uint64_t submitter;      /* serial of the peer that is the fairness key; 0: `key` is */
     struct list ready;       /* tasks by `link` */
     struct list users;       /* peers whose last submit was to it, by flow_link */
@@ -63,7 +65,11 @@ void flow_leave(struct flow *flow);
 
 /* The flow of `service` whose turn it is, with a ready task; NULL: none. */
 struct flow *flow_next(const struct service *service);
+/* It is, or would be if an offer of its target had room. */
+bool flow_is_next(const struct flow *flow);
 /* That flow hands out one task: call before the task is removed. */
 void flow_charge(struct flow *flow);
+/* That flow has to wait for an offer of its target. */
+void flow_park(struct flow *flow);
 
 #endif

@@ -17,7 +17,7 @@ static void keep_text(struct broker *broker, struct blob **kept, struct span tex
 static bool texts_fit(const struct broker *broker, const struct offer *offer,
                       const struct offer_message *message)
 {
-    uint64_t bytes = message->schema.size + message->version.size + message->about.size;
+    uint64_t bytes = message->schema.size + message->about.size;
     uint64_t others = broker->text_bytes - (offer != NULL ? offer_text_bytes(offer) : 0);
 
     return bytes == 0 || others + bytes <= broker->options.memory_max / TEXT_SHARE;
@@ -59,10 +59,34 @@ static bool offer_conflicts(const struct broker *broker, const struct peer *peer
     return false;
 }
 
+/* NULL: too many, or no memory; nothing has changed. */
+static struct offer *make_offer(struct broker *broker, struct peer *peer,
+                                const struct offer_message *message)
+{
+    struct service *service;
+    struct offer *offer;
+
+    /* Asked first: a refused offer must not leave a service behind. */
+    service = peer->offer_count < broker->options.offers_per_peer_max
+                  ? service_open(broker, message->service)
+                  : NULL;
+    offer = service != NULL ? offer_new(broker, peer, service) : NULL;
+    if (offer == NULL) {
+        return NULL;
+    }
+    if (!offer_set_version(broker, offer, message->version)) {
+        offer_withdraw(broker, offer);
+        return NULL;
+    }
+    BROKER_LOG(broker, LOG_INFO, "service_offered", LOG_TEXT("service", message->service),
+               LOG_TEXT("peer", label_span(peer->name)), LOG_UINT("credit", message->credit));
+    watch_emit(broker, NOTE_OFFERED, message->service, label_span(peer->name), message->version);
+    return offer;
+}
+
 void handle_offer(struct broker *broker, struct peer *peer, const struct offer_message *message)
 {
     struct offer *offer = peer_offer(peer, message->service);
-    struct service *service;
 
     if (offer_conflicts(broker, peer, message)) {
         send_error(broker, peer->connection, ERROR_CONFLICT, COMMAND_OFFER, "service", NULL);
@@ -73,31 +97,18 @@ void handle_offer(struct broker *broker, struct peer *peer, const struct offer_m
         return;
     }
     if (offer == NULL) {
-        /* Asked first: a refused offer must not leave a service behind. */
-        service = peer->offer_count < broker->options.offers_per_peer_max
-                      ? service_open(broker, message->service)
-                      : NULL;
-        if (service == NULL) {
-            send_error(broker, peer->connection, ERROR_LIMIT_EXCEEDED, COMMAND_OFFER, "service",
-                       NULL);
-            return;
-        }
-        offer = offer_new(broker, peer, service);
-        if (offer == NULL) {
-            send_error(broker, peer->connection, ERROR_LIMIT_EXCEEDED, COMMAND_OFFER, "service",
-                       NULL);
-            return;
-        }
-        BROKER_LOG(broker, LOG_INFO, "service_offered", LOG_TEXT("service", message->service),
-                   LOG_TEXT("peer", label_span(peer->name)),
-                   LOG_UINT("credit", message->credit));
-        watch_emit(broker, NOTE_OFFERED, message->service, label_span(peer->name),
-                   message->version);
+        offer = make_offer(broker, peer, message);
+    } else if (!offer_set_version(broker, offer, message->version)) {
+        offer = NULL;
+    }
+    if (offer == NULL) {
+        send_error(broker, peer->connection, ERROR_LIMIT_EXCEEDED, COMMAND_OFFER, "service",
+                   NULL);
+        return;
     }
     adopt_limits(offer->service, message);
     offer->exclusive = message->exclusive;
     keep_text(broker, &offer->schema, message->schema);
-    keep_text(broker, &offer->version, message->version);
     keep_text(broker, &offer->about, message->about);
     offer->lease_ms = message->lease_ms > 0 ? message->lease_ms : offer->service->limits.lease_ms;
     offer->max_run_ms = message->max_run_ms;

@@ -6,7 +6,29 @@
 #include "broker/core/page.h"
 #include "broker/core/stream.h"
 
+#define CATALOG_VERSIONS_MAX 8 /* of one service, told */
+
 /* ---- catalog, peers ------------------------------------------------------------ */
+
+static void versions_row(struct doc *doc, const struct service *service)
+{
+    unsigned rows = 0;
+
+    list_each(link, &service->targets) {
+        const struct target *target = list_entry(link, struct target, service_link);
+
+        if (target->offered == 0 || rows == CATALOG_VERSIONS_MAX) {
+            continue;
+        }
+        if (rows++ == 0) {
+            doc_list(doc, "versions");
+        }
+        doc_text(doc, NULL, target_version(target));
+    }
+    if (rows > 0) {
+        doc_end(doc);
+    }
+}
 
 static void service_row(const struct broker *broker, struct doc *doc,
                         const struct roster_place *place)
@@ -32,12 +54,13 @@ static void service_row(const struct broker *broker, struct doc *doc,
         if (offer->schema != NULL) {
             doc_text(doc, "schema", blob_span(offer->schema));
         }
-        if (offer->version != NULL) {
-            doc_text(doc, "version", blob_span(offer->version));
+        if (offer->target != NULL) {
+            doc_text(doc, "version", target_version(offer->target));
         }
         if (offer->about != NULL) {
             doc_text(doc, "about", blob_span(offer->about));
         }
+        versions_row(doc, service);
     }
     doc_end(doc);
 }
@@ -174,21 +197,36 @@ static const char *hold_message(const struct hold *hold)
     return "";
 }
 
+/* The offers that would take a task of this flow, had they room. */
+static uint64_t attended(const struct flow *flow)
+{
+    return flow->target != NULL ? flow->target->attended : flow->service->attended;
+}
+
+/* Nobody would take it. */
+static struct reason absence(const struct service *service, const struct target *target)
+{
+    if (service->offer_count == 0) {
+        return (struct reason){"no_worker", "nobody offers its service; start a worker", 0, NULL};
+    }
+    if (target != NULL && target->offered == 0) {
+        return (struct reason){"no_worker", "nobody offers the version of its service that it asks "
+                                            "for; `sluice services` shows them", 0, NULL};
+    }
+    return drain_holds(service)
+               ? (struct reason){"draining", "the workers that are there are drained; "
+                                             "start another, or `sluice undrain`", 0, NULL}
+               : (struct reason){"no_worker", "the connections of its workers are lost; "
+                                              "they have some time to come back", 0, NULL};
+}
+
 /* PROTOCOL.md, section 5. */
 static struct reason task_reason(const struct broker *broker, const struct task *task)
 {
     switch ((enum task_state)task->state) {
     case TASK_READY:
-        if (task->service->offer_count == 0) {
-            return (struct reason){"no_worker", "nobody offers its service; start a worker", 0,
-                                   NULL};
-        }
-        if (task->service->attended == 0) {
-            return drain_holds(task->service)
-                       ? (struct reason){"draining", "the workers that are there are drained; "
-                                                     "start another, or `sluice undrain`", 0, NULL}
-                       : (struct reason){"no_worker", "the connections of its workers are lost; "
-                                                      "they have some time to come back", 0, NULL};
+        if (attended(task->flow) == 0) {
+            return absence(task->service, task->flow->target);
         }
         if (task->service->limiter != NULL) {
             struct hold hold = limit_ask(broker, task);
@@ -202,7 +240,7 @@ static struct reason task_reason(const struct broker *broker, const struct task 
             return (struct reason){"order_key",
                                    "a task of its ordering key has to end before it", 0, NULL};
         }
-        if (flow_next(task->service) != task->flow) {
+        if (!flow_is_next(task->flow)) {
             return (struct reason){"fairness",
                                    "every worker is busy, and the next turn is that of another "
                                    "key, or of a higher priority", 0, NULL};

@@ -210,9 +210,16 @@ static enum error_code check_memory(struct broker *broker, uint64_t bytes,
 
 /* A service that nobody has offered yet is not known because somebody waits for it:
  * the next one with the same typing error would wait, too. */
-static bool is_known(const struct service *service)
+static bool is_known(const struct broker *broker, const struct service *service,
+                     struct span version)
 {
-    return service != NULL && (service->offered || service->configured);
+    const struct target *target;
+
+    if (service == NULL || (!service->offered && !service->configured)) {
+        return false;
+    }
+    target = version.size > 0 ? target_find(broker, service, version) : NULL;
+    return version.size == 0 || (target != NULL && target->offered > 0);
 }
 
 /* ON RECV 6 and 7. A task that waits for needs is counted by its queue from when it is ready; that
@@ -225,8 +232,13 @@ static enum error_code admit_service(struct broker *broker, const struct peer *p
 
     admission->again = flow != NULL;
     admission->service = flow != NULL ? flow->service : service_find(broker, submit->service);
-    if (submit->if_absent == IF_ABSENT_REFUSE && !is_known(admission->service)) {
+    if (submit->if_absent == IF_ABSENT_REFUSE &&
+        !is_known(broker, admission->service, submit->version)) {
         return ERROR_UNKNOWN_SERVICE;
+    }
+    if (submit->version.size > 0 &&
+        !target_may_wait(broker, admission->service, submit->version)) {
+        return ERROR_LIMIT_EXCEEDED;
     }
     if (admission->service != NULL && drain_refuses(broker, admission->service, submit)) {
         return ERROR_DRAINING;
@@ -310,13 +322,14 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
     uint64_t rare_bytes = terms_bytes_of(submit) +
                           (submit->stream > 0 ? sizeof(struct stream) + READER_BYTES : 0) +
                           (submit->order.size > 0 ? sizeof(struct lane) : 0) +
+                          (submit->version.size > 0 ? sizeof(struct target) : 0) +
                           sizeof(struct flow);
     enum error_code code;
 
     if (!is_pure_join(submit) && drain_refuses(broker, NULL, submit)) {
         return ERROR_DRAINING;
     }
-    if (submit->version.size > 0 || submit->route != ROUTE_ONE ||
+    if (submit->route != ROUTE_ONE ||
         (submit->idempotency_key.size > 0 && submit->join != JOIN_NONE)) {
         return ERROR_UNSUPPORTED; /* better than a promise that is not kept */
     }

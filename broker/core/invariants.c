@@ -14,7 +14,7 @@ struct tally {
     uint64_t reserve_tasks, reserve_bytes;
     /* What must be in use of each pool. */
     uint64_t tasks, flows, lanes, extras, joins, need_chunks, waits, terms, causes;
-    uint64_t flights, affinities;
+    uint64_t flights, affinities, targets;
     uint64_t peers, labels, services, offers, strays;
     uint64_t streams, stream_blocks, readers, memos, signals;
     uint64_t watchers;
@@ -70,6 +70,8 @@ static void check_flow(const struct flow *flow)
                     (flow->account == NULL || !account_closed(flow->account))));
     CHECK((flow->account == NULL) == list_empty(&flow->account_link));
     CHECK(flow->account != NULL || flow->turn.weight == 1);
+    CHECK(!waits || flow->turn.ring == &flow->service->ring || flow->target != NULL);
+    CHECK(flow->target == NULL || flow->target->service == flow->service);
     list_each(link, &flow->ready) {
         const struct task *task = list_entry(link, struct task, link);
 
@@ -85,6 +87,9 @@ static void see_flow(struct flow *flow, struct tally *tally)
 {
     if (flow->seen++ == 0) {
         tally->flows++;
+        if (flow->target != NULL) {
+            flow->target->seen++;
+        }
         check_flow(flow);
     }
 }
@@ -94,6 +99,10 @@ static void unsee_flow(struct flow *flow)
     if (flow->seen > 0) {
         CHECK(flow->seen == flow->tasks);
         flow->seen = 0;
+        if (flow->target != NULL && flow->target->seen > 0) {
+            CHECK(flow->target->seen == flow->target->flows);
+            flow->target->seen = 0;
+        }
     }
 }
 
@@ -393,10 +402,12 @@ static void check_offer(const struct offer *offer, struct tally *tally)
     CHECK(held == offer->held);
     CHECK(offer->attended == (!offer_withdrawn(offer) && peer_takes(offer->peer)));
     CHECK(list_empty(&offer->load_link) == (!offer->attended || offer->held >= offer->credit));
+    CHECK(list_empty(&offer->target_link) ==
+          (offer->target == NULL || list_empty(&offer->load_link)));
     CHECK(!offer_withdrawn(offer) || offer->held > 0);
 }
 
-/* The ready tasks of the flows that wait for their turn. */
+/* The ready tasks of the flows on one of the rings of `service` and its targets. */
 static uint64_t check_ring(const struct ring *ring, const struct service *service)
 {
     uint64_t ready = 0;
@@ -409,6 +420,10 @@ static uint64_t check_ring(const struct ring *ring, const struct service *servic
 
             CHECK(flow->service == service);
             CHECK(turn->priority == priority);
+            CHECK(turn->ring == ring);
+            CHECK(ring == &service->ring || ring == &service->called ||
+                  ring == &flow->target->parked);
+            CHECK(ring != &service->called || flow->target->called >> priority & 1);
             CHECK(!list_empty(&flow->ready));
             list_each(task, &flow->ready) {
                 ready++;
@@ -418,6 +433,28 @@ static uint64_t check_ring(const struct ring *ring, const struct service *servic
     return ready;
 }
 
+
+static uint64_t check_target(const struct target *target, const struct service *service)
+{
+    uint64_t room = 0, offered = 0, attended = 0;
+
+    CHECK(target->service == service);
+    CHECK(target->flows > 0 || target->offers > 0);
+    CHECK(target->version_size > 0 && target->version_size <= VERSION_MAX);
+    list_each(link, &service->offers) {
+        const struct offer *offer = list_entry(link, struct offer, service_link);
+
+        if (offer->target == target) {
+            offered++;
+            attended += offer->attended;
+            room += !list_empty(&offer->load_link);
+        }
+    }
+    CHECK(offered == target->offered && offered <= target->offers);
+    CHECK(attended == target->attended);
+    CHECK((room > 0) == (target->loads.occupied != 0));
+    return check_ring(&target->parked, service);
+}
 
 /* Some limit forbids the task whose turn it is to start. */
 static bool held_back(const struct broker *broker, const struct service *service)
@@ -429,9 +466,11 @@ static bool held_back(const struct broker *broker, const struct service *service
                HOLD_NONE;
 }
 
-static void check_service(const struct broker *broker, const struct service *service)
+static void check_service(const struct broker *broker, const struct service *service,
+                          struct tally *tally)
 {
-    uint64_t ready, offers = 0, credit = 0, held = 0, attended = 0, flows = 0;
+    uint64_t ready, parked = 0, offers = 0, credit = 0, held = 0, attended = 0;
+    uint64_t flows = 0, targets = 0;
 
     CHECK(list_empty(&service->dirty_link));
     list_each(link, &service->flows) {
@@ -439,8 +478,17 @@ static void check_service(const struct broker *broker, const struct service *ser
         flows++;
     }
     CHECK(flows == service->flow_count);
-    ready = check_ring(&service->ring, service);
-    CHECK(ready <= service->queued);
+    ready = check_ring(&service->ring, service) + check_ring(&service->called, service);
+    list_each(link, &service->targets) {
+        const struct target *target = list_entry(link, struct target, service_link);
+
+        parked += check_target(target, service);
+        CHECK(target->parked.occupied == 0 || target->loads.occupied == 0 || ready > 0);
+        targets++;
+    }
+    CHECK(targets == service->target_count && targets <= VERSIONS_PER_SERVICE_MAX);
+    tally->targets += targets;
+    CHECK(ready + parked + service->laned <= service->queued);
     list_each(link, &service->offers) {
         const struct offer *offer = list_entry(link, struct offer, service_link);
 
@@ -570,6 +618,8 @@ static void check_pools(const struct broker *broker, const struct tally *tally)
     CHECK(tally->affinities == broker->affinity_pool.used);
     CHECK(tally->affinities == broker->affinities.count);
     CHECK(tally->lanes == broker->lanes.count);
+    CHECK(tally->targets == broker->target_pool.used);
+    CHECK(tally->targets == broker->targets.count);
     CHECK(tally->flows == broker->flow_pool.used);
     CHECK(tally->flows == broker->flows.count);
     CHECK(tally->extras == broker->extra_pool.used);
@@ -625,7 +675,7 @@ void broker_check(const struct broker *broker)
     list_each(link, &broker->services.lanes[0]) {
         const struct service *service = list_entry(link, struct service, place.lanes);
 
-        check_service(broker, service);
+        check_service(broker, service, &tally);
         queued_bytes += service->queued_bytes;
         tally.services++;
     }

@@ -4,18 +4,6 @@
 #include "broker/core/watch.h"
 #include "common/mutant.h"
 
-static unsigned load_of(uint32_t held)
-{
-    unsigned exponent, load;
-
-    if (held < 16) {
-        return held;
-    }
-    exponent = 31 - (unsigned)__builtin_clz(held); /* 4..16 */
-    load = 16 + (exponent - 4) * 4 + ((held >> (exponent - 2)) & 3);
-    return load < SERVICE_LOADS ? load : SERVICE_LOADS - 1;
-}
-
 /* Is its worker there to take something? */
 static void offer_attend(struct offer *offer)
 {
@@ -23,20 +11,20 @@ static void offer_attend(struct offer *offer)
 
     if (attended != offer->attended) {
         offer->service->attended += attended ? 1 : -(uint64_t)1;
+        if (offer->target != NULL) {
+            offer->target->attended += attended ? 1 : -(uint64_t)1;
+        }
         offer->attended = attended;
     }
 }
 
-/* Puts the offer where its load says, if it has room. Behind its equals: among
- * equals the one that was served longest ago is next. */
+/* Puts the offer where its load says, if it has room. */
 static void offer_place(struct offer *offer)
 {
-    struct service *service = offer->service;
-
     if (!list_empty(&offer->load_link)) {
-        list_unlink(&offer->load_link);
-        if (list_empty(&service->loads[offer->load])) {
-            service->loads_occupied &= ~(1ULL << offer->load);
+        loads_leave(&offer->service->loads, &offer->load_link, offer->load);
+        if (offer->target != NULL) {
+            loads_leave(&offer->target->loads, &offer->target_link, offer->load);
         }
     }
     offer_attend(offer);
@@ -44,8 +32,11 @@ static void offer_place(struct offer *offer)
         return;
     }
     offer->load = (uint8_t)load_of(offer->held);
-    list_push_back(&service->loads[offer->load], &offer->load_link);
-    service->loads_occupied |= 1ULL << offer->load;
+    loads_join(&offer->service->loads, &offer->load_link, offer->load);
+    if (offer->target != NULL) {
+        loads_join(&offer->target->loads, &offer->target_link, offer->load);
+        target_call(offer->target);
+    }
 }
 
 struct offer *offer_new(struct broker *broker, struct peer *peer, struct service *service)
@@ -60,6 +51,7 @@ struct offer *offer_new(struct broker *broker, struct peer *peer, struct service
     list_init(&offer->peer_link);
     list_init(&offer->service_link);
     list_init(&offer->load_link);
+    list_init(&offer->target_link);
     list_init(&offer->leases);
     list_init(&offer->strays);
     list_init(&offer->affinities);
@@ -74,8 +66,7 @@ struct offer *offer_new(struct broker *broker, struct peer *peer, struct service
 
 uint64_t offer_text_bytes(const struct offer *offer)
 {
-    return blob_span(offer->schema).size + blob_span(offer->version).size +
-           blob_span(offer->about).size;
+    return blob_span(offer->schema).size + blob_span(offer->about).size;
 }
 
 static void offer_free(struct broker *broker, struct offer *offer)
@@ -86,13 +77,17 @@ static void offer_free(struct broker *broker, struct offer *offer)
     CHECK(offer_withdrawn(offer));
     CHECK(!offer->attended);
     CHECK(list_empty(&offer->load_link));
+    CHECK(list_empty(&offer->target_link));
     CHECK(list_empty(&offer->affinities));
+    if (offer->target != NULL) {
+        offer->target->offers--;
+        target_release(broker, offer->target);
+    }
     list_unlink(&offer->peer_link);
     CHECK(offer->peer->offer_count > 0);
     offer->peer->offer_count--;
     broker->text_bytes -= offer_text_bytes(offer);
     blob_unref(offer->schema);
-    blob_unref(offer->version);
     blob_unref(offer->about);
     pool_put(&broker->offer_pool, offer);
 }
@@ -110,6 +105,9 @@ void offer_withdraw(struct broker *broker, struct offer *offer)
         service_note_idle(broker, service);
         service->credit -= offer->credit;
         service->held -= offer->held;
+        if (offer->target != NULL) {
+            offer->target->offered--;
+        }
         offer_place(offer);
         affinity_forget(broker, offer);
     }
@@ -125,6 +123,41 @@ void offer_refresh(struct broker *broker, struct offer *offer)
     }
     offer_place(offer);
     service_touch(broker, offer->service);
+}
+
+bool offer_set_version(struct broker *broker, struct offer *offer, struct span version)
+{
+    struct target *past = offer->target, *target = NULL;
+
+    CHECK(!offer_withdrawn(offer));
+    if (span_equal(target_version(past), version)) {
+        return true;
+    }
+    if (version.size > 0) {
+        target = target_open(broker, offer->service, version);
+        if (target == NULL) {
+            return false;
+        }
+        target->offers++;
+        target->offered++;
+        target->attended += offer->attended;
+    }
+    if (past != NULL) {
+        if (!list_empty(&offer->target_link)) {
+            loads_leave(&past->loads, &offer->target_link, offer->load);
+        }
+        past->attended -= offer->attended;
+        past->offered--;
+        past->offers--;
+        target_release(broker, past);
+    }
+    offer->target = target;
+    if (target != NULL && !list_empty(&offer->load_link)) {
+        loads_join(&target->loads, &offer->target_link, offer->load);
+        target_call(target);
+    }
+    service_touch(broker, offer->service);
+    return true;
 }
 
 void offer_set_credit(struct broker *broker, struct offer *offer, uint64_t credit)

@@ -12,7 +12,9 @@ struct offer {
     struct service *service;
     struct list peer_link;    /* peer->offers */
     struct list service_link; /* service->offers; on none once withdrawn */
-    struct list load_link;    /* service->loads[load] while it has room */
+    struct list load_link;    /* service->loads, while it has room */
+    struct list target_link;  /* target->loads, while it has room */
+    struct target *target;    /* of its version; NULL: it has none */
     struct list leases;       /* tasks by `link` */
     struct list strays;
     struct list affinities;   /* keys that it served last, by offer_link */
@@ -21,7 +23,7 @@ struct offer {
     uint8_t load;
     bool attended;            /* its worker is there, and not drained; not withdrawn */
     bool exclusive;           /* nobody else may offer its service meanwhile */
-    struct blob *schema, *version, *about; /* NULL: none */
+    struct blob *schema, *about; /* NULL: none */
     uint64_t lease_ms;
     uint64_t max_run_ms;
 };
@@ -32,12 +34,14 @@ struct offer *offer_new(struct broker *broker, struct peer *peer, struct service
 void offer_withdraw(struct broker *broker, struct offer *offer);
 /* To be told when its peer is suspended or back, drained or not. */
 void offer_refresh(struct broker *broker, struct offer *offer);
+/* False: no memory, nothing has changed. */
+bool offer_set_version(struct broker *broker, struct offer *offer, struct span version);
 void offer_set_credit(struct broker *broker, struct offer *offer, uint64_t credit);
 /* One task more in its worker's hands. */
 void offer_hold(struct offer *offer);
 /* One less. May free a withdrawn offer. */
 void offer_unhold(struct broker *broker, struct offer *offer);
-/* Of its schema, version and description. */
+/* Of its schema and description. */
 uint64_t offer_text_bytes(const struct offer *offer);
 static inline bool offer_withdrawn(const struct offer *offer)
 {

@@ -6,7 +6,10 @@
  * gives every turn as many tasks as its weight, and since no task costs more than 1 no deficit
  * is ever carried into the next round.
  *
- * The ring owns nothing: a turn lives inside what waits for it. Everything is O(1). */
+ * A turn that could not be used keeps its place in line, its stamp, on a ring of its own kind until
+ * it can be.
+ *
+ * The ring owns nothing: a turn lives inside what waits for it. All O(1), but for ring_insert. */
 #ifndef SLUICE_BROKER_CORE_RING_H
 #define SLUICE_BROKER_CORE_RING_H
 
@@ -14,17 +17,22 @@
 #include "common/mutant.h"
 #include "proto/limits.h"
 
+
+#include <stdbool.h>
 #include <stdint.h>
 
 struct turn {
-    struct list link;  /* on no list: not waiting for its turn */
-    uint64_t weight;   /* tasks a round; at least 1 while it is on a ring */
-    uint64_t left;     /* of this round; 0: its next one has not begun */
+    struct list link;
+    struct ring *ring; /* that it is on; NULL: it does not wait */
+    uint64_t stamp;    /* what joined before has a smaller one */
+    uint32_t weight;   /* tasks a round; at least 1 while it is on a ring */
+    uint32_t left;     /* of this round; 0: its next one has not begun */
     uint8_t priority;
 };
 
 struct ring {
     struct list turns[PRIORITY_MAX + 1];
+    uint64_t stamp;    /* of what joined last */
     uint32_t occupied; /* bit p: turns[p] is not empty */
 };
 
@@ -34,21 +42,23 @@ static inline void ring_init(struct ring *ring)
         list_init(&ring->turns[i]);
     }
     ring->occupied = 0;
+    ring->stamp = 0;
 }
 
 static inline void turn_init(struct turn *turn, unsigned priority)
 {
     list_init(&turn->link);
+    turn->ring = NULL;
     turn->priority = (uint8_t)(MUTANT(PRIORITY_IGNORED) ? 0 : priority);
 }
 
 static inline bool turn_waits(const struct turn *turn)
 {
-    return !list_empty(&turn->link);
+    return turn->ring != NULL;
 }
 
-/* `front`: it was its turn, and could not use it until now. */
-static inline void ring_join(struct ring *ring, struct turn *turn, bool front)
+/* At the front or the back of its priority, with the stamp that it has. */
+static inline void ring_put(struct ring *ring, struct turn *turn, bool front)
 {
     struct list *turns = &ring->turns[turn->priority];
 
@@ -57,13 +67,37 @@ static inline void ring_join(struct ring *ring, struct turn *turn, bool front)
     } else {
         list_push_back(turns, &turn->link);
     }
+    turn->ring = ring;
+    ring->occupied |= 1u << turn->priority;
+}
+
+/* Last of its priority. */
+static inline void ring_join(struct ring *ring, struct turn *turn)
+{
+    turn->stamp = ++ring->stamp;
+    ring_put(ring, turn, false);
+}
+
+/* Where its stamp says; looks at what is there with a greater one. */
+static inline void ring_insert(struct ring *ring, struct turn *turn)
+{
+    struct list *turns = &ring->turns[turn->priority], *after = turns->prev;
+
+    while (after != turns && list_entry(after, struct turn, link)->stamp > turn->stamp) {
+        after = after->prev;
+    }
+    list_push_front(after, &turn->link);
+    turn->ring = ring;
     ring->occupied |= 1u << turn->priority;
 }
 
 /* What is left of its round stays: see turn_reset. */
-static inline void ring_leave(struct ring *ring, struct turn *turn)
+static inline void ring_leave(struct turn *turn)
 {
+    struct ring *ring = turn->ring;
+
     list_unlink(&turn->link);
+    turn->ring = NULL;
     if (list_empty(&ring->turns[turn->priority])) {
         ring->occupied &= ~(1u << turn->priority);
     }
@@ -89,16 +123,13 @@ static inline struct turn *ring_top(const struct ring *ring)
                                : ring_first(ring, 31 - (unsigned)__builtin_clz(ring->occupied));
 }
 
-/* The turn that is first hands out one task. */
-static inline void ring_charge(struct ring *ring, struct turn *turn)
+/* It hands out one task. True: that was the last one of its round. */
+static inline bool turn_charge(struct turn *turn)
 {
     if (turn->left == 0 || turn->left > turn->weight) {
         turn->left = turn->weight; /* its round begins, or its weight has shrunk */
     }
-    if (--turn->left == 0 && !MUTANT(TURNS_NOT_TAKEN)) {
-        list_unlink(&turn->link);
-        list_push_back(&ring->turns[turn->priority], &turn->link);
-    }
+    return --turn->left == 0 && !MUTANT(TURNS_NOT_TAKEN);
 }
 
 #endif

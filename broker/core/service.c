@@ -68,11 +68,11 @@ static struct service *open_below(struct broker *broker, struct span name, size_
     list_init(&service->idle_link);
     timer_init(&service->linger, TIMER_SERVICE);
     ring_init(&service->ring);
+    ring_init(&service->called);
     list_init(&service->flows);
     list_init(&service->offers);
-    for (unsigned i = 0; i < SERVICE_LOADS; i++) {
-        list_init(&service->loads[i]);
-    }
+    loads_init(&service->loads);
+    list_init(&service->targets);
     broker->serial++;
     roster_append(&broker->services, &service->place, broker->serial,
                   broker_hash(broker, &broker->serial, sizeof broker->serial));
@@ -99,9 +99,11 @@ void service_free(struct broker *broker, struct service *service)
     CHECK(service->attended == 0);
     CHECK(service->queued == 0);
     CHECK(service->ring.occupied == 0);
+    CHECK(service->called.occupied == 0);
     CHECK(service->flow_count == 0);
     CHECK(service->laned == 0);
     CHECK(list_empty(&service->offers));
+    CHECK(list_empty(&service->targets));
     limiter_end(broker, service);
     wheel_cancel(&broker->wheel, &service->linger);
     list_unlink(&service->dirty_link);
@@ -220,15 +222,26 @@ void service_touch(struct broker *broker, struct service *service)
 }
 
 /* The least loaded with room, among equals the one served longest ago; but the one that served
- * the task's affinity key last, if it has room. */
+ * the task's affinity key last, if it has room. NULL: no offer that the task is meant for has. */
 static struct offer *offer_for(const struct broker *broker, const struct service *service,
                                const struct task *task)
 {
     struct offer *offer = task->extra != NULL ? affinity_offer(broker, task) : NULL;
-    struct list *least = list_first(&service->loads[__builtin_ctzll(service->loads_occupied)]);
+    const struct target *target = MUTANT(PIN_IGNORED) ? NULL : task->flow->target;
+    struct list *least;
 
-    CHECK(least != NULL);
-    return offer != NULL ? offer : list_entry(least, struct offer, load_link);
+    if (target == NULL) {
+        least = loads_least(&service->loads);
+        CHECK(least != NULL);
+        return offer != NULL ? offer : list_entry(least, struct offer, load_link);
+    }
+    least = loads_least(&target->loads);
+    if (least == NULL) {
+        return NULL;
+    }
+    return offer != NULL && offer->target == target
+               ? offer
+               : list_entry(least, struct offer, target_link);
 }
 
 void service_dispatch(struct broker *broker, struct service *service)
@@ -238,10 +251,17 @@ void service_dispatch(struct broker *broker, struct service *service)
     if (service->limiter != NULL) {
         limit_look(service);
     }
-    while (service->loads_occupied != 0 && (flow = flow_next(service)) != NULL) {
+    while (service->loads.occupied != 0 && (flow = flow_next(service)) != NULL) {
         struct task *task = list_entry(list_first(&flow->ready), struct task, link);
-        struct offer *offer;
+        struct offer *offer = offer_for(broker, service, task);
 
+        if (offer == NULL) {
+            if (MUTANT(PINNED_HOLD_OTHERS)) {
+                break;
+            }
+            flow_park(flow);
+            continue;
+        }
         if (service->limiter != NULL) {
             enum limit_answer answer = limit_may_start(broker, task);
 
@@ -253,11 +273,13 @@ void service_dispatch(struct broker *broker, struct service *service)
             }
         }
         flow_charge(flow);
-        offer = offer_for(broker, service, task);
         if (task->extra != NULL) {
             affinity_note(broker, task, offer);
         }
         lease_take(broker, offer, task);
+        if (flow->target != NULL) {
+            target_call(flow->target);
+        }
     }
     if (service->limiter != NULL) {
         limit_settle(broker, service);

@@ -6,15 +6,12 @@
 #define SLUICE_BROKER_CORE_SERVICE_H
 
 #include "broker/core/broker.h"
+#include "broker/core/loads.h"
 #include "broker/core/ring.h"
 #include "broker/core/roster.h"
 #include "broker/core/task.h"
 
 struct limiter;
-
-/* Offers with room, by how many tasks they hold: the least loaded is found by
- * one look at a bitmap. Exact up to 15, then four steps a doubling. */
-#define SERVICE_LOADS 64
 
 struct service {
     struct table_node node;
@@ -31,6 +28,7 @@ struct service {
     uint8_t name[SERVICE_NAME_MAX];
 
     struct ring ring;         /* flows that have ready tasks */
+    struct ring called;       /* of these, those that are back from their targets */
     struct list flows;        /* all of them */
     uint64_t flow_count;
     uint64_t laned;           /* of its ready tasks, those that wait in lanes */
@@ -43,8 +41,9 @@ struct service {
     uint64_t offer_count;
     uint64_t attended;        /* of these, those whose worker would take something */
     uint64_t credit, held;    /* sums over offers */
-    struct list loads[SERVICE_LOADS];
-    uint64_t loads_occupied;
+    struct loads loads;       /* those with room, by load_link */
+    struct list targets;      /* versions that are offered or asked for, by service_link */
+    uint64_t target_count;    /* VERSIONS_PER_SERVICE_MAX at most */
 
     uint64_t rate_at_ms;      /* starts per second, for retry_after_ms */
     uint64_t rate_starts, rate_last;

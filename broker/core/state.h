@@ -14,6 +14,7 @@
 #include "broker/core/peer.h"
 #include "broker/core/service.h"
 #include "broker/core/task.h"
+#include "broker/core/target.h"
 #include "broker/core/terms.h"
 #include "common/doc.h"
 #include "common/pool.h"
@@ -74,7 +75,7 @@ struct broker {
     uint64_t accounts_idle;
     struct pool limit_pool, limiter_pool, account_pool;
     struct table tasks, flows, lanes, strays, flights, affinities;
-    struct table services_by_name, peers_by_connection, peers_by_session;
+    struct table services_by_name, targets, peers_by_connection, peers_by_session;
     struct roster services, peers;
     struct list idle; /* services that nobody would miss, oldest first */
 
@@ -112,7 +113,7 @@ struct broker {
 
     struct pool task_pool, flow_pool, lane_pool, extra_pool, join_pool, need_pool, wait_pool;
     struct pool terms_pool, cause_pool, letter_pool, flight_pool, affinity_pool;
-    struct pool stream_pool, stream_block_pool, reader_pool, memo_pool, signal_pool;
+    struct pool target_pool, stream_pool, stream_block_pool, reader_pool, memo_pool, signal_pool;
     struct pool peer_pool, label_pool, service_pool, offer_pool, stray_pool, watcher_pool;
     struct page *page;
 };
@@ -146,6 +147,7 @@ static inline uint64_t broker_memory_used(const struct broker *broker)
            broker->flight_pool.used * sizeof(struct flight) +
            broker->affinity_pool.used * sizeof(struct affinity) +
            broker->account_pool.used * sizeof(struct account) +
+           broker->target_pool.used * sizeof(struct target) +
            broker->stray_pool.used * sizeof(struct stray) +
            broker->wait_pool.used * sizeof(struct wait) +
            broker->reader_pool.used * READER_BYTES +

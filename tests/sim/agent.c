@@ -222,10 +222,26 @@ static void on_linked(void *context)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+/* In the end there are workers of each version that may be asked for. */
+static struct span draw_version(struct agent *agent)
+{
+    static const char *const versions[] = {"v1", "v2", ""};
+    unsigned which = agent->index % 2;
+
+    if (agent->world->options.pins == 0) {
+        return span_of(NULL, 0);
+    }
+    if (!agent->world->calm && random_chance(&agent->pins, 300)) {
+        which = (unsigned)random_below(&agent->pins, 3);
+    }
+    return span_from_text(versions[which]);
+}
+
 static void agent_offer(struct agent *agent, unsigned service)
 {
     struct offer_message offer = {.service = span_from_text(world_service(service)),
-                                  .credit = agent->world->options.credit};
+                                  .credit = agent->world->options.credit,
+                                  .version = draw_version(agent)};
 
     agent->offerings[service] = peer_offer(agent->peer, &offer, agent);
 }
@@ -421,6 +437,7 @@ struct agent *agent_new(struct world *world, unsigned index, bool submits, bool 
     random_init(&agent->depths, world->options.seed, "depths", index);
     random_init(&agent->twins, world->options.seed, "twins", index);
     random_init(&agent->costs, world->options.seed, "costs", index);
+    random_init(&agent->pins, world->options.seed, "pins", index);
     random_init(&agent->faults, world->options.seed, "faults", index);
     list_init(&agent->jobs);
     list_init(&agent->asks);

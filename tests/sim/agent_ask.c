@@ -122,6 +122,11 @@ static void draw_likeness(struct agent *agent, struct submit *submit)
     if (random_chance(random, options->affinities)) {
         submit->affinity = span_from_text(places[random_below(random, 3)]);
     }
+    if (random_chance(&agent->pins, options->pins)) {
+        bool second = options->workers > 1 && random_chance(&agent->pins, 500);
+
+        submit->version = span_from_text(second ? "v2" : "v1");
+    }
     if (!random_chance(random, options->twins)) {
         return;
     }

@@ -1,5 +1,5 @@
-/* PROTOCOL.md, section 4.2: of the workers with room, a task goes to the one that served its affinity
- * key last, or else to one that holds the fewest. */
+/* PROTOCOL.md, section 4.2: a task that asks for a version goes to an offer of it; of those with room
+ * to the one that served its affinity key last, or else to one that holds the fewest. */
 #include "tests/sim/check.h"
 #include "tests/sim/sometimes.h"
 
@@ -7,11 +7,6 @@
 
 #define PROPERTY "least_loaded"
 #define EXACT_LOAD_MAX 15 /* above, loads are told apart roughly: four steps a doubling */
-
-static bool has_room(const struct shadow_offer *offer)
-{
-    return !offer->withdrawn && model_takes(offer->session) && offer->held < offer->credit;
-}
 
 /* Served its affinity key last, has offered the service ever since, and has room. NULL: none. */
 static const struct shadow_offer *nearest(const struct model *model,
@@ -23,7 +18,7 @@ static const struct shadow_offer *nearest(const struct model *model,
     list_each(at, &model->offers) {
         const struct shadow_offer *offer = list_entry(at, struct shadow_offer, link);
 
-        if (has_room(offer) && strcmp(offer->service, task->service) == 0 &&
+        if (model_has_room(offer) && model_suits(offer, task) &&
             offer->near[task->near] == task->home->near[task->near]) {
             return offer;
         }
@@ -44,6 +39,12 @@ static void see_choice(struct model *model, const struct fact *fact)
     if (chosen == NULL || model->ambiguous) {
         return;
     }
+    MODEL_CHECK(model, PROPERTY, model_suits(chosen, task),
+                "%s asks for version '%s', and goes to c%u of '%s'", model_id_text(&fact->id),
+                task->version, fact->connection, chosen->version);
+    if (task->version[0] != '\0') {
+        sometimes(SOMETIMES_PINNED);
+    }
     near = nearest(model, task);
     if (near != NULL) {
         sometimes(SOMETIMES_NEAR_PREFERRED);
@@ -58,7 +59,7 @@ static void see_choice(struct model *model, const struct fact *fact)
     list_each(at, &model->offers) {
         const struct shadow_offer *other = list_entry(at, struct shadow_offer, link);
 
-        if (!has_room(other) || strcmp(other->service, chosen->service) != 0) {
+        if (!model_has_room(other) || !model_suits(other, task)) {
             continue;
         }
         MODEL_CHECK(model, PROPERTY, chosen->held <= other->held,

@@ -78,6 +78,7 @@ struct shadow_offer {
     struct list link;      /* model->offers */
     struct shadow_session *session;
     char service[SHADOW_NAME_MAX];
+    char version[VERSION_MAX + 1]; /* empty: none */
     bool withdrawn;
     uint64_t credit;
     uint64_t lease_ms;     /* 0: none */
@@ -130,6 +131,7 @@ struct shadow_task {
     uint64_t cost;         /* of a budget, declared */
     char key[KEY_MAX + 1], lane[KEY_MAX + 1]; /* fairness and ordering key; empty: none */
     unsigned near;          /* number of its affinity key; 0: none, or not the simulator's */
+    char version[VERSION_MAX + 1]; /* that may serve it; empty: any */
     char twin[KEY_MAX + 1]; /* idempotency key; empty: none */
     uint64_t content, answer; /* of one with a key: digests of its payload and of its result */
     uint64_t cache_ms;
@@ -262,6 +264,12 @@ uint64_t model_running(const struct model *model, const struct shadow_service *s
 struct shadow_service *model_service(const struct model *model, struct span name);
 struct shadow_offer *model_offer(const struct model *model, const struct shadow_session *session,
                                  struct span service);
+/* It is here, and takes one more. */
+bool model_has_room(const struct shadow_offer *offer);
+/* It offers what the task asks for. */
+bool model_suits(const struct shadow_offer *offer, const struct shadow_task *task);
+/* Some offer that suits the task has room. */
+bool model_room_for(const struct model *model, const struct shadow_task *task);
 struct shadow_lease *model_lease(const struct model *model, const struct shadow_session *session,
                                  const struct id *task, uint64_t attempt);
 /* True: the step is a message of this command. */

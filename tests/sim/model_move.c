@@ -69,6 +69,7 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     task->cost = submit->cost;
     shadow_copy_text(task->key, sizeof task->key, submit->key);
     shadow_copy_text(task->lane, sizeof task->lane, submit->order);
+    shadow_copy_text(task->version, sizeof task->version, submit->version);
     for (unsigned i = 1; i < SHADOW_AFFINITIES; i++) {
         char near[] = "near0";
 

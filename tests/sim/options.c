@@ -237,6 +237,14 @@ static void draw_numbers(struct sim_options *o)
     o->blip_ms = scaled(&random, 1, 2000);
 }
 
+static void draw_pins(struct sim_options *o)
+{
+    struct random random;
+
+    random_init(&random, o->seed, "pins", 0);
+    o->pins = some(&random, 600);
+}
+
 struct sim_options sim_options_draw(uint64_t seed)
 {
     struct sim_options options = {.seed = seed};
@@ -250,6 +258,7 @@ struct sim_options sim_options_draw(uint64_t seed)
     draw_numbers(&options);
     draw_turns(&options);
     draw_likeness(&options);
+    draw_pins(&options);
     draw_drains(&options);
     draw_tight_memory(&options);
     draw_retries(&options);

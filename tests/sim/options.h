@@ -41,6 +41,7 @@
     X(keys, 0, "permille with a fairness key")                                                     \
     X(orders, 0, "permille with an ordering key")                                                  \
     X(affinities, 0, "permille with an affinity key")                                              \
+    X(pins, 0, "permille that ask for a version, which workers then have")                         \
     X(twins, 0, "permille with an idempotency key")                                                \
     X(cached, 0, "permille of those whose result answers for a while")                             \
     X(ignores_cancel, 0, "permille of handlers that never answer a cancel")                        \

@@ -170,6 +170,29 @@ bool model_takes(const struct shadow_session *session)
     return session->connection != 0 && !session->suspended && !session->draining;
 }
 
+bool model_has_room(const struct shadow_offer *offer)
+{
+    return !offer->withdrawn && model_takes(offer->session) && offer->held < offer->credit;
+}
+
+bool model_suits(const struct shadow_offer *offer, const struct shadow_task *task)
+{
+    return strcmp(offer->service, task->service) == 0 &&
+           (task->version[0] == '\0' || strcmp(offer->version, task->version) == 0);
+}
+
+bool model_room_for(const struct model *model, const struct shadow_task *task)
+{
+    list_each(at, &model->offers) {
+        const struct shadow_offer *offer = list_entry(at, struct shadow_offer, link);
+
+        if (model_has_room(offer) && model_suits(offer, task)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct shadow_offer *model_offer(const struct model *model, const struct shadow_session *session,
                                  struct span service)
 {

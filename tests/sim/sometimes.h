@@ -83,6 +83,9 @@
     X(TURN_WAITED)                                                                                 \
     X(LANE_WAITED)                                                                                 \
     X(NEAR_PREFERRED)                                                                              \
+    X(PINNED)                                                                                      \
+    X(PIN_WAITED)                                                                                  \
+    X(PIN_PASSED)                                                                                  \
     X(TWIN_FOLLOWED)                                                                               \
     X(TWIN_TOOK_OVER)                                                                              \
     X(TWIN_ANSWERED_FROM_CACHE)                                                                    \

@@ -75,7 +75,8 @@ static void the_catalog_describes_each_service(void **state)
     expect_trace(f, "[   0] s1 <- REPLY 7 ok services service=echo workers=1 credit=1 held=0 "
                     "queued=0 queued_bytes=0 max_tasks=16384 max_bytes=67108864 "
                     "unfinished=0 draining=0 schema={} "
-                    "version=1.2 about=what it does service=plain workers=1 credit=65535 held=0 "
+                    "version=1.2 about=what it does versions =1.2 "
+                    "service=plain workers=1 credit=65535 held=0 "
                     "queued=0 queued_bytes=0 max_tasks=16384 max_bytes=67108864 "
                     "unfinished=0 draining=0\n");
 }

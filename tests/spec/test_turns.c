@@ -273,15 +273,12 @@ static void a_join_needs_no_turn(void **state)
 static void what_is_not_there_yet_is_refused(void **state)
 {
     struct fixture *f = *state;
-    struct submit pinned = {.version = span_from_text("2")};
     struct submit all = {.route = ROUTE_ALL};
 
     given_echo(f, 1);
     drop_trace(f);
-    submit_with(f, "s1", "t1", "echo", "", &pinned);
     submit_with(f, "s1", "t3", "echo", "", &all);
-    expect_trace(f, "[   0] s1 <- RESULT t1 refused code=unsupported\n"
-                    "[   0] s1 <- RESULT t3 refused code=unsupported\n");
+    expect_trace(f, "[   0] s1 <- RESULT t3 refused code=unsupported\n");
 }
 
 int main(void)

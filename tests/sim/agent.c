@@ -285,6 +285,7 @@ static void agent_start(struct agent *agent)
     CHECK(agent->peer != NULL);
     generation = agent->node.generation;
     node_init(&agent->node, &agent->world->net);
+    agent->node.honest = true;
     agent->node.generation = generation; /* attempts of an earlier life stay void */
     agent->node.context = agent;
     agent->node.receive = on_receive;

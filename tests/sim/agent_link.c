@@ -140,7 +140,7 @@ void agent_link_receive(struct agent *agent, const struct packet *packet)
     }
     CHECK(result == CODEC_END || result == CODEC_OK); /* what a broker sends is well-formed */
     if (agent->numbering.missing) {
-        MODEL_CHECK(&agent->world->model, "messages_once", agent->world->options.hostiles > 0,
+        MODEL_CHECK(&agent->world->model, "messages_once", false,
                     "agent%u misses a message after %" PRIu64, agent->index,
                     agent->numbering.session.received);
         peer_restart(agent->peer);

@@ -134,7 +134,7 @@ static void lose(struct sim_broker *broker, struct outbox *outbox)
     struct event event = {.kind = outbox->session != NULL ? EVENT_BROKEN : EVENT_LOST,
                           .from = outbox->link->connection};
 
-    sometimes(SOMETIMES_PEER_TOO_SLOW);
+    sometimes(outbox->session != NULL ? SOMETIMES_SESSION_BROKEN : SOMETIMES_PEER_TOO_SLOW);
     outbox_free(outbox->link);
     step(broker, &event);
 }
@@ -243,9 +243,12 @@ static bool take_number(struct sim_broker *broker, struct link *link,
     }
     switch (news) {
     case SESSION_NEXT:
-        shadow_letter_taken(broker->model, &thread, message->sequence.number,
-                            outbound_digest(span_of(reader->at, (size_t)(reader->end - reader->at)),
-                                            reader->frames, reader->frame_count));
+        if (link->honest) {
+            struct span rest = span_of(reader->at, (size_t)(reader->end - reader->at));
+
+            shadow_letter_taken(broker->model, &thread, message->sequence.number,
+                                outbound_digest(rest, reader->frames, reader->frame_count));
+        }
         return true;
     case SESSION_REPEATED:
         sometimes(SOMETIMES_MESSAGE_REPEATED);
@@ -255,7 +258,7 @@ static bool take_number(struct sim_broker *broker, struct link *link,
     case SESSION_GAP:
         break;
     }
-    MODEL_CHECK(broker->model, "messages_once", broker->options->hostiles > 0,
+    MODEL_CHECK(broker->model, "messages_once", !link->honest,
                 "c%u: number %" PRIu64 " came after %" PRIu64, link->connection,
                 message->sequence.number, outbox->session->received);
     answer.error.error.code = span_from_text(error_code_name(ERROR_HELLO_REQUIRED));

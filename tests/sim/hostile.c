@@ -18,7 +18,7 @@ struct kept {
 struct hostile {
     struct world *world;
     unsigned index;
-    struct random random, streams;
+    struct random random, streams, numbers;
     struct node node;
     struct id sessions[2];
     struct kept kept[KEPT];
@@ -26,6 +26,7 @@ struct hostile {
     uint64_t attempts[HELD];
     uint64_t said[HELD];
     uint64_t kept_count, held_count;
+    uint64_t number, heard; /* its own last one in a numbered session, the broker's */
     struct id asked; /* argument of the QUERY under way */
     bool stopped;
 };
@@ -166,6 +167,28 @@ static void draw_stream_command(struct hostile *hostile, struct message *message
     }
 }
 
+/* Sometimes what it has to say, to get into a numbered session at all. */
+static void draw_numbers(struct hostile *hostile, struct hello *hello)
+{
+    struct random *random = &hostile->numbers;
+
+    hello->resume = random_chance(random, hostile->world->options.numbered);
+    hello->greeting = random_below(random, 5);
+    hello->received = random_chance(random, 700)   ? hostile->heard
+                      : random_chance(random, 700) ? hostile->heard + random_below(random, 20) - 10
+                                                   : random_next(random);
+}
+
+static void draw_sequence(struct hostile *hostile, struct sequence *sequence)
+{
+    struct random *random = &hostile->numbers;
+
+    sequence->number = random_chance(random, 850)   ? ++hostile->number
+                       : random_chance(random, 700) ? hostile->number - random_below(random, 4)
+                                                    : random_below(random, 3);
+    sequence->acknowledged = random_chance(random, 900) ? hostile->heard : random_next(random);
+}
+
 static void draw_command(struct hostile *hostile, struct message *message, uint8_t *needs)
 {
     struct random *random = &hostile->random;
@@ -181,6 +204,7 @@ static void draw_command(struct hostile *hostile, struct message *message, uint8
         message->hello.version = 1;
         message->hello.session = hostile->sessions[random_below(random, 2)];
         message->hello.name = span_from_text("hostile");
+        draw_numbers(hostile, &message->hello);
         break;
     case 1:
         message->command = COMMAND_OFFER;
@@ -270,6 +294,12 @@ static void send_drawn(struct hostile *hostile, bool mutated)
     uint64_t count = random_between(&hostile->random, 1, 5);
 
     codec_writer_init(&writer);
+    if (random_chance(&hostile->numbers, hostile->world->options.numbered)) {
+        struct message message = {.command = COMMAND_SEQUENCE};
+
+        draw_sequence(hostile, &message.sequence);
+        CHECK(codec_write(&writer, &message) == CODEC_WRITTEN);
+    }
     for (uint64_t i = 0; i < count; i++) {
         struct message message;
 
@@ -338,7 +368,11 @@ static void on_receive(void *context, const struct packet *packet)
     codec_reader_init(&reader, span_of(packet->data, packet->size), packet->frames,
                       packet->frame_count);
     while (codec_read(&reader, CODEC_AT_PEER, &message, &error) == CODEC_OK) {
-        if (message.command == COMMAND_TASK) {
+        if (message.command == COMMAND_SEQUENCE) {
+            hostile->heard = message.sequence.number > 0 ? message.sequence.number : hostile->heard;
+        } else if (message.command == COMMAND_WELCOME && !message.welcome.resumed) {
+            hostile->number = hostile->heard = message.welcome.received;
+        } else if (message.command == COMMAND_TASK) {
             uint64_t at = hostile->held_count++ % HELD;
 
             hostile->held[at] = message.task.id;
@@ -361,6 +395,7 @@ struct hostile *hostile_new(struct world *world, unsigned index)
     hostile->index = index;
     random_init(&hostile->random, world->options.seed, "hostile", index);
     random_init(&hostile->streams, world->options.seed, "hostile streams", index);
+    random_init(&hostile->numbers, world->options.seed, "hostile numbers", index);
     hostile->sessions[0] = random_id(&hostile->random);
     hostile->sessions[1] = random_id(&hostile->random);
     node_init(&hostile->node, &world->net);

@@ -142,6 +142,7 @@ static void connect_now(void *context, uint64_t generation)
     link->node = node;
     link->connection = net->next_connection++;
     link->node_up = link->broker_up = true;
+    link->honest = node->honest;
     link->lost_from[UP] = link->lost_from[DOWN] = NEVER;
     node->link = link;
     launch(link, UP, &probe);

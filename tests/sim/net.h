@@ -40,6 +40,7 @@ struct link {
     uint64_t busy_until_us[2];
     uint64_t in_flight[2];
     void *outbox;             /* the broker's, NULL: none */
+    bool honest;              /* as its node */
 };
 
 struct node {
@@ -47,6 +48,7 @@ struct node {
     struct link *link;        /* NULL: between links */
     bool paused;
     bool gone;                /* its process has ended: nothing arrives */
+    bool honest;              /* numbers its messages rightly, if at all */
     struct list backlog;      /* arrived while paused */
     uint64_t generation;      /* of connection attempts */
     uint64_t quick_us;        /* not 0: after the next cut it is back so soon */

@@ -235,6 +235,7 @@ static void draw_numbers(struct sim_options *o)
     o->blip_every_ms = o->numbered > 0 && random_chance(&random, 700)
                            ? scaled(&random, 100, 20000) : 0;
     o->blip_ms = scaled(&random, 1, 2000);
+    o->outbox_kib = o->numbered > 0 ? scaled(&random, 8, 128) : 128;
 }
 
 static void draw_pins(struct sim_options *o)

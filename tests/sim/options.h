@@ -69,6 +69,7 @@
     X(resume_ms, 100, "how long a lost session's tasks are kept")                                  \
     X(hold_ms, 100, "how long a suspended session's leases are")                                   \
     X(numbered, 0, "permille of agents that number their messages")                                \
+    X(outbox_kib, 1, "what may wait for one connection at the broker")                             \
     X(blip_every_ms, 0, "mean time between short cuts of one link; 0: none")                       \
     X(blip_ms, 1, "mean time until that link is back")                                             \
     X(silence_ms, 500, "how long a peer may be silent")                                            \

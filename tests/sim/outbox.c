@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 
-#define OUTBOX_BYTES_MAX (128 * 1024) /* the shell's bounds, smaller: worlds are small */
 #define OUTBOX_MESSAGES_MAX 64
 
 struct outbox *outbox_of(struct sim_broker *broker, struct link *link)
@@ -85,7 +84,9 @@ static void see_numbered(void *context, uint64_t number, uint64_t digest)
 {
     struct outbox *outbox = context;
 
-    shadow_letter_said(outbox->broker->model, &outbox->thread, number, digest);
+    if (outbox->link->honest) {
+        shadow_letter_said(outbox->broker->model, &outbox->thread, number, digest);
+    }
 }
 
 enum outbox_state outbox_flush(struct outbox *outbox)
@@ -95,10 +96,11 @@ enum outbox_state outbox_flush(struct outbox *outbox)
                               .session = outbox->session,
                               .numbered = see_numbered};
     enum sent sent = outbox->gone ? SENT_AGAIN : outbound_flush(&outbox->outbound, &carrier);
-    bool slow = outbound_bytes(&outbox->outbound) > OUTBOX_BYTES_MAX ||
+    size_t most = 1024 * (size_t)outbox->broker->options->outbox_kib;
+    bool slow = outbound_bytes(&outbox->outbound) > most ||
                 outbound_count(&outbox->outbound) > OUTBOX_MESSAGES_MAX;
 
-    if (outbox->session != NULL) {
+    if (outbox->session != NULL && outbox->link->honest) {
         session_check(outbox->session);
         shadow_letters_kept(outbox->broker->model, &outbox->thread, outbox->session);
     }

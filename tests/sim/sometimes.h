@@ -24,6 +24,7 @@
     X(SESSION_SUSPENDED)                                                                           \
     X(SESSION_RESUMED)                                                                             \
     X(SESSION_LAPSED)                                                                              \
+    X(SESSION_BROKEN)                                                                              \
     X(SESSION_RESENT)                                                                              \
     X(HELLO_STALE)                                                                                 \
     X(MESSAGE_REPEATED)                                                                            \

@@ -327,9 +327,9 @@ bool broker_configure_service(struct broker *broker, struct span name,
 }
 
 bool broker_configure_limit(struct broker *broker, struct span service, struct span tenant,
-                            const struct limit_values *values)
+                            struct span key, const struct limit_values *values)
 {
-    return limit_set(broker, service, span_of(NULL, 0), tenant, values) == ERROR_NONE;
+    return limit_set(broker, service, key, tenant, values) == ERROR_NONE;
 }
 
 static void handle_ping(struct broker *broker, struct peer *peer, const struct ping *ping)

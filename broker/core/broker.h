@@ -196,10 +196,11 @@ void broker_free(struct broker *broker); /* accepts NULL; sends nothing */
 bool broker_configure_service(struct broker *broker, struct span service,
                               const struct service_limits *limits);
 
-/* As CONTROL `limit` (PROTOCOL.md): what is LIMIT_UNCHANGED stays. `service` empty: of `tenant`.
- * When as above; it holds from the next step on. False: values out of bounds, or too many. */
+/* As CONTROL `limit` (PROTOCOL.md): what is LIMIT_UNCHANGED stays, and a span is empty for what is
+ * not named. When as above; it holds from the next step on. False: values out of bounds, or too
+ * many. */
 bool broker_configure_limit(struct broker *broker, struct span service, struct span tenant,
-                            const struct limit_values *values);
+                            struct span key, const struct limit_values *values);
 
 /* These messages come next, each by a step of its own: brings what they name into the caches.
  * Changes nothing, and need not be called. */

@@ -499,7 +499,7 @@ static void check_service(const struct broker *broker, const struct service *ser
         attended += offer->attended;
         /* A worker with room and a ready task never coexist. */
         CHECK(ready == 0 || offer->held >= offer->credit ||
-              !offer->attended || held_back(broker, service));
+              !offer->attended || held_back(broker, service) || MUTANT(PARKED_KEY_BLOCKS));
     }
     CHECK(offers == service->offer_count);
     CHECK(credit == service->credit);

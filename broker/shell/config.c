@@ -136,13 +136,15 @@ static bool values_said(const struct limit_values *values)
 
 bool config_apply(const struct config *config, struct broker *broker, struct problem *problem)
 {
+    const struct span none = span_of(NULL, 0);
+
     for (size_t i = 0; i < config->service_count; i++) {
         const struct config_service *service = &config->services[i];
         struct span name = span_from_text(service->name);
 
         if (!broker_configure_service(broker, name, &service->limits) ||
             (values_said(&service->values) &&
-             !broker_configure_limit(broker, name, span_of(NULL, 0), &service->values))) {
+             !broker_configure_limit(broker, name, none, none, &service->values))) {
             problem_set(problem, "cannot set up service '%s': too many services or limits",
                         service->name);
             return false;
@@ -152,7 +154,7 @@ bool config_apply(const struct config *config, struct broker *broker, struct pro
         const struct config_tenant *tenant = &config->tenants[i];
 
         if (values_said(&tenant->values) &&
-            !broker_configure_limit(broker, span_of(NULL, 0), span_from_text(tenant->name),
+            !broker_configure_limit(broker, none, span_from_text(tenant->name), none,
                                     &tenant->values)) {
             problem_set(problem, "cannot set up tenant '%s': too many limits", tenant->name);
             return false;

@@ -456,8 +456,27 @@ void sim_broker_police(struct sim_broker *broker, const char *service,
         return;
     }
     step(broker, &tick);
-    if (broker_configure_limit(broker->core, span_from_text(service), span_of(NULL, 0), values)) {
+    if (broker_configure_limit(broker->core, span_from_text(service), span_of(NULL, 0),
+                               span_of(NULL, 0), values)) {
         model_policed(broker->model, service, values);
+        step(broker, &tick);
+    }
+    flush(broker);
+}
+
+void sim_broker_police_key(struct sim_broker *broker, const char *service, unsigned rule,
+                           const struct limit_values *values)
+{
+    static const char *const names[SHADOW_KEYS + 1] = {"k1", "k2", "k3", "*"};
+    struct event tick = {.kind = EVENT_TICK};
+
+    if (broker->core == NULL) {
+        return;
+    }
+    step(broker, &tick);
+    if (broker_configure_limit(broker->core, span_from_text(service), span_of(NULL, 0),
+                               span_from_text(names[rule]), values)) {
+        model_key_policed(broker->model, service, rule, values);
         step(broker, &tick);
     }
     flush(broker);

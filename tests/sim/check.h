@@ -43,6 +43,7 @@ extern const struct checker check_memory_explained;
 extern const struct checker check_retries;
 extern const struct checker check_detached;
 extern const struct checker check_dead;
+extern const struct checker check_keys;
 extern const struct checker check_limits;
 extern const struct checker check_budgets;
 extern const struct checker check_gates;

@@ -1,5 +1,6 @@
 /* An idle worker and a ready task never coexist: after a step, no session that is here, offers a
- * service and holds less than its credit sees a ready task of that service that may go to it. */
+ * service and holds less than its credit sees a ready task of that service that may go to it, unless
+ * a task of its ordering key, or a rule for its fairness key, holds that back. */
 #include "tests/sim/check.h"
 #include "tests/sim/sometimes.h"
 
@@ -10,11 +11,18 @@
 static bool any_may_start(const struct model *model, const struct shadow_service *service,
                           const struct shadow_offer *offer)
 {
+    struct shadow_key_uses uses;
+
+    if (service->keys != NULL) {
+        shadow_key_count(model, &uses);
+    }
     list_each(at, &service->ready) {
         const struct shadow_task *task = list_entry(at, struct shadow_task, ready_link);
 
         if (!model_suits(offer, task)) {
             sometimes(SOMETIMES_PIN_WAITED);
+        } else if (service->keys != NULL && !shadow_key_lets(model, &uses, task)) {
+            sometimes(SOMETIMES_KEY_HELD);
         } else if (check_lane_lets(model, task)) {
             return true;
         }

@@ -74,6 +74,9 @@ static void see_rival(struct model *model, const struct shadow_task *task,
                         : 0;
     uint64_t others_last = home->turns[others % SHADOW_TURNS].order;
 
+    if (home->keys != NULL && shadow_key_bound(home->keys, shadow_key_of(other))) {
+        return; /* its key may be held back */
+    }
     MODEL_CHECK(model, PROPERTY, other->priority <= task->priority,
                 "%s starts before %s, which has a higher priority", model_id_text(&task->id),
                 model_id_text(&other->id));
@@ -87,6 +90,9 @@ static void see_rival(struct model *model, const struct shadow_task *task,
                     "%s starts before %s, which was ready before it", model_id_text(&task->id),
                     model_id_text(&other->id));
         return;
+    }
+    if (home->keys != NULL) {
+        return; /* they have weights, and may have been held back: check_keys */
     }
     sometimes(SOMETIMES_TURN_WAITED);
     MODEL_CHECK(model, PROPERTY, other->ready_since > last || others_last > last,

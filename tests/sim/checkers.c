@@ -22,6 +22,7 @@ const struct checker *const checkers[] = {
     &check_retries,
     &check_detached,
     &check_dead,
+    &check_keys,
     &check_limits,
     &check_budgets,
     &check_gates,

@@ -13,6 +13,7 @@
 #include "tests/sim/options.h"
 #include "tests/sim/shadow_budget.h"
 #include "tests/sim/shadow_gate.h"
+#include "tests/sim/shadow_key.h"
 
 /* States by the names of PROTOCOL.md, section 4.1. */
 enum shadow_state {
@@ -69,6 +70,7 @@ struct shadow_service {
     uint64_t starts[SHADOW_STARTS]; /* the last ones since the rate was set, as a ring */
     uint64_t start_count;
     struct shadow_budget budget;
+    struct shadow_keys *keys; /* NULL: never a rule for one */
     uint64_t near[SHADOW_AFFINITIES]; /* when a task of the affinity key started last; 0: never */
     bool vague;            /* an offer named bounds, which go when the service is forgotten */
 };
@@ -236,6 +238,9 @@ void model_started(struct model *model, const struct broker_options *options);
 void model_stopped(struct model *model);
 void model_limited(struct model *model, const char *service, const struct service_limits *limits);
 void model_policed(struct model *model, const char *service, const struct limit_values *values);
+/* `rule`: as in shadow_keys_set. */
+void model_key_policed(struct model *model, const char *service, unsigned rule,
+                       const struct limit_values *values);
 void model_before(struct model *model, const struct broker *core, const struct event *event);
 void model_sent(struct model *model, uint32_t to, const struct message *message);
 void model_forgot(struct model *model, uint32_t connection);

@@ -193,6 +193,14 @@ static void draw_turns(struct sim_options *o)
     o->orders = some(&random, 500);
 }
 
+static void draw_key_rules(struct sim_options *o)
+{
+    struct random random;
+
+    random_init(&random, o->seed, "key_rules", 0);
+    o->key_rules = some(&random, 700);
+}
+
 static void draw_joins(struct sim_options *o)
 {
     struct random random;
@@ -267,6 +275,7 @@ struct sim_options sim_options_draw(uint64_t seed)
     draw_streams(&options);
     draw_joins(&options);
     draw_gates(&options);
+    draw_key_rules(&options);
     return options;
 }
 

@@ -84,6 +84,7 @@
     X(dead_letters, 0, "permille that leave a dead letter")                                        \
     X(dead_tasks, 0, "dead letters that are kept")                                                 \
     X(policy_changes, 0, "permille of operator actions that change what a service may start")      \
+    X(key_rules, 0, "permille of operator actions that change what a fairness key may start")      \
     X(told_to_wait, 0, "permille of failures that pause the service")                              \
     X(drains, 0, "permille of operator actions that drain or undrain something")                   \
     X(streams, 0, "permille of root tasks whose submitter reads a stream")                         \

@@ -329,6 +329,7 @@ static void forget_all(struct model *model)
     }
     list_each(at, &model->services) {
         list_unlink(at);
+        free(list_entry(at, struct shadow_service, link)->keys);
         free(list_entry(at, struct shadow_service, link));
     }
     memset(model->levels, 0, sizeof model->levels);
@@ -378,6 +379,24 @@ void model_policed(struct model *model, const char *service, const struct limit_
                values->refuse == 1 ? ", or refuses" : "");
     }
     shadow_budget_set(&known->budget, values->budget, values->budget_ms, model->now_ms);
+}
+
+void model_key_policed(struct model *model, const char *service, unsigned rule,
+                       const struct limit_values *values)
+{
+    struct shadow_service *known = shadow_service_know(model, span_from_text(service));
+
+    if (known->keys == NULL) {
+        known->keys = calloc(1, sizeof *known->keys);
+        CHECK(known->keys != NULL);
+    }
+    if (model->trace) {
+        printf("[%8" PRIu64 "] key %u of '%s' may start %" PRIu64 " at once, %" PRIu64 " in %" PRIu64
+               " ms (burst %" PRIu64 "), weight %" PRIu64 "\n",
+               model->now_ms, rule + 1, service, values->concurrency, values->rate,
+               values->rate_ms, values->burst, values->weight);
+    }
+    shadow_keys_set(model, known->keys, rule, values);
 }
 
 void model_deinit(struct model *model)

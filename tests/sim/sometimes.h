@@ -115,7 +115,11 @@
     X(BREAKER_HALF_OPEN)                                                                           \
     X(BREAKER_CLOSED_AGAIN)                                                                        \
     X(BREAKER_REFUSED)                                                                             \
-    X(SERVICE_RESUMING)
+    X(SERVICE_RESUMING)                                                                            \
+    X(KEY_MAY_WAIT)                                                                                \
+    X(KEY_HELD)                                                                                    \
+    X(KEY_BOUND_TWICE)                                                                             \
+    X(KEY_WEIGHED)
 
 enum sometimes_state {
 #define SOMETIMES_ENUM(name) SOMETIMES_##name,

@@ -212,8 +212,52 @@ static void policy_loop(void *context, uint64_t argument)
     }
 }
 
+/* Weights alone, or a cap and a rate, or all of them, or none. */
+static void draw_key_rule(struct random *random, struct limit_values *values)
+{
+    uint64_t kind = random_below(random, 10);
+
+    *values = (struct limit_values){.weight = kind < 6 ? random_between(random, 0, 5) : 0};
+    if (kind >= 4 && kind < 8) {
+        values->concurrency = random_between(random, 1, 3);
+    }
+    if (kind == 5 || kind == 8) {
+        values->rate = random_between(random, 1, 100);
+        values->rate_ms = random_between(random, 100, 2000);
+        values->burst = random_between(random, 1, 10);
+    }
+}
+
+static void key_loop(void *context, uint64_t argument)
+{
+    struct world *world = context;
+    struct random *random = &world->key_rules;
+
+    if (world->calm) {
+        return;
+    }
+    agenda_enter(&world->agenda, world->agenda.now_us + 1000 * (500 + random_wait(random, 5000)),
+                 key_loop, world, 0);
+    if (random_chance(random, world->options.key_rules)) {
+        unsigned service = (unsigned)random_below(random, world->options.services);
+        uint64_t rule = random_below(random, SHADOW_KEYS + 3);
+        struct limit_values values;
+
+        draw_key_rule(random, &values);
+        sim_broker_police_key(&world->broker, world_service(service),
+                              rule < SHADOW_KEYS ? (unsigned)rule : SHADOW_KEYS, &values);
+    }
+}
+
 static void lift_policies(struct world *world)
 {
+    static const struct limit_values none = {0};
+
+    for (unsigned i = 0; world->options.key_rules > 0 && i < world->options.services; i++) {
+        for (unsigned rule = 0; rule <= SHADOW_KEYS; rule++) {
+            sim_broker_police_key(&world->broker, world_service(i), rule, &none);
+        }
+    }
     for (unsigned i = 0; world->options.policy_changes > 0 && i < world->options.services; i++) {
         sim_broker_police(&world->broker, world_service(i), &unbounded);
     }
@@ -275,6 +319,10 @@ static void begin_faults(struct world *world)
         policy_loop(world, 0);
     }
     random_init(&world->budgets, options->seed, "budgets", 0);
+    random_init(&world->key_rules, options->seed, "key_rules", 1);
+    if (options->key_rules > 0) {
+        key_loop(world, 0);
+    }
     random_init(&world->drains, options->seed, "drains", 0);
     if (options->drains > 0) {
         drain_loop(world, 0);

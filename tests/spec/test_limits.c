@@ -472,16 +472,16 @@ static void a_configured_limit_holds_from_the_next_step(void **state)
 
     values.rate = 10;
     values.concurrency = 1;
-    assert_true(broker_configure_limit(f->broker, echo, none, &values));
+    assert_true(broker_configure_limit(f->broker, echo, none, none, &values));
     given_echo(f, 100);
     submit_many(f, 2, 0);
     assert_int_equal(stats_of(f).leased, 1);
     values.concurrency = 0;
     values.rate = 0;
-    assert_true(broker_configure_limit(f->broker, echo, none, &values));
+    assert_true(broker_configure_limit(f->broker, echo, none, none, &values));
     submit(f, "s1", "t3", "echo");
     assert_int_equal(stats_of(f).leased, 3);
-    assert_false(broker_configure_limit(f->broker, none, none, &values));
+    assert_false(broker_configure_limit(f->broker, none, none, none, &values));
 }
 
 static void values_of_a_service_go_back_to_the_brokers(void **state)

@@ -205,7 +205,7 @@ static void limits_hold_pinned_ones_as_all_others(void **state)
     values.concurrency = 1;
     given_versions(f);
     assert_true(broker_configure_limit(f->broker, span_from_text("echo"), span_of(NULL, 0),
-                                       &values));
+                                       span_of(NULL, 0), &values));
     submit_pinned(f, "t1", "2");
     submit_pinned(f, "t2", "2");
     submit_with(f, "s1", "t3", "echo", "", &key);

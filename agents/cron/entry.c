@@ -154,9 +154,16 @@ static bool read_service(struct reading *reading, json_t *value)
 
 static bool read_payload(struct reading *reading, json_t *value)
 {
+    struct sluice_bytes packed = sluice_pack_json(value);
+    size_t size = packed.size;
+
+    if (packed.data == NULL) {
+        return fail(reading, "payload: cannot be sent; is it nested too deeply?");
+    }
+    free((void *)packed.data);
     reading->entry->work.payload = value;
-    return json_dumpb(value, NULL, 0, JSON_ENCODE_ANY) <= ENTRY_BYTES_MAX ||
-           fail(reading, "payload: %d bytes of JSON at most", ENTRY_BYTES_MAX);
+    return size <= ENTRY_PAYLOAD_MAX ||
+           fail(reading, "payload: %d bytes at most", ENTRY_PAYLOAD_MAX);
 }
 
 static bool read_missed(struct reading *reading, json_t *value)

@@ -12,7 +12,7 @@
 #include "common/list.h"
 
 #define ENTRY_NAME_MAX 48
-#define ENTRY_BYTES_MAX 65536 /* of its payload, as JSON */
+#define ENTRY_PAYLOAD_MAX 65536 /* bytes, packed */
 #define ENTRY_ERROR_SIZE 320
 #define ENTRY_NEVER INT64_MAX
 

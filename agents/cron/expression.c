@@ -241,18 +241,27 @@ static bool has_date(const struct expression *expression)
     return false;
 }
 
-static const char *macro_text(const char *text, char *error, size_t error_size)
+static bool is_word(const char *start, const char *end, const char *word)
+{
+    size_t size = strlen(word);
+
+    return (size_t)(end - start) == size && strncasecmp(start, word, size) == 0;
+}
+
+/* NULL: there is no such macro. */
+static const char *macro_text(const char *start, const char *end, char *error, size_t error_size)
 {
     for (size_t i = 0; i < sizeof macros / sizeof *macros; i++) {
-        if (strcasecmp(text, macros[i].name) == 0) {
+        if (is_word(start, end, macros[i].name)) {
             return macros[i].text;
         }
     }
-    if (strcasecmp(text, "@reboot") == 0) {
+    if (is_word(start, end, "@reboot")) {
         fail(error, error_size, "@reboot is no time; submit the task from what starts the cluster");
     } else {
         fail(error, error_size,
-             "there is no '%.40s'; known are @yearly @monthly @weekly @daily @hourly", text);
+             "there is no '%.*s'; known are @yearly @monthly @weekly @daily @hourly",
+             (int)(end - start > 40 ? 40 : end - start), start);
     }
     return NULL;
 }
@@ -285,13 +294,17 @@ bool expression_parse(const char *text, struct expression *expression, char *err
     if (!check_text(text, error, error_size)) {
         return false;
     }
-    while (is_blank(*text)) {
-        text++;
-    }
-    if (*text == '@' && (text = macro_text(text, error, error_size)) == NULL) {
-        return false;
-    }
     split(text, starts, ends, &count);
+    if (count > 0 && *starts[0] == '@') {
+        if (count > 1) {
+            return fail(error, error_size, "a name with @ stands alone");
+        }
+        text = macro_text(starts[0], ends[0], error, error_size);
+        if (text == NULL) {
+            return false;
+        }
+        split(text, starts, ends, &count);
+    }
     if (count != FIELD_COUNT) {
         return fail(error, error_size,
                     "%s fields where 5 are needed: minute hour day-of-month month day-of-week",

@@ -92,12 +92,14 @@ static bool insist(struct schedule *schedule, struct entry *entry, int64_t now_m
     struct firing *firing = &entry->firing;
 
     if (now_ms > (firing->planned_s + entry->late_s) * 1000) {
+        const char *reason = firing->shared ? "reason=lost" : "reason=refused";
+
         if (firing->future != NULL) {
             sluice_cancel(firing->future, "too late");
+            reason = "reason=no_answer";
         }
         entry->missed++;
-        tell(schedule, entry, "cron_missed", firing->planned_s,
-             firing->state == FIRING_SENT ? "reason=no_answer" : "reason=refused");
+        tell(schedule, entry, "cron_missed", firing->planned_s, reason);
         settle(schedule, entry, firing->planned_s);
         firing_drop(firing);
         return true;
@@ -142,6 +144,9 @@ static void step(struct schedule *schedule, struct entry *entry, int64_t now_ms)
     struct firing *firing = &entry->firing;
     int64_t planned_s;
 
+    if (entry->next_s == ENTRY_NEVER) {
+        entry_plan(entry, entry->last_s); /* its zone's file may be back */
+    }
     while (firing_poll(firing, schedule->sluice, entry->name)) {
         follow(schedule, entry);
     }
@@ -161,6 +166,9 @@ static void step(struct schedule *schedule, struct entry *entry, int64_t now_ms)
         settle(schedule, entry, planned_s);
     } else {
         firing_start(firing, schedule->sluice, &entry->work, planned_s, now_ms);
+        if (firing->state == FIRING_NONE) {
+            return; /* no memory: it stays due */
+        }
     }
     if (!plan_next(&entry->plan, planned_s, &entry->next_s)) {
         entry->next_s = ENTRY_NEVER;

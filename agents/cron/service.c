@@ -57,7 +57,7 @@ static const char *state_name(const struct firing *firing, int64_t now_s)
     case FIRING_REFUSED:
         return "refused";
     case FIRING_ACCEPTED:
-        return firing->planned_s > now_s ? "planned" : "started";
+        return firing->planned_s > now_s ? "planned" : "due";
     case FIRING_ENDED:
         return sluice_outcome_name(firing->outcome);
     }
@@ -83,7 +83,7 @@ static json_t *firing_to_json(const struct entry *entry, int64_t now_s)
 
 static json_t *entry_to_json(const struct entry *entry, int64_t now_s)
 {
-    static const char *const given[] = {"cron", "every", "zone", "service", "missed", "overlap"};
+    static const char *const given[] = {"cron", "every", "zone", "service", "overlap"};
     json_t *value = json_pack("{s:s, s:b, s:I, s:I, s:I}", "name", entry->name, "configured",
                               entry->configured, "runs", (json_int_t)entry->runs, "skipped",
                               (json_int_t)entry->skipped, "missed", (json_int_t)entry->missed);
@@ -91,7 +91,7 @@ static json_t *entry_to_json(const struct entry *entry, int64_t now_s)
     for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
         json_t *text = json_object_get(entry->source, given[i]);
 
-        if (text != NULL && strcmp(given[i], "missed") != 0) {
+        if (text != NULL) {
             json_object_set(value, given[i], text);
         }
     }

@@ -64,6 +64,13 @@ def config():
         yield ("%s\n    %s = 10\n" % (section, key)).encode()
 
 
+def cron():
+    for text in c_strings(read(ROOT + "/tests/unit/test_cron_expression.c", "r")):
+        if text.count(b" ") >= 4 or text.startswith(b"@"):
+            # A time shortly before Berlin's clocks are set, in 2027.
+            yield (1806195000).to_bytes(8, "little") + b"\1" + text
+
+
 def extract():
     kinds = {".md": 1, ".html": 2, ".1": 3, ".7": 3, ".3": 3}
     for folder, _, names in os.walk(ROOT + "/tests/unit/fixtures"):
@@ -78,7 +85,7 @@ def extract():
 
 def main(name, folder):
     os.makedirs(folder, exist_ok=True)
-    makers = {"codec": codec, "schema": schema, "config": config, "extract": extract}
+    makers = {"codec": codec, "schema": schema, "config": config, "extract": extract, "cron": cron}
     for seed in makers[name]() if name in makers else ():
         with open(os.path.join(folder, hashlib.sha1(seed).hexdigest()), "wb") as file:
             file.write(seed)

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,7 +12,8 @@ import time
 import msgpack
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import Broker, Peer, Process, case, check, equal, log_field, main, program, run
+from sluice_test import (CANCEL, CANCEL_OUT, REPLY, SLOW, TASK, Broker, Peer, Process, case, check, equal,
+                         log_field, main, program, run)
 
 EVERY = {"name": "tick", "every": "1s", "service": "echo", "payload": {"n": 1}}
 
@@ -92,7 +92,7 @@ def _():
             for _ in range(3):
                 task = worker.task()
                 late_ms = time.time() * 1000 - planned_ms(task[1])
-                check(0 <= late_ms < 900, "a run began %d ms after its time" % late_ms)
+                check(0 <= late_ms < 2000 * SLOW, "a run began %d ms after its time" % late_ms)
                 equal(msgpack.unpackb(task[4]), {"n": 1})
                 worker.done(task)
             cron.wait_line("cron_ended entry=tick")
@@ -112,10 +112,8 @@ def _():
                 worker.done(task)
             equal(len(set(times)), 4, "different times among %s" % times)
             equal(times, sorted(times))
-            both = one.output() + two.output()
             one.stop()
             two.stop()
-        check("by=another" in both or "cron_planned" in both, "plans were logged")
 
 
 @case("the other agent's run is followed, not run again")
@@ -169,10 +167,6 @@ def _():
         worker.done(task)
 
 
-def last(name, ago_s):
-    return {"entries": [], "last": {name: moment(time.time() - ago_s)}}
-
-
 @case("missed: once makes up for the last of the missed times, skip for none")
 def _():
     hourly = {"cron": "0 * * * *", "service": "echo"}
@@ -195,9 +189,85 @@ def _():
             cron.wait_line("cron_missed entry=old")
             worker.ping()
             worker.drain()
-            equal([c for c in worker.inbox if c.code == 35], [], "other runs")
+            equal([c for c in worker.inbox if c.code == TASK], [], "other runs")
             cron.stop()
         check(seconds(folder.read("state")["last"]["once"]) > now - 3700, "the state knows")
+
+
+@case("what has failed or was cancelled is not run again by who comes later")
+def _():
+    with Broker() as broker, Folder() as folder, Peer(broker, "worker") as worker, Peer(broker, "me") as me:
+        worker.offer("echo", 4)
+        entry = {"cron": "0 0 * * *", "service": "echo", "missed": "once", "late": "2d"}
+        config = folder.config(dict(entry, name="fails"), dict(entry, name="stops"))
+        begin = moment(time.time() - 2 * 86400)
+        state = {"entries": [], "last": {"fails": begin, "stops": begin}}
+        for round in (1, 2):
+            path = folder.write("state.%d" % round, state)
+            with Cron(broker, "--config", config, "--state", path) as cron:
+                if round == 1:
+                    tasks = {task[1]: task for task in (worker.task(), worker.task())}
+                    first, second = tasks.values()
+                    worker.fail(first, "broken")
+                    me.send([CANCEL, second[1], "enough", 7])
+                    worker.fail(worker.wait(CANCEL_OUT, lambda c: c[1] == second[1]), "cancelled")
+                    me.wait(REPLY, lambda c: c[1] == 7)
+                for name in ("fails", "stops"):
+                    line = cron.wait_line("cron_ended entry=" + name)
+                    check("outcome=failed code=broken" in line or "outcome=cancelled" in line, line)
+                cron.stop()
+        worker.ping()
+        worker.nothing(TASK)
+
+
+@case("a broker that is started again finds its agents planning")
+def _():
+    with Broker() as broker, Folder() as folder:
+        with Cron(broker, "--config", folder.config(EVERY)) as cron:
+            with Peer(broker, "worker") as worker:
+                worker.offer("echo", 4)
+                worker.done(worker.task())
+            broker.kill()
+            broker.restart()
+            with Peer(broker, "worker") as worker:
+                worker.offer("echo", 4)
+                worker.done(worker.task())
+            cron.stop()
+
+
+@case("a run that was lost with the broker and its submitter is submitted by the other agent")
+def _():
+    with Broker() as broker, Folder() as folder:
+        path = folder.config({"name": "soon", "every": "10s", "service": "echo", "wait": True})
+        with Cron(broker, "--config", path) as one:
+            line = one.wait_line("cron_planned entry=soon", seconds=15)
+            with Cron(broker, "--config", path, name="cron-2") as two:
+                planned = log_field(line, "planned")
+                two.wait_line("cron_planned entry=soon planned=%s" % planned, seconds=15)
+                one.kill()
+                broker.kill()
+                broker.restart()
+                two.wait_line("by=us")
+                check("reason=lost" in two.output() or "not_found" in two.output(), two.output())
+                two.stop()
+
+
+@case("without a broker a run is given up when it is late, and never submitted after that")
+def _():
+    with Broker() as broker, Folder() as folder:
+        with Cron(broker, "--config", folder.config(dict(EVERY, missed="once", late="1s"))) as cron:
+            cron.wait_line("connected")
+            broker.kill()
+            line = cron.wait_line("cron_missed entry=tick")
+            check("no_answer" in line, line)
+            missed = log_field(line, "task")
+            broker.restart()
+            with Peer(broker, "worker") as worker:
+                worker.offer("echo", 4)
+                task = worker.task()
+                check(task[1].hex() != missed.replace("-", ""), "it has run")
+                worker.done(task)
+            cron.stop()
 
 
 @case("overlap: skip waits for the end of the run before, queue runs one after the other")
@@ -215,7 +285,7 @@ def _():
                 first[task[3]] = task
             cron.wait_line("cron_skipped entry=tick")
             worker.ping()
-            worker.nothing(35)
+            worker.nothing(TASK)
             for task in first.values():
                 worker.done(task)
             again = {worker.task()[3], worker.task()[3]}
@@ -242,8 +312,8 @@ def _():
         worker.offer("echo", 4)
         options = ("--state", folder.path("state"))
         with Cron(broker, *options) as cron:
-            added = good(me, "cron.add", name="nightly", cron="0 3 * * *", zone="Europe/Berlin", service="echo",
-                         payload={"n": 2})
+            added = good(me, "cron.add", name="nightly", cron="0 3 * * *", zone="Europe/Berlin",
+                         service="echo", payload={"n": 2})
             equal(added["name"], "nightly")
             equal(len(added["next"]), 3)
             refused(me, "cron.add", "exists", name="nightly", every="1s", service="echo")
@@ -270,7 +340,7 @@ def _():
         worker.offer("echo", 4)
         with Cron(broker, "--state", folder.path("state")) as cron:
             good(me, "cron.add", name="rare", every="3d", service="echo")
-            good(me, "cron.add", name="soon", every="20s", service="echo")
+            good(me, "cron.add", name="soon", every="12s", service="echo")
             line = cron.wait_line("cron_planned entry=soon", seconds=20)
             task = bytes.fromhex(log_field(line, "task").replace("-", ""))
             if planned_ms(task) > time.time() * 1000:
@@ -293,28 +363,30 @@ def _():
             cron.stop()
 
 
+PLAIN = {"name": "a", "service": "s"}
 BAD = [
     ({}, "name is needed"),
     ({"name": "a b"}, "name: 'a b' is none"),
     ({"name": "a"}, "service is needed"),
-    ({"name": "a", "service": "s"}, "cron or every is needed"),
-    ({"name": "a", "service": "s", "cron": "* * * * *", "every": "1s"}, "not both"),
-    ({"name": "a", "service": "s", "cron": "61 * * * *"}, "cron: minute '61': a value is a number from 0 to 59"),
-    ({"name": "a", "service": "s", "cron": "0 0 30 2 *"}, "it would never run"),
-    ({"name": "a", "service": "s", "every": "500ms"}, "whole seconds"),
-    ({"name": "a", "service": "s", "every": "often"}, "every: a time like"),
-    ({"name": "a", "service": "s", "every": "400d"}, "366 days at most"),
-    ({"name": "a", "service": "s", "cron": "* * * * *", "zone": "Mars/Olympus"}, "no time zone 'Mars/Olympus'"),
-    ({"name": "a", "service": "s", "every": "1s", "zone": "UTC"}, "no meaning"),
+    (PLAIN, "cron or every is needed"),
+    (dict(PLAIN, cron="* * * * *", every="1s"), "not both"),
+    (dict(PLAIN, cron="61 * * * *"), "cron: minute '61': a value is a number from 0 to 59"),
+    (dict(PLAIN, cron="0 0 30 2 *"), "it would never run"),
+    (dict(PLAIN, every="500ms"), "whole seconds"),
+    (dict(PLAIN, every="often"), "every: a time like"),
+    (dict(PLAIN, every="400d"), "366 days at most"),
+    (dict(PLAIN, cron="* * * * *", zone="Mars/Olympus"), "no time zone 'Mars/Olympus'"),
+    (dict(PLAIN, every="1s", zone="UTC"), "no meaning"),
     ({"name": "a", "service": "no such", "every": "1s"}, "service: 'no such'"),
-    ({"name": "a", "service": "s", "every": "1s", "missed": "all"}, "missed: skip or once"),
-    ({"name": "a", "service": "s", "every": "1s", "late": "1h"}, "late: says for how long"),
-    ({"name": "a", "service": "s", "every": "1s", "overlap": "no"}, "overlap: allow, skip or queue"),
-    ({"name": "a", "service": "s", "every": "1s", "attempts": 0}, "attempts: a whole number from 1"),
-    ({"name": "a", "service": "s", "every": "1s", "priority": 10}, "priority: a whole number from 0 to 9"),
-    ({"name": "a", "service": "s", "every": "1s", "wait": 1}, "wait: true or false"),
-    ({"name": "a", "service": "s", "every": "1s", "payload": "x" * 70000}, "payload: 65536 bytes"),
-    ({"name": "a", "service": "s", "when": "1s"}, "there is no 'when'; an entry has name"),
+    (dict(PLAIN, every="1s", missed="all"), "missed: skip or once"),
+    (dict(PLAIN, every="1s", late="1h"), "late: says for how long"),
+    (dict(PLAIN, every="1s", overlap="no"), "overlap: allow, skip or queue"),
+    (dict(PLAIN, every="1s", attempts=0), "attempts: a whole number from 1"),
+    (dict(PLAIN, every="1s", priority=10), "priority: a whole number from 0 to 9"),
+    (dict(PLAIN, every="1s", wait=1), "wait: true or false"),
+    (dict(PLAIN, every="1s", payload="x" * 70000), "payload: 65536 bytes at most"),
+    (dict(PLAIN, every="1s", payload=json.loads("[" * 40 + "]" * 40)), "nested too deeply"),
+    (dict(PLAIN, when="1s"), "there is no 'when'; an entry has name"),
     ("entry", "an entry is an object"),
 ]
 
@@ -324,10 +396,11 @@ def _():
     with Broker() as broker, Folder() as folder, Peer(broker, "me") as me:
         with Cron(broker, "--state", folder.path("state")) as cron:
             for entry, why in BAD:
-                status, output = run([program("sluice-cron"), "--check", "--config", folder.config(EVERY, entry)])
+                path = folder.config(EVERY, entry)
+                status, output = run([program("sluice-cron"), "--check", "--config", path])
                 equal(status, 2)
                 check("entry 2" in output and why in output, "not '%s': %s" % (why, output))
-                if "name" in entry and "service" in entry and "schema" not in why:
+                if "name" in entry and "service" in entry:
                     outcome, error = call(me, "cron.add", **entry)
                     equal(outcome, "failed")
                     check(why in error["message"] or error["code"] != "bad_entry", str(error))
@@ -376,7 +449,8 @@ def _():
           ["2027-03-27T01:30:00Z Saturday 2027-03-27 02:30 CET",
            "2027-03-28T01:00:00Z Sunday 2027-03-28 03:00 CEST",
            "2027-03-29T00:30:00Z Monday 2027-03-29 02:30 CEST"])
-    for arguments, why in ((("61 * * * *",), "minute '61'"), (("* * * * *", "--zone", "Mars"), "no time zone"),
+    for arguments, why in ((("61 * * * *",), "minute '61'"),
+                           (("* * * * *", "--zone", "Mars"), "no time zone"),
                            ((), "one expression is needed"), (("* * * * *", "--count", "0"), "--count needs"),
                            (("* * * * *", "--after", "soon"), "--after needs")):
         status, output = following(*arguments)

@@ -90,7 +90,7 @@ static void macros_are_what_they_stand_for(void **state)
     static const char *const pairs[][2] = {
         {"@yearly", "0 0 1 1 *"}, {"@annually", "0 0 1 1 *"}, {"@monthly", "0 0 1 * *"},
         {"@weekly", "0 0 * * sun"}, {"@daily", "0 0 * * *"}, {"@midnight", "0 0 * * *"},
-        {"@hourly", "0 * * * *"}, {"  @Hourly", "0 * * * *"}};
+        {"@hourly", "0 * * * *"}, {"  @Hourly\t", "0 * * * *"}};
 
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         struct expression one = parsed(pairs[i][0]), other = parsed(pairs[i][1]);
@@ -136,6 +136,7 @@ static void mistakes_are_told_with_what_to_write(void **state)
         {"0 0 30 feb */2", "it would never run"},
         {"@reboot", "@reboot is no time"},
         {"@fortnightly", "there is no '@fortnightly'"},
+        {"@daily\t@weekly", "stands alone"},
         {"* * * * *\n", "character 10 is not allowed"},
         {"\xe2\x88\x97 * * * *", "character 1 is not allowed"},
     };
@@ -148,6 +149,21 @@ static void mistakes_are_told_with_what_to_write(void **state)
         }
         if (strstr(error, table[i][1]) == NULL) {
             fail_msg("'%s': %s", table[i][0], error);
+        }
+    }
+}
+
+static void a_month_is_as_long_as_it_can_be(void **state)
+{
+    static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    struct expression expression;
+    char text[32], error[EXPRESSION_ERROR_SIZE];
+
+    for (int month = 1; month <= 12; month++) {
+        for (int day = 1; day <= 31; day++) {
+            snprintf(text, sizeof text, "0 0 %d %d *", day, month);
+            assert_int_equal(expression_parse(text, &expression, error, sizeof error),
+                             day <= days[month - 1]);
         }
     }
 }
@@ -208,6 +224,7 @@ int main(void)
         cmocka_unit_test(fields_mean_what_crontab_says),
         cmocka_unit_test(macros_are_what_they_stand_for),
         cmocka_unit_test(mistakes_are_told_with_what_to_write),
+        cmocka_unit_test(a_month_is_as_long_as_it_can_be),
         cmocka_unit_test(lengths_are_bounded),
         cmocka_unit_test(the_next_minute_is_found),
         cmocka_unit_test(leap_days_are_waited_for),

@@ -78,6 +78,8 @@ static void a_skipped_time_is_due_when_the_clocks_are_set(void **state)
 {
     expect("Europe/Berlin", "30 2 * * *", "2026-03-28T12:00Z",
            "2026-03-29T01:00Z 2026-03-30T00:30Z");
+    expect("Europe/Berlin", "7 2 * * *", "2026-03-28T12:00Z",
+           "2026-03-29T01:00Z 2026-03-30T00:07Z");
     /* Several of them together once, also with one that is not skipped. */
     expect("Europe/Berlin", "*/10 2,3 * * *", "2026-03-29T00:59Z",
            "2026-03-29T01:00Z 2026-03-29T01:10Z");
@@ -111,6 +113,7 @@ static void what_runs_every_hour_follows_the_time_that_passes(void **state)
     expect("Australia/Lord_Howe", "45 * * * *", "2026-04-04T14:00Z",
            "2026-04-04T14:45Z 2026-04-04T15:15Z 2026-04-04T16:15Z");
     expect("Europe/Berlin", "0 * 31 3 *", "2026-04-02T00:00Z", "2027-03-30T22:00Z");
+    expect("Europe/Berlin", "0 * 1 7 *", "2026-11-21T00:00Z", "2027-06-30T22:00Z");
 }
 
 static void rare_days_are_found_and_soon(void **state)

@@ -478,6 +478,36 @@ static void what_is_remembered_of_keys_is_bounded(void **state)
     bye(f, "s1");
 }
 
+/* Ten thousand keys, each of which may run one at once, with all the rest parked: were all of them
+ * looked at for each task, this would be a billion looks. */
+static void many_keys_that_wait_cost_no_more(void **state)
+{
+    enum { KEYS = 10000, TASKS = 5 };
+    struct fixture *f = *state;
+    char name[32], key[16];
+
+    f->options.service.max_tasks = f->options.window_tasks = KEYS * TASKS;
+    fixture_restart(f);
+    given_echo(f, CREDIT_MAX);
+    limit_concurrency(f, "*", 1);
+    f->quiet = true;
+    for (unsigned i = 0; i < KEYS * TASKS; i++) {
+        snprintf(name, sizeof name, "t%u", i);
+        snprintf(key, sizeof key, "k%u", i % KEYS);
+        submit_as(f, name, key, 4, 0);
+    }
+    assert_int_equal(stats_of(f).leased, KEYS);
+    for (unsigned i = 0; i < KEYS * TASKS; i++) {
+        snprintf(name, sizeof name, "t%u", i);
+        done(f, "w1", name, 1, "");
+    }
+    assert_int_equal(stats_of(f).done, KEYS * TASKS);
+    f->quiet = false;
+    drop_trace(f);
+    submit(f, "s1", "last", "echo"); /* and all adds up */
+    assert_true(runs(f, "last"));
+}
+
 /* A rule keeps its service known, and no timer runs for that. */
 static void a_rule_needs_no_timer(void **state)
 {
@@ -516,6 +546,7 @@ int main(void)
         SPEC(a_tenant_is_bounded_at_one_service),
         SPEC(a_key_is_remembered_while_its_rate_is_used_up),
         SPEC(what_is_remembered_of_keys_is_bounded),
+        SPEC(many_keys_that_wait_cost_no_more),
         SPEC(a_rule_needs_no_timer),
     };
 

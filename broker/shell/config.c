@@ -32,7 +32,7 @@ void config_init(struct config *config)
 void config_deinit(struct config *config)
 {
     free(config->services);
-    free(config->tenants);
+    free(config->rules);
     memset(config, 0, sizeof *config);
 }
 
@@ -91,36 +91,49 @@ struct config_service *config_add_service(struct config *config, const char *nam
     return services;
 }
 
-struct config_tenant *config_add_tenant(struct config *config, const char *name,
-                                        struct problem *problem)
+static bool rule_name_valid(const char *name, size_t max)
 {
-    struct config_tenant *tenants;
+    return name[0] != '\0' && text_valid(span_from_text(name), max);
+}
 
-    if (name[0] == '\0' || !text_valid(span_from_text(name), PEER_NAME_MAX)) {
-        problem_set(problem, "a tenant's name is 1 to %d bytes of text", PEER_NAME_MAX);
+struct config_rule *config_add_rule(struct config *config, const char *service, const char *tenant,
+                                    const char *key, struct problem *problem)
+{
+    bool of_key = tenant[0] == '\0';
+    struct config_rule *rules;
+
+    if (of_key ? !rule_name_valid(key, KEY_MAX) : !rule_name_valid(tenant, PEER_NAME_MAX)) {
+        problem_set(problem, "a %s is 1 to %d bytes of text", of_key ? "key" : "tenant's name",
+                    of_key ? KEY_MAX : PEER_NAME_MAX);
         return NULL;
     }
-    if (config->tenant_count == CONFIG_TENANTS_MAX) {
-        problem_set(problem, "more than %d tenants", CONFIG_TENANTS_MAX);
+    if (config->rule_count == CONFIG_RULES_MAX) {
+        problem_set(problem, "more than %d tenants and keys", CONFIG_RULES_MAX);
         return NULL;
     }
-    for (size_t i = 0; i < config->tenant_count; i++) {
-        if (strcmp(config->tenants[i].name, name) == 0) {
-            problem_set(problem, "tenant '%s' is given twice", name);
+    for (size_t i = 0; i < config->rule_count; i++) {
+        const struct config_rule *rule = &config->rules[i];
+
+        if (strcmp(rule->service, service) == 0 && strcmp(rule->tenant, tenant) == 0 &&
+            strcmp(rule->key, key) == 0) {
+            problem_set(problem, "%s '%s' is given twice", of_key ? "key" : "tenant",
+                        of_key ? key : tenant);
             return NULL;
         }
     }
-    tenants = realloc(config->tenants, (config->tenant_count + 1) * sizeof *tenants);
-    if (tenants == NULL) {
+    rules = realloc(config->rules, (config->rule_count + 1) * sizeof *rules);
+    if (rules == NULL) {
         problem_set(problem, "out of memory");
         return NULL;
     }
-    config->tenants = tenants;
-    tenants += config->tenant_count++;
-    memset(tenants, 0, sizeof *tenants);
-    snprintf(tenants->name, sizeof tenants->name, "%s", name);
-    memset(&tenants->values, 0xff, sizeof tenants->values);
-    return tenants;
+    config->rules = rules;
+    rules += config->rule_count++;
+    memset(rules, 0, sizeof *rules);
+    snprintf(rules->service, sizeof rules->service, "%s", service);
+    snprintf(rules->tenant, sizeof rules->tenant, "%s", tenant);
+    snprintf(rules->key, sizeof rules->key, "%s", key);
+    memset(&rules->values, 0xff, sizeof rules->values);
+    return rules;
 }
 
 static bool values_said(const struct limit_values *values)
@@ -150,13 +163,16 @@ bool config_apply(const struct config *config, struct broker *broker, struct pro
             return false;
         }
     }
-    for (size_t i = 0; i < config->tenant_count; i++) {
-        const struct config_tenant *tenant = &config->tenants[i];
+    for (size_t i = 0; i < config->rule_count; i++) {
+        const struct config_rule *rule = &config->rules[i];
 
-        if (values_said(&tenant->values) &&
-            !broker_configure_limit(broker, none, span_from_text(tenant->name), none,
-                                    &tenant->values)) {
-            problem_set(problem, "cannot set up tenant '%s': too many limits", tenant->name);
+        if (values_said(&rule->values) &&
+            !broker_configure_limit(broker, span_from_text(rule->service),
+                                    span_from_text(rule->tenant), span_from_text(rule->key),
+                                    &rule->values)) {
+            problem_set(problem, "cannot set up %s '%s': too many limits",
+                        rule->key[0] != '\0' ? "key" : "tenant",
+                        rule->key[0] != '\0' ? rule->key : rule->tenant);
             return false;
         }
     }

@@ -12,7 +12,7 @@
 #define CONFIG_ENDPOINTS_MAX 16
 #define CONFIG_FILE_BYTES_MAX (1024 * 1024)
 #define CONFIG_SERVICES_MAX 4096 /* named in one file */
-#define CONFIG_TENANTS_MAX 1024
+#define CONFIG_RULES_MAX 2048
 #define CONFIG_PATH_MAX 512
 #define CONFIG_DEFAULT_ENDPOINT "tcp://127.0.0.1:5570"
 
@@ -31,10 +31,12 @@ struct config_service {
     struct limit_values values; /* LIMIT_UNCHANGED: not said */
 };
 
-/* Bounds of all that a tenant does. */
-struct config_tenant {
-    char name[PEER_NAME_MAX + 1];
-    struct limit_values values;
+/* Bounds of what a tenant, or a fairness key, does. */
+struct config_rule {
+    char service[SERVICE_NAME_MAX + 1]; /* empty: all of them */
+    char tenant[PEER_NAME_MAX + 1];     /* empty: a key's */
+    char key[KEY_MAX + 1];              /* "*": of each by itself; empty: a tenant's */
+    struct limit_values values;         /* LIMIT_UNCHANGED: not said */
 };
 
 struct config {
@@ -48,8 +50,8 @@ struct config {
     size_t endpoint_count;
     struct config_service *services;
     size_t service_count;
-    struct config_tenant *tenants;
-    size_t tenant_count;
+    struct config_rule *rules;
+    size_t rule_count;
     struct broker_options broker;
 };
 
@@ -65,11 +67,12 @@ bool config_add_endpoint(struct config *config, const char *text, struct problem
 struct config_service *config_add_service(struct config *config, const char *name,
                                           struct problem *problem);
 
-/* The same of a tenant. */
-struct config_tenant *config_add_tenant(struct config *config, const char *name,
-                                        struct problem *problem);
+/* The same of a tenant or a key; the other one is "", as `service` is for a tenant everywhere. */
+struct config_rule *config_add_rule(struct config *config, const char *service, const char *tenant,
+                                    const char *key, struct problem *problem);
 
-/* Tells a new broker what services and tenants may take. False: `problem` says what it cannot. */
+/* Tells a new broker what services, tenants and keys may take. False: `problem` says what it
+ * cannot. */
 bool config_apply(const struct config *config, struct broker *broker, struct problem *problem);
 
 /* Reads `path` over what is there. False: `problem` is `PATH:LINE: why`, and the

@@ -233,27 +233,38 @@ static bool read_settings(struct source *source, const char *section, zconfig_t 
     return good;
 }
 
-/* Where a key of a service's or tenant's entry belongs; NULL: unknown. */
-static const struct setting *entry_setting(const char *key, struct service_limits *limits,
-                                           struct limit_values *values, void **target)
-{
-    const struct setting *setting = limits != NULL ? setting_find("service", key) : NULL;
+/* Something with limits: a service, or (service NULL) a tenant or a fairness key. */
+struct entry {
+    const char *kind; /* of limit_setting_find */
+    struct config_service *service;
+    struct limit_values *values;
+};
 
-    *target = limits;
+/* Where a key of an entry belongs; NULL: unknown. */
+static const struct setting *entry_setting(const struct entry *entry, const char *key,
+                                           void **target)
+{
+    const struct setting *setting = entry->service != NULL ? setting_find("service", key) : NULL;
+
+    *target = entry->service != NULL ? &entry->service->limits : NULL;
     if (setting == NULL) {
-        setting = limit_setting_find(key, limits == NULL);
-        *target = values;
+        setting = limit_setting_find(key, entry->kind);
+        *target = entry->values;
     }
     return setting;
 }
 
-static bool unknown_entry_key(struct source *source, const char *key, bool of_tenant, int line)
+static bool unknown_entry_key(struct source *source, const struct entry *entry, const char *key,
+                              int line)
 {
     snprintf(source->problem->text, sizeof source->problem->text,
-             "unknown key '%.100s' of a %s; there are:", key, of_tenant ? "tenant" : "service");
+             "unknown key '%.100s' of a %s; there are:", key,
+             entry->service != NULL ? "service" : entry->kind);
     list_keys(source->problem, limit_settings, limit_setting_count, "tenant");
-    if (!of_tenant) {
-        list_keys(source->problem, limit_settings, limit_setting_count, "limit");
+    if (strcmp(entry->kind, "tenant") != 0) {
+        list_keys(source->problem, limit_settings, limit_setting_count, entry->kind);
+    }
+    if (entry->service != NULL) {
         list_keys(source->problem, settings, setting_count, "service");
     }
     return fail_at(source, line);
@@ -270,31 +281,71 @@ static bool said_before(zconfig_t *parent, const zconfig_t *node)
     return false;
 }
 
-/* The keys of one service or (limits NULL) tenant. */
-static bool read_entry(struct source *source, zconfig_t *parent, struct service_limits *limits,
-                       struct limit_values *values)
+/* One key of `entry`, on `line`. */
+static bool read_value(struct source *source, zconfig_t *parent, zconfig_t *node,
+                       const struct entry *entry, int line)
 {
-    for (zconfig_t *node = zconfig_child(parent); node != NULL; node = zconfig_next(node)) {
-        int line = next_line(source);
-        void *target;
-        const struct setting *setting =
-            entry_setting(zconfig_name(node), limits, values, &target);
+    void *target;
+    const struct setting *setting = entry_setting(entry, zconfig_name(node), &target);
 
-        if (setting == NULL) {
-            return unknown_entry_key(source, zconfig_name(node), limits == NULL, line);
+    if (setting == NULL) {
+        return unknown_entry_key(source, entry, zconfig_name(node), line);
+    }
+    if (zconfig_child(node) != NULL) {
+        problem_set(source->problem,
+                    "%s is a key, not a section: nothing may be indented below it", setting->key);
+        return fail_at(source, next_line(source));
+    }
+    if (said_before(parent, node)) {
+        problem_set(source->problem, "%s is given twice", setting->key);
+        return fail_at(source, line);
+    }
+    return setting_apply(setting, target, zconfig_value(node), source->problem) ||
+           fail_at(source, line);
+}
+
+/* What is below a tenant or a key. */
+static bool read_rule(struct source *source, zconfig_t *parent, const char *service,
+                      const char *tenant, const char *key, int line)
+{
+    struct config_rule *rule =
+        config_add_rule(source->config, service, tenant, key, source->problem);
+    struct entry entry = {.kind = key[0] != '\0' ? "key" : "tenant"};
+
+    if (rule == NULL) {
+        return fail_at(source, line);
+    }
+    entry.values = &rule->values;
+    for (zconfig_t *node = zconfig_child(parent); node != NULL; node = zconfig_next(node)) {
+        if (!read_value(source, parent, node, &entry, next_line(source))) {
+            return false;
         }
-        if (zconfig_child(node) != NULL) {
-            problem_set(source->problem,
-                        "%s is a key, not a section: nothing may be indented below it",
-                        setting->key);
-            return fail_at(source, next_line(source));
+    }
+    return true;
+}
+
+/* What is below a service: its keys, and what its tenants and fairness keys may take. */
+static bool read_service(struct source *source, zconfig_t *parent, struct config_service *service)
+{
+    const struct entry entry = {"limit", service, &service->values};
+
+    for (zconfig_t *node = zconfig_child(parent); node != NULL; node = zconfig_next(node)) {
+        bool of_key = strcmp(zconfig_name(node), "key") == 0;
+        int line = next_line(source);
+        const char *value = zconfig_value(node);
+        bool good;
+
+        if (!of_key && strcmp(zconfig_name(node), "tenant") != 0) {
+            good = read_value(source, parent, node, &entry, line);
+        } else if (value[0] == '\0') {
+            problem_set(source->problem, "which one? Write `%s = \"NAME\"`", zconfig_name(node));
+            good = fail_at(source, line);
+        } else {
+            good = read_rule(source, node, service->name, of_key ? "" : value,
+                             of_key ? value : "", line);
         }
-        if (said_before(parent, node)) {
-            problem_set(source->problem, "%s is given twice", setting->key);
-            return fail_at(source, line);
-        }
-        if (!setting_apply(setting, target, zconfig_value(node), source->problem)) {
-            return fail_at(source, line);
+        if (!good) {
+            return false;
         }
     }
     return true;
@@ -305,8 +356,7 @@ static bool read_entries(struct source *source, zconfig_t *parent, bool of_tenan
 {
     for (zconfig_t *node = zconfig_child(parent); node != NULL; node = zconfig_next(node)) {
         int line = next_line(source);
-        struct config_service *service = NULL;
-        struct config_tenant *tenant = NULL;
+        struct config_service *service;
 
         if (zconfig_value(node)[0] != '\0') {
             problem_set(source->problem, "a %s has no value; put its keys below it, indented "
@@ -314,15 +364,16 @@ static bool read_entries(struct source *source, zconfig_t *parent, bool of_tenan
             return fail_at(source, line);
         }
         if (of_tenants) {
-            tenant = config_add_tenant(source->config, zconfig_name(node), source->problem);
-        } else {
-            service = config_add_service(source->config, zconfig_name(node), source->problem);
+            if (!read_rule(source, node, "", zconfig_name(node), "", line)) {
+                return false;
+            }
+            continue;
         }
-        if (tenant == NULL && service == NULL) {
+        service = config_add_service(source->config, zconfig_name(node), source->problem);
+        if (service == NULL) {
             return fail_at(source, line);
         }
-        if (!read_entry(source, node, service != NULL ? &service->limits : NULL,
-                        service != NULL ? &service->values : &tenant->values)) {
+        if (!read_service(source, node, service)) {
             return false;
         }
     }

@@ -110,6 +110,7 @@ const struct setting limit_settings[] = {
     COUNT_OF_LIMIT("tenant", budget, "cost units in every budget_ms"),
     WINDOW_OF_LIMIT("tenant", budget_ms, "of the budget"),
     {"tenant", "refuse", SETTING_COUNT, IN_LIMIT(refuse), 0, 1, "1: refuse instead of hold"},
+    {"key", "weight", SETTING_COUNT, IN_LIMIT(weight), 0, WEIGHT_MAX, "tasks in each turn"},
     COUNT_OF_LIMIT("limit", breaker_failures, "in a row, open the breaker"),
     {"limit", "breaker_percent", SETTING_COUNT, IN_LIMIT(breaker_percent), 0, 100,
      "of the attempts in breaker_ms, open it"},
@@ -127,13 +128,13 @@ const struct setting limit_settings[] = {
 
 const size_t limit_setting_count = sizeof limit_settings / sizeof limit_settings[0];
 
-const struct setting *limit_setting_find(const char *key, bool of_tenant)
+const struct setting *limit_setting_find(const char *key, const char *owner)
 {
     for (size_t i = 0; i < limit_setting_count; i++) {
         const struct setting *setting = &limit_settings[i];
 
         if (strcmp(setting->key, key) == 0 &&
-            (!of_tenant || strcmp(setting->section, "tenant") == 0)) {
+            (strcmp(setting->section, "tenant") == 0 || strcmp(setting->section, owner) == 0)) {
             return setting;
         }
     }

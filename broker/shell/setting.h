@@ -29,12 +29,12 @@ struct setting {
 extern const struct setting settings[];
 extern const size_t setting_count;
 
-/* What a service or a tenant may take: offsets are in struct limit_values. Section "tenant": of
- * both; "limit": of services alone. */
+/* What a service, a tenant or a fairness key may take: offsets are in struct limit_values. Section
+ * "tenant": of all of them; "limit": of services alone; "key": of keys alone. */
 extern const struct setting limit_settings[];
 extern const size_t limit_setting_count;
-/* NULL: no such key. */
-const struct setting *limit_setting_find(const char *key, bool of_tenant);
+/* `owner`: "limit" for a service, "tenant", "key". NULL: no such key of it. */
+const struct setting *limit_setting_find(const char *key, const char *owner);
 
 /* NULL: no such key in `section`. */
 const struct setting *setting_find(const char *section, const char *key);

@@ -87,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         config_complete(&config, &problem)) {
         CHECK(config.endpoint_count >= 1 && config.endpoint_count <= CONFIG_ENDPOINTS_MAX);
         CHECK(config.service_count <= CONFIG_SERVICES_MAX);
-        CHECK(config.tenant_count <= CONFIG_TENANTS_MAX);
+        CHECK(config.rule_count <= CONFIG_RULES_MAX);
         check_settings(&config);
         start_broker(&config);
     } else {

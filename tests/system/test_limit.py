@@ -91,6 +91,7 @@ def _():
 @case("limits of the configuration hold from the start, and can be changed")
 def _():
     with Broker(config="services\n    api\n        concurrency = 1\n"
+                       "        key = ann\n            weight = 2\n"
                        "tenants\n    default\n        concurrency = 2\n") as broker, \
             Peer(broker, "worker") as worker, Peer(broker, "asker") as asker:
         worker.offer("api", 5)
@@ -100,8 +101,9 @@ def _():
         asker.ping()
         worker.ping()
         equal(sorted(c[3] for c in worker.inbox if c.code == TASK), ["api", "other"])
-        equal(sorted((row["service"], row["concurrency"]) for row in limits(broker)),
-              [("*", 2), ("api", 1)])
+        equal(sorted((row["service"], row.get("concurrency", 0), row.get("key"), row.get("weight"))
+                     for row in limits(broker)),
+              [("*", 2, None, None), ("api", 0, "ann", 2), ("api", 1, None, None)])
         sluice(broker, "limit", "--tenant", "default", "--concurrency", "0")
         worker.wait(TASK, lambda c: c[3] == "other")
 

@@ -222,10 +222,11 @@ static void services_have_bounds_of_their_own(void **state)
     assert_int_equal(f->config.broker.service.max_tasks, 77);
 }
 
-static void services_and_tenants_have_limits(void **state)
+static void services_tenants_and_keys_have_limits(void **state)
 {
     struct fixture *f = *state;
     const struct limit_values *api;
+    const struct config_rule *rules;
 
     given_file(f, "services\n"
                   "    llm.chat\n"
@@ -234,6 +235,13 @@ static void services_and_tenants_have_limits(void **state)
                   "        rate_ms = 2s\n"
                   "        breaker_failures = 5\n"
                   "        refuse = 1\n"
+                  "        key = \"*\"\n"
+                  "            concurrency = 4\n"
+                  "        key = ann # of many\n"
+                  "            weight = 3\n"
+                  "        attempts = 2\n"
+                  "        tenant = default\n"
+                  "            rate = 7\n"
                   "tenants\n"
                   "    default\n"
                   "        concurrency = 100\n");
@@ -245,9 +253,22 @@ static void services_and_tenants_have_limits(void **state)
     assert_int_equal(api->breaker_failures, 5);
     assert_int_equal(api->refuse, 1);
     assert_true(api->concurrency == LIMIT_UNCHANGED);
-    assert_int_equal(f->config.tenant_count, 1);
-    assert_string_equal(f->config.tenants[0].name, "default");
-    assert_int_equal(f->config.tenants[0].values.concurrency, 100);
+    assert_int_equal(f->config.services[0].limits.attempts, 2);
+    assert_int_equal(f->config.rule_count, 4);
+    rules = f->config.rules;
+    assert_string_equal(rules[0].service, "llm.chat");
+    assert_string_equal(rules[0].key, "*");
+    assert_int_equal(rules[0].values.concurrency, 4);
+    assert_true(rules[0].values.weight == LIMIT_UNCHANGED);
+    assert_string_equal(rules[1].key, "ann");
+    assert_int_equal(rules[1].values.weight, 3);
+    assert_string_equal(rules[2].service, "llm.chat");
+    assert_string_equal(rules[2].tenant, "default");
+    assert_string_equal(rules[2].key, "");
+    assert_int_equal(rules[2].values.rate, 7);
+    assert_string_equal(rules[3].service, "");
+    assert_string_equal(rules[3].tenant, "default");
+    assert_int_equal(rules[3].values.concurrency, 100);
 }
 
 static void a_wrong_line_is_named(void **state)
@@ -271,6 +292,15 @@ static void a_wrong_line_is_named(void **state)
         {"tenants\n    a\n        max_tasks = 1\n", 3, "unknown"},
         {"tenants\n    a\n    a\n", 3, "twice"},
         {"tenants\n    a = 5\n", 2, "no value"},
+        {"tenants\n    a\n        weight = 2\n", 3, "unknown"},
+        {"services\n    a\n        weight = 2\n", 3, "unknown"},
+        {"services\n    a\n        key\n            rate = 2\n", 3, "which one"},
+        {"services\n    a\n        key = b\n            max_tasks = 2\n", 4, "weight"},
+        {"services\n    a\n        key = b\n            weight = 1001\n", 4, "1000"},
+        {"services\n    a\n        key = b\n            weight = 1\n"
+         "                c = 1\n", 5, "indented below"},
+        {"services\n    a\n        tenant = b\n        tenant = b\n", 4, "twice"},
+        {"services\n    a\n        key = b\n    c\n        key = b\n        key = b\n", 6, "twice"},
         {"services\n    a = 5\n", 2, "no value"},
         {"services\n    a+b\n", 2, "name"},
         {"broker\n    endpoint = tcp://127.0.0.1:1\n    endpoint = tcp://127.0.0.1:1\n", 3,
@@ -428,7 +458,7 @@ int main(void)
         CASE(numbers_that_are_none_are_refused),
         CASE(bounds_hold_on_both_sides),
         CASE(services_have_bounds_of_their_own),
-        CASE(services_and_tenants_have_limits),
+        CASE(services_tenants_and_keys_have_limits),
         CASE(a_wrong_line_is_named),
         CASE(a_file_that_is_no_config_is_refused),
         CASE(a_long_line_is_refused),

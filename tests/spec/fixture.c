@@ -304,7 +304,7 @@ void fixture_restart(struct fixture *f)
                               .send = on_send,
                               .forget = on_forget,
                               .log = on_log,
-                              .resume = on_resume,
+                              .resume = f->no_numbers ? NULL : on_resume,
                               .log_level = f->log_level};
 
     broker_free(f->broker);

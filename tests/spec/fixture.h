@@ -32,6 +32,7 @@ struct fixture {
     uint64_t retry_after_ms; /* of the last refusal */
     enum resume resume;      /* what the shell says of a numbered session's next HELLO */
     struct resume_request asked; /* the last one */
+    bool no_numbers;         /* from fixture_restart on: the shell cannot number anything */
 };
 
 /* cmocka's setup and teardown for a broker with default options. */

@@ -193,6 +193,137 @@ static void what_a_dead_connection_still_delivers_is_taken(void **state)
                     "[   0] w9 <- TASK t2 attempt=1\n");
 }
 
+/* Its answer came late, over the connection that is gone: then it has as long as any submitter. */
+static void a_suspended_worker_that_has_answered_is_waited_for_longer(void **state)
+{
+    struct fixture *f = *state;
+
+    given_numbered_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    lose(f, "w1");
+    done(f, "w1", "t1", 1, "late");
+    drop_trace(f);
+    advance_ms(f, 9999);
+    ping(f, "s1");
+    hello_resume(f, "w1", connection_of("w9"));
+    submit(f, "s1", "t2", "echo");
+    expect_trace(f, "[9999] s1 <- PONG\n"
+                    "[9999] w9 <- WELCOME known numbered resumed\n"
+                    "[9999] w9 <- TASK t2 attempt=1\n");
+    assert_int_equal(stats_of(f).peers_lost, 0);
+}
+
+/* Silence alone would be over with its next word; a connection that is gone is not. */
+static void a_silent_worker_whose_connection_goes_too_is_not_back_with_a_late_word(void **state)
+{
+    struct fixture *f = *state;
+
+    given_numbered_echo(f, 2);
+    submit(f, "s1", "t1", "echo");
+    advance_ms(f, 14900);
+    ping(f, "s1");
+    advance_ms(f, 100);
+    lose(f, "w1"); /* suspended already */
+    lose(f, "w1");
+    drop_trace(f);
+    done(f, "w1", "t1", 1, "late");
+    submit(f, "s1", "t2", "echo");
+    expect_trace(f, "[15000] s1 <- RESULT t1 done attempt=1 payload=late\n");
+    hello_resume(f, "w1", connection_of("w9"));
+    expect_trace(f, "[15000] w9 <- WELCOME known numbered resumed\n"
+                    "[15000] w9 <- TASK t2 attempt=1\n");
+}
+
+static void a_suspended_worker_is_told_to_stop_and_lost_with_its_session(void **state)
+{
+    struct fixture *f = *state;
+
+    given_numbered_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    lose(f, "w1");
+    drop_trace(f);
+    cancel(f, "s1", "t1", 0);
+    expect_trace(f, "[   0] w1 <- CANCEL t1 attempt=1 reason=cancelled\n");
+    advance_ms(f, 1000);
+    expect_trace(f, "[1000] s1 <- RESULT t1 cancelled attempt=1 code=cancelled\n");
+}
+
+/* What it had said before its connection went may come after that. */
+static void a_late_bye_ends_a_suspended_session(void **state)
+{
+    struct fixture *f = *state;
+
+    given_numbered_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    lose(f, "w1");
+    bye(f, "w1");
+    assert_int_equal(stats_of(f).peers, 1);
+    drop_trace(f);
+    hello_resume(f, "w1", connection_of("w9"));
+    offer(f, "w9", "echo", 1);
+    expect_trace(f, "[   0] w9 <- WELCOME numbered\n"
+                    "[   0] w9 <- TASK t1 attempt=2\n");
+}
+
+static void a_drained_worker_is_drained_when_it_is_back(void **state)
+{
+    struct fixture *f = *state;
+    struct message drain = {.command = COMMAND_CONTROL,
+                            .control = {.request = 1, .what = CONTROL_DRAIN}};
+
+    given_numbered_echo(f, 1);
+    lose(f, "w1");
+    drain.control.peer = 1; /* as QUERY peers numbers it */
+    say(f, "s1", &drain);
+    hello_resume(f, "w1", connection_of("w9"));
+    submit(f, "s1", "t1", "echo");
+    assert_int_equal(f->sent[COMMAND_TASK], 0);
+    drain.control.what = CONTROL_UNDRAIN;
+    say(f, "s1", &drain);
+    assert_int_equal(f->sent[COMMAND_TASK], 1);
+}
+
+/* There is no room for what would have to be kept. */
+static void a_session_that_cannot_be_numbered_any_more_begins_anew(void **state)
+{
+    struct fixture *f = *state;
+
+    given_numbered_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    drop_trace(f);
+    f->resume = RESUME_REFUSED;
+    hello_resume(f, "w1", connection_of("w9"));
+    offer(f, "w9", "echo", 1);
+    expect_trace(f, "[   0] w9 <- WELCOME known\n"
+                    "[   0] w9 <- TASK t1 attempt=2\n");
+    lose(f, "w9"); /* lost at once */
+    assert_int_equal(stats_of(f).ready, 1);
+}
+
+static void a_shell_without_numbers_refuses_them(void **state)
+{
+    struct fixture *f = *state;
+
+    f->no_numbers = true;
+    f->log_level = LOG_ERROR;
+    fixture_restart(f);
+    hello_resume(f, "w1", connection_of("w1"));
+    expect_trace(f, "[   0] w1 <- WELCOME\n");
+}
+
+static void nothing_is_logged_of_it_that_nobody_wants(void **state)
+{
+    struct fixture *f = *state;
+
+    f->log_level = LOG_ERROR;
+    fixture_restart(f);
+    given_numbered_echo(f, 1);
+    lose(f, "w1");
+    hello_resume(f, "w1", connection_of("w9"));
+    expect_trace(f, "[   0] w9 <- WELCOME known numbered resumed\n");
+    assert_int_equal(f->logged, 0);
+}
+
 static void a_session_whose_output_was_dropped_begins_anew(void **state)
 {
     struct fixture *f = *state;
@@ -296,6 +427,14 @@ int main(void)
         SPEC(leases_and_deadlines_run_on_meanwhile),
         SPEC(a_silent_worker_that_speaks_again_is_back),
         SPEC(what_a_dead_connection_still_delivers_is_taken),
+        SPEC(a_suspended_worker_that_has_answered_is_waited_for_longer),
+        SPEC(a_silent_worker_whose_connection_goes_too_is_not_back_with_a_late_word),
+        SPEC(a_suspended_worker_is_told_to_stop_and_lost_with_its_session),
+        SPEC(a_late_bye_ends_a_suspended_session),
+        SPEC(a_drained_worker_is_drained_when_it_is_back),
+        SPEC(a_session_that_cannot_be_numbered_any_more_begins_anew),
+        SPEC(a_shell_without_numbers_refuses_them),
+        SPEC(nothing_is_logged_of_it_that_nobody_wants),
         SPEC(a_session_whose_output_was_dropped_begins_anew),
         SPEC(a_session_that_cannot_go_on_begins_anew),
         SPEC(an_old_hello_that_comes_late_changes_nothing),

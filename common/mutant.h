@@ -49,6 +49,7 @@
     X(SESSION_HANDLES_TWICE)                                                                       \
     X(ACK_FREES_TOO_MUCH)                                                                          \
     X(ANY_WELCOME_TAKEN)                                                                           \
+    X(KNOWN_TOO_EARLY)                                                                             \
     X(DRAINED_GETS_TASKS)                                                                          \
     X(SERVICE_DRAIN_IGNORED)                                                                       \
     X(DRAIN_IGNORED)                                                                               \

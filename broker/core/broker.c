@@ -355,6 +355,7 @@ static void handle_message(struct broker *broker, connection_id from,
         return;
     }
     peer_hear(broker, peer);
+    peer->spoken = true;
     switch (message->command) {
     case COMMAND_OFFER:
         handle_offer(broker, peer, &message->offer);

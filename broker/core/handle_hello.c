@@ -1,5 +1,7 @@
 #include "broker/core/handle.h"
 
+#include "common/mutant.h"
+
 static void send_welcome(struct broker *broker, struct peer *peer, const struct hello *hello,
                          bool known, enum resume resume, uint64_t start)
 {
@@ -63,7 +65,8 @@ void handle_hello(struct broker *broker, connection_id from, const struct hello 
 {
     struct peer *here = peer_find(broker, from);
     struct peer *peer = peer_find_session(broker, &hello->session);
-    bool known = peer != NULL;
+    bool here_before = peer != NULL;
+    bool known = here_before && (peer->spoken || MUTANT(KNOWN_TOO_EARLY));
     enum resume resume;
     uint64_t start;
 
@@ -78,7 +81,7 @@ void handle_hello(struct broker *broker, connection_id from, const struct hello 
         send_error(broker, from, ERROR_CONFLICT, COMMAND_HELLO, "session", NULL);
         return;
     }
-    resume = known ? ask_resume(broker, peer, from, hello, &start) : RESUME_REFUSED;
+    resume = here_before ? ask_resume(broker, peer, from, hello, &start) : RESUME_REFUSED;
     switch (resume) {
     case RESUME_STALE:
         send_error(broker, from, ERROR_CONFLICT, COMMAND_HELLO, "received", NULL);
@@ -92,7 +95,7 @@ void handle_hello(struct broker *broker, connection_id from, const struct hello 
         if (peer == NULL) {
             return;
         }
-        if (!known) {
+        if (!here_before) {
             resume = ask_resume(broker, peer, from, hello, &start);
         }
         peer->numbered = resume == RESUME_ANEW;

@@ -32,6 +32,7 @@ struct peer {
     bool numbered;                   /* its messages are: it can be suspended */
     bool unreachable;                /* suspended: its connection is gone, not only silent */
     bool draining;                   /* it is handed nothing new */
+    bool spoken;                     /* it has said more than HELLO: it knows that it is new */
     struct label *name;
     uint32_t agent_size;
     uint8_t agent[PEER_AGENT_MAX];

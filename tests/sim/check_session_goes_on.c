@@ -38,6 +38,19 @@ static void see_resumed(struct model *model, const struct fact *welcome)
                 "c%u goes on with its session, and is counted as lost", welcome->connection);
 }
 
+/* A peer is told that its session is new until it has shown that it knows. */
+static void see_known(struct model *model, const struct fact *welcome)
+{
+    const struct shadow_session *session =
+        model_session_by_id(model, &model->event->message->hello.session);
+    bool known = session != NULL && !session->gone && session->spoken;
+    bool sure = !known || session->connection != 0; /* lost with nothing submitted, it has ended */
+
+    MODEL_CHECK(model, PROPERTY, welcome->known == known || !sure,
+                "c%u is told that its session is %s", welcome->connection,
+                welcome->known ? "known" : "new");
+}
+
 /* A lost connection costs it nothing. */
 static void see_suspension(struct model *model)
 {
@@ -55,8 +68,11 @@ static void on_fact(struct model *model, const struct fact *fact)
 {
     if (fact->kind == FACT_SEND && fact->command == COMMAND_TASK) {
         see_task(model, fact);
-    } else if (fact->kind == FACT_SEND && fact->command == COMMAND_WELCOME && fact->resumed) {
-        see_resumed(model, fact);
+    } else if (fact->kind == FACT_SEND && fact->command == COMMAND_WELCOME) {
+        see_known(model, fact);
+        if (fact->resumed) {
+            see_resumed(model, fact);
+        }
     }
 }
 

@@ -258,6 +258,7 @@ void model_sent(struct model *model, uint32_t to, const struct message *message)
     case COMMAND_WELCOME:
         fact->numbered = message->welcome.resume;
         fact->resumed = message->welcome.resumed;
+        fact->known = message->welcome.known;
         break;
     default:
         fact_of_rest(fact, message);
@@ -342,7 +343,8 @@ static void print_fact(const struct model *model, const struct fact *fact)
         if (fact->command == COMMAND_RESULT) {
             printf(" %s", outcome_name(fact->outcome));
         }
-        printf("%s%s", fact->numbered ? " numbered" : "", fact->resumed ? " resumed" : "");
+        printf("%s%s%s", fact->known ? " known" : "", fact->numbered ? " numbered" : "",
+               fact->resumed ? " resumed" : "");
         printf("%s%s%s%s\n", fact->code[0] ? " code=" : "", fact->code,
                fact->reason[0] ? " reason=" : "", fact->reason);
     }

@@ -64,6 +64,7 @@ static void take_welcome(struct model *model, const struct fact *fact)
     session->heard_ms = model->now_ms;
     session->gone = false;
     session->numbered = fact->numbered;
+    session->spoken = fact->known;
     session->suspended = session->unreachable = false;
 }
 
@@ -403,6 +404,9 @@ static void take_event(struct model *model)
     if ((event->kind == EVENT_MESSAGE || event->kind == EVENT_MALFORMED) && session != NULL &&
         !session->unreachable) {
         session->suspended = false; /* it was only silent */
+    }
+    if (event->kind == EVENT_MESSAGE && session != NULL && !model_event_is(model, COMMAND_HELLO)) {
+        session->spoken = true;
     }
     if (event->kind == EVENT_MALFORMED && session != NULL) {
         session->heard_ms = model->now_ms;

@@ -45,6 +45,7 @@ struct shadow_session {
     bool unreachable;      /* suspended, and not only silent */
     bool gone;             /* it said BYE, or was away for too long */
     bool draining;         /* it gets nothing new */
+    bool spoken;           /* it has said more than HELLO */
 };
 
 /* What is known of a service: its queue, in the order in which it is to be handed out, and the
@@ -181,7 +182,7 @@ struct fact {
                                     SEND EVENT, NOTE: the kind. GATE: its state */
     char reason[24];             /* SEND CANCEL */
     bool unconfirmed;            /* SEND RESULT */
-    bool numbered, resumed;      /* SEND WELCOME */
+    bool numbered, resumed, known; /* SEND WELCOME */
     struct id culprit;           /* SEND RESULT of a join that failed */
     uint64_t retry_after_ms, deadline_ms, request;
     uint64_t sequence;           /* SEND CHUNK, EVENT, REPLY to WATCH; TASK, FLOW: the bound */

@@ -392,8 +392,24 @@ static void a_welcome_says_which_hello_it_answers(void **state)
     message.hello.greeting = 0;
     say(f, "w1", &message);
     expect_trace(f, "[   0] w1 <- WELCOME greeting=3\n"
-                    "[   0] w1 <- WELCOME known numbered greeting=4\n"
-                    "[   0] w1 <- WELCOME known numbered resumed\n");
+                    "[   0] w1 <- WELCOME numbered greeting=4\n"
+                    "[   0] w1 <- WELCOME numbered resumed\n");
+}
+
+/* The first answer was lost, or came too late: the peer must not take the session for the one that it
+ * had, and wait for tasks that have been cancelled with it. */
+static void a_session_is_known_when_more_than_hello_was_said_in_it(void **state)
+{
+    struct fixture *f = *state;
+
+    hello(f, "s1");
+    hello_from(f, "s1", connection_of("s9"));
+    expect_trace(f, "[   0] s1 <- WELCOME\n"
+                    "[   0] s9 <- WELCOME\n");
+    ping(f, "s9");
+    hello_from(f, "s1", connection_of("s9"));
+    expect_trace(f, "[   0] s9 <- PONG\n"
+                    "[   0] s9 <- WELCOME known\n");
 }
 
 /* The broker slept, and with it the clock of those that it was waiting for. */
@@ -439,6 +455,7 @@ int main(void)
         SPEC(a_session_that_cannot_go_on_begins_anew),
         SPEC(an_old_hello_that_comes_late_changes_nothing),
         SPEC(a_welcome_says_which_hello_it_answers),
+        SPEC(a_session_is_known_when_more_than_hello_was_said_in_it),
         SPEC(a_broker_that_slept_waits_for_the_suspended_anew),
     };
 

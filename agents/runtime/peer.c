@@ -280,7 +280,7 @@ static void receive_welcome(struct peer *peer, const struct welcome *welcome)
     peer->sink.connected(peer->sink.context, welcome);
 }
 
-static void receive_error(struct peer *peer, const struct error_message *error)
+static void log_error(struct peer *peer, const struct error_message *error)
 {
     struct log_field fields[] = {
         LOG_TEXT("code", error->error.code),
@@ -289,8 +289,32 @@ static void receive_error(struct peer *peer, const struct error_message *error)
         LOG_TEXT("field", error->field),
         LOG_ID("task", &error->id),
     };
-    bool again = error->command == COMMAND_OFFER && peer->offer_refused;
 
+    peer_log(peer, LOG_WARN, "broker_error", fields, 5);
+}
+
+/* What is refused for now is offered again; that is said once, not each second. In conflict with
+ * who has a service to himself, it waits until that one has gone. */
+static void receive_offer_error(struct peer *peer, const struct error_message *error)
+{
+    bool taken = span_is(error->error.code, "conflict");
+    struct log_field why = LOG_WORD("why", "somebody else has one of these services to himself");
+
+    if (!error->error.retryable && !taken) {
+        log_error(peer, error);
+        return;
+    }
+    if (!peer->offer_refused && taken) {
+        peer_log(peer, LOG_WARN, "offer_waits", &why, 1);
+    } else if (!peer->offer_refused) {
+        log_error(peer, error);
+    }
+    peer->offer_refused = true;
+    offerings_refused(peer);
+}
+
+static void receive_error(struct peer *peer, const struct error_message *error)
+{
     if (span_is(error->error.code, "hello_required")) {
         if (peer->state == SESSION_OPEN) {
             close_session(peer, false, "new_connection");
@@ -298,16 +322,11 @@ static void receive_error(struct peer *peer, const struct error_message *error)
         say_hello(peer, false);
         return;
     }
-    /* A task that has ended meanwhile cannot be cancelled: not worth a word. Nor is the same offer,
-     * refused each second. */
-    if (error->command != COMMAND_CANCEL) {
-        peer_log(peer, again ? LOG_DEBUG : LOG_WARN, "broker_error", fields, 5);
-    }
-    /* In conflict with who is there already, it waits until that one has gone. */
-    if (error->command == COMMAND_OFFER &&
-        (error->error.retryable || span_is(error->error.code, "conflict"))) {
-        peer->offer_refused = true;
-        offerings_refused(peer);
+    /* A task that has ended meanwhile cannot be cancelled: not worth a word. */
+    if (error->command == COMMAND_OFFER) {
+        receive_offer_error(peer, error);
+    } else if (error->command != COMMAND_CANCEL) {
+        log_error(peer, error);
     }
     if (error->command == COMMAND_READ) {
         reading_receive_error(peer, error);

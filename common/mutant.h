@@ -94,7 +94,8 @@
     X(BREAKER_LETS_ALL_PROBE)                                                                      \
     X(PIN_IGNORED)                                                                                 \
     X(PINNED_HOLD_OTHERS)                                                                          \
-    X(PARKED_FORGOTTEN)
+    X(PARKED_FORGOTTEN)                                                                            \
+    X(LETTER_RETRIED_TWICE)
 
 #ifdef SLUICE_MUTANTS
 enum mutant {

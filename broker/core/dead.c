@@ -140,20 +140,23 @@ void dead_bury(struct broker *broker, struct task *task)
     }
 }
 
-/* True: no task has the id any more; one that had ended is forgotten. */
-static bool free_id(struct broker *broker, const struct id *id)
+/* A task has the id, and must have it longer. */
+static bool id_taken(const struct broker *broker, const struct id *id)
+{
+    const struct task *task = task_find(broker, id);
+
+    return task != NULL && (!task_ended(task) || task->needed_by != NULL);
+}
+
+/* Whoever had it has ended. */
+static void free_id(struct broker *broker, const struct id *id)
 {
     struct task *task = task_find(broker, id);
 
-    if (task == NULL) {
-        return true;
+    if (task != NULL) {
+        retention_remove(broker, task);
+        task_free(broker, task);
     }
-    if (!task_ended(task) || task->needed_by != NULL) {
-        return false;
-    }
-    retention_remove(broker, task);
-    task_free(broker, task);
-    return true;
 }
 
 enum error_code dead_retry(struct broker *broker, struct peer *peer, struct letter *letter)
@@ -169,9 +172,14 @@ enum error_code dead_retry(struct broker *broker, struct peer *peer, struct lett
     if (letter->attempt > ATTEMPT_NUMBERS_MAX) {
         return ERROR_LIMIT_EXCEEDED;
     }
-    if (!free_id(broker, &letter->id)) {
+    if (id_taken(broker, &letter->id)) {
         return ERROR_CONFLICT;
     }
+    code = submit_ask(broker, peer, &submit);
+    if (code != ERROR_NONE) {
+        return code; /* the outcome stays, too */
+    }
+    free_id(broker, &letter->id);
     code = submit_accept(broker, peer, &submit, &task);
     if (code != ERROR_NONE) {
         return code;
@@ -185,7 +193,9 @@ enum error_code dead_retry(struct broker *broker, struct peer *peer, struct lett
     task->extra->terms->causes = letter->causes;
     letter->causes = (struct cause_chain){0};
     task_resized(broker, task, before);
-    dead_drop(broker, letter);
+    if (!MUTANT(LETTER_RETRIED_TWICE)) {
+        dead_drop(broker, letter);
+    }
     return ERROR_NONE;
 }
 

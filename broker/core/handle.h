@@ -12,6 +12,8 @@ void handle_offer(struct broker *broker, struct peer *peer, const struct offer_m
 void handle_withdraw(struct broker *broker, struct peer *peer, const struct withdraw *withdraw);
 void handle_credit(struct broker *broker, struct peer *peer, const struct credit *credit);
 void handle_submit(struct broker *broker, struct peer *peer, const struct submit *submit);
+/* What a SUBMIT would be refused for, now. To make room it may forget what has ended. */
+enum error_code submit_ask(struct broker *broker, struct peer *peer, const struct submit *submit);
 /* All that a SUBMIT does but answering when it is refused: the id is not known. */
 enum error_code submit_accept(struct broker *broker, struct peer *peer,
                               const struct submit *submit, struct task **task);

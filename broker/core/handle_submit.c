@@ -577,6 +577,13 @@ static enum error_code accept(struct broker *broker, struct peer *peer,
     return ERROR_NONE;
 }
 
+enum error_code submit_ask(struct broker *broker, struct peer *peer, const struct submit *submit)
+{
+    struct admission admission = {0};
+
+    return admit(broker, peer, submit, &admission);
+}
+
 enum error_code submit_accept(struct broker *broker, struct peer *peer,
                               const struct submit *submit, struct task **task)
 {

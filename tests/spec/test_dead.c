@@ -122,6 +122,21 @@ static void a_refused_retry_keeps_the_letter(void **state)
     expect_trace(f, "[   0] s1 <- REPLY 5 failed code=not_found\n");
 }
 
+/* And the outcome, which somebody may ask for yet. */
+static void a_refused_retry_keeps_the_outcome(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 1);
+    die(f, "t1");
+    event(f, &(struct event){.kind = EVENT_DRAIN});
+    drop_trace(f);
+    control(f, CONTROL_RETRY, "t1", "");
+    expect_trace(f, "[   0] s1 <- REPLY 5 failed code=draining\n");
+    query_task(f, "s1", QUERY_STATUS, "t1");
+    assert_true(trace_has(f, "state=failed"));
+}
+
 static void a_retry_while_the_id_is_in_use_is_a_conflict(void **state)
 {
     struct fixture *f = *state;
@@ -345,6 +360,7 @@ int main(void)
         SPEC(who_asks_for_none_leaves_none),
         SPEC(a_letter_is_submitted_again),
         SPEC(a_refused_retry_keeps_the_letter),
+        SPEC(a_refused_retry_keeps_the_outcome),
         SPEC(a_retry_while_the_id_is_in_use_is_a_conflict),
         SPEC(a_service_drops_or_retries_all_of_its_own),
         SPEC(letters_are_bounded_and_the_oldest_goes_first),

@@ -335,7 +335,8 @@ static struct broker_options core_options(struct sim_broker *broker)
     options.hash_seed = random_next(&broker->random);
     options.broker = random_id(&broker->random);
     options.peers_max = from->submitters + from->workers + from->onlookers + from->peers_spare +
-                        (from->drains > 0); /* the operator */
+                        (from->drains > 0 || from->said_live > 0 || from->pauses > 0 ||
+                         from->exhumed > 0); /* the operator */
     options.services_max = 16;
     options.offers_per_peer_max = 8;
     options.tasks_max = 100000;

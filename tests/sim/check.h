@@ -22,6 +22,10 @@ extern const unsigned checker_count;
 /* Nothing of its ordering key has to end before this ready task may start. */
 bool check_lane_lets(const struct model *model, const struct shadow_task *task);
 
+struct doc;
+/* The answer to a QUERY limits, in the step under way. */
+void check_limits_told(struct model *model, const struct doc *doc);
+
 extern const struct checker check_one_outcome;
 extern const struct checker check_none_forgotten;
 extern const struct checker check_declared_moves;

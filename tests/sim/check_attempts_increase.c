@@ -87,7 +87,8 @@ static void after(struct model *model, const struct broker *core)
         /* A freed credit is used at once: that is all that may happen. */
         MODEL_CHECK(model, PROPERTY,
                     fact->kind == FACT_MOVE   ? fact->to == SHADOW_LEASED
-                    : fact->kind == FACT_NOTE || fact->kind == FACT_GATE
+                    : fact->kind == FACT_NOTE || fact->kind == FACT_GATE ||
+                              fact->kind == FACT_LETTER
                         ? true /* told of what the others say */
                                               : of_start(fact->command),
                     "a stale %s moves %s: %s -> %s",

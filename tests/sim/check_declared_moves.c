@@ -185,6 +185,32 @@ static const char *unexplained(const struct model *model, const struct shadow_ta
     return "no such state";
 }
 
+/* By a SUBMIT, as it says; or from a dead letter, and then at once. */
+static void see_new(struct model *model, const struct fact *fact)
+{
+    const struct submit *submit = &model->event->message->submit;
+    enum shadow_state to;
+
+    if (model_event_is(model, COMMAND_CONTROL)) {
+        MODEL_CHECK(model, PROPERTY,
+                    model->event->message->control.what == CONTROL_RETRY &&
+                        fact->to == SHADOW_READY,
+                    "%s: new -> %s, by CONTROL", model_id_text(&fact->id),
+                    shadow_state_name(fact->to));
+        return;
+    }
+    MODEL_CHECK(model, PROPERTY, model_event_is(model, COMMAND_SUBMIT),
+                "%s is accepted without a SUBMIT", model_id_text(&fact->id));
+    if (fact->to == SHADOW_WAITING && submit->idempotency_key.size > 0) {
+        return; /* check_one_run_a_key */
+    }
+    to = submit->join != JOIN_NONE ? SHADOW_WAITING
+         : submit->delay_ms > 0    ? SHADOW_DELAYED
+                                   : SHADOW_READY;
+    MODEL_CHECK(model, PROPERTY, fact->to == to, "%s: new -> %s", model_id_text(&fact->id),
+                shadow_state_name(fact->to));
+}
+
 static void on_fact(struct model *model, const struct fact *fact)
 {
     const struct shadow_task *task;
@@ -197,21 +223,7 @@ static void on_fact(struct model *model, const struct fact *fact)
                 model_id_text(&fact->id), shadow_state_name(fact->from),
                 shadow_state_name(fact->to));
     if (fact->from == SHADOW_NEW) {
-        MODEL_CHECK(model, PROPERTY, model_event_is(model, COMMAND_SUBMIT),
-                    "%s is accepted without a SUBMIT", model_id_text(&fact->id));
-        if (fact->to == SHADOW_WAITING &&
-            model->event->message->submit.idempotency_key.size > 0) {
-            return; /* check_one_run_a_key */
-        }
-        MODEL_CHECK(model, PROPERTY,
-                    (fact->to == SHADOW_WAITING) ==
-                        (model->event->message->submit.join != JOIN_NONE),
-                    "%s: new -> %s", model_id_text(&fact->id), shadow_state_name(fact->to));
-        MODEL_CHECK(model, PROPERTY,
-                    (fact->to == SHADOW_DELAYED) ==
-                        (model->event->message->submit.join == JOIN_NONE &&
-                         model->event->message->submit.delay_ms > 0),
-                    "%s: new -> %s", model_id_text(&fact->id), shadow_state_name(fact->to));
+        see_new(model, fact);
         return;
     }
     task = model_task(model, &fact->id);

@@ -18,7 +18,7 @@ static void see_start(struct model *model, const struct shadow_task *task)
     if (gate->state == SHADOW_GATE_CLOSED) {
         return;
     }
-    others = model_running(model, service);
+    others = model_running(model, service, gate->epoch_ms);
     MODEL_CHECK(model, PROPERTY, shadow_gate_lets(gate, others),
                 "TASK %s of '%s', which is %s, and %" PRIu64 " of %" PRIu64 " run",
                 model_id_text(&task->id), service->name, shadow_gate_name(gate->state), others,
@@ -147,6 +147,7 @@ static void see_control(struct model *model, const struct fact *fact)
     if (control->what == CONTROL_PAUSE) {
         service->policed = true;
         shadow_gate_pause(&service->gate, "operator", control->ms, model->now_ms);
+        sometimes(SOMETIMES_SERVICE_PAUSED);
     } else if (control->what == CONTROL_RESUME) {
         shadow_gate_resume(&service->gate, model->now_ms);
     }
@@ -164,7 +165,7 @@ static void see_refusal(struct model *model, const struct fact *fact)
     MODEL_CHECK(model, PROPERTY,
                 gate != NULL && service->policy.breaker_refuse == 1 &&
                     (open || (gate->state == SHADOW_GATE_HALF_OPEN &&
-                              model_running(model, service) >= gate->least)),
+                              model_running(model, service, gate->epoch_ms) >= gate->least)),
                 "%s is refused for a breaker that is not open, or holds",
                 model_id_text(&fact->id));
     MODEL_CHECK(model, PROPERTY,

@@ -183,7 +183,9 @@ static void see_move(const struct model *model, const struct fact *fact)
     const struct shadow_task *task = model_task(model, &fact->id);
 
     if (fact->from == SHADOW_NEW) {
-        see_acceptance(model, fact);
+        if (model_event_is(model, COMMAND_SUBMIT)) {
+            see_acceptance(model, fact);
+        }
         return;
     }
     if (task == NULL) {
@@ -302,6 +304,7 @@ static void on_fact(struct model *model, const struct fact *fact)
         break;
     case FACT_NOTE:
     case FACT_GATE:
+    case FACT_LETTER:
         break;
     }
 }

@@ -62,12 +62,25 @@ static void gate_logged(struct model *model, const struct log_record *record)
     hash_bytes(model, fact->code, strlen(fact->code));
 }
 
+/* {task, ...} */
+static void letter_logged(struct model *model, const struct log_record *record)
+{
+    struct fact *fact = fact_add(model, FACT_LETTER);
+
+    fact->id = *record->fields[0].id;
+    shadow_copy_text(fact->code, sizeof fact->code, span_from_text(record->event));
+    hash_bytes(model, fact->code, strlen(fact->code));
+    hash_bytes(model, fact->id.bytes, sizeof fact->id.bytes);
+}
+
 void model_logged(struct model *model, const struct log_record *record)
 {
     struct fact *fact;
 
     if (strcmp(record->event, "gate") == 0) {
         gate_logged(model, record);
+    } else if (strncmp(record->event, "dead_letter", 11) == 0) {
+        letter_logged(model, record);
     }
 
     if (strcmp(record->event, "worker_drained") == 0) {
@@ -170,6 +183,18 @@ static void fact_of_standing(struct fact *fact, const struct doc *body)
     }
 }
 
+/* {retried or dropped, left} of a REPLY to CONTROL. */
+static void fact_of_letters(struct fact *fact, const struct doc *body)
+{
+    for (size_t i = 0; i < body->token_count; i++) {
+        if (span_is(body->tokens[i].key, "retried") || span_is(body->tokens[i].key, "dropped")) {
+            fact->sequence = body->tokens[i].number;
+        } else if (span_is(body->tokens[i].key, "left")) {
+            fact->lost = body->tokens[i].number;
+        }
+    }
+}
+
 static void fact_of_event(struct fact *fact, const struct event_message *event)
 {
     fact->id = event->task;
@@ -249,6 +274,8 @@ void model_sent(struct model *model, uint32_t to, const struct message *message)
             fact_of_error(fact, &message->reply.error);
         } else if (model_event_is(model, COMMAND_WATCH)) {
             fact_of_standing(fact, message->reply.body);
+        } else if (model_event_is(model, COMMAND_CONTROL)) {
+            fact_of_letters(fact, message->reply.body);
         }
         break;
     case COMMAND_ERROR:
@@ -324,6 +351,10 @@ static void print_fact(const struct model *model, const struct fact *fact)
         printf("\n");
     } else if (fact->kind == FACT_FORGET) {
         printf(" forget c%u\n", fact->connection);
+    } else if (fact->kind == FACT_LETTER) {
+        printf(" %s", fact->code);
+        print_id(&fact->id);
+        printf("\n");
     } else if (fact->kind == FACT_GATE) {
         printf(" '%s' is %s: %s\n", fact->service, fact->code, fact->reason);
     } else {

@@ -32,7 +32,8 @@ void model_before(struct model *model, const struct broker *core, const struct e
 
         shadow_budget_pass(&service->budget, model->now_ms);
         if (service->gate.state > SHADOW_GATE_OPEN) {
-            shadow_gate_pass(&service->gate, model_running(model, service), model->now_ms);
+            shadow_gate_pass(&service->gate, model_running(model, service, service->gate.epoch_ms),
+                             model->now_ms);
         }
     }
     broker_stats(core, &model->before);
@@ -138,11 +139,24 @@ void model_drained(struct model *model, const struct id *id, bool draining)
     }
 }
 
+static void take_limit(struct model *model, const struct control *control)
+{
+    char service[SHADOW_NAME_MAX];
+
+    if (control->key.size == 0 && control->tenant.size == 0) {
+        shadow_copy_text(service, sizeof service, control->service);
+        model_policed(model, service, &control->limits);
+    }
+}
+
 static void take_control(struct model *model, const struct fact *fact)
 {
     const struct control *control = &model->event->message->control;
     bool draining = control->what == CONTROL_DRAIN;
 
+    if (control->what == CONTROL_LIMIT && fact->code[0] == '\0') {
+        take_limit(model, control);
+    }
     if ((!draining && control->what != CONTROL_UNDRAIN) || fact->code[0] != '\0' ||
         control->peer > 0) {
         return;
@@ -506,6 +520,7 @@ void model_after(struct model *model, const struct broker *core, const struct ev
             break;
         case FACT_NOTE:
         case FACT_GATE:
+        case FACT_LETTER:
             break;
         }
         shadow_stream_fact(model, fact);

@@ -142,7 +142,7 @@ struct shadow_task {
     bool held, receipts, detached;
     bool alone;            /* detached, and its session is gone */
     bool mourned;          /* becomes a dead letter when it fails */
-    bool buried;           /* it, or an earlier life of its id, has become one */
+    struct shadow_said *said; /* of one that is mourned, until it is a letter */
     bool in_hands;         /* of a worker, by its last TASK: leased, or cancelled while it was */
     bool cancelled;        /* a CANCEL of it or of something above it was taken */
     uint64_t cancelled_ms;
@@ -167,7 +167,7 @@ struct shadow_task {
     struct shadow_memo *memo;     /* NULL: nothing was kept */
 };
 
-enum fact_kind { FACT_MOVE, FACT_SEND, FACT_FORGET, FACT_NOTE, FACT_GATE };
+enum fact_kind { FACT_MOVE, FACT_SEND, FACT_FORGET, FACT_NOTE, FACT_GATE, FACT_LETTER };
 
 /* One thing that a step did, in order. */
 struct fact {
@@ -179,14 +179,15 @@ struct fact {
     enum command command;        /* SEND */
     enum outcome outcome;        /* SEND RESULT */
     char code[24];               /* SEND RESULT, ERROR, REPLY: error code; "": none.
-                                    SEND EVENT, NOTE: the kind. GATE: its state */
+                                    SEND EVENT, NOTE: the kind. GATE: its state.
+                                    LETTER: dead_letter, dead_letter_forgotten */
     char reason[24];             /* SEND CANCEL */
     bool unconfirmed;            /* SEND RESULT */
     bool numbered, resumed, known; /* SEND WELCOME */
     struct id culprit;           /* SEND RESULT of a join that failed */
     uint64_t retry_after_ms, deadline_ms, request;
     uint64_t sequence;           /* SEND CHUNK, EVENT, REPLY to WATCH; TASK, FLOW: the bound */
-    uint64_t lost;               /* SEND EVENT, REPLY to WATCH */
+    uint64_t lost;               /* SEND EVENT, REPLY to WATCH; RETRY: letters left */
     uint64_t digest;             /* SEND RESULT, CHUNK, SIGNAL: the payload's; TASK: its checkpoint's */
     char service[SHADOW_NAME_MAX]; /* NOTE, GATE */
     size_t input_count;          /* SEND RESULT, TASK of a join */
@@ -220,7 +221,8 @@ struct model {
     uint64_t levels[SHADOW_EXPIRED + 1]; /* tasks by state */
     uint64_t orders;
     uint64_t joins; /* that have ended, in all incarnations */
-    uint64_t letters; /* dead letters of this incarnation, each id once */
+    struct list dead; /* letters: shadow_dead.h */
+    uint64_t dead_count;
     /* A session answered one of two TASKs of equal id and attempt (the id was submitted anew
      * while it held the first), of different offers: whose credit is free is not told. */
     bool ambiguous;
@@ -264,9 +266,10 @@ void model_drained(struct model *model, const struct id *session, bool draining)
 struct shadow_session *model_session_by_id(const struct model *model, const struct id *id);
 /* The task in whose handler `task` was submitted; NULL: none, or no longer known. */
 struct shadow_task *model_parent(const struct model *model, const struct shadow_task *task);
-/* Attempts in workers' hands that count for the gate of `service`. One that has confirmed a cancel is
+/* Attempts of `service` in workers' hands that began at `since_ms` or later. One that has confirmed a cancel is
  * in nobody's, nor is one whose lease has run out. */
-uint64_t model_running(const struct model *model, const struct shadow_service *service);
+uint64_t model_running(const struct model *model, const struct shadow_service *service,
+                       uint64_t since_ms);
 struct shadow_service *model_service(const struct model *model, struct span name);
 struct shadow_offer *model_offer(const struct model *model, const struct shadow_session *session,
                                  struct span service);

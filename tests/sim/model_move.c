@@ -2,6 +2,7 @@
 #include "tests/sim/shadow.h"
 
 #include "common/check.h"
+#include "tests/sim/shadow_dead.h"
 #include "tests/sim/shadow_memo.h"
 #include "tests/sim/shadow_stream.h"
 
@@ -22,25 +23,41 @@ static uint64_t last_attempt_held(const struct model *model, const struct id *id
     return last;
 }
 
-/* The SUBMIT under way was accepted: its shadow begins. */
+/* What the task that appears was submitted with: by the SUBMIT under way, or by whose letter an
+ * operator tries again. */
+static struct submit submit_of(struct model *model, const struct fact *fact)
+{
+    struct shadow_dead *letter = model_dead(model, &fact->id);
+    struct submit submit;
+
+    if (model_event_is(model, COMMAND_CONTROL) &&
+        model->event->message->control.what == CONTROL_RETRY) {
+        MODEL_CHECK(model, "dead", letter != NULL && letter->said != NULL,
+                    "%s is submitted again, and has no letter", model_id_text(&fact->id));
+        return shadow_dead_submit(letter);
+    }
+    MODEL_CHECK(model, "declared_moves",
+                model_event_is(model, COMMAND_SUBMIT) &&
+                    id_equal(&model->event->message->submit.id, &fact->id),
+                "a task appeared without a SUBMIT");
+    submit = model->event->message->submit;
+    return submit;
+}
+
+/* A task was accepted: its shadow begins. */
 static struct shadow_task *task_begin(struct model *model, const struct fact *fact)
 {
-    const struct submit *submit = &model->event->message->submit;
+    const struct submit said = submit_of(model, fact), *submit = &said;
     struct shadow_session *session = model_session(model, model->event->from);
     struct shadow_task *old = model_task(model, &fact->id);
     struct shadow_task *task = calloc(1, sizeof *task);
+    struct shadow_dead *letter = NULL;
     struct shadow_task *parent;
-    bool buried = false;
 
     CHECK(task != NULL);
-    MODEL_CHECK(model, "declared_moves",
-                model->event->kind == EVENT_MESSAGE &&
-                    model->event->message->command == COMMAND_SUBMIT &&
-                    id_equal(&submit->id, &fact->id) && session != NULL,
-                "a task appeared without a SUBMIT");
+    MODEL_CHECK(model, "declared_moves", session != NULL, "a task appeared for nobody");
     if (old != NULL) {
         MODEL_CHECK(model, "one_outcome", shadow_ended(old), "a live task was accepted again");
-        buried = old->buried;
         shadow_task_drop(model, old); /* forgotten by the broker, and submitted anew */
         model->subject = NULL;
     }
@@ -83,7 +100,6 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     }
     task->retain_ms = submit->retain_ms > 0 ? submit->retain_ms : model->core.detached_retain_ms;
     task->mourned = (submit->detached || submit->dead_letter) && submit->join == JOIN_NONE;
-    task->buried = buried;
     task->delayed_from_ms = task->delayed_until_ms = model->now_ms + submit->delay_ms;
     task->held = submit->held;
     task->receipts = submit->receipts;
@@ -103,7 +119,17 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
                                                  : task->home->limits.attempts;
     }
     task->attempts_before = last_attempt_held(model, &task->id);
+    if (model_event_is(model, COMMAND_CONTROL)) {
+        letter = model_dead(model, &task->id);
+    }
+    if (letter != NULL && letter->attempt > task->attempts_before) {
+        task->attempts_before = letter->attempt;
+    }
     task->attempts_max += task->attempts_before;
+    task->said = task->mourned ? shadow_said_keep(submit) : NULL;
+    if (letter != NULL) {
+        shadow_dead_drop(model, letter);
+    }
     parent = model_task(model, &submit->parent);
     if (!id_is_nil(&task->parent)) {
         CHECK(parent != NULL);
@@ -242,10 +268,6 @@ void shadow_move(struct model *model, const struct fact *fact)
     if (fact->to == SHADOW_READY && task->queue_ttl_ms > 0 &&
         (fact->from == SHADOW_DELAYED || fact->from == SHADOW_WAITING)) {
         task->ttl_ms = model->now_ms + task->queue_ttl_ms;
-    }
-    if (fact->to == SHADOW_FAILED && task->mourned) {
-        model->letters += !task->buried;
-        task->buried = true;
     }
     if (fact->to == SHADOW_CANCELLING) {
         task->cancelled = true;

@@ -231,6 +231,9 @@ static void draw_gates(struct sim_options *o)
     o->budgets = some(&random, 800);
     o->breakers = some(&random, 800);
     o->bursts = some(&random, 500);
+    o->said_live = some(&random, 1000);
+    o->pauses = some(&random, 400);
+    o->exhumed = some(&random, 1000);
 }
 
 static void draw_numbers(struct sim_options *o)

@@ -101,7 +101,10 @@
     X(cost_errors, 0, "permille of answers that say another cost")                                 \
     X(budgets, 0, "permille of changes of what a service may start that set a budget")            \
     X(breakers, 0, "permille of those that set a breaker that looks at shares")                   \
-    X(bursts, 0, "permille of the time in which most attempts of a service fail")
+    X(bursts, 0, "permille of the time in which most attempts of a service fail")                 \
+    X(said_live, 0, "permille of changes of limits that the operator says while tasks run")       \
+    X(pauses, 0, "permille of operator actions that pause a service, or resume one")              \
+    X(exhumed, 0, "permille of operator actions that retry dead letters, or drop them")
 
 struct sim_options {
     uint64_t seed;

@@ -2,9 +2,11 @@
 #include "tests/sim/shadow.h"
 
 #include "tests/sim/shadow_letter.h"
+#include "tests/sim/shadow_dead.h"
 #include "tests/sim/shadow_memo.h"
 #include "tests/sim/shadow_stream.h"
 #include "tests/sim/shadow_watch.h"
+#include "tests/sim/sometimes.h"
 
 #include "common/check.h"
 #include "common/doc.h"
@@ -66,6 +68,7 @@ void model_init(struct model *model, const struct sim_options *options)
     list_init(&model->offers);
     list_init(&model->leases);
     list_init(&model->watches);
+    list_init(&model->dead);
     list_init(&model->streams_touched);
     list_init(&model->threads);
     CHECK(table_init(&model->tasks_by_id));
@@ -220,7 +223,8 @@ struct shadow_lease *model_lease(const struct model *model, const struct shadow_
     return NULL;
 }
 
-uint64_t model_running(const struct model *model, const struct shadow_service *service)
+uint64_t model_running(const struct model *model, const struct shadow_service *service,
+                       uint64_t since_ms)
 {
     uint64_t count = 0;
 
@@ -230,7 +234,7 @@ uint64_t model_running(const struct model *model, const struct shadow_service *s
 
         count += task != NULL && task->order == lease->task_order && task->home == service &&
                  task->attempt == lease->attempt && task->in_hands &&
-                 task->run_started_ms >= service->gate.epoch_ms;
+                 task->run_started_ms >= since_ms;
     }
     return count;
 }
@@ -275,6 +279,7 @@ void shadow_task_drop(struct model *model, struct shadow_task *task)
     list_unlink(&task->ready_link);
     shadow_stream_free(task->stream);
     free(task->memo);
+    free(task->said);
     free(task->needs);
     free(task);
 }
@@ -332,6 +337,9 @@ static void forget_all(struct model *model)
         free(list_entry(at, struct shadow_service, link)->keys);
         free(list_entry(at, struct shadow_service, link));
     }
+    list_each(at, &model->dead) {
+        shadow_dead_drop(model, list_entry(at, struct shadow_dead, link));
+    }
     memset(model->levels, 0, sizeof model->levels);
 }
 
@@ -342,7 +350,6 @@ void model_started(struct model *model, const struct broker_options *options)
     model->incarnation++;
     model->running = true;
     model->draining = false;
-    model->letters = 0;
     model->limits_changed = false;
     model->ambiguous = false;
     model->notes = model->options->watchers_noted > 0;
@@ -364,13 +371,19 @@ void model_limited(struct model *model, const char *service, const struct servic
     known->limits.lease_ms = limits->lease_ms;
 }
 
-void model_policed(struct model *model, const char *service, const struct limit_values *values)
+void model_policed(struct model *model, const char *service, const struct limit_values *said)
 {
     struct shadow_service *known = shadow_service_know(model, span_from_text(service));
+    struct limit_values *values = &known->policy;
 
+#define VALUE(name, max) values->name = said->name != LIMIT_UNCHANGED ? said->name : values->name;
+    LIMIT_VALUES(VALUE)
+#undef VALUE
     known->policed = true;
-    known->policy = *values;
     known->start_count = 0;
+    if (known->queued > 0 && model->levels[SHADOW_LEASED] > 0) {
+        sometimes(SOMETIMES_LIMIT_CHANGED_UNDER_LOAD);
+    }
     if (model->trace) {
         printf("[%8" PRIu64 "] '%s' may start %" PRIu64 " at once, %" PRIu64 " in %" PRIu64
                " ms (burst %" PRIu64 "), %" PRIu64 " units in %" PRIu64 " ms%s\n",

@@ -119,7 +119,13 @@
     X(KEY_MAY_WAIT)                                                                                \
     X(KEY_HELD)                                                                                    \
     X(KEY_BOUND_TWICE)                                                                             \
-    X(KEY_WEIGHED)
+    X(KEY_WEIGHED)                                                                                 \
+    X(SERVICE_PAUSED)                                                                              \
+    X(LETTER_RETRIED)                                                                              \
+    X(LETTER_REFUSED)                                                                              \
+    X(LETTER_DROPPED)                                                                              \
+    X(LETTER_FORGOTTEN)                                                                            \
+    X(LIMIT_CHANGED_UNDER_LOAD)
 
 enum sometimes_state {
 #define SOMETIMES_ENUM(name) SOMETIMES_##name,

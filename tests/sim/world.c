@@ -192,6 +192,18 @@ static void draw_policy(struct world *world, struct limit_values *values)
     }
 }
 
+/* By its configuration, or all of a sudden. */
+static void set_policy(struct world *world, const char *service,
+                       const struct limit_values *values)
+{
+    if (world->broker.core != NULL &&
+        random_chance(&world->budgets, world->options.said_live)) {
+        operator_limit(&world->broker, service, values);
+    } else {
+        sim_broker_police(&world->broker, service, values);
+    }
+}
+
 static void policy_loop(void *context, uint64_t argument)
 {
     struct world *world = context;
@@ -206,9 +218,8 @@ static void policy_loop(void *context, uint64_t argument)
         struct limit_values values = unbounded;
 
         draw_policy(world, &values);
-        sim_broker_police(&world->broker,
-                          world_service((unsigned)random_below(random, world->options.services)),
-                          &values);
+        set_policy(world, world_service((unsigned)random_below(random, world->options.services)),
+                   &values);
     }
 }
 
@@ -274,7 +285,28 @@ static void drain_loop(void *context, uint64_t argument)
     agenda_enter(&world->agenda, world->agenda.now_us + 1000 * (500 + random_wait(random, 5000)),
                  drain_loop, world, 0);
     if (random_chance(random, world->options.drains) && world->broker.core != NULL) {
-        operator_visit(&world->broker, random, world->options.services);
+        operator_drain(&world->broker, random, world->options.services);
+    }
+}
+
+static void desk_loop(void *context, uint64_t argument)
+{
+    struct world *world = context;
+    struct random *random = &world->desk;
+
+    if (world->calm) {
+        return;
+    }
+    agenda_enter(&world->agenda, world->agenda.now_us + 1000 * (500 + random_wait(random, 3000)),
+                 desk_loop, world, 0);
+    if (world->broker.core == NULL) {
+        return;
+    }
+    if (random_chance(random, world->options.pauses)) {
+        operator_pause(&world->broker, random, world->options.services);
+    }
+    if (random_chance(random, world->options.exhumed)) {
+        operator_exhume(&world->broker, random, world->options.services);
     }
 }
 
@@ -326,6 +358,10 @@ static void begin_faults(struct world *world)
     random_init(&world->drains, options->seed, "drains", 0);
     if (options->drains > 0) {
         drain_loop(world, 0);
+    }
+    random_init(&world->desk, options->seed, "desk", 0);
+    if (options->pauses > 0 || options->exhumed > 0) {
+        desk_loop(world, 0);
     }
     if (random_chance(&world->operator, options->drain)) {
         agenda_enter(&world->agenda,
@@ -396,7 +432,7 @@ static void run_until(struct world *world, uint64_t until_ms)
 static void calm_down(struct world *world)
 {
     uint64_t begin_ms = world_now_ms(world), progress_ms = begin_ms, ended = 0;
-    bool drained = world->options.drains > 0;
+    bool held = world->options.drains > 0 || world->options.pauses > 0;
 
     world->calm = true;
     lift_policies(world);
@@ -417,7 +453,7 @@ static void calm_down(struct world *world)
         agent_calm(world->agents[i]);
     }
     do {
-        drained = drained && !operator_undrain_all(&world->broker, world->options.services);
+        held = held && !operator_let_go(&world->broker, world->options.services);
         run_until(world, world_now_ms(world) + REST_LOOK_MS);
         if (world->broker.steps > REST_STEPS) {
             world->options.work_ms = 0;

@@ -209,8 +209,8 @@ void service_dequeue(struct broker *broker, struct service *service, struct task
     service->queued--;
     service->queued_bytes -= bytes;
     broker->stats.queued_bytes -= bytes;
-    if (service->limiter != NULL && service->limiter->hold.reason != HOLD_NONE) {
-        service_touch(broker, service); /* it held back who comes next, who may cost less */
+    if (service->limiter != NULL) {
+        service_touch(broker, service); /* who comes next may cost less; or nothing waits now */
     }
 }
 

@@ -45,15 +45,22 @@ static void attempt(struct fixture *f, const char *task, bool fails)
     }
 }
 
-static bool open(struct fixture *f)
+static bool gate_is(struct fixture *f, const char *state)
 {
     struct message message = {.command = COMMAND_QUERY};
+    char text[32];
 
     message.query.request = 8;
-    message.query.what = QUERY_LIMITS;
+    message.query.what = QUERY_CATALOG;
     drop_trace(f);
     say(f, "s1", &message);
-    return trace_has(f, "gate=open");
+    snprintf(text, sizeof text, "gate=%s", state);
+    return trace_has(f, text);
+}
+
+static bool open(struct fixture *f)
+{
+    return gate_is(f, "open");
 }
 
 static void a_share_of_failures_opens_it(void **state)
@@ -103,11 +110,29 @@ static void another_window_counts_anew(void **state)
     assert_false(open(f)); /* the four failed twelve seconds ago */
 }
 
+/* Whatever became of those who waited. */
+static void when_nothing_waits_any_more_it_is_closed(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 0);
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t2", "echo");
+    control(f, CONTROL_PAUSE, 10, NULL);
+    advance_ms(f, 10);
+    assert_true(gate_is(f, "resuming"));
+    cancel(f, "s1", "t1", 0);
+    assert_true(gate_is(f, "resuming"));
+    cancel(f, "s1", "t2", 0);
+    assert_false(gate_is(f, "resuming"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         SPEC(a_share_of_failures_opens_it),
         SPEC(another_window_counts_anew),
+        SPEC(when_nothing_waits_any_more_it_is_closed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -234,15 +234,25 @@ static void on_fact(struct model *model, const struct fact *fact)
     }
 }
 
+static bool sets_any(const struct limit_values *values)
+{
+    uint64_t any = 0;
+
+#define VALUE(name, max) any |= values->name != LIMIT_UNCHANGED ? values->name : 0;
+    LIMIT_VALUES(VALUE)
+#undef VALUE
+    return any != 0;
+}
+
 /* Some rule of it keeps its gate in mind. */
 static bool ruled(const struct shadow_service *service)
 {
-    const struct limit_values *v = &service->policy;
+    bool any = sets_any(&service->policy);
 
-    return v->concurrency > 0 || v->rate > 0 || v->rate_ms > 0 || v->burst > 0 || v->budget > 0 ||
-           v->budget_ms > 0 || v->refuse > 0 || v->breaker_failures > 0 ||
-           v->breaker_percent > 0 || v->breaker_min > 0 || v->breaker_ms > 0 ||
-           v->breaker_open_ms > 0 || v->breaker_probes > 0 || v->breaker_refuse > 0;
+    for (unsigned i = 0; service->keys != NULL && i <= SHADOW_KEYS; i++) {
+        any = any || sets_any(&service->keys->rules[i]);
+    }
+    return any;
 }
 
 static void after(struct model *model, const struct broker *core)

@@ -34,13 +34,15 @@ struct shadow_said *shadow_said_keep(const struct submit *submit)
     struct shadow_said *said = calloc(1, sizeof *said);
     struct span *const texts[] = {&said->submit.service,  &said->submit.key,
                                   &said->submit.order,    &said->submit.affinity,
-                                  &said->submit.retry_on, &said->submit.final_on};
+                                  &said->submit.retry_on, &said->submit.final_on,
+                                  &said->submit.version};
 
     CHECK(said != NULL);
     said->submit = *submit;
     said->submit.needs = NULL;
     said->submit.payload.bytes.data = NULL;
     said->submit.payload.blob = NULL;
+    said->submit.idempotency_key = span_of(NULL, 0); /* it is never said again */
     for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++) {
         shadow_copy_text(said->texts[i], sizeof said->texts[i], *texts[i]);
         *texts[i] = span_from_text(said->texts[i]);
@@ -80,7 +82,6 @@ struct submit shadow_dead_submit(const struct shadow_dead *letter)
     submit.held = false;
     submit.delay_ms = 0;
     submit.parent = (struct id){{0}};
-    submit.idempotency_key = span_of(NULL, 0);
     return submit;
 }
 

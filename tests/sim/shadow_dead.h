@@ -8,7 +8,7 @@
 /* A SUBMIT, kept. */
 struct shadow_said {
     struct submit submit; /* its texts are those below; without needs and payload's bytes */
-    char texts[6][SHADOW_CODES_MAX + 1];
+    char texts[7][SHADOW_CODES_MAX + 1];
 };
 
 struct shadow_dead {

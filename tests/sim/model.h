@@ -186,8 +186,9 @@ struct fact {
     bool numbered, resumed, known; /* SEND WELCOME */
     struct id culprit;           /* SEND RESULT of a join that failed */
     uint64_t retry_after_ms, deadline_ms, request;
-    uint64_t sequence;           /* SEND CHUNK, EVENT, REPLY to WATCH; TASK, FLOW: the bound */
-    uint64_t lost;               /* SEND EVENT, REPLY to WATCH; RETRY: letters left */
+    uint64_t sequence;           /* SEND CHUNK, EVENT, REPLY to WATCH; TASK, FLOW: the bound.
+                                    REPLY to RETRY, DROP: how many */
+    uint64_t lost;               /* SEND EVENT, REPLY to WATCH; RETRY, DROP: letters left */
     uint64_t digest;             /* SEND RESULT, CHUNK, SIGNAL: the payload's; TASK: its checkpoint's */
     char service[SHADOW_NAME_MAX]; /* NOTE, GATE */
     size_t input_count;          /* SEND RESULT, TASK of a join */
@@ -266,8 +267,8 @@ void model_drained(struct model *model, const struct id *session, bool draining)
 struct shadow_session *model_session_by_id(const struct model *model, const struct id *id);
 /* The task in whose handler `task` was submitted; NULL: none, or no longer known. */
 struct shadow_task *model_parent(const struct model *model, const struct shadow_task *task);
-/* Attempts of `service` in workers' hands that began at `since_ms` or later. One that has confirmed a cancel is
- * in nobody's, nor is one whose lease has run out. */
+/* Attempts of `service` in workers' hands that began at `since_ms` or later. One that has confirmed
+ * a cancel is in nobody's, nor is one whose lease has run out. */
 uint64_t model_running(const struct model *model, const struct shadow_service *service,
                        uint64_t since_ms);
 struct shadow_service *model_service(const struct model *model, struct span name);

@@ -88,8 +88,6 @@ static bool account_blank(const struct broker *broker, const struct account *acc
  * worth remembering any more, so that these never pile up. */
 static void account_retire(struct broker *broker, struct account *account)
 {
-    struct list *link;
-
     if (account_blank(broker, account)) {
         account_free(broker, account);
         return;
@@ -97,18 +95,14 @@ static void account_retire(struct broker *broker, struct account *account)
     list_push_back(&broker->accounts_by_age, &account->age_link);
     broker->accounts_idle++;
     for (unsigned i = 0; i < 2; i++) {
-        struct account *oldest;
+        struct account *oldest = list_entry(list_first(&broker->accounts_by_age), struct account,
+                                            age_link);
 
-        link = list_first(&broker->accounts_by_age);
-        oldest = list_entry(link, struct account, age_link);
         if (broker->accounts_idle <= ACCOUNTS_IDLE_MAX && !account_blank(broker, oldest)) {
-            return;
+            return; /* this very one at the latest */
         }
         broker->accounts_idle--;
         account_free(broker, oldest);
-        if (broker->accounts_idle == 0) {
-            return;
-        }
     }
 }
 

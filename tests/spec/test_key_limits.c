@@ -159,6 +159,25 @@ static void the_smallest_of_all_limits_wins(void **state)
     expect_why(f, "a4", "key=a ");
 }
 
+static void the_limit_that_holds_longest_is_named(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 10);
+    values.rate = 10;
+    limit(f, NULL, NULL, &values);
+    values.rate = 4;
+    limit(f, "a", NULL, &values);
+    values.rate = 100;
+    limit(f, "*", NULL, &values);
+    submit_many(f, "a", 2);
+    submit_many(f, "b", 1);
+    expect_why(f, "a2", "service=echo key=a in_ms=250");
+    expect_why(f, "b1", "service=echo in_ms=100");
+    expect_row(f, "key=* in_use=1 rate=100\n");
+}
+
 static void a_key_is_called_star_at_its_own_risk(void **state)
 {
     struct fixture *f = *state;
@@ -228,6 +247,7 @@ static void what_a_task_gives_back_is_its_keys(void **state)
     given_echo(f, 100);
     values.budget = 100;
     limit(f, "*", NULL, &values);
+    expect_row(f, "key=* in_use=0 budget=100\n");
     submit_as(f, "a1", "a", 4, 80);
     submit_as(f, "a2", "a", 4, 80);
     assert_false(runs(f, "a2"));
@@ -381,9 +401,13 @@ static void weights_are_of_keys_alone(void **state)
     message.control.limits.breaker_failures = 1;
     say(f, "s1", &message);
     message.control.limits.breaker_failures = LIMIT_UNCHANGED;
+    message.control.key = span_from_text("a\n");
+    say(f, "s1", &message);
+    message.control.key = span_from_text("a");
     message.control.limits.weight = WEIGHT_MAX + 1;
     say(f, "s1", &message);
     expect_trace(f, "[   0] s1 <- REPLY 9 failed code=bad_message\n"
+                    "[   0] s1 <- REPLY 9 failed code=bad_message\n"
                     "[   0] s1 <- REPLY 9 failed code=bad_message\n"
                     "[   0] s1 <- REPLY 9 failed code=bad_message\n");
 }
@@ -437,15 +461,16 @@ static void a_key_is_remembered_while_its_rate_is_used_up(void **state)
     assert_true(runs(f, "a2"));
     done(f, "w1", "a2", 1, "");
     advance_ms(f, 60000);
-    for (unsigned i = 1; i <= 3; i++) { /* each key that goes sweeps away what is over */
+    for (unsigned i = 1; i <= 5; i++) { /* each key that goes sweeps away what is over */
         char key[16], name[32];
 
         snprintf(key, sizeof key, "k%u", i);
         snprintf(name, sizeof name, "%s1", key);
         submit_many(f, key, 1);
         done(f, "w1", name, 1, "");
+        advance_ms(f, i == 3 ? 60000 : 1);
     }
-    submit_as(f, "k0", "k1", 4, 0);
+    submit_as(f, "k0", "k5", 4, 0);
     assert_false(runs(f, "k0"));
     limit(f, "*", NULL, &(struct limit_values){0});
     assert_true(runs(f, "k0"));
@@ -532,6 +557,7 @@ int main(void)
         SPEC(a_key_at_its_cap_holds_nobody_else),
         SPEC(each_key_has_a_cap_of_its_own),
         SPEC(the_smallest_of_all_limits_wins),
+        SPEC(the_limit_that_holds_longest_is_named),
         SPEC(a_key_is_called_star_at_its_own_risk),
         SPEC(a_keys_rate_starts_it_at_its_pace),
         SPEC(a_keys_budget_holds_its_dear_tasks),

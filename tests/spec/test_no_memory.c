@@ -96,7 +96,7 @@ static void offer_with_texts(struct fixture *f, const char *peer, const char *se
     struct message message = {.command = COMMAND_OFFER};
 
     message.offer.service = span_from_text(service);
-    message.offer.credit = 4;
+    message.offer.credit = 8;
     message.offer.schema = span_from_text("{}");
     message.offer.version = span_from_text("1");
     message.offer.about = span_from_text("says it again");
@@ -133,6 +133,56 @@ static void stream(struct fixture *f)
     done(f, "w1", "t3", 1, "");
 }
 
+static void limit(struct fixture *f, const char *service, const char *key, uint64_t concurrency)
+{
+    struct message message = {.command = COMMAND_CONTROL};
+
+    memset(&message.control.limits, 0xff, sizeof message.control.limits);
+    message.control.request = 9;
+    message.control.what = CONTROL_LIMIT;
+    message.control.service = span_from_text(service);
+    message.control.key = span_from_text(key);
+    message.control.tenant = span_from_text(service[0] == '\0' ? "default" : "");
+    message.control.limits.concurrency = concurrency;
+    say(f, "s1", &message);
+}
+
+static void pause(struct fixture *f, const char *service)
+{
+    struct message message = {.command = COMMAND_CONTROL};
+
+    message.control.request = 9;
+    message.control.what = CONTROL_PAUSE;
+    message.control.service = span_from_text(service);
+    message.control.ms = 1;
+    say(f, "s1", &message);
+}
+
+/* Rules that hold nobody back: for keys that have tasks and those that come, and for all. */
+static void bound(struct fixture *f)
+{
+    struct submit keyed = {.key = span_from_text("ann"), .attempts = 1};
+    struct submit waiting = {.if_absent = IF_ABSENT_WAIT, .queue_ttl_ms = 10};
+    struct message message = {.command = COMMAND_FAIL};
+
+    limit(f, "echo", "*", 1000);
+    submit_with(f, "s1", "k1", "echo", "", &keyed);
+    limit(f, "echo", "ann", 1000);
+    pause(f, "leaf");
+    limit(f, "", "", 1000);
+    submit_with(f, "s1", "t4", "later", "", &waiting);
+    limit(f, "echo", "ann", 0);
+    limit(f, "echo", "*", 0);
+    limit(f, "", "", 0);
+    message.fail.id = id_of("k1");
+    message.fail.attempt = 1;
+    message.fail.error.raw = message.fail.error.code = span_from_text("too_many");
+    message.fail.error.retry_after_ms = 1;
+    message.fail.error.scope_service = true;
+    say(f, "w1", &message);
+    advance_ms(f, 2);
+}
+
 /* Every kind of thing that the core keeps. */
 static void live(struct fixture *f)
 {
@@ -153,6 +203,7 @@ static void live(struct fixture *f)
     submit_with(f, "s1", "h2", "echo", "", &held);
     submit_join(f, "s1", "j1", JOIN_SETTLED, 0, (const char *const[]){"h1", "h2", NULL});
     stream(f);
+    bound(f);
     cancel(f, "s1", "t1", 9);
     cancel(f, "s1", "p1", 10);
     done(f, "w2", "c1", 1, "leaf");

@@ -301,7 +301,8 @@ COMMANDS = {
     "broker": {
         1: ("HELLO", [required("version", uint()), required("session", an_id),
                       required("name", text(64, 1)),
-                      (OPTIONS, {"agent": text(64), "resume": boolean, "received": uint()}, {})]),
+                      (OPTIONS, {"agent": text(64), "resume": boolean, "received": uint(),
+                                 "greeting": uint()}, {})]),
         2: ("OFFER", [SERVICE, required("credit", uint(65535)),
                       (OPTIONS, {"schema": text(16384), "version": text(32), "about": text(1024),
                                  "max_tasks": uint(), "max_bytes": uint(), "lease_ms": DURATION,
@@ -346,7 +347,7 @@ COMMANDS = {
                                     "resume_ms": DURATION, "window_tasks": uint(),
                                     "window_bytes": uint(), "payload_bytes": uint(),
                                     "time_ms": uint(), "resume": boolean, "resumed": boolean,
-                                    "received": uint()}, {})]),
+                                    "received": uint(), "greeting": uint()}, {})]),
         33: ("ACCEPTED", [ID]),
         34: ("STARTED", [ID, ATTEMPT, required("worker", text(64, 1))]),
         35: ("TASK", [ID, ATTEMPT, SERVICE, required("payload", payload()),

@@ -8,11 +8,15 @@ SLUICE_TASKS: how many tasks (10,000).
 import os
 import random
 import sys
+import tempfile
 import time
+
+import msgpack
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "chaos"))
 sys.dont_write_bytecode = True
 from director import Child, chaos_program  # noqa: E402
+from example import extract  # noqa: E402
 from sluice_test import SLOW, Broker, Deadline, Peer, Process, case, check, equal, main, program  # noqa: E402
 
 TASKS = int(os.environ.get("SLUICE_TASKS", "10000"))
@@ -115,6 +119,38 @@ def _():
         broker.kill()
         broker.restart()
         equal(bench.wait_exit(WAIT_S), 0, "exit code of the benchmark")
+
+
+def check_answers(asker, worker, count, meanwhile=lambda: None):
+    tasks = [asker.submit("demo.steady", msgpack.packb(i), if_absent="wait") for i in range(count)]
+    meanwhile()
+    results = [asker.result(task, WAIT_S) for task in tasks]
+    equal([(r.outcome, msgpack.unpackb(r.body)) for r in results],
+          [("done", i) for i in range(count)], "outcomes; the worker said '%s'" % worker.output())
+
+
+@case("the worker of docs/sessions.md answers each task once, across cuts, and goes on after a restart")
+def _():
+    with Broker() as broker, Proxy(broker) as proxy, tempfile.TemporaryDirectory() as scratch:
+        path = os.path.join(scratch, "steady.py")
+        with open(path, "w") as file:
+            file.write(extract("python", "steady.py", "docs/sessions.md"))
+        with Process(["/usr/bin/python3", path], {"SLUICE_BROKER": proxy.endpoint}) as worker:
+            with Peer(broker, "asker") as asker:
+                check_answers(asker, worker, 10)
+                for _ in range(20):
+                    before = proxy.opened()
+                    check_answers(asker, worker, 100, lambda: proxy.tell("all reset both"))
+                    deadline = Deadline(WAIT_S)
+                    while proxy.opened() == before and not deadline.passed():
+                        time.sleep(0.005)
+                after = stats(broker)
+                equal((after["submitted"], after["attempts"], after["retries"]), (2010, 2010, 0),
+                      "submitted, attempts and retries")
+            broker.kill()
+            broker.restart()
+            with Peer(broker, "asker") as asker:
+                check_answers(asker, worker, 10)
 
 
 if __name__ == "__main__":

@@ -300,7 +300,7 @@ static bool settle_late(struct reading *reading)
     late_ms = once ? late_ms : LATE_SKIP_MS;
     reading->entry->late_s = (int64_t)(late_ms / SECOND_MS);
     /* Nobody may submit a run again that the broker has forgotten. */
-    if (once && *retain_ms < late_ms + HOUR_MS) {
+    if (*retain_ms < late_ms + HOUR_MS) {
         *retain_ms = late_ms + HOUR_MS;
     }
     return true;

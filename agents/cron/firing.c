@@ -1,24 +1,27 @@
 #include "agents/cron/firing.h"
 
+#include "common/check.h"
 #include "common/id.h"
 #include "common/siphash.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define NAME_MAX_BYTES 256
+#define TEXT_BYTES_MAX 256 /* a name, a service's name and a number are shorter */
 
 /* A UUIDv7 of the planned time; its random part is a digest, under a key that everybody knows:
  * what matters is that all come to the same. */
-struct sluice_id firing_id(const char *name, int64_t planned_s)
+struct sluice_id firing_id(const struct work *work, int64_t planned_s)
 {
     static const uint8_t key[16] = "sluice-cron-id-1";
     uint8_t digest[DIGEST_BYTES];
-    char text[NAME_MAX_BYTES];
-    int size = snprintf(text, sizeof text, "%.200s@%lld", name, (long long)planned_s);
+    char text[TEXT_BYTES_MAX];
+    int size = snprintf(text, sizeof text, "%s %s %lld", work->name, work->service,
+                        (long long)planned_s);
     struct sluice_id id;
     struct id made;
 
+    CHECK(size > 0 && (size_t)size < sizeof text);
     siphash128(key, text, (size_t)size, digest);
     made = id_make((uint64_t)planned_s * 1000, digest);
     memcpy(id.bytes, made.bytes, sizeof id.bytes);
@@ -29,7 +32,7 @@ void firing_start(struct firing *firing, struct sluice *sluice, const struct wor
                   int64_t planned_s, int64_t now_ms)
 {
     struct sluice_submit_options options = work->options;
-    struct sluice_id id = firing_id(work->name, planned_s);
+    struct sluice_id id = firing_id(work, planned_s);
     int64_t ahead_ms = planned_s * 1000 - now_ms;
 
     firing_drop(firing);
@@ -57,9 +60,9 @@ static void set_outcome(struct firing *firing, enum firing_state state, struct s
 }
 
 /* The broker has a task of this id already: the same firing, and somebody else's. */
-static bool follow(struct firing *firing, struct sluice *sluice, const char *name)
+static bool follow(struct firing *firing, struct sluice *sluice, const struct work *work)
 {
-    struct sluice_id id = firing_id(name, firing->planned_s);
+    struct sluice_id id = firing_id(work, firing->planned_s);
 
     firing->future = sluice_attach(sluice, &id);
     firing->shared = firing->future != NULL;
@@ -67,7 +70,7 @@ static bool follow(struct firing *firing, struct sluice *sluice, const char *nam
     return firing->shared;
 }
 
-bool firing_poll(struct firing *firing, struct sluice *sluice, const char *name)
+bool firing_poll(struct firing *firing, struct sluice *sluice, const struct work *work)
 {
     enum sluice_outcome outcome;
 
@@ -89,7 +92,7 @@ bool firing_poll(struct firing *firing, struct sluice *sluice, const char *name)
     /* Also one that was followed, and was lost with its submitter and the broker. */
     set_outcome(firing, FIRING_REFUSED, sluice);
     if (!firing->shared && strcmp(firing->code, "conflict") == 0) {
-        follow(firing, sluice, name);
+        follow(firing, sluice, work);
     }
     return true;
 }

@@ -1,9 +1,10 @@
 /* firing: one run of an entry: a detached task that starts at its planned time.
  *
- * Its id is made from the entry's name and the planned time, so whoever plans it - another agent
- * with the same entries, this one after a restart - means the same task, and the broker has it
- * once, as long as it remembers it: also when it has failed, or was cancelled. One that is
- * there already is followed like an own one. One thread, the runtime's; nothing here suspends. */
+ * Its id is made from the entry's name, its service and the planned time, so whoever plans it -
+ * another agent with the same entries, this one after a restart - means the same task, and the
+ * broker has it once, as long as it remembers it: also when it has failed, or was cancelled. One
+ * that is there already is followed like an own one. One thread, the runtime's; nothing here
+ * suspends. */
 #ifndef SLUICE_CRON_FIRING_H
 #define SLUICE_CRON_FIRING_H
 
@@ -37,14 +38,14 @@ struct firing {
     bool shared;                  /* somebody else has submitted it */
 };
 
-struct sluice_id firing_id(const char *name, int64_t planned_s);
+struct sluice_id firing_id(const struct work *work, int64_t planned_s);
 
 /* Submits it, for the first time or again; `now_ms` is Unix time. FIRING_NONE after it: no memory.
  * A deadline counts from the planned time. */
 void firing_start(struct firing *firing, struct sluice *sluice, const struct work *work,
                   int64_t planned_s, int64_t now_ms);
 /* Looks what has become of it, one change a call. True: `state` has changed. */
-bool firing_poll(struct firing *firing, struct sluice *sluice, const char *name);
+bool firing_poll(struct firing *firing, struct sluice *sluice, const struct work *work);
 /* Lets go of it; the task goes on. FIRING_NONE again. */
 void firing_drop(struct firing *firing);
 

@@ -39,7 +39,7 @@ static int64_t lead_s(const struct entry *entry)
 static void tell(struct schedule *schedule, const struct entry *entry, const char *event,
                  int64_t planned_s, const char *detail)
 {
-    struct sluice_id id = firing_id(entry->name, planned_s);
+    struct sluice_id id = firing_id(&entry->work, planned_s);
     char id_text[SLUICE_ID_TEXT_SIZE], planned[MOMENT_SIZE];
 
     sluice_id_format(&id, id_text);
@@ -147,7 +147,7 @@ static void step(struct schedule *schedule, struct entry *entry, int64_t now_ms)
     if (entry->next_s == ENTRY_NEVER) {
         entry_plan(entry, entry->last_s); /* its zone's file may be back */
     }
-    while (firing_poll(firing, schedule->sluice, entry->name)) {
+    while (firing_poll(firing, schedule->sluice, &entry->work)) {
         follow(schedule, entry);
     }
     if ((firing->state == FIRING_SENT || firing->state == FIRING_REFUSED) &&

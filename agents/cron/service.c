@@ -67,7 +67,7 @@ static const char *state_name(const struct firing *firing, int64_t now_s)
 static json_t *firing_to_json(const struct entry *entry, int64_t now_s)
 {
     const struct firing *firing = &entry->firing;
-    struct sluice_id id = firing_id(entry->name, firing->planned_s);
+    struct sluice_id id = firing_id(&entry->work, firing->planned_s);
     char text[SLUICE_ID_TEXT_SIZE];
     json_t *value;
 
@@ -228,14 +228,13 @@ static void on_add(struct sluice_task *task, void *arg)
 
 /* ---- cron.remove ---- */
 
-/* Its next run, if the broker has it already, is not to begin. SUSPENDS. */
-static void call_off(struct sluice *sluice, const char *name, int64_t planned_s)
+/* True: its next run, which the broker may have already, is not to begin. */
+static bool is_ahead(const struct entry *entry)
 {
-    struct sluice_id id = firing_id(name, planned_s);
-    json_t *reply;
+    const struct firing *firing = &entry->firing;
 
-    sluice_cancel_id(sluice, &id, "its entry was removed", &reply);
-    json_decref(reply);
+    return (firing->state == FIRING_SENT || firing->state == FIRING_ACCEPTED) &&
+           firing->planned_s > schedule_now_ms() / 1000;
 }
 
 static void on_remove(struct sluice_task *task, void *arg)
@@ -243,8 +242,9 @@ static void on_remove(struct sluice_task *task, void *arg)
     struct schedule *schedule = arg;
     const char *name = json_string_value(json_object_get(sluice_task_args(task), "name"));
     struct entry *entry = entries_find(&schedule->entries, name);
-    int64_t now_s = schedule_now_ms() / 1000, planned_s;
-    bool begun;
+    struct sluice_id id;
+    json_t *reply;
+    bool ahead;
     int rc;
 
     if (entry == NULL) {
@@ -263,13 +263,14 @@ static void on_remove(struct sluice_task *task, void *arg)
         fail_state(task, rc);
         return;
     }
-    planned_s = entry->firing.planned_s;
-    begun = planned_s <= now_s || entry->firing.state == FIRING_ENDED;
+    id = firing_id(&entry->work, entry->firing.planned_s);
+    ahead = is_ahead(entry);
     sluice_log(schedule->sluice, "cron_removed", "entry=%s by=%s", name,
                sluice_task_submitter(task));
     entries_remove(&schedule->entries, entry);
-    if (!begun) {
-        call_off(schedule->sluice, name, planned_s);
+    if (ahead) {
+        sluice_cancel_id(schedule->sluice, &id, "its entry was removed", &reply); /* SUSPENDS */
+        json_decref(reply);
     }
     sluice_done_json(task, json_pack("{s:s}", "name", name));
 }

@@ -20,7 +20,7 @@ static bool take(struct state *state, char *error, size_t error_size)
         snprintf(error, error_size, "the state file's name is too long");
         return false;
     }
-    state->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    state->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (state->lock_fd < 0) {
         snprintf(error, error_size, "%s: %s", path, strerror(errno));
         return false;
@@ -133,7 +133,8 @@ static int sync_folder(const char *path)
 
 static int write_file(const char *path, const json_t *value)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    /* Payloads are nobody else's business. */
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     int rc = 0;
 
     if (fd < 0) {

@@ -133,7 +133,7 @@ static void an_entry_that_says_little_has_defaults(void **state)
     assert_int_equal(entry->overlap, OVERLAP_ALLOW);
     assert_null(entry->work.options.order);
     assert_null(entry->work.options.idempotency_key);
-    assert_int_equal(entry->work.options.retain_ms, 0);
+    assert_int_equal(entry->work.options.retain_ms, 3610000); /* longer than anybody tries */
     entry_plan(entry, at("2026-11-21T00:00:00Z"));
     assert_int_equal(entry->next_s, at("2026-11-22T00:00:00Z"));
     entry_free(entry);
@@ -176,17 +176,22 @@ static void mistakes_have_no_control_characters(void **state)
 
 static void a_run_has_one_id_wherever_it_is_made(void **state)
 {
-    struct sluice_id id = firing_id("nightly", at("2026-11-21T02:00:00Z")), other;
+    struct work work = {.name = "nightly", .service = "research.ask"};
+    struct sluice_id id = firing_id(&work, at("2026-11-21T02:00:00Z")), other;
     char text[SLUICE_ID_TEXT_SIZE];
 
     sluice_id_format(&id, text);
     /* Written down: agents of another version must come to the same. */
-    assert_string_equal(text, "01a1fbd4-f500-78f5-bf71-4315d0ecd17b");
-    other = firing_id("nightly", at("2026-11-21T02:00:01Z"));
+    assert_string_equal(text, "01a1fbd4-f500-7ce2-aa4c-22a6406af3a6");
+    other = firing_id(&work, at("2026-11-21T02:00:01Z"));
     assert_memory_not_equal(&id, &other, sizeof id);
-    other = firing_id("nightlY", at("2026-11-21T02:00:00Z"));
+    work.name = "nightlY";
+    other = firing_id(&work, at("2026-11-21T02:00:00Z"));
     assert_memory_not_equal(id.bytes + 6, other.bytes + 6, 10);
     assert_memory_equal(id.bytes, other.bytes, 6);
+    work = (struct work){.name = "nightly", .service = "research.tell"};
+    other = firing_id(&work, at("2026-11-21T02:00:00Z"));
+    assert_memory_not_equal(id.bytes + 6, other.bytes + 6, 10);
 }
 
 int main(void)

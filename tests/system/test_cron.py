@@ -152,6 +152,29 @@ def _():
         equal(len(seen), 6)
 
 
+@case("agents are killed in turn: each second has its run, and one")
+def _():
+    with Broker() as broker, Folder() as folder, Peer(broker, "worker") as worker:
+        worker.offer("echo", 100)
+        path = folder.config(EVERY)
+        agents, times = [Cron(broker, "--config", path, name="cron-%d" % n) for n in (0, 1)], []
+        try:
+            for round in range(6):
+                for agent in agents:
+                    agent.wait_line("cron_planned")
+                times.append(planned_ms(worker.serve_one()) // 1000)
+                agents[round % 2].kill()
+                agents[round % 2] = Cron(broker, "--config", path, name="cron-%d" % (round % 2))
+        finally:
+            for agent in agents:
+                agent.kill()
+                agent.child.stdout.close()
+        worker.ping()
+        while any(c.code == TASK for c in worker.inbox):
+            times.append(planned_ms(worker.serve_one()) // 1000)
+        equal(times, list(range(times[0], times[0] + len(times))), "seconds that have run")
+
+
 @case("what it has submitted runs though the agent has gone")
 def _():
     with Broker() as broker, Folder() as folder, Peer(broker, "worker") as worker:

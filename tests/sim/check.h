@@ -19,6 +19,9 @@ struct checker {
 extern const struct checker *const checkers[];
 extern const unsigned checker_count;
 
+/* No rule of the service, nor its gate, holds its ready tasks back, for sure. */
+bool check_limits_let(const struct model *model, const struct shadow_service *service);
+
 /* Nothing of its ordering key has to end before this ready task may start. */
 bool check_lane_lets(const struct model *model, const struct shadow_task *task);
 

@@ -68,7 +68,6 @@ static void see_end(struct model *model, const struct fact *fact, const struct s
     bool opened;
 
     if (told_to_wait(model, fact)) {
-        service->policed = true;
         shadow_gate_pause(gate, "retry_after", model->event->message->fail.error.retry_after_ms,
                           model->now_ms);
         return;
@@ -145,7 +144,6 @@ static void see_control(struct model *model, const struct fact *fact)
         return;
     }
     if (control->what == CONTROL_PAUSE) {
-        service->policed = true;
         shadow_gate_pause(&service->gate, "operator", control->ms, model->now_ms);
         sometimes(SOMETIMES_SERVICE_PAUSED);
     } else if (control->what == CONTROL_RESUME) {

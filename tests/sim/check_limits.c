@@ -37,6 +37,49 @@ static void check_rate(struct model *model, struct shadow_service *service)
     }
 }
 
+/* For sure: to a nanosecond a start. */
+static bool rate_lets(const struct model *model, const struct shadow_service *service)
+{
+    const struct limit_values *policy = &service->policy;
+    uint64_t count = service->start_count < SHADOW_STARTS ? service->start_count : SHADOW_STARTS;
+
+    if (policy->rate == 0) {
+        return true;
+    }
+    for (uint64_t starts = 1; starts <= count; starts++) {
+        uint64_t since_ms = service->starts[(service->start_count - starts) % SHADOW_STARTS];
+
+        if ((starts + 1) * policy->rate_ms + policy->rate >
+            policy->burst * policy->rate_ms + policy->rate * (model->now_ms - since_ms)) {
+            return false;
+        }
+    }
+    return count < SHADOW_STARTS; /* nobody remembers more */
+}
+
+static bool gate_lets(const struct model *model, const struct shadow_service *service)
+{
+    const struct shadow_gate *gate = &service->gate;
+
+    return gate->state == SHADOW_GATE_CLOSED ||
+           (gate->state > SHADOW_GATE_OPEN &&
+            model_running(model, service, gate->epoch_ms) < gate->least);
+}
+
+bool check_limits_let(const struct model *model, const struct shadow_service *service)
+{
+    list_each(at, &service->ready) {
+        const struct shadow_task *task = list_entry(at, struct shadow_task, ready_link);
+
+        if (!shadow_budget_lets(&service->budget, task->cost)) {
+            return false; /* the others may have to wait for it */
+        }
+    }
+    return gate_lets(model, service) && rate_lets(model, service) &&
+           (service->policy.concurrency == 0 ||
+            model_running(model, service, 0) < service->policy.concurrency);
+}
+
 static void on_fact(struct model *model, const struct fact *fact)
 {
     const struct shadow_task *task;
@@ -47,7 +90,7 @@ static void on_fact(struct model *model, const struct fact *fact)
     }
     task = model_task(model, &fact->id);
     service = task != NULL ? task->home : NULL;
-    if (service == NULL || !service->policed) {
+    if (service == NULL) {
         return;
     }
     MODEL_CHECK(model, PROPERTY,

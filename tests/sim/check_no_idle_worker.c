@@ -1,6 +1,6 @@
 /* An idle worker and a ready task never coexist: after a step, no session that is here, offers a
  * service and holds less than its credit sees a ready task of that service that may go to it, unless
- * a task of its ordering key, or a rule for its fairness key, holds that back. */
+ * a task of its ordering key, a rule, or the service's gate holds that back. */
 #include "tests/sim/check.h"
 #include "tests/sim/sometimes.h"
 
@@ -43,8 +43,8 @@ static void after(struct model *model, const struct broker *core)
             continue;
         }
         service = model_service(model, span_from_text(offer->service));
-        MODEL_CHECK(model, PROPERTY, service == NULL || service->policed ||
-                        !any_may_start(model, service, offer),
+        MODEL_CHECK(model, PROPERTY, service == NULL || !any_may_start(model, service, offer) ||
+                        !check_limits_let(model, service),
                     "c%u holds %" PRIu64 " of credit %" PRIu64 " of '%s', and %" PRIu64
                     " tasks are ready", offer->session->connection, offer->held, offer->credit,
                     offer->service, service->ready_count);

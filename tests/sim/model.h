@@ -66,7 +66,6 @@ struct shadow_service {
     bool configured;       /* by the operator */
     bool draining;         /* it takes nothing new */
     struct limit_values policy; /* of its starts, as the operator set it */
-    bool policed;          /* something holds its tasks back, or has */
     struct shadow_gate gate;
     uint64_t starts[SHADOW_STARTS]; /* the last ones since the rate was set, as a ring */
     uint64_t start_count;

@@ -374,13 +374,15 @@ void model_limited(struct model *model, const char *service, const struct servic
 void model_policed(struct model *model, const char *service, const struct limit_values *said)
 {
     struct shadow_service *known = shadow_service_know(model, span_from_text(service));
-    struct limit_values *values = &known->policy;
+    struct limit_values *values = &known->policy, before = known->policy;
 
 #define VALUE(name, max) values->name = said->name != LIMIT_UNCHANGED ? said->name : values->name;
     LIMIT_VALUES(VALUE)
 #undef VALUE
-    known->policed = true;
-    known->start_count = 0;
+    if (values->rate != before.rate || values->rate_ms != before.rate_ms ||
+        values->burst != before.burst) {
+        known->start_count = 0; /* with a full burst */
+    }
     if (known->queued > 0 && model->levels[SHADOW_LEASED] > 0) {
         sometimes(SOMETIMES_LIMIT_CHANGED_UNDER_LOAD);
     }

@@ -187,7 +187,7 @@ static enum shadow_verdict probe_verdict(struct shadow_gate *gate,
         gate->state = SHADOW_GATE_RESUMING;
         gate->since_ms = now_ms;
         gate->allowed = gate->least = 2 * probes(policy);
-        gate->patience_ms = gate->patience_ms > now_ms ? gate->patience_ms : now_ms;
+        gate->patience_ms = now_ms; /* maybe: while nobody waited it was not looked at */
     }
     return SHADOW_STAYS;
 }

@@ -267,6 +267,56 @@ static void token_budgets_hold_within_one_percent(void **state)
     assert_in_range(spent, 59400, 60600);
 }
 
+#define MINUTE_MS 60000
+#define TOKENS 600000
+#define TASKS_MAX 4096
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state = *state * 6364136223846793005 + 1442695040888963407;
+    return *state >> 33;
+}
+
+/* Three minutes of a rate-limited model: 20 calls at once, each of which takes up to a second and as
+ * many tokens as it said, or up to half as many more. What they took is known when they end. */
+static void a_minutes_tokens_are_met_within_one_percent(void **state)
+{
+    static uint64_t ends_ms[TASKS_MAX], costs[TASKS_MAX];
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+    struct submit options = {.cost = 1000};
+    uint64_t spent[3] = {0}, random = 1;
+    unsigned submitted = 0, started = 0;
+
+    given_echo(f, 20);
+    values.budget = TOKENS; /* a minute is the default */
+    limit(f, &values);
+    f->quiet = true;
+    while (f->now_ms < 3 * MINUTE_MS) {
+        for (; submitted < stats_of(f).attempts + 5; submitted++) {
+            submit_with(f, "s1", name_of("t", submitted), "echo", "", &options);
+        }
+        for (; started < stats_of(f).attempts; started++) {
+            assert_in_range(started, 0, TASKS_MAX - 1);
+            ends_ms[started] = f->now_ms + 10 * (1 + next_random(&random) % 100);
+            costs[started] = 800 + next_random(&random) % 701;
+            spent[f->now_ms / MINUTE_MS] += costs[started];
+        }
+        advance_ms(f, 10);
+        ping(f, "w1");
+        ping(f, "s1");
+        for (unsigned i = 0; i < started; i++) {
+            if (ends_ms[i] == f->now_ms) {
+                done_costing(f, name_of("t", i), costs[i]);
+            }
+        }
+        drop_trace(f);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        assert_in_range(spent[i], TOKENS - TOKENS / 100, TOKENS + TOKENS / 100);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +330,7 @@ int main(void)
         SPEC(a_full_cap_hides_no_refusal),
         SPEC(a_breaker_that_refuses_hides_no_other_refusal),
         SPEC(token_budgets_hold_within_one_percent),
+        SPEC(a_minutes_tokens_are_met_within_one_percent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -468,8 +468,11 @@ void peer_cancel(struct peer *peer, struct submission *submission, struct span r
         return;
     }
     if (submission->was_sent && submission->state == SUBMISSION_WAITING) {
-        /* The broker may know it from before the session was opened again. */
-        submission_send_cancel(peer, submission, reason, false);
+        /* The broker may know it from before the session was opened again. If not, it says so. */
+        window_leave(peer, submission);
+        set_state(peer, submission, SUBMISSION_SENT);
+        submission_send_cancel(peer, submission, reason, true);
+        return;
     }
     submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED,
                    "cancelled by its submitter");

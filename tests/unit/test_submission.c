@@ -485,6 +485,31 @@ static void cancel_is_repeated_to_a_broker_that_knows_the_task(void **state)
     expect_trace(f, "!! disconnected\n-> HELLO\n!! result b cancelled cancelled\n!! connected\n");
 }
 
+/* The broker has it, though it has yet to be submitted again: a CANCEL that is lost with the
+ * connection would leave it there, and nobody that reads its stream. */
+static void cancel_of_a_task_that_waits_to_be_sent_again_is_repeated(void **state)
+{
+    struct fixture *f = *state;
+    struct submission *second;
+
+    given_session(f, 10);
+    submit(f, 'a');
+    second = submit(f, 'b');
+    receive(f, hello_required());
+    receive(f, welcome_of('B', true, 1));
+    forget_trace(f);
+    peer_cancel(f->peer, second, span_of(NULL, 0));
+    peer_check(f->peer);
+    expect_trace(f, "-> CANCEL b confirm\n");
+    receive(f, hello_required());
+    receive(f, welcome_of('B', true, 1));
+    expect_trace(f, "!! disconnected\n-> HELLO\n"
+                    "-> CANCEL b confirm\n!! connected\n");
+    receive(f, (struct message){.command = COMMAND_REPLY, .reply = {.request = 1, .ok = true}});
+    expect_trace(f, "!! result b cancelled cancelled\n-> SUBMIT a s wait\n");
+    peer_check(f->peer);
+}
+
 static void an_abandoned_task_is_cancelled_and_says_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -594,6 +619,7 @@ int main(void)
         TEST(cancel_before_sending_ends_it_here),
         TEST(cancel_waits_for_the_brokers_result),
         TEST(cancel_is_repeated_to_a_broker_that_knows_the_task),
+        TEST(cancel_of_a_task_that_waits_to_be_sent_again_is_repeated),
         TEST(an_abandoned_task_is_cancelled_and_says_nothing),
         TEST(a_join_waits_for_needs_that_were_refused),
         TEST(held_tasks_leave_the_window_to_others),

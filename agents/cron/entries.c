@@ -7,8 +7,8 @@
 
 void entries_init(struct entries *entries)
 {
+    *entries = (struct entries){.count = 0};
     list_init(&entries->list);
-    entries->count = 0;
 }
 
 void entries_deinit(struct entries *entries)
@@ -16,7 +16,10 @@ void entries_deinit(struct entries *entries)
     struct list *at;
 
     while ((at = list_first(&entries->list)) != NULL) {
-        entries_remove(entries, list_entry(at, struct entry, link));
+        struct entry *entry = list_entry(at, struct entry, link);
+
+        entries_take(entries, entry);
+        entry_free(entry);
     }
 }
 
@@ -32,22 +35,29 @@ struct entry *entries_find(const struct entries *entries, const char *name)
     return NULL;
 }
 
-bool entries_add(struct entries *entries, struct entry *entry)
+bool entries_add(struct entries *entries, struct entry *entry, char *error, size_t error_size)
 {
     CHECK(entries_find(entries, entry->name) == NULL);
     if (entries->count == ENTRIES_MAX) {
+        snprintf(error, error_size, "there are %d entries already, which is the most", ENTRIES_MAX);
+        return false;
+    }
+    if (entries->payload_bytes + entry->payload_bytes > ENTRIES_PAYLOADS_MAX) {
+        snprintf(error, error_size, "all payloads together may have %d MiB, and have more with it",
+                 ENTRIES_PAYLOADS_MAX / 1024 / 1024);
         return false;
     }
     list_push_back(&entries->list, &entry->link);
     entries->count++;
+    entries->payload_bytes += entry->payload_bytes;
     return true;
 }
 
-void entries_remove(struct entries *entries, struct entry *entry)
+void entries_take(struct entries *entries, struct entry *entry)
 {
     list_unlink(&entry->link);
     entries->count--;
-    entry_free(entry);
+    entries->payload_bytes -= entry->payload_bytes;
 }
 
 json_t *entries_read_file(const char *path, bool *absent, char *error, size_t error_size)
@@ -86,9 +96,7 @@ static bool add_one(struct entries *entries, json_t *source, bool configured, ch
     entry->configured = configured;
     if (entries_find(entries, entry->name) != NULL) {
         snprintf(error, error_size, "name: there is one of that name already");
-    } else if (!entries_add(entries, entry)) {
-        snprintf(error, error_size, "there are %d entries already, which is the most", ENTRIES_MAX);
-    } else {
+    } else if (entries_add(entries, entry, error, error_size)) {
         return true;
     }
     entry_free(entry);

@@ -155,14 +155,14 @@ static bool read_service(struct reading *reading, json_t *value)
 static bool read_payload(struct reading *reading, json_t *value)
 {
     struct sluice_bytes packed = sluice_pack_json(value);
-    size_t size = packed.size;
 
     if (packed.data == NULL) {
         return fail(reading, "payload: cannot be sent; is it nested too deeply?");
     }
     free((void *)packed.data);
     reading->entry->work.payload = value;
-    return size <= ENTRY_PAYLOAD_MAX ||
+    reading->entry->payload_bytes = packed.size;
+    return packed.size <= ENTRY_PAYLOAD_MAX ||
            fail(reading, "payload: %d bytes at most", ENTRY_PAYLOAD_MAX);
 }
 

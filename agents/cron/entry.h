@@ -30,6 +30,7 @@ struct entry {
     char key[ENTRY_NAME_MAX + 8]; /* to know its runs by: for OVERLAP_SKIP and OVERLAP_QUEUE */
     struct plan plan;
     struct work work;      /* texts in `source` */
+    size_t payload_bytes;  /* packed */
     enum overlap overlap;
     int64_t late_s;        /* longest time after the planned one at which a run is submitted */
 

@@ -12,8 +12,10 @@
 #define TICK_MS_SENT 100
 /* What was refused is submitted again so long after. */
 #define REFUSED_RETRY_MS 2000
-/* Losing these seconds of the state costs nothing: what is submitted again is the same task. */
+/* Losing these seconds of the state costs nothing: what is submitted again is the same task. So
+ * it is written once a second, or more rarely where it takes long. */
 #define SAVE_MS 1000
+#define SAVE_SHARE 20 /* one twentieth of the time at most */
 /* The clock was set back when more than this lies ahead of what was done already. */
 #define CLOCK_BACK_S 120
 
@@ -177,14 +179,16 @@ static void step(struct schedule *schedule, struct entry *entry, int64_t now_ms)
 
 static void save(struct schedule *schedule)
 {
-    uint64_t now_ms = sluice_now_ms(schedule->sluice);
+    uint64_t begin_ms = sluice_now_ms(schedule->sluice);
     int rc;
 
-    if (!schedule->state.dirty || now_ms < schedule->save_ms) {
+    if (!schedule->state.dirty || begin_ms < schedule->save_ms) {
         return;
     }
-    schedule->save_ms = now_ms + SAVE_MS;
     rc = state_save(&schedule->state, &schedule->entries);
+    uv_update_time(sluice_loop(schedule->sluice));
+    schedule->save_ms =
+        begin_ms + SAVE_MS + SAVE_SHARE * (sluice_now_ms(schedule->sluice) - begin_ms);
     if (rc != 0) {
         sluice_log(schedule->sluice, "cron_state_unwritable", "file=%s error=\"%s\"",
                    schedule->state.path, strerror(-rc));

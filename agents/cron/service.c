@@ -158,23 +158,19 @@ static struct entry *entry_of_task(struct sluice_task *task, bool *replace)
     return entry;
 }
 
-/* False: there is no room for it among the others, and the task has failed. */
-static bool make_room(struct sluice_task *task, struct schedule *schedule,
-                      const struct entry *entry, bool replace, struct entry **old)
+/* Whether an entry may take the place of `old`. False: the task has failed. */
+static bool may_replace(struct sluice_task *task, const struct entry *old, bool replace)
 {
-    *old = entries_find(&schedule->entries, entry->name);
-    if (*old != NULL && (*old)->configured) {
+    if (old->configured) {
         sluice_failf(task, "configured", "'%s' is an entry of the configuration file; change it "
-                     "there", entry->name);
-    } else if (*old != NULL && !replace) {
-        sluice_failf(task, "exists", "there is an entry '%s'; with \"replace\": true this one "
-                     "takes its place", entry->name);
-    } else if (*old == NULL && schedule->entries.count == ENTRIES_MAX) {
-        sluice_failf(task, "too_many", "there are %d entries, which is the most", ENTRIES_MAX);
-    } else {
-        return true;
+                     "there", old->name);
+        return false;
     }
-    return false;
+    if (!replace) {
+        sluice_failf(task, "exists", "there is an entry '%s'; with \"replace\": true this one "
+                     "takes its place", old->name);
+    }
+    return replace;
 }
 
 static void fail_state(struct sluice_task *task, int rc)
@@ -185,35 +181,46 @@ static void fail_state(struct sluice_task *task, int rc)
     sluice_fail(task, &error);
 }
 
+/* Puts `entry` in the place of `old` (NULL: none), on disk too. False: the task has failed, and
+ * nothing has changed. */
+static bool put(struct sluice_task *task, struct schedule *schedule, struct entry *entry,
+                struct entry *old)
+{
+    struct entries *entries = &schedule->entries;
+    char error[ENTRY_ERROR_SIZE];
+    int rc = 0;
+
+    if (old != NULL) {
+        entries_take(entries, old);
+    }
+    if (!entries_add(entries, entry, error, sizeof error)) {
+        sluice_failf(task, "too_many", "%s", error);
+    } else if ((rc = state_save(&schedule->state, entries)) != 0) {
+        entries_take(entries, entry);
+        fail_state(task, rc);
+    } else {
+        return true;
+    }
+    if (old != NULL) {
+        entries_add(entries, old, error, sizeof error); /* where it was, it fits */
+    }
+    return false;
+}
+
 static void on_add(struct sluice_task *task, void *arg)
 {
     struct schedule *schedule = arg;
     struct entry *entry, *old;
     bool replace;
-    int rc;
 
     entry = entry_of_task(task, &replace);
     if (entry == NULL) {
         return;
     }
-    if (!make_room(task, schedule, entry, replace, &old)) {
-        entry_free(entry);
-        return;
-    }
     entry_plan(entry, schedule_now_ms() / 1000);
-    if (old != NULL) {
-        list_unlink(&old->link);
-        schedule->entries.count--;
-    }
-    entries_add(&schedule->entries, entry);
-    rc = state_save(&schedule->state, &schedule->entries);
-    if (rc != 0) {
-        /* Nothing has changed. */
-        entries_remove(&schedule->entries, entry);
-        if (old != NULL) {
-            entries_add(&schedule->entries, old);
-        }
-        fail_state(task, rc);
+    old = entries_find(&schedule->entries, entry->name);
+    if ((old != NULL && !may_replace(task, old, replace)) || !put(task, schedule, entry, old)) {
+        entry_free(entry);
         return;
     }
     if (old != NULL) {
@@ -237,37 +244,49 @@ static bool is_ahead(const struct entry *entry)
            firing->planned_s > schedule_now_ms() / 1000;
 }
 
-static void on_remove(struct sluice_task *task, void *arg)
+/* The entry that may be removed, taken out on disk, too. NULL: the task has failed. */
+static struct entry *take(struct sluice_task *task, struct schedule *schedule, const char *name)
 {
-    struct schedule *schedule = arg;
-    const char *name = json_string_value(json_object_get(sluice_task_args(task), "name"));
     struct entry *entry = entries_find(&schedule->entries, name);
-    struct sluice_id id;
-    json_t *reply;
-    bool ahead;
+    char error[ENTRY_ERROR_SIZE];
     int rc;
 
     if (entry == NULL) {
         sluice_failf(task, "no_such_entry", "there is no entry '%.48s'", name);
-        return;
+        return NULL;
     }
     if (entry->configured) {
         sluice_failf(task, "configured", "'%s' is an entry of the configuration file; remove it "
                      "there", name);
-        return;
+        return NULL;
     }
-    list_unlink(&entry->link);
+    entries_take(&schedule->entries, entry);
     rc = state_save(&schedule->state, &schedule->entries);
-    list_push_back(&schedule->entries.list, &entry->link);
-    if (rc != 0) {
-        fail_state(task, rc);
+    if (rc == 0) {
+        return entry;
+    }
+    entries_add(&schedule->entries, entry, error, sizeof error); /* where it was, it fits */
+    fail_state(task, rc);
+    return NULL;
+}
+
+static void on_remove(struct sluice_task *task, void *arg)
+{
+    struct schedule *schedule = arg;
+    const char *name = json_string_value(json_object_get(sluice_task_args(task), "name"));
+    struct entry *entry = take(task, schedule, name);
+    struct sluice_id id;
+    json_t *reply;
+    bool ahead;
+
+    if (entry == NULL) {
         return;
     }
-    id = firing_id(&entry->work, entry->firing.planned_s);
-    ahead = is_ahead(entry);
     sluice_log(schedule->sluice, "cron_removed", "entry=%s by=%s", name,
                sluice_task_submitter(task));
-    entries_remove(&schedule->entries, entry);
+    id = firing_id(&entry->work, entry->firing.planned_s);
+    ahead = is_ahead(entry);
+    entry_free(entry);
     if (ahead) {
         sluice_cancel_id(schedule->sluice, &id, "its entry was removed", &reply); /* SUSPENDS */
         json_decref(reply);

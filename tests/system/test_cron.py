@@ -443,10 +443,32 @@ def _():
         entries = [dict(EVERY, name="e%d" % i) for i in range(1001)]
         status, output = run([program("sluice-cron"), "--check", "--config", folder.config(*entries)])
         check(status == 2 and "1000 entries already" in output, output)
+        large = [dict(EVERY, name="e%d" % i, payload="x" * 60000) for i in range(200)]
+        status, output = run([program("sluice-cron"), "--check", "--config", folder.config(*large)])
+        check(status == 2 and "entry 140" in output and "8 MiB" in output, output)
         status, output = run([program("sluice-cron"), "--check", "--config", folder.config(EVERY, EVERY)])
         check(status == 2 and "already" in output, output)
         status, output = run([program("sluice-cron"), "--check", "--config", folder.config(EVERY)])
         equal((status, output.rpartition(": ")[2]), (0, "1 entries"))
+
+
+@case("what cannot be kept is refused, and changes nothing")
+def _():
+    with Broker() as broker, Folder() as folder, Peer(broker, "me") as me:
+        os.mkdir(folder.path("here"))
+        with Cron(broker, "--state", folder.path("here/state")) as cron:
+            good(me, "cron.add", name="kept", every="1h", service="echo")
+            os.rename(folder.path("here"), folder.path("there"))
+            refused(me, "cron.add", "state_unwritable", name="new", every="1h", service="echo")
+            refused(me, "cron.add", "state_unwritable", name="kept", every="2h", service="echo", replace=True)
+            refused(me, "cron.remove", "state_unwritable", name="kept")
+            cron.wait_line("cron_state_unwritable")
+            row, = good(me, "cron.list")["entries"]
+            equal((row["name"], row["every"]), ("kept", "1h"))
+            os.rename(folder.path("there"), folder.path("here"))
+            good(me, "cron.remove", name="kept")
+            cron.stop()
+        equal(folder.read("here/state"), {"entries": [], "last": {}})
 
 
 @case("a state that is damaged is not thrown away")

@@ -93,13 +93,16 @@ static void room_text(const json_t *row, char *text, size_t size)
     char number[RECORD_VALUE_SIZE];
     size_t used = 0;
 
+    static const struct {
+        const char *name, *word;
+    } rooms[] = {{"tokens", "starts"}, {"used", "used"}, {"keys_held", "keys held"}};
+
     text[0] = '\0';
-    if (json_object_get(row, "tokens") != NULL) {
-        used = (size_t)snprintf(text, size, "starts %s", record_value(row, "tokens", number));
-    }
-    if (json_object_get(row, "used") != NULL && used < size) {
-        snprintf(text + used, size - used, "%sused %s", used > 0 ? ", " : "",
-                 record_value(row, "used", number));
+    for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]) && used < size; i++) {
+        if (json_object_get(row, rooms[i].name) != NULL) {
+            used += (size_t)snprintf(text + used, size - used, "%s%s %s", used > 0 ? ", " : "",
+                                     rooms[i].word, record_value(row, rooms[i].name, number));
+        }
     }
 }
 

@@ -205,6 +205,7 @@ void account_close(struct broker *broker, struct account *account, const struct 
     CHECK(!account_closed(account));
     CHECK(hold->reason != HOLD_NONE);
     account->hold = *hold;
+    hold->limit->keys_held++;
     list_each(link, &account->flows) {
         flow_leave(list_entry(link, struct flow, account_link));
     }
@@ -218,6 +219,7 @@ void account_open(struct broker *broker, struct account *account)
     if (!account_closed(account)) {
         return;
     }
+    account->hold.limit->keys_held--;
     account->hold = (struct hold){.reason = HOLD_NONE};
     wheel_cancel(&broker->wheel, &account->timer);
     list_each(link, &account->flows) {
@@ -373,6 +375,9 @@ static void account_check(const struct broker *broker, struct account *account)
     }
     CHECK(list_empty(&account->flows) != list_empty(&account->age_link));
     check_hold(broker, account);
+    if (account_closed(account)) {
+        account->hold.limit->keys_seen++;
+    }
 }
 
 void accounts_check(const struct broker *broker)

@@ -155,6 +155,7 @@ void limit_free(struct broker *broker, struct limit *limit)
     if (limit->key_size > 0) {
         accounts_rebind(broker, limit->service);
     }
+    CHECK(limit->keys_held == 0);
     CHECK(list_empty(&limit->waiters[WAITS_RELEASE]));
     CHECK(list_empty(&limit->waiters[WAITS_BUDGET]));
     pool_put(&broker->limit_pool, limit);

@@ -6,9 +6,10 @@
  * its gate concerns; a service without one costs a test of a pointer and nothing more.
  *
  * What a key's rule holds back is that key alone: its account is closed (account.h). What the
- * rule of the service, or of the tenant, or the gate holds back is the service: it hands out
- * nothing, its limiter says why, and is woken by its timer, by the end of one of its own tasks,
- * or by that of another of its tenant. */
+ * rule of the service, or of the tenant, or the gate holds back is the service (all of its tasks
+ * are that tenant's: until peers are authenticated there is one): it hands out nothing, its limiter
+ * says why, and is woken by its timer, by the end of one of its own tasks, or by that of another
+ * of its tenant. */
 #ifndef SLUICE_BROKER_CORE_LIMIT_H
 #define SLUICE_BROKER_CORE_LIMIT_H
 
@@ -47,6 +48,8 @@ struct limit {
     struct limit_values values;
     struct meter_bounds bounds;
     struct meter meter;        /* of a key's rule in_use alone, summed up: accounts have the rest */
+    uint64_t keys_held;        /* a key's: accounts that are closed, it being what holds longest */
+    uint64_t keys_seen;        /* of those, by broker_check, which leaves 0 */
     struct list waiters[2];    /* a tenant's: limiters that it holds back, by enum limit_wait */
 };
 

@@ -51,6 +51,7 @@ void limit_row(const struct broker *broker, struct doc *doc, const struct roster
         doc_text(doc, "key", limit_key(limit));
     }
     doc_uint(doc, "in_use", limit->meter.in_use);
+    doc_any(doc, "keys_held", limit->keys_held);
 #define VALUE(name) doc_any(doc, #name, v->name);
     VALUE(max_tasks) VALUE(max_bytes) VALUE(concurrency)
     VALUE(rate) VALUE(rate_ms) VALUE(burst)
@@ -123,5 +124,11 @@ void limit_check(const struct broker *broker)
     CHECK(limits == rules);
     CHECK(limits == broker->limit_pool.used);
     accounts_check(broker);
+    list_each(link, &broker->limit_rows.lanes[0]) {
+        struct limit *limit = list_entry(link, struct limit, place.lanes);
+
+        CHECK(limit->keys_seen == limit->keys_held);
+        limit->keys_seen = 0;
+    }
     CHECK(limiters == broker->limiter_pool.used);
 }

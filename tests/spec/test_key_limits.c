@@ -107,7 +107,7 @@ static void a_key_at_its_cap_holds_nobody_else(void **state)
     done(f, "w1", "a1", 1, "");
     assert_true(runs(f, "a2"));
     assert_false(runs(f, "a3"));
-    expect_row(f, "service=echo key=a in_use=1 concurrency=1");
+    expect_row(f, "service=echo key=a in_use=1 keys_held=1 concurrency=1");
 }
 
 static void each_key_has_a_cap_of_its_own(void **state)
@@ -127,7 +127,7 @@ static void each_key_has_a_cap_of_its_own(void **state)
     assert_int_equal(stats_of(f).leased, 6);
     expect_why(f, "a3", "reason=concurrency_cap");
     assert_true(trace_has(f, "key=* "));
-    expect_row(f, "service=echo key=* in_use=6 concurrency=2");
+    expect_row(f, "service=echo key=* in_use=6 keys_held=3 concurrency=2");
     done(f, "w1", "b1", 1, "");
     assert_true(runs(f, "b3"));
     assert_false(runs(f, "a3"));
@@ -231,7 +231,7 @@ static void a_keys_budget_holds_its_dear_tasks(void **state)
     expect_why(f, "a2", "reason=budget message=its fairness key has used up the cost units of a "
                         "limit's window service=echo key=a in_ms=1000");
     expect_why(f, "a3", "reason=budget"); /* that of the one before it */
-    expect_row(f, "key=a in_use=1 budget=100 budget_ms=1000 used=60 window_end_ms=1000");
+    expect_row(f, "key=a in_use=1 keys_held=1 budget=100 budget_ms=1000 used=60 window_end_ms=1000");
     submit_as(f, "a4", "a", 5, 10); /* of a higher priority, and there is room for it */
     assert_true(runs(f, "a4"));
     cancel(f, "s1", "a2", 0);

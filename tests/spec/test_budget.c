@@ -12,17 +12,26 @@ static struct limit_values unchanged(void)
     return values;
 }
 
-static void limit(struct fixture *f, const struct limit_values *values)
+/* Of `service`, of its `key`, or of a tenant everywhere. */
+static void limit_of(struct fixture *f, const char *service, const char *key, const char *tenant,
+                     const struct limit_values *values)
 {
     struct message message = {.command = COMMAND_CONTROL};
 
     message.control.request = 9;
     message.control.what = CONTROL_LIMIT;
-    message.control.service = span_from_text("echo");
+    message.control.service = span_from_text(service);
+    message.control.key = span_from_text(key);
+    message.control.tenant = span_from_text(tenant);
     message.control.limits = *values;
     drop_trace(f);
     say(f, "s1", &message);
     assert_true(trace_has(f, "REPLY 9 ok"));
+}
+
+static void limit(struct fixture *f, const struct limit_values *values)
+{
+    limit_of(f, "echo", "", "", values);
 }
 
 static const char *name_of(const char *letter, unsigned number)
@@ -202,6 +211,55 @@ static void another_budget_is_none_for_the_past(void **state)
     expect_why(f, "b1", "reason=running");
 }
 
+/* The same of a key's, which has it by itself. */
+static void another_budget_of_a_key_is_none_for_the_past(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+    struct submit first = {.cost = 300, .key = span_from_text("a")};
+    struct submit big = {.cost = 950, .key = span_from_text("a")};
+    struct submit other = {.cost = 950, .key = span_from_text("b")};
+
+    given_echo(f, 100);
+    values.budget = 100;
+    values.budget_ms = 1000;
+    limit_of(f, "echo", "*", "", &values);
+    submit_with(f, "s1", "t1", "echo", "", &first);
+    advance_ms(f, 2000);
+    values.budget = 1000;
+    limit_of(f, "echo", "*", "", &values);
+    submit_with(f, "s1", "b1", "echo", "", &big);
+    submit_with(f, "s1", "c1", "echo", "", &other);
+    expect_why(f, "b1", "reason=budget");
+    expect_why(f, "c1", "reason=running");
+    advance_ms(f, 1000);
+    expect_why(f, "b1", "reason=running");
+}
+
+/* Of two that have no room the one that takes longer says when, whichever is asked first. */
+static void the_longest_refusal_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 100);
+    values.budget = 10;
+    values.refuse = 1;
+    values.budget_ms = 2000;
+    limit_of(f, "echo", "", "", &values);
+    values.budget_ms = 1000;
+    limit_of(f, "", "", "default", &values);
+    submit_many(f, 2, 10);
+    assert_true(trace_has(f, "RESULT t2 refused code=budget_exhausted retry_after_ms=2000"));
+    drop_trace(f);
+    values.refuse = 0;
+    limit_of(f, "", "", "default", &values);
+    values.budget_ms = 2000;
+    limit_of(f, "echo", "", "", &values);
+    submit_with(f, "s1", "t3", "echo", "", &(struct submit){.cost = 1});
+    expect_why(f, "t3", "in_ms=2000");
+}
+
 /* However many run: what is used up is used up. */
 static void a_full_cap_hides_no_refusal(void **state)
 {
@@ -327,6 +385,8 @@ int main(void)
         SPEC(a_cost_above_the_budget_waits_for_an_empty_window),
         SPEC(a_budget_that_refuses_says_when),
         SPEC(another_budget_is_none_for_the_past),
+        SPEC(another_budget_of_a_key_is_none_for_the_past),
+        SPEC(the_longest_refusal_is_told),
         SPEC(a_full_cap_hides_no_refusal),
         SPEC(a_breaker_that_refuses_hides_no_other_refusal),
         SPEC(token_budgets_hold_within_one_percent),

@@ -154,6 +154,72 @@ static void a_retry_while_the_id_is_in_use_is_a_conflict(void **state)
     assert_int_equal(stats_of(f).dead, 1);
 }
 
+/* The same id, submitted anew by its peer, fails again: there is one letter of it, the newer. */
+static void a_letter_gives_way_to_a_newer_one(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.retain_ms = 1;
+    fixture_restart(f);
+    given_echo(f, 1);
+    die(f, "t1");
+    die(f, "t2");
+    advance_ms(f, 1);
+    submit_with(f, "s1", "t1", "echo", "in", &mourned);
+    fail_task(f, "w1", "t1", 1, "bad", true);
+    assert_int_equal(stats_of(f).dead, 2);
+    assert_int_equal(stats_of(f).dead_forgotten, 0);
+    drop_trace(f);
+    query(f, QUERY_LETTER, "t1");
+    assert_true(trace_has(f, "attempt=1 at_ms=1 worker=w1"));
+    assert_false(trace_has(f, "at_ms=0"));
+}
+
+/* One command takes a thousand: the rest is for the next. */
+static void a_thousand_letters_at_once(void **state)
+{
+    struct fixture *f = *state;
+    char name[16];
+
+    given_echo(f, 1);
+    f->quiet = true;
+    for (unsigned i = 0; i < 1001; i++) {
+        snprintf(name, sizeof name, "t%u", i);
+        die(f, name);
+    }
+    f->quiet = false;
+    control(f, CONTROL_DROP, NULL, "echo");
+    assert_true(trace_has(f, "dropped=1000 left=1"));
+    assert_int_equal(stats_of(f).dead, 1);
+}
+
+/* Attempts are numbered in 16 bits, through all retries of an id. */
+static void the_attempts_of_an_id_have_an_end(void **state)
+{
+    struct submit options = {
+        .attempts = ATTEMPTS_MAX, .dead_letter = true, .backoff_ms = 1, .backoff_max_ms = 1};
+    struct fixture *f = *state;
+    unsigned attempt = 0;
+
+    given_echo(f, 1);
+    f->quiet = true;
+    submit_with(f, "s1", "t1", "echo", "in", &options);
+    do {
+        for (unsigned i = 0; i < ATTEMPTS_MAX; i++) {
+            fail_task(f, "w1", "t1", ++attempt, "bad", true);
+            advance_ms(f, 1);
+        }
+        ping(f, "s1");
+        assert_int_equal(stats_of(f).dead, 1);
+        drop_trace(f);
+        control(f, CONTROL_RETRY, "t1", "");
+    } while (stats_of(f).dead == 0);
+    assert_in_range(attempt, 60000, 65535);
+    f->quiet = false;
+    control(f, CONTROL_RETRY, "t1", "");
+    assert_true(trace_has(f, "REPLY 5 failed code=limit_exceeded"));
+}
+
 static void a_service_drops_or_retries_all_of_its_own(void **state)
 {
     struct fixture *f = *state;
@@ -362,6 +428,9 @@ int main(void)
         SPEC(a_refused_retry_keeps_the_letter),
         SPEC(a_refused_retry_keeps_the_outcome),
         SPEC(a_retry_while_the_id_is_in_use_is_a_conflict),
+        SPEC(a_letter_gives_way_to_a_newer_one),
+        SPEC(a_thousand_letters_at_once),
+        SPEC(the_attempts_of_an_id_have_an_end),
         SPEC(a_service_drops_or_retries_all_of_its_own),
         SPEC(letters_are_bounded_and_the_oldest_goes_first),
         SPEC(of_many_causes_the_first_and_the_last_stay),

@@ -464,7 +464,8 @@ static void calm_down(struct world *world)
             ended = ended_tasks(world);
             progress_ms = world_now_ms(world);
         }
-    } while (unfinished(world) > 0 && world_now_ms(world) < progress_ms + REST_STALL_MS &&
+    } while ((held || unfinished(world) > 0) &&
+             world_now_ms(world) < progress_ms + REST_STALL_MS &&
              world_now_ms(world) < begin_ms + REST_MS_MAX);
     /* Answers under way arrive, and the broker notices who has died unseen. */
     run_until(world, world_now_ms(world) + world->options.silence_ms + REST_LOOK_MS);

@@ -183,6 +183,27 @@ static void bound(struct fixture *f)
     advance_ms(f, 2);
 }
 
+static void letters(struct fixture *f, const char *peer, enum control_what what)
+{
+    struct message message = {.command = COMMAND_CONTROL};
+
+    message.control.request = 9;
+    message.control.what = what;
+    message.control.service = span_from_text("echo");
+    say(f, peer, &message);
+}
+
+/* A dead letter, and its task once more. */
+static void exhume(struct fixture *f)
+{
+    struct submit mourned = {.dead_letter = true, .attempts = 1};
+
+    submit_with(f, "s1", "d1", "echo", "dead", &mourned);
+    fail_task(f, "w1", "d1", 1, "broken", true);
+    letters(f, "s1", CONTROL_RETRY);
+    done(f, "w1", "d1", 2, "");
+}
+
 /* Every kind of thing that the core keeps. */
 static void live(struct fixture *f)
 {
@@ -204,6 +225,7 @@ static void live(struct fixture *f)
     submit_join(f, "s1", "j1", JOIN_SETTLED, 0, (const char *const[]){"h1", "h2", NULL});
     stream(f);
     bound(f);
+    exhume(f);
     cancel(f, "s1", "t1", 9);
     cancel(f, "s1", "p1", 10);
     done(f, "w2", "c1", 1, "leaf");
@@ -266,7 +288,10 @@ static void any_allocation_may_fail(void **state)
         bye(f, "w2");
         lose(f, "x1");
         lose(f, "w1");
-        advance_ms(f, 200000);
+        hello(f, "s2");
+        letters(f, "s2", CONTROL_DROP);
+        bye(f, "s2");
+        advance_ms(f, f->options.detached_retain_ms + 200000);
         assert_int_equal(stats_of(f).peers, 0);
         assert_int_equal(stats_of(f).tasks, 0);
         assert_int_equal(stats_of(f).services, 0);

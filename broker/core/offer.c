@@ -79,10 +79,7 @@ static void offer_free(struct broker *broker, struct offer *offer)
     CHECK(list_empty(&offer->load_link));
     CHECK(list_empty(&offer->target_link));
     CHECK(list_empty(&offer->affinities));
-    if (offer->target != NULL) {
-        offer->target->offers--;
-        target_release(broker, offer->target);
-    }
+    CHECK(offer->target == NULL);
     list_unlink(&offer->peer_link);
     CHECK(offer->peer->offer_count > 0);
     offer->peer->offer_count--;
@@ -90,6 +87,16 @@ static void offer_free(struct broker *broker, struct offer *offer)
     blob_unref(offer->schema);
     blob_unref(offer->about);
     pool_put(&broker->offer_pool, offer);
+}
+
+/* It waits for late answers at most, and its service may be forgotten meanwhile. */
+static void offer_unaim(struct broker *broker, struct offer *offer)
+{
+    if (offer->target != NULL) {
+        offer->target->offered--;
+        target_release(broker, offer->target);
+        offer->target = NULL;
+    }
 }
 
 void offer_withdraw(struct broker *broker, struct offer *offer)
@@ -105,10 +112,8 @@ void offer_withdraw(struct broker *broker, struct offer *offer)
         service_note_idle(broker, service);
         service->credit -= offer->credit;
         service->held -= offer->held;
-        if (offer->target != NULL) {
-            offer->target->offered--;
-        }
         offer_place(offer);
+        offer_unaim(broker, offer);
         affinity_forget(broker, offer);
     }
     if (offer->held == 0) {
@@ -138,7 +143,6 @@ bool offer_set_version(struct broker *broker, struct offer *offer, struct span v
         if (target == NULL) {
             return false;
         }
-        target->offers++;
         target->offered++;
         target->attended += offer->attended;
     }
@@ -148,7 +152,6 @@ bool offer_set_version(struct broker *broker, struct offer *offer, struct span v
         }
         past->attended -= offer->attended;
         past->offered--;
-        past->offers--;
         target_release(broker, past);
     }
     offer->target = target;

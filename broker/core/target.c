@@ -81,13 +81,12 @@ bool target_may_wait(const struct broker *broker, const struct service *service,
 
 void target_release(struct broker *broker, struct target *target)
 {
-    if (target->flows > 0 || target->offers > 0) {
+    if (target->flows > 0 || target->offered > 0) {
         return;
     }
     CHECK(target->called == 0);
     CHECK(target->parked.occupied == 0);
     CHECK(target->loads.occupied == 0);
-    CHECK(target->offered == 0);
     CHECK(target->attended == 0);
     list_unlink(&target->service_link);
     target->service->target_count--;

@@ -30,8 +30,7 @@ struct target {
     struct ring parked;          /* flows, by turn */
     uint32_t called;             /* bit p: a flow of priority p is on service->called */
     struct loads loads;          /* its offers with room, by target_link */
-    uint64_t offers;             /* that name it, withdrawn ones too */
-    uint64_t offered;            /* of these, those not withdrawn */
+    uint64_t offered;            /* offers that name it; none that is withdrawn does */
     uint64_t attended;           /* of these, those whose worker would take something */
     uint64_t flows;              /* that name it */
     uint64_t seen;               /* of those, by broker_check, which leaves 0 */

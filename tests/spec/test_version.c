@@ -285,6 +285,29 @@ static void the_catalog_names_the_versions(void **state)
     assert_true(trace_has(f, "version=1 versions"));
 }
 
+/* Who only has a late answer to give holds up nobody, not even by its version. */
+static void a_service_is_forgotten_before_a_late_answer_of_its_version(void **state)
+{
+    struct fixture *f = *state;
+    struct submit once = {
+        .version = span_from_text("1"), .lease_ms = 10, .attempts = 1, .retain_ms = 1};
+    struct message withdraw = {.command = COMMAND_WITHDRAW};
+
+    f->options.service_linger_ms = 1000;
+    fixture_restart(f);
+    hello(f, "s1");
+    hello(f, "w1");
+    offer_version(f, "w1", "1", 1);
+    submit_with(f, "s1", "t1", "echo", "", &once);
+    advance_ms(f, 10); /* its lease is over: no answer comes */
+    withdraw.withdraw.service = span_from_text("echo");
+    say(f, "w1", &withdraw);
+    advance_ms(f, 2000);
+    assert_int_equal(stats_of(f).services, 0);
+    done(f, "w1", "t1", 1, "");
+    assert_int_equal(stats_of(f).offers, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +323,7 @@ int main(void)
         SPEC(affinity_does_not_lead_to_another_version),
         SPEC(an_offer_may_have_no_version_any_more),
         SPEC(the_catalog_names_the_versions),
+        SPEC(a_service_is_forgotten_before_a_late_answer_of_its_version),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,8 +9,8 @@
  *     time that fits. What is skipped is not due, what comes twice is due twice, so that nothing
  *     pauses for an hour in autumn.
  *
- * Debian's cron does nearly the same, but takes every hour field that begins with * for the second
- * kind, also those with a step, which then lose a run in spring and have one twice in autumn. */
+ * Debian's cron(8) makes the same distinction, but by whether the field of hours or minutes has a
+ * *: then one for every second hour loses a run in spring, or has one twice in autumn. */
 #ifndef SLUICE_CRON_NEXT_H
 #define SLUICE_CRON_NEXT_H
 

@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import re
+import shlex
 import signal
 import sys
 import tempfile
@@ -12,7 +13,7 @@ import time
 import msgpack
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import (CANCEL, CANCEL_OUT, REPLY, SLOW, TASK, Broker, Peer, Process, case, check, equal,
+from sluice_test import (CANCEL, CANCEL_OUT, REPLY, ROOT, SLOW, TASK, Broker, Peer, Process, case, check, equal,
                          log_field, main, program, run)
 
 EVERY = {"name": "tick", "every": "1s", "service": "echo", "payload": {"n": 1}}
@@ -501,6 +502,19 @@ def _():
         status, output = following(*arguments)
         equal(status, 2)
         check(why in output, "not '%s': %s" % (why, output))
+
+
+@case("the examples of docs/cron.md are good")
+def _():
+    with open(os.path.join(ROOT, "docs/cron.md")) as file:
+        text = file.read()
+    config = re.search(r"cat > cron.json <<'END'\n(.*?)\nEND", text, re.DOTALL).group(1)
+    with Folder() as folder:
+        status, output = run([program("sluice-cron"), "--check", "--config", folder.write("cron.json", config)])
+        equal((status, output.rpartition(": ")[2]), (0, "2 entries"))
+    command, expected = re.search(r"\$ sluice-cron (next .*?)\n(.*?)```", text, re.DOTALL).groups()
+    status, output = run([program("sluice-cron"), *shlex.split(command)])
+    equal((status, output.strip()), (0, expected.strip()))
 
 
 if __name__ == "__main__":

@@ -83,6 +83,8 @@ static void a_skipped_time_is_due_when_the_clocks_are_set(void **state)
     /* Several of them together once, also with one that is not skipped. */
     expect("Europe/Berlin", "*/10 2,3 * * *", "2026-03-29T00:59Z",
            "2026-03-29T01:00Z 2026-03-29T01:10Z");
+    expect("Europe/Berlin", "0 */2 * * *", "2026-03-28T23:30Z",
+           "2026-03-29T01:00Z 2026-03-29T02:00Z");
     expect("America/New_York", "15 2 * * *", "2026-03-07T12:00Z",
            "2026-03-08T07:00Z 2026-03-09T06:15Z");
     expect("Australia/Lord_Howe", "15 2 * * *", "2026-10-03T00:00Z",

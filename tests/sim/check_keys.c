@@ -111,7 +111,11 @@ static void see_start(struct model *model, const struct shadow_task *task)
     MODEL_CHECK(model, PROPERTY, shadow_key_rates_let(keys, (unsigned)key, model->now_ms),
                 "%s of key '%s' of '%s' starts faster than its rate", model_id_text(&task->id),
                 task->key, task->service);
-    shadow_key_start(keys, (unsigned)key, model->now_ms);
+    MODEL_CHECK(model, PROPERTY,
+                shadow_key_budgets_let(keys, (unsigned)key, task->cost, model->now_ms),
+                "%s of key '%s' of '%s' costs %" PRIu64 ", beyond its budget",
+                model_id_text(&task->id), task->key, task->service, task->cost);
+    shadow_key_start(keys, (unsigned)key, task->cost, model->now_ms);
     if (task->version[0] != '\0') {
         return;
     }

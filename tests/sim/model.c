@@ -363,6 +363,10 @@ static void take_cost(struct model *model, uint64_t cost)
 {
     const struct shadow_task *task = model->subject;
 
+    if (model->current && task->home->keys != NULL && shadow_key_of(task) >= 0) {
+        shadow_key_spend(task->home->keys, (unsigned)shadow_key_of(task),
+                         (int64_t)cost - (int64_t)task->cost, model->now_ms);
+    }
     if (model->current && task->home->budget.budget > 0) {
         shadow_budget_correct(&task->home->budget, task->run_started_ms, task->cost, cost,
                               model->now_ms);

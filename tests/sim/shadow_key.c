@@ -36,6 +36,11 @@ void shadow_keys_set(struct model *model, struct shadow_keys *keys, unsigned rul
     bool changed = rate.interval_ns != keys->rates[rule].interval_ns ||
                    rate.tolerance_ns != keys->rates[rule].tolerance_ns;
 
+    for (unsigned key = 0; key < SHADOW_KEYS; key++) {
+        if (rule == SHADOW_KEYS || rule == key) {
+            keys->spend[key][rule == SHADOW_KEYS] = (struct shadow_spend){0, false, 0};
+        }
+    }
     keys->rules[rule] = *values;
     keys->rates[rule] = rate;
     keys->changed = ++model->orders;
@@ -55,7 +60,7 @@ uint64_t shadow_key_weight(const struct shadow_keys *keys, unsigned key)
 
 static bool binds(const struct limit_values *rule)
 {
-    return rule->concurrency > 0 || rule->rate > 0;
+    return rule->concurrency > 0 || rule->rate > 0 || rule->budget > 0;
 }
 
 bool shadow_key_bound(const struct shadow_keys *keys, int key)
@@ -82,8 +87,40 @@ static void rate_take(const struct shadow_rate *rate, uint64_t *arrival_ns, uint
     *arrival_ns = (*arrival_ns > now_ns ? *arrival_ns : now_ns) + rate->interval_ns;
 }
 
-void shadow_key_start(struct shadow_keys *keys, unsigned key, uint64_t now_ms)
+/* Whatever the moments at which windows began, no more of them fit the time. */
+static bool budget_lets(const struct limit_values *rule, const struct shadow_spend *spend,
+                        uint64_t cost, uint64_t now_ms)
 {
+    int64_t budget = (int64_t)rule->budget, granted;
+
+    if (budget == 0 || !spend->began) {
+        return true;
+    }
+    granted = budget * (int64_t)((now_ms - spend->since_ms) / rule->budget_ms + 1);
+    return spend->total + (int64_t)cost <= granted || spend->total <= granted - budget;
+}
+
+bool shadow_key_budgets_let(const struct shadow_keys *keys, unsigned key, uint64_t cost,
+                            uint64_t now_ms)
+{
+    return budget_lets(&keys->rules[key], &keys->spend[key][0], cost, now_ms) &&
+           budget_lets(&keys->rules[SHADOW_KEYS], &keys->spend[key][1], cost, now_ms);
+}
+
+void shadow_key_spend(struct shadow_keys *keys, unsigned key, int64_t cost, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct shadow_spend *spend = &keys->spend[key][i];
+
+        spend->since_ms = spend->began ? spend->since_ms : now_ms;
+        spend->began = true;
+        spend->total += cost;
+    }
+}
+
+void shadow_key_start(struct shadow_keys *keys, unsigned key, uint64_t cost, uint64_t now_ms)
+{
+    shadow_key_spend(keys, key, (int64_t)cost, now_ms);
     rate_take(&keys->rates[key], &keys->arrival_ns[key][0], now_ms);
     rate_take(&keys->rates[SHADOW_KEYS], &keys->arrival_ns[key][1], now_ms);
 }
@@ -142,6 +179,9 @@ bool shadow_key_lets(const struct model *model, const struct shadow_key_uses *us
 
     if (keys == NULL || !shadow_key_bound(keys, key)) {
         return true;
+    }
+    if (keys->rules[SHADOW_KEYS].budget > 0 || (key >= 0 && keys->rules[key].budget > 0)) {
+        return false; /* perhaps */
     }
     used = uses->tasks[use_of(task)];
     if (key < 0) {

@@ -19,6 +19,13 @@ struct shadow_rate {
     uint64_t interval_ns, tolerance_ns; /* 0: none */
 };
 
+/* What attempts are known to have cost since a budget was set. */
+struct shadow_spend {
+    uint64_t since_ms;     /* the first one; meaningless while nothing has started */
+    bool began;
+    int64_t total;
+};
+
 /* Tasks of one key and one priority that ask for no version. */
 struct shadow_flow {
     uint64_t starts[SHADOW_KEY_STARTS]; /* when its last tasks started, by model->orders, a ring */
@@ -30,6 +37,7 @@ struct shadow_keys {
     struct limit_values rules[SHADOW_KEYS + 1]; /* the last one: of each key */
     struct shadow_rate rates[SHADOW_KEYS + 1];
     uint64_t arrival_ns[SHADOW_KEYS][2];        /* by the key's own rate, by that of each */
+    struct shadow_spend spend[SHADOW_KEYS][2];  /* the same of budgets */
     uint64_t changed;                           /* when a rule was, by model->orders */
     struct shadow_flow flows[SHADOW_KEYS][PRIORITY_MAX + 1];
 };
@@ -50,8 +58,14 @@ uint64_t shadow_key_weight(const struct shadow_keys *keys, unsigned key);
 bool shadow_key_bound(const struct shadow_keys *keys, int key);
 /* Its rates allow one more start. */
 bool shadow_key_rates_let(const struct shadow_keys *keys, unsigned key, uint64_t now_ms);
-/* A task of the key starts, and uses up its rates. */
-void shadow_key_start(struct shadow_keys *keys, unsigned key, uint64_t now_ms);
+/* An attempt of `cost` is within the budgets of all windows there can have been since the first one,
+ * or nothing of the present one's is used. True does not mean that it may start. */
+bool shadow_key_budgets_let(const struct shadow_keys *keys, unsigned key, uint64_t cost,
+                            uint64_t now_ms);
+/* A task of the key starts, and uses up its rates and budgets. */
+void shadow_key_start(struct shadow_keys *keys, unsigned key, uint64_t cost, uint64_t now_ms);
+/* One of its attempts costs so much, or so much more or less than it declared. */
+void shadow_key_spend(struct shadow_keys *keys, unsigned key, int64_t cost, uint64_t now_ms);
 /* And one of this flow, as number `order` of all that is ordered. */
 void shadow_flow_add(struct shadow_flow *flow, uint64_t order);
 /* Starts of a flow after `order`; SHADOW_KEY_STARTS: so many, or more. */

@@ -232,6 +232,10 @@ static void draw_key_rule(struct random *random, struct limit_values *values)
     if (kind >= 4 && kind < 8) {
         values->concurrency = random_between(random, 1, 3);
     }
+    if (kind == 7 || kind == 8) {
+        values->budget = random_between(random, 1, 200);
+        values->budget_ms = 100 * random_between(random, 1, 50);
+    }
     if (kind == 5 || kind == 8) {
         values->rate = random_between(random, 1, 100);
         values->rate_ms = random_between(random, 100, 2000);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define KEPT 8       /* packets kept to be replayed */
+#define FLOOD_CHUNKS 100
 #define HELD 32      /* tasks it was given, to answer wrongly */
 #define PACKET_MAX 65536
 
@@ -287,6 +288,15 @@ static void send_bytes(struct hostile *hostile, uint8_t *data, size_t size)
     node_send(&hostile->node, &packet); /* if the link is down or full: so be it */
 }
 
+/* More of them than anybody can have asked for. */
+static void flood(struct hostile *hostile, struct codec_writer *writer, struct message *message)
+{
+    for (uint64_t i = random_below(&hostile->streams, FLOOD_CHUNKS); i > 0; i--) {
+        message->chunk.sequence++;
+        CHECK(codec_write(writer, message) == CODEC_WRITTEN);
+    }
+}
+
 static void send_drawn(struct hostile *hostile, bool mutated)
 {
     uint8_t needs[4 * ID_BYTES];
@@ -305,6 +315,9 @@ static void send_drawn(struct hostile *hostile, bool mutated)
 
         draw_command(hostile, &message, needs);
         CHECK(codec_write(&writer, &message) == CODEC_WRITTEN);
+        if (message.command == COMMAND_CHUNK && random_chance(&hostile->streams, 100)) {
+            flood(hostile, &writer, &message);
+        }
     }
     if (writer.size < PACKET_MAX) {
         keep(hostile, writer.data, writer.size);

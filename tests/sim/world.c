@@ -472,7 +472,8 @@ static void calm_down(struct world *world)
              world_now_ms(world) < progress_ms + REST_STALL_MS &&
              world_now_ms(world) < begin_ms + REST_MS_MAX);
     /* Answers under way arrive, and the broker notices who has died unseen. */
-    run_until(world, world_now_ms(world) + world->options.silence_ms + REST_LOOK_MS);
+    run_until(world, world_now_ms(world) + world->options.silence_ms + world->options.resume_ms +
+                         REST_LOOK_MS);
 }
 
 static void take_down(struct world *world)

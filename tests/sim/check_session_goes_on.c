@@ -14,8 +14,24 @@ static void see_task(struct model *model, const struct fact *fact)
                 "TASK %s to c%u, which is suspended", model_id_text(&fact->id), fact->connection);
 }
 
-/* Its leases, offers and tasks are as they were: nothing moves because of this HELLO but tasks
- * that it is handed now, and nobody is forgotten. */
+/* What it holds, offers and has submitted is as it was: nothing moves but tasks that are handed out
+ * now (for somebody else is here, or a limit looks at who is), and nobody is forgotten. */
+static void check_nothing_lost(struct model *model, uint32_t connection, const char *what)
+{
+    for (size_t i = 0; i < model->fact_count; i++) {
+        const struct fact *fact = &model->facts[i];
+
+        MODEL_CHECK(model, PROPERTY,
+                    fact->kind != FACT_FORGET &&
+                        (fact->kind != FACT_MOVE || fact->to == SHADOW_LEASED),
+                    "c%u %s, and %s %s", connection, what,
+                    fact->kind == FACT_MOVE ? model_id_text(&fact->id) : "a connection",
+                    fact->kind == FACT_MOVE ? "moves" : "is forgotten");
+    }
+    MODEL_CHECK(model, PROPERTY, model->after.peers_lost == model->before.peers_lost,
+                "c%u %s, and is counted as lost", connection, what);
+}
+
 static void see_resumed(struct model *model, const struct fact *welcome)
 {
     const struct shadow_session *session =
@@ -24,18 +40,7 @@ static void see_resumed(struct model *model, const struct fact *welcome)
     MODEL_CHECK(model, PROPERTY, session != NULL && session->connection != 0 && session->numbered,
                 "c%u goes on with a session that is lost, or was never numbered",
                 welcome->connection);
-    for (size_t i = 0; i < model->fact_count; i++) {
-        const struct fact *fact = &model->facts[i];
-
-        MODEL_CHECK(model, PROPERTY,
-                    fact->kind != FACT_FORGET &&
-                        (fact->kind != FACT_MOVE || fact->to == SHADOW_LEASED),
-                    "c%u goes on with its session, and %s %s", welcome->connection,
-                    fact->kind == FACT_MOVE ? model_id_text(&fact->id) : "it",
-                    fact->kind == FACT_MOVE ? "moves" : "is forgotten");
-    }
-    MODEL_CHECK(model, PROPERTY, model->after.peers_lost == model->before.peers_lost,
-                "c%u goes on with its session, and is counted as lost", welcome->connection);
+    check_nothing_lost(model, welcome->connection, "goes on with its session");
 }
 
 /* A peer is told that its session is new until it has shown that it knows. */
@@ -57,10 +62,7 @@ static void see_suspension(struct model *model)
     const struct shadow_session *session = model_session(model, model->event->from);
 
     if (session != NULL && session->numbered) {
-        MODEL_CHECK(model, PROPERTY,
-                    model->fact_count == 0 && model->after.peers_lost == model->before.peers_lost,
-                    "c%u is gone, its session is numbered, and %zu things happen",
-                    model->event->from, model->fact_count);
+        check_nothing_lost(model, model->event->from, "is gone, its session is numbered");
     }
 }
 

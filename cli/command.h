@@ -59,6 +59,7 @@ extern const struct command command_list;
 extern const struct command command_result;
 extern const struct command command_dead;
 extern const struct command command_audit;
+extern const struct command command_cron;
 extern const struct command command_drain;
 extern const struct command command_events;
 extern const struct command command_undrain;

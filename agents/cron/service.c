@@ -83,7 +83,7 @@ static json_t *firing_to_json(const struct entry *entry, int64_t now_s)
 
 static json_t *entry_to_json(const struct entry *entry, int64_t now_s)
 {
-    static const char *const given[] = {"cron", "every", "zone", "service", "overlap"};
+    static const char *const given[] = {"cron", "every", "service", "overlap"};
     json_t *value = json_pack("{s:s, s:b, s:I, s:I, s:I}", "name", entry->name, "configured",
                               entry->configured, "runs", (json_int_t)entry->runs, "skipped",
                               (json_int_t)entry->skipped, "missed", (json_int_t)entry->missed);
@@ -94,6 +94,9 @@ static json_t *entry_to_json(const struct entry *entry, int64_t now_s)
         if (text != NULL) {
             json_object_set(value, given[i], text);
         }
+    }
+    if (entry->plan.every_s == 0) {
+        json_object_set_new(value, "zone", json_string(entry->plan.zone));
     }
     if (entry->next_s != ENTRY_NEVER) {
         json_object_set_new(value, "next", moment_to_json(entry->next_s));

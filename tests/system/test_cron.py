@@ -453,6 +453,31 @@ def _():
         equal((status, output.rpartition(": ")[2]), (0, "1 entries"))
 
 
+@case("sluice cron shows, adds and removes")
+def _():
+    def sluice(*arguments):
+        return run([program("sluice"), "cron", *arguments, "--broker", broker.endpoint])
+
+    with Broker() as broker, Folder() as folder:
+        with Cron(broker, "--state", folder.path("state")) as cron:
+            cron.wait_line("connected")
+            status, output = sluice("add", '{"name": "daily", "cron": "0 3 * * *", "service": "echo"}')
+            equal((status, len(output.splitlines())), (0, 3))
+            first = output.splitlines()[0]
+            equal(sluice("add", '{"name": "daily", "every": "1h", "service": "echo"}')[0], 1)
+            status, output = sluice()
+            equal((status, output.splitlines()[1].split()),
+                  (0, ["daily", "0", "3", "*", "*", "*", "UTC", "echo", first, "0", "0", "0", "-", "-"]))
+            equal(sluice("add", '{"name": "daily", "every": "1h", "service": "echo"}', "--replace")[0], 0)
+            status, output = sluice("list", "--json")
+            equal([e["every"] for e in json.loads(output)["result"]["entries"]], ["1h"])
+            equal(sluice("remove", "daily"), (0, ""))
+            equal(sluice("remove", "daily")[0], 1)
+            for wrong in (("add",), ("remove",), ("add", "{"), ("list", "x"), ("toast",), ("remove", "x", "--replace")):
+                equal(sluice(*wrong)[0], 2, "exit status of %s;" % (wrong,))
+            cron.stop()
+
+
 @case("what cannot be kept is refused, and changes nothing")
 def _():
     with Broker() as broker, Folder() as folder, Peer(broker, "me") as me:

@@ -145,6 +145,13 @@ static uint64_t account_weight(const struct account *account)
     return 1;
 }
 
+static void account_weigh(struct account *account)
+{
+    list_each(link, &account->flows) {
+        list_entry(link, struct flow, account_link)->turn.weight = account_weight(account);
+    }
+}
+
 bool account_join(struct broker *broker, struct flow *flow)
 {
     struct service *service = flow->service;
@@ -237,12 +244,11 @@ void account_look(struct broker *broker, struct account *account)
 
 /* ---- rules change ------------------------------------------------------------------------ */
 
-/* No rule names its key any more. */
+/* No rule names its key any more; it is open. */
 static void account_dissolve(struct broker *broker, struct account *account)
 {
     struct list *link;
 
-    account_open(broker, account);
     while ((link = list_pop_front(&account->flows)) != NULL) {
         struct flow *flow = list_entry(link, struct flow, account_link);
 
@@ -255,75 +261,98 @@ static void account_dissolve(struct broker *broker, struct account *account)
     account_free(broker, account);
 }
 
-static void account_bind(const struct broker *broker, struct account *account)
+static enum account_rule kind_of(const struct limit *limit)
 {
-    for (unsigned i = 0; i < ACCOUNT_RULES; i++) {
-        struct limit *limit = rule_of(broker, account->service, account_key(account), i);
+    return span_is(limit_key(limit), LIMIT_EACH_KEY) ? ACCOUNT_EACH : ACCOUNT_KEY;
+}
 
-        if (limit != account->limits[i]) {
-            meter_init(&account->meters[i]);
+/* All accounts that the rule names: that of its key, or each one of its service. */
+static void each_account(struct broker *broker, struct limit *limit,
+                         void (*visit)(struct broker *broker, struct account *account,
+                                       struct limit *limit))
+{
+    struct account *account;
+
+    if (kind_of(limit) == ACCOUNT_KEY) {
+        account = account_find(broker, limit->service, 0, limit_key(limit));
+        if (account != NULL) {
+            visit(broker, account, limit);
         }
-        account->limits[i] = limit;
-        account->meters[i].in_use = 0;
+        return;
     }
+    list_each(link, &limit->service->limiter->accounts) {
+        visit(broker, list_entry(link, struct account, link), limit);
+    }
+}
+
+static void account_bind(struct broker *broker, struct account *account, struct limit *limit)
+{
+    account->limits[kind_of(limit)] = limit;
+    meter_init(&account->meters[kind_of(limit)]);
+}
+
+static void account_unbind(struct broker *broker, struct account *account, struct limit *limit)
+{
+    account_open(broker, account);
+    account->limits[kind_of(limit)] = NULL;
+    meter_init(&account->meters[kind_of(limit)]);
+    if (account->limits[ACCOUNT_KEY] == NULL && account->limits[ACCOUNT_EACH] == NULL) {
+        account_dissolve(broker, account);
+    } else {
+        account_weigh(account);
+    }
+}
+
+static void account_refresh(struct broker *broker, struct account *account, struct limit *limit)
+{
+    account_weigh(account);
+    account_open(broker, account);
+}
+
+static void account_settle(struct broker *broker, struct account *account, struct limit *limit)
+{
+    meter_settle(&limit->bounds, &account->meters[kind_of(limit)], broker->now_ms);
 }
 
 static void count_lease(const struct task *task, void *context)
 {
+    struct limit *limit = context;
     struct account *account = task->flow->account;
 
-    (void)context;
-    for (unsigned i = 0; account != NULL && i < ACCOUNT_RULES; i++) {
-        account->meters[i].in_use += account->limits[i] != NULL;
+    if (account != NULL && account->limits[kind_of(limit)] == limit) {
+        account->meters[kind_of(limit)].in_use++;
+        limit->meter.in_use++;
     }
 }
 
-bool accounts_rebind(struct broker *broker, struct service *service)
+bool accounts_bind(struct broker *broker, struct limit *limit)
 {
-    bool complete = true;
-
-    list_each(link, &service->limiter->accounts) {
-        struct account *account = list_entry(link, struct account, link);
-
-        account_bind(broker, account);
-        if (account->limits[ACCOUNT_KEY] == NULL && account->limits[ACCOUNT_EACH] == NULL) {
-            account_dissolve(broker, account);
-        }
-    }
-    list_each(link, &service->flows) {
+    each_account(broker, limit, account_bind);
+    list_each(link, &limit->service->flows) {
         struct flow *flow = list_entry(link, struct flow, service_link);
 
-        complete = complete && (flow->account != NULL || account_join(broker, flow));
-    }
-    limit_each_lease(broker, service, count_lease, NULL);
-    accounts_refresh(broker, service->limiter);
-    return complete;
-}
-
-void accounts_settle(const struct broker *broker, struct limiter *limiter,
-                     const struct limit *limit)
-{
-    list_each(link, &limiter->accounts) {
-        struct account *account = list_entry(link, struct account, link);
-
-        for (unsigned i = 0; i < ACCOUNT_RULES; i++) {
-            if (account->limits[i] == limit) {
-                meter_settle(&limit->bounds, &account->meters[i], broker->now_ms);
-            }
+        if (flow->account == NULL && !account_join(broker, flow)) {
+            return false;
         }
     }
+    limit_each_lease(broker, limit->service, count_lease, limit);
+    accounts_refresh(broker, limit);
+    return true;
 }
 
-void accounts_refresh(struct broker *broker, struct limiter *limiter)
+void accounts_unbind(struct broker *broker, struct limit *limit)
 {
-    list_each(link, &limiter->accounts) {
-        struct account *account = list_entry(link, struct account, link);
+    each_account(broker, limit, account_unbind);
+}
 
-        list_each(f, &account->flows) {
-            list_entry(f, struct flow, account_link)->turn.weight = account_weight(account);
-        }
-        account_open(broker, account);
-    }
+void accounts_settle(struct broker *broker, struct limit *limit)
+{
+    each_account(broker, limit, account_settle);
+}
+
+void accounts_refresh(struct broker *broker, struct limit *limit)
+{
+    each_account(broker, limit, account_refresh);
 }
 
 /* ---- showing and proving ------------------------------------------------------------------ */

@@ -86,14 +86,14 @@ void account_open(struct broker *broker, struct account *account);
 /* The first task of a flow has changed: another one may cost less. */
 void account_look(struct broker *broker, struct account *account);
 
-/* Rules for keys of the service have come or gone: every key has what it needs, and counts what
- * runs. False: no memory; call it again without the rule. Looks at all flows and leases. */
-bool accounts_rebind(struct broker *broker, struct service *service);
-/* Those of `limit` are about to change: what has passed is paid as they were. */
-void accounts_settle(const struct broker *broker, struct limiter *limiter,
-                     const struct limit *limit);
-/* The values of such a rule have changed. */
-void accounts_refresh(struct broker *broker, struct limiter *limiter);
+/* A rule for keys is found from now on: those that it names have an account, and what runs of them
+ * counts. False: no memory; unbind it. Looks at all flows and leases of the service. */
+bool accounts_bind(struct broker *broker, struct limit *limit);
+/* It is not found any more. */
+void accounts_unbind(struct broker *broker, struct limit *limit);
+/* Its values are about to change: what has passed is paid as they were; and have changed. */
+void accounts_settle(struct broker *broker, struct limit *limit);
+void accounts_refresh(struct broker *broker, struct limit *limit);
 
 /* Of the rule of one key, for QUERY: the key's meter. NULL: it has no task. */
 const struct meter *account_meter(const struct broker *broker, const struct limit *limit);

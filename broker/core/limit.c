@@ -153,7 +153,7 @@ void limit_free(struct broker *broker, struct limit *limit)
         broker->wide_rules--;
     }
     if (limit->key_size > 0) {
-        accounts_rebind(broker, limit->service);
+        accounts_unbind(broker, limit);
     }
     CHECK(limit->keys_held == 0);
     CHECK(list_empty(&limit->waiters[WAITS_RELEASE]));

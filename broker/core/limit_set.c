@@ -180,11 +180,12 @@ static struct limit *limit_new(struct broker *broker, const struct scope *scope)
     list_init(&limit->waiters[WAITS_BUDGET]);
     meter_init(&limit->meter);
     limit_enter(broker, limit, scope);
-    if (scope->key.size > 0 && !accounts_rebind(broker, scope->service)) {
+    if (scope->key.size == 0) {
+        limit->meter.in_use = limit_leased(broker, limit);
+    } else if (!accounts_bind(broker, limit)) {
         limit_free(broker, limit);
         return NULL;
     }
-    limit->meter.in_use = limit_leased(broker, limit);
     return limit;
 }
 
@@ -208,7 +209,7 @@ static void limit_values_set(struct broker *broker, struct limit *limit,
     limit->values = *values;
     meter_settle(&limit->bounds, &limit->meter, broker->now_ms);
     if (limit->key_size > 0) {
-        accounts_settle(broker, service->limiter, limit);
+        accounts_settle(broker, limit);
     }
     meter_bounds_set(&limit->bounds, values);
     limit_wake(broker, limit);
@@ -217,7 +218,7 @@ static void limit_values_set(struct broker *broker, struct limit *limit,
             gate_bounds_set(&service->limiter->gate_bounds, values);
         }
         if (limit->key_size > 0) {
-            accounts_refresh(broker, service->limiter);
+            accounts_refresh(broker, limit);
         }
         service_touch(broker, service);
     }

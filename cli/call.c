@@ -2,6 +2,7 @@
 
 #include "cli/chunks.h"
 #include "cli/progress.h"
+#include "common/json.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -148,13 +149,6 @@ struct sluice_future *call_run(struct sluice *sluice, struct call *call)
     return watch.future;
 }
 
-static json_t *result_json(struct sluice_future *future)
-{
-    json_t *value = sluice_future_json(future);
-
-    return value != NULL ? json_incref(value) : json_null();
-}
-
 static json_t *error_json(const struct sluice_error *error)
 {
     json_t *map = json_object();
@@ -166,6 +160,43 @@ static json_t *error_json(const struct sluice_error *error)
         json_object_set_new(map, "retry_after_ms", json_integer((json_int_t)error->retry_after_ms));
     }
     return map;
+}
+
+/* A line for each worker: who, how it ended, and with what. */
+json_t *call_parts_json(struct sluice_future *future)
+{
+    json_t *list = json_array();
+    struct sluice_input part;
+
+    for (size_t i = 0; sluice_part(future, i, &part); i++) {
+        struct span payload = span_of(part.payload.data, part.payload.size);
+        char id[SLUICE_ID_TEXT_SIZE];
+        json_t *map = json_object(), *value;
+
+        json_object_set_new(map, "worker", json_string(part.worker));
+        json_object_set_new(map, "outcome", json_string(sluice_outcome_name(part.outcome)));
+        if (part.outcome != SLUICE_DONE) {
+            json_object_set_new(map, "error", error_json(&part.error));
+        } else if (part.left_out) {
+            sluice_id_format(&part.id, id);
+            json_object_set_new(map, "left_out", json_string(id));
+        } else {
+            value = json_unpack_bytes(payload);
+            json_object_set_new(map, "result", value != NULL ? value : json_null());
+        }
+        json_array_append_new(list, map);
+    }
+    return list;
+}
+
+static json_t *result_json(struct sluice_future *future)
+{
+    json_t *value = sluice_future_json(future);
+
+    if (sluice_part_count(future) > 0) {
+        return call_parts_json(future);
+    }
+    return value != NULL ? json_incref(value) : json_null();
 }
 
 json_t *call_outcome_json(struct sluice_future *future)

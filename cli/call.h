@@ -23,5 +23,7 @@ struct sluice_future *call_run(struct sluice *sluice, struct call *call);
 
 /* How it ended as one JSON object: id, outcome, result or error, timing. A new reference. */
 json_t *call_outcome_json(struct sluice_future *future);
+/* What each worker made of it: a list, empty if it was not for all of them. The caller owns it. */
+json_t *call_parts_json(struct sluice_future *future);
 
 #endif

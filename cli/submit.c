@@ -181,7 +181,7 @@ static int submit_run(struct cli *cli, const struct command *self, int argc, cha
         OPTION_TEXT_SPEC("version", &options->version, "VERSION",
                          "only workers that offer this version"),
         OPTION_FLAG_SPEC("all-workers", &options->all_workers,
-                         "each worker of the service; not yet: refused"),
+                         "each worker of the service; a line of JSON for each"),
         OPTION_GROUP_SPEC("how long and how often:"),
         OPTION_DURATION_SPEC("max-run", &options->max_run_ms, "longest run of one attempt"),
         OPTION_DURATION_SPEC("backoff", &options->backoff_ms, "pause before the first retry"),

@@ -95,7 +95,9 @@
     X(PIN_IGNORED)                                                                                 \
     X(PINNED_HOLD_OTHERS)                                                                          \
     X(PARKED_FORGOTTEN)                                                                            \
-    X(LETTER_RETRIED_TWICE)
+    X(LETTER_RETRIED_TWICE)                                                                        \
+    X(SCATTER_MISSES_ONE)                                                                          \
+    X(STRANDED_FORGOTTEN)
 
 #ifdef SLUICE_MUTANTS
 enum mutant {

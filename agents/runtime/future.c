@@ -113,6 +113,7 @@ struct sluice_future *future_new(struct sluice *sluice, const char *service,
     future->outcome = SLUICE_PENDING;
     future->timing.submitted_ms = sluice_now_ms(sluice);
     future->timing.worker = future->worker;
+    future->scattered = options->all_workers;
     future->on_progress = options->on_progress;
     future->on_started = options->on_started;
     future->arg = options->arg;
@@ -142,6 +143,10 @@ void future_delete(struct sluice_future *future)
     list_unlink(&future->all);
     list_unlink(&future->scope);
     stream_free(future->stream);
+    if (future->parts != NULL) {
+        inputs_deinit(future->parts);
+        free(future->parts);
+    }
     blob_unref(future->payload);
     json_decref(future->json);
     free(future->error_text);
@@ -404,6 +409,20 @@ static void settle_needs(struct sluice *sluice, struct span inputs)
     }
 }
 
+/* What each worker's part came to. False: no memory. */
+static bool keep_parts(struct sluice_future *future, const struct result *result)
+{
+    if (!future->scattered) {
+        return true;
+    }
+    future->parts = malloc(sizeof *future->parts);
+    if (future->parts == NULL) {
+        return false;
+    }
+    inputs_init(future->parts, &result->record.payload, result->input_count);
+    return inputs_keep(future->parts, &result->record.payload);
+}
+
 static void future_take(struct sluice_future *future, const struct result *result)
 {
     const struct outcome_record *record = &result->record;
@@ -423,7 +442,8 @@ static void future_take(struct sluice_future *future, const struct result *resul
                             "it is done, but its result could not be asked for");
         }
         return;
-    } else if (result->input_count == 0 && !keep_payload(future, &record->payload)) {
+    } else if (result->input_count > 0 ? !keep_parts(future, result)
+                                       : !keep_payload(future, &record->payload)) {
         future_end_here(future, SLUICE_FAILED, ERROR_MEMORY_FULL,
                         "it is done, but there is no memory for its result here");
         return;
@@ -557,6 +577,16 @@ const struct sluice_error *sluice_future_error(const struct sluice_future *futur
 {
     return future->outcome == SLUICE_PENDING || future->outcome == SLUICE_DONE ? NULL
                                                                                : &future->error;
+}
+
+size_t sluice_part_count(const struct sluice_future *future)
+{
+    return future->parts != NULL ? future->parts->count : 0;
+}
+
+bool sluice_part(struct sluice_future *future, size_t index, struct sluice_input *part)
+{
+    return future->parts != NULL && inputs_at(future->parts, index, part);
 }
 
 struct sluice_timing sluice_future_timing(const struct sluice_future *future)

@@ -5,6 +5,7 @@
 #ifndef SLUICE_RUNTIME_FUTURE_H
 #define SLUICE_RUNTIME_FUTURE_H
 
+#include "agents/runtime/inputs.h"
 #include "agents/runtime/runtime.h"
 
 /* Somebody who wants to know when a future ends: once, then it is unlinked. */
@@ -64,6 +65,8 @@ struct sluice_future {
     struct request *request; /* the same; NULL: none */
     struct strand *accept_waiter; /* in sluice_accepted; NULL: nobody */
     bool accepted;           /* the broker has said so */
+    bool scattered;          /* to all workers */
+    struct inputs *parts;    /* of one that is; NULL: not done */
     struct sluice_stream *stream; /* NULL: not asked for */
     bool roomy;   /* of the size that is used again */
     char worker[PEER_NAME_MAX + 1];

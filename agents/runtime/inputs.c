@@ -6,18 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-void inputs_init(struct inputs *inputs, const struct task_message *message)
+void inputs_init(struct inputs *inputs, const struct payload *records, size_t count)
 {
-    *inputs = (struct inputs){.records = message->inputs.bytes, .count = message->input_count};
+    *inputs = (struct inputs){.records = records->bytes, .count = count};
 }
 
-bool inputs_keep(struct inputs *inputs, const struct task_message *message)
+bool inputs_keep(struct inputs *inputs, const struct payload *records)
 {
     if (inputs->count == 0) {
         return true;
     }
-    inputs->blob = message->inputs.blob != NULL ? blob_ref(message->inputs.blob)
-                                                : blob_new(message->inputs.bytes);
+    inputs->blob = records->blob != NULL ? blob_ref(records->blob) : blob_new(records->bytes);
     if (inputs->blob == NULL) {
         return false;
     }
@@ -45,18 +44,13 @@ static bool find(struct inputs *inputs, size_t index, struct outcome_record *rec
     return false;
 }
 
+#define TEXT_SIZE (PEER_NAME_MAX + 1 + ERROR_CODE_MAX + 1 + ERROR_MESSAGE_MAX + 1)
+
 static struct sluice_error error_of(struct inputs *inputs, const struct error *error)
 {
-    char *code, *message;
+    char *code = inputs->text + PEER_NAME_MAX + 1;
+    char *message = code + error->code.size + 1;
 
-    if (inputs->text == NULL) {
-        inputs->text = malloc(ERROR_CODE_MAX + ERROR_MESSAGE_MAX + 2);
-    }
-    if (inputs->text == NULL) {
-        return (struct sluice_error){.code = "no_memory", .message = ""};
-    }
-    code = inputs->text;
-    message = code + error->code.size + 1;
     snprintf(code, ERROR_CODE_MAX + 1, "%.*s", (int)error->code.size,
              (const char *)error->code.data);
     snprintf(message, ERROR_MESSAGE_MAX + 1, "%.*s", (int)error->message.size,
@@ -75,8 +69,17 @@ bool inputs_at(struct inputs *inputs, size_t index, struct sluice_input *input)
     if (index >= inputs->count || !find(inputs, index, &record)) {
         return false;
     }
+    if (inputs->text == NULL) {
+        inputs->text = malloc(TEXT_SIZE);
+    }
+    if (inputs->text == NULL) {
+        return false;
+    }
+    snprintf(inputs->text, PEER_NAME_MAX + 1, "%.*s", (int)record.worker.size,
+             record.worker.size > 0 ? (const char *)record.worker.data : "");
     *input = (struct sluice_input){.outcome = (enum sluice_outcome)record.outcome,
-                                   .left_out = record.left_out};
+                                   .left_out = record.left_out,
+                                   .worker = inputs->text};
     memcpy(input->id.bytes, record.id.bytes, sizeof input->id.bytes);
     if (record.outcome == OUTCOME_DONE) {
         input->payload.data = record.payload.bytes.data;

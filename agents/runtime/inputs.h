@@ -11,13 +11,13 @@ struct inputs {
     struct blob *blob;   /* holds the records; NULL: they are borrowed, or there are none */
     size_t next;         /* which record is at `at` */
     size_t at;
-    char *text;          /* of the last error asked for */
+    char *text;          /* of the last one asked for: worker, error code and message */
 };
 
-/* Borrows the records of `message`, for as long as it lives. */
-void inputs_init(struct inputs *inputs, const struct task_message *message);
+/* Borrows the records, as a message has them: for as long as that lives. */
+void inputs_init(struct inputs *inputs, const struct payload *records, size_t count);
 /* Holds them beyond that. False: no memory. */
-bool inputs_keep(struct inputs *inputs, const struct task_message *message);
+bool inputs_keep(struct inputs *inputs, const struct payload *records);
 void inputs_deinit(struct inputs *inputs);
 
 /* As sluice_task_input. */

@@ -175,18 +175,20 @@ struct sluice_error {
 SLUICE_API void sluice_task_set_cost(struct sluice_task *task, uint64_t cost);
 SLUICE_API void sluice_fail(struct sluice_task *task, const struct sluice_error *error);
 
-/* What became of a task that this one waited for (sluice_join_submit). All of it is borrowed:
- * the payload until the task ends, the error until the next call. */
+/* What became of a task that this one waited for (sluice_join_submit), or of one worker's part
+ * (sluice_part). All of it is borrowed: the payload until the task ends or the future is freed, the
+ * error and the worker until the next call. */
 struct sluice_input {
     struct sluice_id id;
     enum sluice_outcome outcome;
     struct sluice_bytes payload; /* SLUICE_DONE, unless left_out */
     struct sluice_error error;   /* any other outcome */
     bool left_out;               /* done, but the results together exceeded 16 MiB */
+    const char *worker;          /* "": none */
 };
 SLUICE_API size_t sluice_task_input_count(const struct sluice_task *task);
-/* In the order in which they were named. False: there is no such input. Going through them in
- * order costs one pass. */
+/* In the order in which they were named. False: there is no such input, or no memory. Going
+ * through them in order costs one pass. */
 SLUICE_API bool sluice_task_input(struct sluice_task *task, size_t index,
                                   struct sluice_input *input);
 
@@ -245,7 +247,8 @@ struct sluice_submit_options {
     uint64_t retain_ms;   /* how long its outcome is kept; 0: the broker's */
     const char *idempotency_key; /* same key, same payload: the same task; NULL: none */
     uint64_t cache_ms;    /* its result answers so long, with idempotency_key; 0: not */
-    bool all_workers;     /* a child for each worker, joined. Not yet: refused */
+    bool all_workers;     /* to each worker: sluice_part. Not with order, affinity,
+                             idempotency_key, detached, dead_letter, stream */
     unsigned stream;    /* chunks to read ahead of sluice_next_chunk; 0: no stream */
     void (*on_progress)(struct sluice_future *future, json_t *value, void *arg); /* borrowed */
     void (*on_started)(struct sluice_future *future, const char *worker, void *arg);
@@ -330,6 +333,11 @@ SLUICE_API const char *sluice_future_service(const struct sluice_future *future)
 SLUICE_API struct sluice_bytes sluice_future_payload(const struct sluice_future *future);
 /* The result as JSON, decoded once, borrowed. NULL: not DONE, or not a MessagePack value. */
 SLUICE_API json_t *sluice_future_json(struct sluice_future *future);
+/* With `all_workers`: what became of each worker's part, once the future is SLUICE_DONE. In the
+ * order of the workers' offers. sluice_part is false beyond the last one, or without memory. */
+SLUICE_API size_t sluice_part_count(const struct sluice_future *future);
+SLUICE_API bool sluice_part(struct sluice_future *future, size_t index,
+                            struct sluice_input *part);
 /* Set for every outcome but DONE and PENDING. */
 SLUICE_API const struct sluice_error *sluice_future_error(const struct sluice_future *future);
 struct sluice_timing {

@@ -196,7 +196,7 @@ static void task_init(struct sluice_task *task, struct sluice *sluice, struct le
     task->payload = message->payload.bytes;
     task->blob = NULL;
     task->args = NULL;
-    inputs_init(&task->inputs, message);
+    inputs_init(&task->inputs, &message->inputs, message->input_count);
     task->args_read = task->cancelled = task->giving = false;
     task->middleware_count = 0;
     task->strand = NULL;
@@ -230,7 +230,7 @@ void task_receive(struct sluice *sluice, struct lease *lease, const struct task_
     task_init(task, sluice, lease, message);
     task->blob = message->payload.blob != NULL ? blob_ref(message->payload.blob)
                                                : blob_new(message->payload.bytes);
-    if (task->blob == NULL || !inputs_keep(&task->inputs, message)) {
+    if (task->blob == NULL || !inputs_keep(&task->inputs, &message->inputs)) {
         task->lease = NULL;
         task_free(task);
         turn_down(sluice, lease);

@@ -184,6 +184,7 @@ enum error_code dead_retry(struct broker *broker, struct peer *peer, struct lett
     if (code != ERROR_NONE) {
         return code;
     }
+    broker->stats.submitted++;
     if (task->attempts_before < letter->attempt) {
         task->attempts_before = letter->attempt;
     }

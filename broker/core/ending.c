@@ -146,8 +146,7 @@ static void task_notify_joins(struct broker *broker, struct task *task)
     }
 }
 
-/* The last one to leave makes the reserve free for another tree. */
-static void task_leave_reserve(struct broker *broker, struct task *task)
+void task_leave_reserve(struct broker *broker, struct task *task)
 {
     struct reserve *reserve = &broker->reserve;
 
@@ -406,6 +405,10 @@ void task_timer(struct broker *broker, struct task *task)
             task_expire(broker, task);
         } else {
             list_unlink(&task->link);
+            if (target_stranded(task->flow->target)) {
+                task_end(broker, task, TASK_FAILED, ERROR_WORKER_LOST, NULL);
+                break;
+            }
             service_enqueue(broker, task->service, task, false);
             if (MUTANT(DEADLINE_LOST_BY_RETRY)) {
                 break;

@@ -75,14 +75,14 @@ static bool flow_aim(struct broker *broker, struct flow *flow, struct span versi
     if (flow->target == NULL) {
         return false;
     }
-    flow->target->flows++;
+    list_push_back(&flow->target->flows, &flow->target_link);
     return true;
 }
 
 static void flow_unaim(struct broker *broker, struct flow *flow)
 {
     if (flow->target != NULL) {
-        flow->target->flows--;
+        list_unlink(&flow->target_link);
         target_release(broker, flow->target);
     }
 }
@@ -102,6 +102,7 @@ static struct flow *flow_new(struct broker *broker, struct service *service, str
     list_init(&flow->users);
     list_init(&flow->service_link);
     list_init(&flow->account_link);
+    list_init(&flow->target_link);
     if (submit->key.size == 0) {
         flow->submitter = peer->place.serial;
     } else {

@@ -28,6 +28,7 @@ struct flow {
     struct account *account; /* of its key; NULL: no rule names it */
     struct list account_link; /* account->flows */
     struct target *target;   /* NULL: any offer of its service will do */
+    struct list target_link; /* target->flows */
     uint64_t submitter;      /* serial of the peer that is the fairness key; 0: `key` is */
     struct list ready;       /* tasks by `link` */
     struct list users;       /* peers whose last submit was to it, by flow_link */

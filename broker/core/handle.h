@@ -7,6 +7,8 @@
 
 #include "broker/core/state.h"
 
+#define REFUSED_RETRY_MS 100 /* window, memory, absence: nothing better is known */
+
 void handle_hello(struct broker *broker, connection_id from, const struct hello *hello);
 void handle_offer(struct broker *broker, struct peer *peer, const struct offer_message *offer);
 void handle_withdraw(struct broker *broker, struct peer *peer, const struct withdraw *withdraw);
@@ -14,6 +16,14 @@ void handle_credit(struct broker *broker, struct peer *peer, const struct credit
 void handle_submit(struct broker *broker, struct peer *peer, const struct submit *submit);
 /* What a SUBMIT would be refused for, now. To make room it may forget what has ended. */
 enum error_code submit_ask(struct broker *broker, struct peer *peer, const struct submit *submit);
+/* In two steps: it is accepted, unless there is an error, and then begins; or it has never been.
+ * The id is not known; nothing may happen in between but more of these; no idempotency key.
+ * retry_after_ms is set with an error: 0, final. */
+enum error_code submit_create(struct broker *broker, struct peer *peer,
+                              const struct submit *submit, struct task **task,
+                              uint64_t *retry_after_ms);
+void submit_start(struct broker *broker, struct task *task, uint64_t delay_ms);
+void submit_discard(struct broker *broker, struct task *task);
 /* All that a SUBMIT does but answering when it is refused: the id is not known. */
 enum error_code submit_accept(struct broker *broker, struct peer *peer,
                               const struct submit *submit, struct task **task);

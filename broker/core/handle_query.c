@@ -17,7 +17,7 @@ static void versions_row(struct doc *doc, const struct service *service)
     list_each(link, &service->targets) {
         const struct target *target = list_entry(link, struct target, service_link);
 
-        if (target->offered == 0 || rows == CATALOG_VERSIONS_MAX) {
+        if (target->offers == 0 || target->lone || rows == CATALOG_VERSIONS_MAX) {
             continue;
         }
         if (rows++ == 0) {
@@ -209,7 +209,7 @@ static struct reason absence(const struct service *service, const struct target 
     if (service->offer_count == 0) {
         return (struct reason){"no_worker", "nobody offers its service; start a worker", 0, NULL};
     }
-    if (target != NULL && target->offered == 0) {
+    if (target != NULL && target->offers == 0) {
         return (struct reason){"no_worker", "nobody offers the version of its service that it asks "
                                             "for; `sluice services` shows them", 0, NULL};
     }

@@ -4,10 +4,10 @@
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
 #include "broker/core/retention.h"
+#include "broker/core/scatter.h"
 #include "broker/core/stream.h"
 #include "common/mutant.h"
 
-#define REFUSED_RETRY_MS 100 /* window, memory: nothing better is known */
 #define DRAINING_RETRY_MS 1000 /* people do that: it takes a while */
 
 /* What a submit resolves to before anything is changed. */
@@ -219,7 +219,7 @@ static bool is_known(const struct broker *broker, const struct service *service,
         return false;
     }
     target = version.size > 0 ? target_find(broker, service, version) : NULL;
-    return version.size == 0 || (target != NULL && target->offered > 0);
+    return version.size == 0 || (target != NULL && target->offers > 0);
 }
 
 /* ON RECV 6 and 7. A task that waits for needs is counted by its queue from when it is ready; that
@@ -244,7 +244,7 @@ static enum error_code admit_service(struct broker *broker, const struct peer *p
         return ERROR_DRAINING;
     }
     if (admission->service != NULL) {
-        code = service_admit(admission->service, payload_bytes(submit));
+        code = service_admit(admission->service, 1, payload_bytes(submit));
         if (code == ERROR_QUEUE_FULL && admission->service->laned > 0 &&
             reserve_has_room(broker, admission->parent, record_bytes(payload_bytes(submit)))) {
             /* The queue may be full of tasks that wait, in lanes, for this very parent to end. */
@@ -329,8 +329,7 @@ static enum error_code admit(struct broker *broker, const struct peer *peer,
     if (!is_pure_join(submit) && drain_refuses(broker, NULL, submit)) {
         return ERROR_DRAINING;
     }
-    if (submit->route != ROUTE_ONE ||
-        (submit->idempotency_key.size > 0 && submit->join != JOIN_NONE)) {
+    if (submit->idempotency_key.size > 0 && submit->join != JOIN_NONE) {
         return ERROR_UNSUPPORTED; /* better than a promise that is not kept */
     }
     code = check_parent(broker, peer, submit, &admission->parent);
@@ -555,10 +554,10 @@ static void start(struct broker *broker, struct task *task, struct flight *fligh
     }
 }
 
-/* As submit_accept; `admission` tells what it was refused for. */
-static enum error_code accept(struct broker *broker, struct peer *peer,
-                              const struct submit *submit, struct admission *admission,
-                              struct task **task)
+/* As submit_create; `admission` tells what it was refused for. */
+static enum error_code prepare(struct broker *broker, struct peer *peer,
+                               const struct submit *submit, struct admission *admission,
+                               struct task **task)
 {
     enum error_code code = admit(broker, peer, submit, admission);
 
@@ -570,11 +569,52 @@ static enum error_code accept(struct broker *broker, struct peer *peer,
         return code;
     }
     *task = create(broker, peer, submit, admission);
-    if (*task == NULL) {
-        return ERROR_MEMORY_FULL;
+    return *task == NULL ? ERROR_MEMORY_FULL : ERROR_NONE;
+}
+
+static enum error_code accept(struct broker *broker, struct peer *peer,
+                              const struct submit *submit, struct admission *admission,
+                              struct task **task)
+{
+    enum error_code code = prepare(broker, peer, submit, admission, task);
+
+    if (code == ERROR_NONE) {
+        start(broker, *task, admission->flight, submit->delay_ms);
     }
-    start(broker, *task, admission->flight, submit->delay_ms);
-    return ERROR_NONE;
+    return code;
+}
+
+enum error_code submit_create(struct broker *broker, struct peer *peer,
+                              const struct submit *submit, struct task **task,
+                              uint64_t *after_ms)
+{
+    struct admission admission = {0};
+    enum error_code code;
+
+    CHECK(submit->idempotency_key.size == 0);
+    code = prepare(broker, peer, submit, &admission, task);
+    if (code != ERROR_NONE) {
+        *after_ms = retry_after_ms(broker, code, &admission);
+    }
+    return code;
+}
+
+void submit_start(struct broker *broker, struct task *task, uint64_t delay_ms)
+{
+    start(broker, task, NULL, delay_ms);
+}
+
+void submit_discard(struct broker *broker, struct task *task)
+{
+    CHECK(task->state == TASK_NEW);
+    if (task->extra != NULL && task->extra->parent != NULL) {
+        task->extra->parent->extra->live_children--;
+    }
+    task_leave_reserve(broker, task);
+    task->owner->submitted_count--;
+    task->owner->submitted_bytes -= blob_span(task->body).size;
+    list_unlink(&task->owner_link);
+    task_free(broker, task);
 }
 
 enum error_code submit_ask(struct broker *broker, struct peer *peer, const struct submit *submit)
@@ -588,10 +628,8 @@ enum error_code submit_accept(struct broker *broker, struct peer *peer,
                               const struct submit *submit, struct task **task)
 {
     struct admission admission = {0};
-    enum error_code code = accept(broker, peer, submit, &admission, task);
 
-    broker->stats.submitted += code == ERROR_NONE;
-    return code;
+    return accept(broker, peer, submit, &admission, task);
 }
 
 void handle_submit(struct broker *broker, struct peer *peer, const struct submit *submit)
@@ -599,16 +637,22 @@ void handle_submit(struct broker *broker, struct peer *peer, const struct submit
     struct admission admission = {0};
     struct task *task = NULL;
     enum error_code code;
+    uint64_t after_ms = 0;
 
     broker->stats.submitted++;
     if (answer_known(broker, peer, submit)) {
         return;
     }
-    code = accept(broker, peer, submit, &admission, &task);
+    if (submit->route == ROUTE_ALL) {
+        code = scatter_accept(broker, peer, submit, &after_ms);
+    } else {
+        code = accept(broker, peer, submit, &admission, &task);
+        after_ms = code != ERROR_NONE ? retry_after_ms(broker, code, &admission) : 0;
+    }
     if (code != ERROR_NONE) {
         if (MUTANT(REFUSAL_TAKES_WINDOW) && code == ERROR_QUEUE_FULL) {
             peer->submitted_bytes += 1;
         }
-        refusal_send(broker, peer, submit, code, retry_after_ms(broker, code, &admission));
+        refusal_send(broker, peer, submit, code, after_ms);
     }
 }

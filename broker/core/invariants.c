@@ -72,6 +72,7 @@ static void check_flow(const struct flow *flow)
     CHECK(flow->account != NULL || flow->turn.weight == 1);
     CHECK(!waits || flow->turn.ring == &flow->service->ring || flow->target != NULL);
     CHECK(flow->target == NULL || flow->target->service == flow->service);
+    CHECK((flow->target == NULL) == list_empty(&flow->target_link));
     list_each(link, &flow->ready) {
         const struct task *task = list_entry(link, struct task, link);
 
@@ -87,9 +88,6 @@ static void see_flow(struct flow *flow, struct tally *tally)
 {
     if (flow->seen++ == 0) {
         tally->flows++;
-        if (flow->target != NULL) {
-            flow->target->seen++;
-        }
         check_flow(flow);
     }
 }
@@ -99,10 +97,6 @@ static void unsee_flow(struct flow *flow)
     if (flow->seen > 0) {
         CHECK(flow->seen == flow->tasks);
         flow->seen = 0;
-        if (flow->target != NULL && flow->target->seen > 0) {
-            CHECK(flow->target->seen == flow->target->flows);
-            flow->target->seen = 0;
-        }
     }
 }
 
@@ -404,6 +398,9 @@ static void check_offer(const struct offer *offer, struct tally *tally)
     CHECK(list_empty(&offer->load_link) == (!offer->attended || offer->held >= offer->credit));
     CHECK(list_empty(&offer->target_link) ==
           (offer->target == NULL || list_empty(&offer->load_link)));
+    CHECK(list_empty(&offer->lone_link) ==
+          (offer->lone == NULL || list_empty(&offer->load_link)));
+    CHECK(!offer_withdrawn(offer) || (offer->target == NULL && offer->lone == NULL));
     CHECK(!offer_withdrawn(offer) || offer->held > 0);
 }
 
@@ -436,23 +433,33 @@ static uint64_t check_ring(const struct ring *ring, const struct service *servic
 
 static uint64_t check_target(const struct target *target, const struct service *service)
 {
-    uint64_t room = 0, offered = 0, attended = 0;
+    uint64_t room = 0, offers = 0, attended = 0;
 
     CHECK(target->service == service);
-    CHECK(target->flows > 0 || target->offered > 0);
+    CHECK(!list_empty(&target->flows) || (target->offers > 0 && !target->lone));
     CHECK(target->version_size > 0 && target->version_size <= VERSION_MAX);
+    CHECK(target->lone || target->only == NULL);
+    CHECK(!target->kept);
+    CHECK(!target->lone || target->offers == (target->only != NULL));
     list_each(link, &service->offers) {
         const struct offer *offer = list_entry(link, struct offer, service_link);
 
-        if (offer->target == target) {
-            offered++;
+        if (offer->target == target || offer->lone == target) {
+            CHECK((target->only == offer) == (offer->lone == target));
+            offers++;
             attended += offer->attended;
             room += !list_empty(&offer->load_link);
         }
     }
-    CHECK(offered == target->offered);
+    CHECK(offers == target->offers);
     CHECK(attended == target->attended);
     CHECK((room > 0) == (target->loads.occupied != 0));
+    list_each(link, &target->flows) {
+        const struct flow *flow = list_entry(link, struct flow, target_link);
+
+        CHECK(flow->target == target);
+        CHECK(!target_stranded(target) || list_empty(&flow->ready));
+    }
     return check_ring(&target->parked, service);
 }
 
@@ -470,7 +477,7 @@ static void check_service(const struct broker *broker, const struct service *ser
                           struct tally *tally)
 {
     uint64_t ready, parked = 0, offers = 0, credit = 0, held = 0, attended = 0;
-    uint64_t flows = 0, targets = 0;
+    uint64_t flows = 0, versions = 0;
 
     CHECK(list_empty(&service->dirty_link));
     list_each(link, &service->flows) {
@@ -484,10 +491,10 @@ static void check_service(const struct broker *broker, const struct service *ser
 
         parked += check_target(target, service);
         CHECK(target->parked.occupied == 0 || target->loads.occupied == 0 || ready > 0);
-        targets++;
+        versions += !target->lone;
+        tally->targets++;
     }
-    CHECK(targets == service->target_count && targets <= VERSIONS_PER_SERVICE_MAX);
-    tally->targets += targets;
+    CHECK(versions == service->target_count && versions <= VERSIONS_PER_SERVICE_MAX);
     CHECK(ready + parked + service->laned <= service->queued);
     list_each(link, &service->offers) {
         const struct offer *offer = list_entry(link, struct offer, service_link);

@@ -1,3 +1,4 @@
+#include "broker/core/ending.h"
 #include "broker/core/state.h"
 
 #include "broker/core/affinity.h"
@@ -14,6 +15,9 @@ static void offer_attend(struct offer *offer)
         if (offer->target != NULL) {
             offer->target->attended += attended ? 1 : -(uint64_t)1;
         }
+        if (offer->lone != NULL) {
+            offer->lone->attended += attended ? 1 : -(uint64_t)1;
+        }
         offer->attended = attended;
     }
 }
@@ -26,6 +30,9 @@ static void offer_place(struct offer *offer)
         if (offer->target != NULL) {
             loads_leave(&offer->target->loads, &offer->target_link, offer->load);
         }
+        if (offer->lone != NULL) {
+            loads_leave(&offer->lone->loads, &offer->lone_link, offer->load);
+        }
     }
     offer_attend(offer);
     if (!offer->attended || offer->held >= offer->credit) {
@@ -36,6 +43,10 @@ static void offer_place(struct offer *offer)
     if (offer->target != NULL) {
         loads_join(&offer->target->loads, &offer->target_link, offer->load);
         target_call(offer->target);
+    }
+    if (offer->lone != NULL) {
+        loads_join(&offer->lone->loads, &offer->lone_link, offer->load);
+        target_call(offer->lone);
     }
 }
 
@@ -52,6 +63,7 @@ struct offer *offer_new(struct broker *broker, struct peer *peer, struct service
     list_init(&offer->service_link);
     list_init(&offer->load_link);
     list_init(&offer->target_link);
+    list_init(&offer->lone_link);
     list_init(&offer->leases);
     list_init(&offer->strays);
     list_init(&offer->affinities);
@@ -77,9 +89,9 @@ static void offer_free(struct broker *broker, struct offer *offer)
     CHECK(offer_withdrawn(offer));
     CHECK(!offer->attended);
     CHECK(list_empty(&offer->load_link));
-    CHECK(list_empty(&offer->target_link));
     CHECK(list_empty(&offer->affinities));
     CHECK(offer->target == NULL);
+    CHECK(offer->lone == NULL);
     list_unlink(&offer->peer_link);
     CHECK(offer->peer->offer_count > 0);
     offer->peer->offer_count--;
@@ -89,13 +101,36 @@ static void offer_free(struct broker *broker, struct offer *offer)
     pool_put(&broker->offer_pool, offer);
 }
 
-/* It waits for late answers at most, and its service may be forgotten meanwhile. */
-static void offer_unaim(struct broker *broker, struct offer *offer)
+/* What is meant for this very offer has nobody left: it fails, and what is to be tried again later
+ * will then. */
+static void strand(struct broker *broker, struct target *target)
 {
-    if (offer->target != NULL) {
-        offer->target->offered--;
-        target_release(broker, offer->target);
-        offer->target = NULL;
+    target->only = NULL;
+    list_each(link, &target->flows) {
+        struct flow *flow = list_entry(link, struct flow, target_link);
+        struct list *first;
+
+        while ((first = list_first(&flow->ready)) != NULL) {
+            task_end(broker, list_entry(first, struct task, link), TASK_FAILED,
+                     ERROR_WORKER_LOST, NULL);
+        }
+    }
+}
+
+static void offer_leave_targets(struct broker *broker, struct offer *offer)
+{
+    struct target *target = offer->target, *lone = offer->lone;
+
+    offer->target = offer->lone = NULL;
+    if (target != NULL) {
+        target_drop(broker, target, offer, &offer->target_link);
+    }
+    if (lone != NULL) {
+        if (!MUTANT(STRANDED_FORGOTTEN)) {
+            strand(broker, lone);
+        }
+        lone->only = NULL;
+        target_drop(broker, lone, offer, &offer->lone_link);
     }
 }
 
@@ -113,7 +148,7 @@ void offer_withdraw(struct broker *broker, struct offer *offer)
         service->credit -= offer->credit;
         service->held -= offer->held;
         offer_place(offer);
-        offer_unaim(broker, offer);
+        offer_leave_targets(broker, offer);
         affinity_forget(broker, offer);
     }
     if (offer->held == 0) {
@@ -143,21 +178,13 @@ bool offer_set_version(struct broker *broker, struct offer *offer, struct span v
         if (target == NULL) {
             return false;
         }
-        target->offered++;
-        target->attended += offer->attended;
-    }
-    if (past != NULL) {
-        if (!list_empty(&offer->target_link)) {
-            loads_leave(&past->loads, &offer->target_link, offer->load);
-        }
-        past->attended -= offer->attended;
-        past->offered--;
-        target_release(broker, past);
     }
     offer->target = target;
-    if (target != NULL && !list_empty(&offer->load_link)) {
-        loads_join(&target->loads, &offer->target_link, offer->load);
-        target_call(target);
+    if (past != NULL) {
+        target_drop(broker, past, offer, &offer->target_link);
+    }
+    if (target != NULL) {
+        target_add(target, offer, &offer->target_link);
     }
     service_touch(broker, offer->service);
     return true;

@@ -15,6 +15,8 @@ struct offer {
     struct list load_link;    /* service->loads, while it has room */
     struct list target_link;  /* target->loads, while it has room */
     struct target *target;    /* of its version; NULL: it has none */
+    struct list lone_link;    /* lone->loads, while it has room */
+    struct target *lone;      /* of tasks for it alone; NULL: there are none */
     struct list leases;       /* tasks by `link` */
     struct list strays;
     struct list affinities;   /* keys that it served last, by offer_link */

@@ -93,6 +93,11 @@ static bool is_final(const struct task *task, const struct failure *failure,
     if (task->attempt >= task->attempts_max + MUTANT(ONE_ATTEMPT_TOO_MANY)) {
         return true;
     }
+    if (target_stranded(task->flow->target) ||
+        (failure->error == ERROR_WORKER_LOST && task->flow->target != NULL &&
+         task->flow->target->lone)) {
+        return true; /* it was for that worker alone */
+    }
     if (codes_name(terms->final_on, code) && !MUTANT(FINAL_CODE_RETRIED)) {
         return true;
     }

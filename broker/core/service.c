@@ -113,16 +113,17 @@ void service_free(struct broker *broker, struct service *service)
     pool_put(&broker->service_pool, service);
 }
 
-enum error_code service_admit(const struct service *service, uint64_t bytes)
+enum error_code service_admit(const struct service *service, uint64_t tasks, uint64_t bytes)
 {
     const struct service_limits *limits = &service->limits;
+    uint64_t before = service->queued + tasks - 1; /* the last one of them */
 
-    if (service->queued >= limits->max_tasks + MUTANT(QUEUE_BOUND_OFF_BY_ONE)) {
+    if (before >= limits->max_tasks + MUTANT(QUEUE_BOUND_OFF_BY_ONE)) {
         return ERROR_QUEUE_FULL;
     }
     /* An empty queue takes any one task: a payload above max_bytes would otherwise
      * be refused for ever by an idle service. */
-    if (service->queued > 0 && service->queued_bytes + bytes > limits->max_bytes &&
+    if (before > 0 && service->queued_bytes + tasks * bytes > limits->max_bytes &&
         !MUTANT(QUEUE_BYTES_UNBOUNDED)) {
         return ERROR_QUEUE_FULL;
     }
@@ -236,8 +237,8 @@ static struct offer *offer_for(const struct broker *broker, const struct service
         return offer != NULL ? offer : list_entry(least, struct offer, load_link);
     }
     least = loads_least(&target->loads);
-    if (least == NULL) {
-        return NULL;
+    if (least == NULL || target->lone) {
+        return least == NULL ? NULL : target->only;
     }
     return offer != NULL && offer->target == target
                ? offer

@@ -74,8 +74,8 @@ static inline struct span task_service_name(const struct task *task)
     return task->service != NULL ? service_name(task->service) : span_of(NULL, 0);
 }
 
-/* ERROR_NONE: there is room for a task of `bytes`; else QUEUE_FULL. */
-enum error_code service_admit(const struct service *service, uint64_t bytes);
+/* ERROR_NONE: there is room for so many tasks, at least 1, of `bytes` each; else QUEUE_FULL. */
+enum error_code service_admit(const struct service *service, uint64_t tasks, uint64_t bytes);
 /* A guess, from the recent rate of starts, when an eighth of the queue will be gone. */
 uint64_t service_retry_after_ms(const struct service *service, uint64_t now_ms);
 

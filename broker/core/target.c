@@ -34,7 +34,28 @@ struct target *target_find(const struct broker *broker, const struct service *se
     return find(broker, service, version, target_hash(broker, service, version));
 }
 
+#define LONE_MARK 1 /* a control character: in no version that is sent */
 #define WAITING_MAX (VERSIONS_PER_SERVICE_MAX - VERSIONS_PER_SERVICE_MAX / 4)
+
+static struct target *target_new(struct broker *broker, struct service *service,
+                                 struct span version, uint32_t hash)
+{
+    struct target *target = pool_get(&broker->target_pool);
+
+    if (target == NULL) {
+        return NULL;
+    }
+    target->service = service;
+    target->version_size = (uint8_t)version.size;
+    memcpy(target->version, version.data, version.size);
+    ring_init(&target->parked);
+    loads_init(&target->loads);
+    list_init(&target->flows);
+    list_init(&target->service_link);
+    list_push_back(&service->targets, &target->service_link);
+    table_insert(&broker->targets, &target->node, hash);
+    return target;
+}
 
 static struct target *open_below(struct broker *broker, struct service *service,
                                  struct span version, uint64_t max)
@@ -45,19 +66,8 @@ static struct target *open_below(struct broker *broker, struct service *service,
     if (target != NULL || service->target_count >= max) {
         return target;
     }
-    target = pool_get(&broker->target_pool);
-    if (target == NULL) {
-        return NULL;
-    }
-    target->service = service;
-    target->version_size = (uint8_t)version.size;
-    memcpy(target->version, version.data, version.size);
-    ring_init(&target->parked);
-    loads_init(&target->loads);
-    list_init(&target->service_link);
-    list_push_back(&service->targets, &target->service_link);
-    service->target_count++;
-    table_insert(&broker->targets, &target->node, hash);
+    target = target_new(broker, service, version, hash);
+    service->target_count += target != NULL;
     return target;
 }
 
@@ -79,19 +89,79 @@ bool target_may_wait(const struct broker *broker, const struct service *service,
            target_find(broker, service, version) != NULL;
 }
 
+struct target *target_open_lone(struct broker *broker, struct offer *offer)
+{
+    uint64_t serial = ++broker->serial;
+    uint8_t name[1 + sizeof serial] = {LONE_MARK};
+    struct span version = span_of(name, sizeof name);
+    struct target *target = offer->lone;
+
+    CHECK(!offer_withdrawn(offer));
+    if (target != NULL) {
+        target->kept = true;
+        return target;
+    }
+    memcpy(name + 1, &serial, sizeof serial);
+    target = target_new(broker, offer->service, version,
+                        target_hash(broker, offer->service, version));
+    if (target != NULL) {
+        target->lone = target->kept = true;
+        target->only = offer;
+        offer->lone = target;
+        target_add(target, offer, &offer->lone_link);
+    }
+    return target;
+}
+
+void target_done_lone(struct broker *broker, struct target *target)
+{
+    target->kept = false;
+    target_release(broker, target);
+}
+
 void target_release(struct broker *broker, struct target *target)
 {
-    if (target->flows > 0 || target->offered > 0) {
+    if (!list_empty(&target->flows) || target->kept || (target->offers > 0 && !target->lone)) {
         return;
+    }
+    if (target->only != NULL) {
+        struct offer *offer = target->only;
+
+        target->only = NULL;
+        offer->lone = NULL;
+        target_drop(broker, target, offer, &offer->lone_link);
+        return; /* that has come here once more */
     }
     CHECK(target->called == 0);
     CHECK(target->parked.occupied == 0);
     CHECK(target->loads.occupied == 0);
+    CHECK(target->offers == 0);
     CHECK(target->attended == 0);
     list_unlink(&target->service_link);
-    target->service->target_count--;
+    target->service->target_count -= !target->lone;
     table_remove(&broker->targets, &target->node);
     pool_put(&broker->target_pool, target);
+}
+
+void target_add(struct target *target, const struct offer *offer, struct list *link)
+{
+    target->offers++;
+    target->attended += offer->attended;
+    if (!list_empty(&offer->load_link)) {
+        loads_join(&target->loads, link, offer->load);
+        target_call(target);
+    }
+}
+
+void target_drop(struct broker *broker, struct target *target, const struct offer *offer,
+                 struct list *link)
+{
+    if (!list_empty(link)) {
+        loads_leave(&target->loads, link, offer->load);
+    }
+    target->offers--;
+    target->attended -= offer->attended;
+    target_release(broker, target);
 }
 
 void target_call(struct target *target)

@@ -1,4 +1,5 @@
-/* target: those offers of a service that some of its tasks are meant for: one version's.
+/* target: those offers of a service that some of its tasks are meant for: one version's, or a
+ * single one (a lone target: what a scatter sends to each worker).
  *
  * Flows of such tasks wait on the service's ring like all others. If it is the turn of one of them
  * and none of its offers has room, it is parked here, so that it does not hold the others; it keeps
@@ -8,7 +9,8 @@
  * none is served twice while another one waits. Of each priority a target calls one at a time:
  * VERSIONS_PER_SERVICE_MAX of them are on service->called at most.
  *
- * A target lives as long as offers or flows name it. Owner: the broker's pool. One thread. */
+ * A target lives as long as offers or flows name it, a lone one as long as flows do. Owner: the
+ * broker's pool. One thread. */
 #ifndef SLUICE_BROKER_CORE_TARGET_H
 #define SLUICE_BROKER_CORE_TARGET_H
 
@@ -29,13 +31,15 @@ struct target {
     struct service *service;
     struct ring parked;          /* flows, by turn */
     uint32_t called;             /* bit p: a flow of priority p is on service->called */
-    struct loads loads;          /* its offers with room, by target_link */
-    uint64_t offered;            /* offers that name it; none that is withdrawn does */
+    struct loads loads;          /* its offers with room */
+    uint64_t offers;             /* that name it; a withdrawn one names none */
     uint64_t attended;           /* of these, those whose worker would take something */
-    uint64_t flows;              /* that name it */
-    uint64_t seen;               /* of those, by broker_check, which leaves 0 */
+    struct list flows;           /* that name it, by target_link */
+    bool lone;                   /* of one offer; when that is withdrawn nobody will serve it */
+    struct offer *only;          /* lone: that offer, until it is withdrawn */
+    bool kept;                   /* lone: a flow is about to name it */
     uint8_t version_size;
-    uint8_t version[VERSION_MAX];
+    uint8_t version[VERSION_MAX]; /* of a lone one a text that no peer can send */
 };
 
 /* NULL: there is none. */
@@ -51,8 +55,22 @@ struct target *target_open_waiting(struct broker *broker, struct service *servic
 /* It would find or make one, but for memory. `service` NULL: has none yet. */
 bool target_may_wait(const struct broker *broker, const struct service *service,
                      struct span version);
+/* Finds or makes the lone target of an offer that is not withdrawn, and keeps it, whatever else
+ * is forgotten meanwhile, until target_done_lone. NULL: no memory. */
+struct target *target_open_lone(struct broker *broker, struct offer *offer);
+void target_done_lone(struct broker *broker, struct target *target);
 /* Frees it if nothing names it. */
 void target_release(struct broker *broker, struct target *target);
+
+/* An offer that is not withdrawn names it, or does not any more. `link` is its place in loads. */
+void target_add(struct target *target, const struct offer *offer, struct list *link);
+void target_drop(struct broker *broker, struct target *target, const struct offer *offer,
+                 struct list *link);
+/* Nobody will ever serve what is meant for it. */
+static inline bool target_stranded(const struct target *target)
+{
+    return target != NULL && target->lone && target->only == NULL;
+}
 
 static inline struct span target_version(const struct target *target)
 {

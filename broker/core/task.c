@@ -16,10 +16,10 @@ static const struct task_rule {
     [TASK_WAITING] = {"waiting", BIT(TASK_READY) | BIT(TASK_DELAYED) | BIT(TASK_DONE) |
                                      BIT(TASK_FAILED) | BIT(TASK_EXPIRED) |
                                      BIT(TASK_CANCELLING) | BIT(TASK_CANCELLED)},
-    [TASK_READY] = {"ready", BIT(TASK_LEASED) | BIT(TASK_EXPIRED) | BIT(TASK_CANCELLING) |
-                                 BIT(TASK_CANCELLED)},
-    [TASK_DELAYED] = {"delayed", BIT(TASK_READY) | BIT(TASK_EXPIRED) | BIT(TASK_CANCELLING) |
-                                     BIT(TASK_CANCELLED)},
+    [TASK_READY] = {"ready", BIT(TASK_LEASED) | BIT(TASK_FAILED) | BIT(TASK_EXPIRED) |
+                                 BIT(TASK_CANCELLING) | BIT(TASK_CANCELLED)},
+    [TASK_DELAYED] = {"delayed", BIT(TASK_READY) | BIT(TASK_FAILED) | BIT(TASK_EXPIRED) |
+                                     BIT(TASK_CANCELLING) | BIT(TASK_CANCELLED)},
     [TASK_LEASED] = {"leased", BIT(TASK_READY) | BIT(TASK_DELAYED) | BIT(TASK_DONE) |
                                    BIT(TASK_FAILED) | BIT(TASK_EXPIRED) | BIT(TASK_CANCELLING)},
     [TASK_CANCELLING] = {"cancelling", BIT(TASK_CANCELLED)},

@@ -334,6 +334,22 @@ static void cancel_ask(void *context, uint64_t argument)
     agent_settle(agent);
 }
 
+/* To every worker, without what does not go with that; now and then with it. */
+static void draw_scatter(struct agent *agent, struct submit *submit)
+{
+    if (!random_chance(&agent->pins, agent->world->options.scatters)) {
+        return;
+    }
+    submit->route = ROUTE_ALL;
+    if (random_chance(&agent->pins, 30)) {
+        return;
+    }
+    submit->order = submit->affinity = submit->idempotency_key = span_of(NULL, 0);
+    submit->cache_ms = 0;
+    submit->detached = submit->dead_letter = false;
+    submit->stream = 0;
+}
+
 static void submit_root(struct agent *agent)
 {
     const struct sim_options *options = &agent->world->options;
@@ -350,6 +366,7 @@ static void submit_root(struct agent *agent)
         service = world_service(WORLD_LONE_SERVICE);
     }
     ask_draw_stream(agent, &submit);
+    draw_scatter(agent, &submit);
     ask = ask_submit(agent, NULL, service, &submit);
     if (ask != NULL) {
         ask_read(agent, ask, &submit);

@@ -40,6 +40,7 @@ extern const struct checker check_cancel_reaches_all;
 extern const struct checker check_joins_end;
 extern const struct checker check_timers_fire;
 extern const struct checker check_turns;
+extern const struct checker check_scatters;
 extern const struct checker check_one_run_a_key;
 extern const struct checker check_least_loaded;
 extern const struct checker check_no_idle_worker;

@@ -3,6 +3,7 @@
  * tasks with an idempotency key wait for: check_one_run_a_key.) */
 #include "tests/sim/check.h"
 #include "tests/sim/shadow.h"
+#include "tests/sim/shadow_scatter.h"
 
 #include <inttypes.h>
 
@@ -13,8 +14,8 @@ static const unsigned moves[SHADOW_EXPIRED + 1] = {
     [SHADOW_NEW] = BIT(WAITING) | BIT(READY) | BIT(DELAYED),
     [SHADOW_WAITING] = BIT(READY) | BIT(DELAYED) | BIT(DONE) | BIT(FAILED) | BIT(EXPIRED) |
                        BIT(CANCELLING) | BIT(CANCELLED),
-    [SHADOW_READY] = BIT(LEASED) | BIT(EXPIRED) | BIT(CANCELLED) | BIT(CANCELLING),
-    [SHADOW_DELAYED] = BIT(READY) | BIT(EXPIRED) | BIT(CANCELLED) | BIT(CANCELLING),
+    [SHADOW_READY] = BIT(LEASED) | BIT(FAILED) | BIT(EXPIRED) | BIT(CANCELLED) | BIT(CANCELLING),
+    [SHADOW_DELAYED] = BIT(READY) | BIT(FAILED) | BIT(EXPIRED) | BIT(CANCELLED) | BIT(CANCELLING),
     [SHADOW_LEASED] = BIT(READY) | BIT(DELAYED) | BIT(DONE) | BIT(FAILED) | BIT(EXPIRED) |
                       BIT(CANCELLING),
     [SHADOW_CANCELLING] = BIT(CANCELLED),
@@ -103,10 +104,29 @@ static bool retryable(const struct model *model, const struct shadow_task *task)
            (by_itself || shadow_codes_name(task->retry_on, code));
 }
 
+/* It is for one worker alone, and that is gone, or goes: nobody may try it again. */
+static bool part_stranded(const struct model *model, const struct shadow_task *task)
+{
+    list_each(at, &model->offers) {
+        const struct shadow_offer *offer = list_entry(at, struct shadow_offer, link);
+
+        if (offer->number == task->only && !offer->withdrawn) {
+            return worker_lost(model, task);
+        }
+    }
+    return true;
+}
+
 static bool failure_explained(const struct model *model, const struct shadow_task *task)
 {
     if (task->state == SHADOW_WAITING) {
         return true;
+    }
+    if (task->only != 0 && part_stranded(model, task)) {
+        return true;
+    }
+    if (task->state == SHADOW_READY || task->state == SHADOW_DELAYED) {
+        return false;
     }
     if (answered_with(model, task, COMMAND_FAIL) || garbled(model, task) ||
         chunk_failed(model, task)) {
@@ -188,7 +208,7 @@ static const char *unexplained(const struct model *model, const struct shadow_ta
 /* By a SUBMIT, as it says; or from a dead letter, and then at once. */
 static void see_new(struct model *model, const struct fact *fact)
 {
-    const struct submit *submit = &model->event->message->submit;
+    struct submit submit;
     enum shadow_state to;
 
     if (model_event_is(model, COMMAND_CONTROL)) {
@@ -201,12 +221,16 @@ static void see_new(struct model *model, const struct fact *fact)
     }
     MODEL_CHECK(model, PROPERTY, model_event_is(model, COMMAND_SUBMIT),
                 "%s is accepted without a SUBMIT", model_id_text(&fact->id));
-    if (fact->to == SHADOW_WAITING && submit->idempotency_key.size > 0) {
+    submit = model->event->message->submit;
+    if (submit.route == ROUTE_ALL) {
+        submit = shadow_scatter_submit(model, fact, &submit);
+    }
+    if (fact->to == SHADOW_WAITING && submit.idempotency_key.size > 0) {
         return; /* check_one_run_a_key */
     }
-    to = submit->join != JOIN_NONE ? SHADOW_WAITING
-         : submit->delay_ms > 0    ? SHADOW_DELAYED
-                                   : SHADOW_READY;
+    to = submit.join != JOIN_NONE ? SHADOW_WAITING
+         : submit.delay_ms > 0    ? SHADOW_DELAYED
+                                  : SHADOW_READY;
     MODEL_CHECK(model, PROPERTY, fact->to == to, "%s: new -> %s", model_id_text(&fact->id),
                 shadow_state_name(fact->to));
 }

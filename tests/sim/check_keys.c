@@ -74,11 +74,16 @@ static void see_rival(struct model *model, const struct shadow_keys *keys, unsig
     }
 }
 
-/* It has its turn with all others of its key and priority. A version would be another flow, and what
- * waits for an ordering key is in none. */
+/* It has its turn with all others of its key and priority. A version would be another flow, so would a
+ * part for one worker; and what waits for an ordering key is in none. */
+static bool of_its_own(const struct shadow_task *task)
+{
+    return task->version[0] != '\0' || task->only != 0;
+}
+
 static bool in_flow(const struct shadow_task *task)
 {
-    return shadow_key_of(task) >= 0 && task->version[0] == '\0' && task->lane[0] == '\0';
+    return shadow_key_of(task) >= 0 && !of_its_own(task) && task->lane[0] == '\0';
 }
 
 /* `task` leaves the queue: which keys have nothing of its priority left there? */
@@ -116,7 +121,7 @@ static void see_start(struct model *model, const struct shadow_task *task)
                 "%s of key '%s' of '%s' costs %" PRIu64 ", beyond its budget",
                 model_id_text(&task->id), task->key, task->service, task->cost);
     shadow_key_start(keys, (unsigned)key, task->cost, model->now_ms);
-    if (task->version[0] != '\0') {
+    if (of_its_own(task)) {
         return;
     }
     shadow_flow_add(&keys->flows[key][task->priority], ++model->orders);

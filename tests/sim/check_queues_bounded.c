@@ -4,6 +4,7 @@
  * round: what is refused for a bound is over that bound. (But for memory: the budget also has what
  * no counter shows.) A broker that drains takes nothing new. */
 #include "tests/sim/check.h"
+#include "tests/sim/shadow_scatter.h"
 #include "tests/sim/sometimes.h"
 
 #include <inttypes.h>
@@ -31,10 +32,14 @@ static struct window window_used(const struct model *model, const struct shadow_
     return used;
 }
 
-static bool window_full(const struct model *model, const struct window *used, uint64_t bytes)
+/* The last one of so many would not fit. */
+static bool window_full(const struct model *model, const struct window *used, uint64_t tasks,
+                        uint64_t bytes)
 {
-    return used->tasks >= model->core.window_tasks ||
-           (used->tasks > 0 && used->bytes + bytes > model->core.window_bytes);
+    uint64_t before = used->tasks + tasks - 1;
+
+    return before >= model->core.window_tasks ||
+           (before > 0 && used->bytes + tasks * bytes > model->core.window_bytes);
 }
 
 /* Let through a full window: a window full of parents that wait must not stop them. */
@@ -53,10 +58,20 @@ static bool overdrawn(const struct model *model, const struct window *used)
            used->bytes > 2 * model->core.window_bytes;
 }
 
-static bool queue_full(const struct shadow_service *service, uint64_t bytes)
+static bool queue_full(const struct shadow_service *service, uint64_t tasks, uint64_t bytes)
 {
-    return service->queued >= service->limits.max_tasks ||
-           (service->queued > 0 && service->queued_bytes + bytes > service->limits.max_bytes);
+    uint64_t before = service->queued + tasks - 1;
+
+    return before >= service->limits.max_tasks ||
+           (before > 0 && service->queued_bytes + tasks * bytes > service->limits.max_bytes);
+}
+
+/* How many tasks the SUBMIT makes, of its payload each. */
+static uint64_t width_of(const struct model *model, const struct submit *submit)
+{
+    size_t width = submit->route == ROUTE_ALL ? shadow_scatter_width(model, submit) : 1;
+
+    return width > 0 ? width : 1;
 }
 
 /* Some of its tasks wait for others of their ordering key, maybe for this child's parent. */
@@ -87,7 +102,7 @@ static void see_acceptance(struct model *model, const struct submit *submit, boo
                 "a new task is accepted while the broker drains");
     used = window_used(model, session);
     MODEL_CHECK(model, PROPERTY,
-                !window_full(model, &used, bytes) ||
+                !window_full(model, &used, 1, bytes) ||
                     (first_child(model, submit) && !overdrawn(model, &used)),
                 "a task of %" PRIu64 " bytes is accepted into a window that holds %" PRIu64
                 " tasks, %" PRIu64 " bytes, of at most %" PRIu64 ", %" PRIu64,
@@ -97,7 +112,7 @@ static void see_acceptance(struct model *model, const struct submit *submit, boo
                 "a payload of %" PRIu64 " bytes is accepted", bytes);
     if (submit->join == JOIN_NONE && !follows && service != NULL && !service->vague) {
         MODEL_CHECK(model, PROPERTY,
-                    !queue_full(service, bytes) ||
+                    !queue_full(service, 1, bytes) ||
                         (first_child(model, submit) && any_in_lane(model, service)),
                     "a task of %" PRIu64 " bytes is accepted into the queue of '%s', which holds "
                     "%" PRIu64 " tasks, %" PRIu64 " bytes, of at most %" PRIu64 ", %" PRIu64,
@@ -129,7 +144,8 @@ static void see_refusal(struct model *model, const struct fact *fact)
     }
     if (strcmp(fact->code, "queue_full") == 0) {
         MODEL_CHECK(model, PROPERTY,
-                    service != NULL && (service->vague || queue_full(service, bytes)),
+                    service != NULL &&
+                        (service->vague || queue_full(service, width_of(model, submit), bytes)),
                     "queue_full, but '%s' holds %" PRIu64 " tasks, %" PRIu64 " bytes of %" PRIu64
                     ", %" PRIu64,
                     service == NULL ? "?" : service->name, service == NULL ? 0 : service->queued,
@@ -139,8 +155,10 @@ static void see_refusal(struct model *model, const struct fact *fact)
     } else if (strcmp(fact->code, "window_exceeded") == 0) {
         used = window_used(model, session);
         MODEL_CHECK(model, PROPERTY,
-                    window_full(model, &used, bytes) &&
-                        (!first_child(model, submit) || overdrawn(model, &used)),
+                    window_full(model, &used,
+                                width_of(model, submit) + (submit->route == ROUTE_ALL), bytes) &&
+                        (submit->route == ROUTE_ALL || !first_child(model, submit) ||
+                         overdrawn(model, &used)),
                     "window_exceeded at %" PRIu64 " tasks, %" PRIu64 " bytes of %" PRIu64
                     ", %" PRIu64,
                     used.tasks, used.bytes, model->core.window_tasks, model->core.window_bytes);
@@ -149,11 +167,17 @@ static void see_refusal(struct model *model, const struct fact *fact)
 
 static void on_fact(struct model *model, const struct fact *fact)
 {
+    struct submit submit;
+
     if (!model_event_is(model, COMMAND_SUBMIT)) {
         return;
     }
     if (fact->kind == FACT_MOVE && fact->from == SHADOW_NEW) {
-        see_acceptance(model, &model->event->message->submit, fact->to == SHADOW_WAITING);
+        submit = model->event->message->submit;
+        if (submit.route == ROUTE_ALL) {
+            submit = shadow_scatter_submit(model, fact, &submit);
+        }
+        see_acceptance(model, &submit, fact->to == SHADOW_WAITING);
     } else if (fact->kind == FACT_SEND && fact->command == COMMAND_RESULT &&
                fact->outcome == OUTCOME_REFUSED) {
         see_refusal(model, fact);

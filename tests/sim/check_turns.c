@@ -25,7 +25,8 @@ static uint64_t flow_of(const struct shadow_task *task)
 {
     uint64_t hash = mix(0xcbf29ce484222325, &task->priority, sizeof task->priority);
 
-    hash = mix(hash, task->version, sizeof task->version);
+    hash = task->only != 0 ? mix(hash, &task->only, sizeof task->only)
+                           : mix(hash, task->version, sizeof task->version);
 
     return task->key[0] != '\0' ? mix(hash, task->key, sizeof task->key)
                                 : mix(hash, task->session.bytes, sizeof task->session.bytes);
@@ -133,7 +134,8 @@ static void on_fact(struct model *model, const struct fact *fact)
 
         if (other == task) {
             before = false;
-        } else if (other->version[0] != '\0' && !model_room_for(model, other)) {
+        } else if ((other->version[0] != '\0' || other->only != 0) &&
+                   !model_room_for(model, other)) {
             sometimes(SOMETIMES_PIN_PASSED);
         } else if (!check_lane_lets(model, other)) {
             sometimes(SOMETIMES_LANE_WAITED);

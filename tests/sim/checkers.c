@@ -14,6 +14,7 @@ const struct checker *const checkers[] = {
     &check_turns,
     &check_one_run_a_key,
     &check_least_loaded,
+    &check_scatters,
     &check_no_idle_worker,
     &check_counters_add_up,
     &check_nothing_before_hello,

@@ -245,6 +245,7 @@ static void take_offer(struct model *model, struct shadow_session *session,
         CHECK(offer != NULL);
         list_init(&offer->link);
         offer->session = session;
+        offer->number = ++model->orders;
         shadow_copy_text(offer->service, sizeof offer->service, message->service);
         list_push_back(&model->offers, &offer->link);
     }

@@ -81,6 +81,7 @@ struct shadow_offer {
     struct shadow_session *session;
     char service[SHADOW_NAME_MAX];
     char version[VERSION_MAX + 1]; /* empty: none */
+    uint64_t number;       /* tells it from all others */
     bool withdrawn;
     uint64_t credit;
     uint64_t lease_ms;     /* 0: none */
@@ -134,6 +135,7 @@ struct shadow_task {
     char key[KEY_MAX + 1], lane[KEY_MAX + 1]; /* fairness and ordering key; empty: none */
     unsigned near;          /* number of its affinity key; 0: none, or not the simulator's */
     char version[VERSION_MAX + 1]; /* that may serve it; empty: any */
+    uint64_t only;          /* number of the offer that it is a part for; 0: it is none */
     char twin[KEY_MAX + 1]; /* idempotency key; empty: none */
     uint64_t content, answer; /* of one with a key: digests of its payload and of its result */
     uint64_t cache_ms;

@@ -4,6 +4,7 @@
 #include "common/check.h"
 #include "tests/sim/shadow_dead.h"
 #include "tests/sim/shadow_memo.h"
+#include "tests/sim/shadow_scatter.h"
 #include "tests/sim/shadow_stream.h"
 
 #include <stdlib.h>
@@ -38,10 +39,11 @@ static struct submit submit_of(struct model *model, const struct fact *fact)
     }
     MODEL_CHECK(model, "declared_moves",
                 model_event_is(model, COMMAND_SUBMIT) &&
-                    id_equal(&model->event->message->submit.id, &fact->id),
+                    (id_equal(&model->event->message->submit.id, &fact->id) ||
+                     model->event->message->submit.route == ROUTE_ALL),
                 "a task appeared without a SUBMIT");
     submit = model->event->message->submit;
-    return submit;
+    return submit.route == ROUTE_ALL ? shadow_scatter_submit(model, fact, &submit) : submit;
 }
 
 /* A task was accepted: its shadow begins. */
@@ -87,6 +89,7 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     shadow_copy_text(task->key, sizeof task->key, submit->key);
     shadow_copy_text(task->lane, sizeof task->lane, submit->order);
     shadow_copy_text(task->version, sizeof task->version, submit->version);
+    task->only = shadow_scatter_offer(model, fact);
     for (unsigned i = 1; i < SHADOW_AFFINITIES; i++) {
         char near[] = "near0";
 

@@ -255,6 +255,7 @@ static void draw_pins(struct sim_options *o)
 
     random_init(&random, o->seed, "pins", 0);
     o->pins = some(&random, 600);
+    o->scatters = some(&random, 200);
 }
 
 struct sim_options sim_options_draw(uint64_t seed)

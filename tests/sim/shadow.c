@@ -181,7 +181,9 @@ bool model_has_room(const struct shadow_offer *offer)
 bool model_suits(const struct shadow_offer *offer, const struct shadow_task *task)
 {
     return strcmp(offer->service, task->service) == 0 &&
-           (task->version[0] == '\0' || strcmp(offer->version, task->version) == 0);
+           (task->only != 0 ? offer->number == task->only
+                            : task->version[0] == '\0' ||
+                                  strcmp(offer->version, task->version) == 0);
 }
 
 bool model_room_for(const struct model *model, const struct shadow_task *task)

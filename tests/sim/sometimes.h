@@ -86,6 +86,8 @@
     X(NEAR_PREFERRED)                                                                              \
     X(PINNED)                                                                                      \
     X(PIN_WAITED)                                                                                  \
+    X(SCATTERED)                                                                                   \
+    X(PART_WAITED)                                                                                 \
     X(PIN_PASSED)                                                                                  \
     X(TWIN_FOLLOWED)                                                                               \
     X(TWIN_TOOK_OVER)                                                                              \

@@ -27,11 +27,46 @@ static void trace_add(struct fixture *f, const char *format, ...)
     f->trace_used += (size_t)length;
 }
 
+/* Ids that the broker made: "#0", "#1", ... in the order in which they are seen. */
+static struct id made[64];
+static unsigned made_count;
+
+static unsigned made_number(const struct id *id)
+{
+    for (unsigned i = 0; i < made_count; i++) {
+        if (id_equal(&made[i], id)) {
+            return i;
+        }
+    }
+    CHECK(made_count < sizeof made / sizeof *made);
+    made[made_count] = *id;
+    return made_count++;
+}
+
+static bool is_name(const struct id *id)
+{
+    size_t size = 0;
+
+    while (size < sizeof id->bytes && id->bytes[size] > ' ' && id->bytes[size] < 0x7f) {
+        size++;
+    }
+    for (size_t i = size; i < sizeof id->bytes; i++) {
+        if (id->bytes[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Names are stored in the ids themselves, so that a trace needs no table. */
 struct id id_of(const char *name)
 {
     struct id id = {{0}};
 
+    if (name[0] == '#') {
+        CHECK((unsigned)atoi(name + 1) < made_count);
+        return made[atoi(name + 1)];
+    }
     CHECK(strlen(name) < sizeof id.bytes);
     memcpy(id.bytes, name, strlen(name));
     return id;
@@ -43,6 +78,10 @@ static const char *name_of(const struct id *id)
     static unsigned next;
     char *name = names[next++ % 4];
 
+    if (!is_name(id)) {
+        snprintf(name, sizeof names[0], "#%u", made_number(id));
+        return name;
+    }
     memcpy(name, id->bytes, 16);
     name[16] = '\0';
     return name[0] == '\0' ? "-" : name;
@@ -315,6 +354,7 @@ void fixture_restart(struct fixture *f)
 
 int fixture_setup(void **state)
 {
+    made_count = 0;
     struct fixture *f = calloc(1, sizeof *f);
 
     assert_non_null(f);

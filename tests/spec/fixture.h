@@ -1,6 +1,7 @@
 /* fixture: the broker's core under a moved clock, and what it says as a trace.
  *
- * Peers and tasks have short names: connection and session of "w1", task id of "t1".
+ * Peers and tasks have short names: connection and session of "w1", task id of "t1"; tasks whose
+ * ids the broker made are "#0", "#1", ... as they appear.
  * Every effect is one line of the trace, "[   0] w1 <- TASK t1 attempt=1 ..."; expect_trace
  * compares all lines since the last call. Each step is followed by broker_check. */
 #ifndef SLUICE_TESTS_SPEC_FIXTURE_H

@@ -270,17 +270,6 @@ static void a_join_needs_no_turn(void **state)
     expect_trace(f, "[   0] s1 <- RESULT j1 done\n");
 }
 
-static void what_is_not_there_yet_is_refused(void **state)
-{
-    struct fixture *f = *state;
-    struct submit all = {.route = ROUTE_ALL};
-
-    given_echo(f, 1);
-    drop_trace(f);
-    submit_with(f, "s1", "t3", "echo", "", &all);
-    expect_trace(f, "[   0] s1 <- RESULT t3 refused code=unsupported\n");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,7 +285,6 @@ int main(void)
         SPEC(why_names_turns_and_lanes),
         SPEC(an_exclusive_offer_is_the_only_one),
         SPEC(a_join_needs_no_turn),
-        SPEC(what_is_not_there_yet_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

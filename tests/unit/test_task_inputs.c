@@ -54,7 +54,7 @@ static void they_are_read_in_any_order(void **state)
 
     (void)state;
     three_inputs(&writer, &message);
-    inputs_init(&inputs, &message.task);
+    inputs_init(&inputs, &message.task.inputs, message.task.input_count);
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         assert_true(inputs_at(&inputs, order[i], &input));
         assert_int_equal(input.id.bytes[0], order[i] + 1);
@@ -84,8 +84,8 @@ static void they_are_kept_beyond_their_message(void **state)
 
     (void)state;
     three_inputs(&writer, &message);
-    inputs_init(&inputs, &message.task);
-    assert_true(inputs_keep(&inputs, &message.task));
+    inputs_init(&inputs, &message.task.inputs, message.task.input_count);
+    assert_true(inputs_keep(&inputs, &message.task.inputs));
     codec_writer_deinit(&writer);
     assert_true(inputs_at(&inputs, 2, &input));
     assert_memory_equal(input.payload.data, "third", 5);

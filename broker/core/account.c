@@ -65,7 +65,7 @@ static struct limit *rule_of(const struct broker *broker, const struct service *
 static void account_free(struct broker *broker, struct account *account)
 {
     CHECK(list_empty(&account->flows));
-    wheel_cancel(&broker->wheel, &account->timer);
+    account_open(broker, account); /* it may be forgotten while it is closed */
     list_unlink(&account->link);
     list_unlink(&account->age_link);
     table_remove(&broker->accounts, &account->node);

@@ -489,6 +489,10 @@ static void what_is_remembered_of_keys_is_bounded(void **state)
     values.rate = 1;
     values.rate_ms = 3600 * 1000;
     limit(f, "*", NULL, &values);
+    submit_many(f, "held", 2); /* one that is forgotten while it is held back */
+    cancel(f, "s1", "held2", 0);
+    done(f, "w1", "held1", 1, "");
+    expect_row(f, "keys_held=1");
     f->quiet = true;
     for (unsigned i = 0; i < ACCOUNTS_IDLE_MAX + 10; i++) {
         snprintf(name, sizeof name, "k%u", i);
@@ -500,7 +504,9 @@ static void what_is_remembered_of_keys_is_bounded(void **state)
     assert_true(runs(f, "x1")); /* forgotten: a full burst */
     submit_as(f, "x2", "k100", 4, 0);
     assert_false(runs(f, "x2"));
-    bye(f, "s1");
+    expect_row(f, "keys_held=1"); /* that one */
+    limit(f, "*", NULL, &(struct limit_values){0});
+    assert_true(runs(f, "x2"));
 }
 
 /* Ten thousand keys, each of which may run one at once, with all the rest parked: were all of them

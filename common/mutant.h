@@ -50,6 +50,7 @@
     X(ACK_FREES_TOO_MUCH)                                                                          \
     X(ANY_WELCOME_TAKEN)                                                                           \
     X(KNOWN_TOO_EARLY)                                                                             \
+    X(PAST_IS_READ)                                                                                \
     X(DRAINED_GETS_TASKS)                                                                          \
     X(SERVICE_DRAIN_IGNORED)                                                                       \
     X(DRAIN_IGNORED)                                                                               \

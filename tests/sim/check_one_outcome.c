@@ -56,6 +56,21 @@ static void see_refusal(struct model *model, const struct fact *fact)
                 model_id_text(&fact->id));
 }
 
+/* A task that was cancelled because its session was away is submitted anew by it: that session
+ * hears of no end of the old one, lest it takes it for the end of the new one. */
+static void check_past(struct model *model, const struct shadow_task *task,
+                       const struct fact *fact)
+{
+    const struct shadow_session *session = model_session(model, fact->connection);
+
+    MODEL_CHECK(model, PROPERTY,
+                !task->orphan || fact->outcome != OUTCOME_CANCELLED || session == NULL ||
+                    model_event_is(model, COMMAND_QUERY) ||
+                    !id_equal(&session->id, &task->session),
+                "c%u hears of the end of %s, which was cancelled while it was away",
+                fact->connection, model_id_text(&fact->id));
+}
+
 static void see_result(struct model *model, const struct fact *fact)
 {
     const struct shadow_task *task = model_task(model, &fact->id);
@@ -76,6 +91,7 @@ static void see_result(struct model *model, const struct fact *fact)
                 "%s ended in attempt %u, RESULT says %u", model_id_text(&fact->id),
                 (unsigned)task->attempt, (unsigned)fact->attempt);
     check_code(model, fact);
+    check_past(model, task, fact);
     if (asked_for(model, fact)) {
         return;
     }

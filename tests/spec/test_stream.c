@@ -236,6 +236,32 @@ static void one_that_submits_again_reads_again(void **state)
     expect_trace(f, "");
 }
 
+/* It submits the task anew, and must not take the end of the old one for that of the new one. */
+static void one_that_was_away_too_long_reads_nothing_of_what_was_cancelled_for_it(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = {.stream = 8};
+
+    given_stream(f, 8);
+    chunks(f, 1, 0, 1);
+    lose(f, "s1");
+    advance_ms(f, 10000);
+    drop_trace(f);
+    hello_from(f, "s1", connection_of("s2"));
+    read_from(f, "s2", 1, 1, 8); /* its worker has yet to stop */
+    fail_task(f, "w1", "t1", 1, "cancelled", false);
+    read_from(f, "s2", 1, 1, 8);
+    expect_trace(f, "[10000] s2 <- WELCOME\n"
+                    "[10000] s2 <- ERROR code=not_found field=id\n"
+                    "[10000] s2 <- ERROR code=not_found field=id\n");
+    hello(f, "o1"); /* for anybody else it has ended */
+    read_from(f, "o1", 1, 1, 8);
+    expect_trace(f, "[10000] o1 <- WELCOME\n"
+                    "[10000] o1 <- RESULT t1 cancelled attempt=1 code=cancelled\n");
+    submit_with(f, "s2", "t1", "echo", "", &options);
+    expect_trace(f, "[10000] w1 <- TASK t1 attempt=1 stream=16\n");
+}
+
 static void who_reads_no_more_slows_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -452,6 +478,7 @@ int main(void)
         SPEC(a_reader_that_comes_back_misses_nothing),
         SPEC(a_reader_that_comes_back_does_not_go_back),
         SPEC(one_that_submits_again_reads_again),
+        SPEC(one_that_was_away_too_long_reads_nothing_of_what_was_cancelled_for_it),
         SPEC(who_reads_no_more_slows_nobody),
         SPEC(readers_are_bounded),
         SPEC(without_memory_a_paced_attempt_fails),

@@ -102,3 +102,12 @@ void firing_drop(struct firing *firing)
     sluice_future_free(firing->future);
     *firing = (struct firing){.state = FIRING_NONE};
 }
+
+void firing_forget(struct firing *firing)
+{
+    if (firing->state == FIRING_SENT) {
+        sluice_future_forget(firing->future);
+        firing->future = NULL;
+    }
+    firing_drop(firing);
+}

@@ -48,5 +48,8 @@ void firing_start(struct firing *firing, struct sluice *sluice, const struct wor
 bool firing_poll(struct firing *firing, struct sluice *sluice, const struct work *work);
 /* Lets go of it; the task goes on. FIRING_NONE again. */
 void firing_drop(struct firing *firing);
+/* The same of one that is too late: if the broker does not have it yet, it never begins. It is not
+ * cancelled, for another agent may have submitted it. */
+void firing_forget(struct firing *firing);
 
 #endif

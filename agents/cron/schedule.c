@@ -94,16 +94,14 @@ static bool insist(struct schedule *schedule, struct entry *entry, int64_t now_m
     struct firing *firing = &entry->firing;
 
     if (now_ms > (firing->planned_s + entry->late_s) * 1000) {
-        const char *reason = firing->shared ? "reason=lost" : "reason=refused";
+        const char *reason = firing->state == FIRING_SENT ? "reason=no_answer"
+                             : firing->shared            ? "reason=lost"
+                                                         : "reason=refused";
 
-        if (firing->future != NULL) {
-            sluice_cancel(firing->future, "too late");
-            reason = "reason=no_answer";
-        }
         entry->missed++;
         tell(schedule, entry, "cron_missed", firing->planned_s, reason);
         settle(schedule, entry, firing->planned_s);
-        firing_drop(firing);
+        firing_forget(firing);
         return true;
     }
     if (firing->state == FIRING_REFUSED &&

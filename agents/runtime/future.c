@@ -526,6 +526,15 @@ void sluice_cancel(struct sluice_future *future, const char *reason)
     }
 }
 
+void sluice_future_forget(struct sluice_future *future)
+{
+    if (future->submission != NULL) {
+        peer_forget(future->sluice->peer, future->submission);
+        future->submission = NULL;
+    }
+    sluice_future_free(future);
+}
+
 void sluice_future_free(struct sluice_future *future)
 {
     if (future == NULL) {

@@ -8,7 +8,7 @@
  *
  * What it promises:
  * - Every submission ends in exactly one `result` upcall (unless dropped with
- *   peer_abandon), whatever happens to connections and brokers. It is sent
+ *   peer_abandon or peer_forget), whatever happens to connections and brokers. It is sent
  *   again, in order, to a broker that has forgotten it.
  * - Refusals that may pass (queue_full, window_exceeded, memory_full, draining)
  *   are tried again, with growing pauses, until the deadline.
@@ -198,6 +198,9 @@ struct submission *peer_submit(struct peer *peer, const struct submit *submit,
 void peer_cancel(struct peer *peer, struct submission *submission, struct span reason);
 /* Cancels it, unless it is detached; no `result` will come, the handle is dead. */
 void peer_abandon(struct peer *peer, struct submission *submission);
+/* Forgets a detached one: it is not cancelled, and not sent (again). No `result` will come, the
+ * handle is dead. */
+void peer_forget(struct peer *peer, struct submission *submission);
 /* A join's RESULT carried `record` of a held submission: ends it. False: no such task. */
 bool peer_settle(struct peer *peer, const struct outcome_record *record);
 

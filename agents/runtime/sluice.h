@@ -383,6 +383,11 @@ SLUICE_API bool sluice_accepted(struct sluice_future *future);
 /* The same without waiting: has it said so yet? */
 SLUICE_API bool sluice_future_accepted(const struct sluice_future *future);
 
+/* Gives up the future of a detached task, as sluice_future_free does. But while that goes on until
+ * the broker has the task, this sends it no more: what has arrived goes on, what has not never
+ * begins. For work that somebody else may have submitted by now, or that is too late. */
+SLUICE_API void sluice_future_forget(struct sluice_future *future);
+
 /* A future of any task, by its id: ends as the task does, or REFUSED `not_found`. To free it, or to
  * cancel it, does nothing to the task: sluice_cancel_id does. NULL: no memory, or there is one of
  * this id already. */

@@ -488,6 +488,14 @@ void peer_abandon(struct peer *peer, struct submission *submission)
     peer_cancel(peer, submission, span_from_text("abandoned"));
 }
 
+void peer_forget(struct peer *peer, struct submission *submission)
+{
+    CHECK(submission->submit.detached);
+    submission->abandoned = true;
+    submission->user = NULL;
+    submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED, "");
+}
+
 bool peer_settle(struct peer *peer, const struct outcome_record *record)
 {
     struct submission *submission = submission_find(peer, &record->id);

@@ -12,7 +12,9 @@ import time
 
 import msgpack
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "chaos"))
+sys.dont_write_bytecode = True
+from director import Child, chaos_program  # noqa: E402
 from sluice_test import (CANCEL, CANCEL_OUT, REPLY, ROOT, SLOW, TASK, Broker, Peer, Process, case, check, equal,
                          log_field, main, program, run)
 
@@ -50,6 +52,25 @@ class Cron(Process):
     def stop(self):
         self.signal(signal.SIGTERM)
         equal(self.wait_exit(), 0, "exit status")
+
+
+class Proxy:
+    """Between an agent and `broker`."""
+
+    def __init__(self, broker):
+        self.child = Child([chaos_program("fault_proxy"), broker.endpoint.rsplit(":", 1)[1]], dict(os.environ))
+        self.endpoint = "tcp://127.0.0.1:" + self.child.wait_line("listening").split()[1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.child.bury()
+
+    def tell(self, line):
+        after = len(self.child.lines)
+        self.child.tell(line)
+        self.child.wait_line("ok", after=after)
 
 
 def moment(seconds):
@@ -292,6 +313,31 @@ def _():
                 check(task[1].hex() != missed.replace("-", ""), "it has run")
                 worker.done(task)
             cron.stop()
+
+
+@case("an agent that was cut off gives up its own run, and not that of the others")
+def _():
+    entry = {"name": "long", "every": "8s", "service": "echo", "missed": "once", "late": "1s"}
+    with Broker() as broker, Proxy(broker) as proxy, Folder() as folder, Peer(broker, "worker") as worker:
+        worker.offer("echo", 100)
+        path = folder.config(entry)
+        with Cron(proxy, "--config", path) as cut:
+            cut.wait_line("connected")
+            proxy.tell("all pause both")
+            with Cron(broker, "--config", path, name="cron-2") as other:
+                line = cut.wait_line("cron_missed entry=long", seconds=30)
+                check("no_answer" in line, line)
+                planned = seconds(log_field(line, "planned")) * 1000
+                task = worker.wait(TASK, lambda c: planned_ms(c[1]) == planned, 30)
+                proxy.tell("all clear both")
+                cut.wait_line("cron_planned", seconds=30, after=len(cut.lines))
+                worker.ping()
+                worker.drain()
+                equal([c[1] for c in worker.inbox if c.code == CANCEL_OUT], [], "cancelled runs")
+                equal(worker.query("status", task[1])["state"], "leased")
+                worker.done(task)
+                other.stop()
+            cut.stop()
 
 
 @case("overlap: skip waits for the end of the run before, queue runs one after the other")

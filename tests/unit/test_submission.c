@@ -522,6 +522,25 @@ static void an_abandoned_task_is_cancelled_and_says_nothing(void **state)
     expect_trace(f, "-> SUBMIT b s\n");
 }
 
+static void a_forgotten_task_is_neither_cancelled_nor_sent_again(void **state)
+{
+    struct fixture *f = *state;
+    struct submit detached = {
+        .id = id_of('a'), .service = span_from_text("s"), .detached = true};
+
+    given_session(f, 1);
+    peer_forget(f->peer, submit_with(f, &detached, (struct submission_options){0}));
+    submit(f, 'b'); /* there is room for it in the window */
+    expect_trace(f, "-> SUBMIT a s\n-> SUBMIT b s\n");
+    detached.id = id_of('c');
+    peer_forget(f->peer, submit_with(f, &detached, (struct submission_options){0}));
+    receive(f, result_of('a', OUTCOME_DONE, "", 0)); /* nobody's */
+    receive(f, hello_required());
+    receive(f, welcome_of('B', true, 10));
+    expect_trace(f, "!! disconnected\n-> HELLO\n-> SUBMIT b s wait\n!! connected\n");
+    peer_check(f->peer);
+}
+
 /* ---- joins ----------------------------------------------------------------------- */
 
 static struct submission *join(struct fixture *f, char letter, const uint8_t *needs, size_t count)
@@ -621,6 +640,7 @@ int main(void)
         TEST(cancel_is_repeated_to_a_broker_that_knows_the_task),
         TEST(cancel_of_a_task_that_waits_to_be_sent_again_is_repeated),
         TEST(an_abandoned_task_is_cancelled_and_says_nothing),
+        TEST(a_forgotten_task_is_neither_cancelled_nor_sent_again),
         TEST(a_join_waits_for_needs_that_were_refused),
         TEST(held_tasks_leave_the_window_to_others),
         TEST(a_join_that_tells_nothing_leaves_no_need_behind),

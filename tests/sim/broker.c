@@ -465,6 +465,23 @@ void sim_broker_police(struct sim_broker *broker, const char *service,
     flush(broker);
 }
 
+void sim_broker_police_tenant(struct sim_broker *broker, const char *service,
+                              const struct limit_values *values)
+{
+    struct event tick = {.kind = EVENT_TICK};
+
+    if (broker->core == NULL) {
+        return;
+    }
+    step(broker, &tick);
+    if (broker_configure_limit(broker->core, span_from_text(service), span_from_text("default"),
+                               span_of(NULL, 0), values)) {
+        model_tenant_policed(broker->model, service, values);
+        step(broker, &tick);
+    }
+    flush(broker);
+}
+
 void sim_broker_police_key(struct sim_broker *broker, const char *service, unsigned rule,
                            const struct limit_values *values)
 {

@@ -44,6 +44,9 @@ void sim_broker_police(struct sim_broker *broker, const char *service,
 /* The same of a fairness key, by its place in the model (shadow_key.h). */
 void sim_broker_police_key(struct sim_broker *broker, const char *service, unsigned rule,
                            const struct limit_values *values);
+/* The same of the only tenant, at `service` or (empty) everywhere. */
+void sim_broker_police_tenant(struct sim_broker *broker, const char *service,
+                              const struct limit_values *values);
 /* What an operator says, who is right there; `hears` is called for each answer. */
 void sim_broker_operate(struct sim_broker *broker, const struct message *message,
                         void (*hears)(void *context, const struct message *message),

@@ -1,4 +1,4 @@
-/* Of a service's budget no more is used than there is: an attempt starts only when its declared cost
+/* Of a budget, of a service, a tenant there or a tenant everywhere, no more is used than there is: an attempt starts only when its declared cost
  * has room beside all that is known by then, or when nothing of the window is used. What is refused
  * for a budget has no room, and is told in how many milliseconds it would have. */
 #include "tests/sim/check.h"
@@ -8,9 +8,9 @@
 
 #define PROPERTY "budgets"
 
-static void see_start(struct model *model, const struct shadow_task *task)
+static void see_start(struct model *model, const struct shadow_task *task,
+                      const struct shadow_budget *b)
 {
-    const struct shadow_budget *b = &task->home->budget;
     int64_t cost = (int64_t)task->cost;
 
     if (b->budget == 0) {
@@ -43,18 +43,32 @@ static uint64_t room_ms(const struct shadow_budget *b, uint64_t cost, uint64_t n
     return now_ms;
 }
 
+/* When all rules that refuse have room for it; now, if they have. */
+static uint64_t admits_ms(const struct model *model, const struct shadow_service *service,
+                          uint64_t cost)
+{
+    uint64_t latest_ms = model->now_ms;
+
+    for (unsigned i = 0; i < SHADOW_RULES; i++) {
+        const struct shadow_rule *rule = model_rule(model, service, i);
+        uint64_t at_ms = rule->values.refuse == 1 ? room_ms(&rule->budget, cost, model->now_ms)
+                                                  : model->now_ms;
+
+        latest_ms = at_ms > latest_ms ? at_ms : latest_ms;
+    }
+    return latest_ms;
+}
+
 static void see_refusal(struct model *model, const struct fact *fact)
 {
     const struct submit *submit = &model->event->message->submit;
     const struct shadow_service *service = model_service(model, submit->service);
-    uint64_t in_ms;
+    uint64_t in_ms = service != NULL ? admits_ms(model, service, submit->cost) - model->now_ms : 0;
 
-    MODEL_CHECK(model, PROPERTY,
-                service != NULL && service->policy.refuse == 1 &&
-                    !shadow_budget_lets(&service->budget, submit->cost),
-                "%s is refused for a budget that has room, or holds", model_id_text(&submit->id));
-    in_ms = room_ms(&service->budget, submit->cost, model->now_ms) - model->now_ms;
-    MODEL_CHECK(model, PROPERTY, fact->retry_after_ms == in_ms,
+    if (service != NULL && service->keys != NULL && fact->retry_after_ms > in_ms) {
+        return; /* by a rule of its key */
+    }
+    MODEL_CHECK(model, PROPERTY, in_ms > 0 && fact->retry_after_ms == in_ms,
                 "%s is refused for %" PRIu64 " ms, and has room in %" PRIu64,
                 model_id_text(&submit->id), fact->retry_after_ms, in_ms);
     sometimes(SOMETIMES_BUDGET_REFUSED);
@@ -63,13 +77,11 @@ static void see_refusal(struct model *model, const struct fact *fact)
 static void see_acceptance(struct model *model, const struct submit *submit)
 {
     const struct shadow_service *service = model_service(model, submit->service);
+    uint64_t at_ms = service != NULL ? admits_ms(model, service, submit->cost) : model->now_ms;
 
-    MODEL_CHECK(model, PROPERTY,
-                service == NULL || service->policy.refuse == 0 ||
-                    shadow_budget_lets(&service->budget, submit->cost),
-                "%s, of %" PRIu64 ", is accepted by '%s', which refuses at %" PRIu64 " of %" PRIu64,
-                model_id_text(&submit->id), submit->cost, service->name, service->budget.used,
-                service->budget.budget);
+    MODEL_CHECK(model, PROPERTY, at_ms == model->now_ms,
+                "%s, of %" PRIu64 ", is accepted, and a budget that refuses has room at %" PRIu64
+                " ms", model_id_text(&submit->id), submit->cost, at_ms);
 }
 
 static void on_fact(struct model *model, const struct fact *fact)
@@ -78,8 +90,8 @@ static void on_fact(struct model *model, const struct fact *fact)
 
     if (fact->kind == FACT_SEND && fact->command == COMMAND_TASK) {
         task = model_task(model, &fact->id);
-        if (task != NULL && task->home != NULL) {
-            see_start(model, task);
+        for (unsigned i = 0; task != NULL && task->home != NULL && i < SHADOW_RULES; i++) {
+            see_start(model, task, &model_rule(model, task->home, i)->budget);
         }
     } else if (fact->kind == FACT_SEND && fact->command == COMMAND_RESULT &&
                strcmp(fact->code, "budget_exhausted") == 0) {
@@ -96,10 +108,12 @@ static void after(struct model *model, const struct broker *core)
         const struct shadow_service *service = list_entry(at, struct shadow_service, link);
         const struct list *first = list_first(&service->ready);
 
-        if (first != NULL &&
-            !shadow_budget_lets(&service->budget,
-                                list_entry(first, struct shadow_task, ready_link)->cost)) {
-            sometimes(SOMETIMES_BUDGET_HELD);
+        for (unsigned i = 0; first != NULL && i < SHADOW_RULES; i++) {
+            uint64_t cost = list_entry(first, struct shadow_task, ready_link)->cost;
+
+            if (!shadow_budget_lets(&model_rule(model, service, i)->budget, cost)) {
+                sometimes(i < SHADOW_WIDE ? SOMETIMES_BUDGET_HELD : SOMETIMES_WIDE_BUDGET_HELD);
+            }
         }
     }
 }

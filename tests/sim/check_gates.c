@@ -75,7 +75,7 @@ static void see_end(struct model *model, const struct fact *fact, const struct s
     if (report == SHADOW_SAYS_NOTHING) {
         return;
     }
-    verdict = shadow_gate_report(gate, &service->policy, report, task->run_started_ms,
+    verdict = shadow_gate_report(gate, &service->rule.values, report, task->run_started_ms,
                                  model->now_ms, &cause);
     opened = before != SHADOW_GATE_OPEN && gate->told == SHADOW_GATE_OPEN;
     MODEL_CHECK(model, PROPERTY, !opened || verdict != SHADOW_STAYS,
@@ -85,7 +85,7 @@ static void see_end(struct model *model, const struct fact *fact, const struct s
                 "the breaker of '%s' stays %s for all its %s", service->name,
                 shadow_gate_name(before), cause);
     if (opened) {
-        shadow_gate_open(gate, &service->policy, cause, model->now_ms);
+        shadow_gate_open(gate, &service->rule.values, cause, model->now_ms);
         sometimes(before == SHADOW_GATE_HALF_OPEN       ? SOMETIMES_BREAKER_OPENED_AGAIN
                   : strcmp(cause, "percent") == 0 ? SOMETIMES_BREAKER_OPENED_BY_SHARE
                                                         : SOMETIMES_BREAKER_OPENED);
@@ -118,7 +118,7 @@ static void see_gate(struct model *model, const struct fact *fact)
     gate->told = told;
     if (shadow_gate_due(gate, model->now_ms) &&
         (told == SHADOW_GATE_HALF_OPEN || told == SHADOW_GATE_RESUMING)) {
-        shadow_gate_begin(gate, &service->policy, model->now_ms);
+        shadow_gate_begin(gate, &service->rule.values, model->now_ms);
         sometimes(told == SHADOW_GATE_HALF_OPEN ? SOMETIMES_BREAKER_HALF_OPEN
                                                 : SOMETIMES_SERVICE_RESUMING);
     } else if (told == SHADOW_GATE_CLOSED) {
@@ -161,7 +161,7 @@ static void see_refusal(struct model *model, const struct fact *fact)
     bool open = gate != NULL && gate->state == SHADOW_GATE_OPEN;
 
     MODEL_CHECK(model, PROPERTY,
-                gate != NULL && service->policy.breaker_refuse == 1 &&
+                gate != NULL && service->rule.values.breaker_refuse == 1 &&
                     (open || (gate->state == SHADOW_GATE_HALF_OPEN &&
                               model_running(model, service, gate->epoch_ms) >= gate->least)),
                 "%s is refused for a breaker that is not open, or holds",
@@ -179,7 +179,7 @@ static void see_acceptance(struct model *model, const struct fact *fact)
         model_service(model, model->event->message->submit.service);
 
     MODEL_CHECK(model, PROPERTY,
-                service == NULL || service->policy.breaker_refuse == 0 ||
+                service == NULL || service->rule.values.breaker_refuse == 0 ||
                     service->gate.state != SHADOW_GATE_OPEN,
                 "%s is accepted, and the breaker of '%s', which refuses, is open",
                 model_id_text(&fact->id), service->name);
@@ -232,23 +232,16 @@ static void on_fact(struct model *model, const struct fact *fact)
     }
 }
 
-static bool sets_any(const struct limit_values *values)
-{
-    uint64_t any = 0;
-
-#define VALUE(name, max) any |= values->name != LIMIT_UNCHANGED ? values->name : 0;
-    LIMIT_VALUES(VALUE)
-#undef VALUE
-    return any != 0;
-}
-
 /* Some rule of it keeps its gate in mind. */
-static bool ruled(const struct shadow_service *service)
+static bool ruled(const struct model *model, const struct shadow_service *service)
 {
-    bool any = sets_any(&service->policy);
+    bool any = false;
 
+    for (unsigned i = 0; i < SHADOW_RULES; i++) {
+        any = any || shadow_rule_any(&model_rule(model, service, i)->values);
+    }
     for (unsigned i = 0; service->keys != NULL && i <= SHADOW_KEYS; i++) {
-        any = any || sets_any(&service->keys->rules[i]);
+        any = any || shadow_rule_any(&service->keys->rules[i]);
     }
     return any;
 }
@@ -264,7 +257,7 @@ static void after(struct model *model, const struct broker *core)
         MODEL_CHECK(model, PROPERTY, !shadow_gate_due(gate, model->now_ms),
                     "'%s' is %s until %" PRIu64 " ms", service->name,
                     shadow_gate_name(gate->state), gate->until_ms);
-        if (gate->state == SHADOW_GATE_CLOSED && !ruled(service)) {
+        if (gate->state == SHADOW_GATE_CLOSED && !ruled(model, service)) {
             shadow_gate_forget(gate);
         }
     }

@@ -1,60 +1,38 @@
-/* Limits hold: a TASK never makes more of a service's tasks leased than its concurrency, and never
- * more starts in any time than burst + rate * time. */
+/* Limits hold, those of a service, of a tenant there and of a tenant everywhere: a TASK never makes
+ * more tasks leased than a concurrency, and never more starts in any time than burst + rate * time. */
 #include "tests/sim/check.h"
 
 #include <inttypes.h>
 
 #define PROPERTY "limits"
 
-static uint64_t leased(const struct model *model, const struct shadow_service *service)
+static const char *name_of(const struct shadow_service *service, unsigned index)
 {
-    uint64_t count = 0;
-
-    list_each(at, &model->tasks) {
-        const struct shadow_task *task = list_entry(at, struct shadow_task, link);
-
-        count += task->home == service && task->state == SHADOW_LEASED;
-    }
-    return count;
+    return index < SHADOW_WIDE ? service->name : "*";
 }
 
-static void check_rate(struct model *model, struct shadow_service *service)
+/* The task is about to be in hands. */
+static void see_concurrency(struct model *model, const struct shadow_task *task, unsigned index)
 {
-    const struct limit_values *policy = &service->policy;
-    uint64_t count;
+    uint64_t most = model_rule(model, task->home, index)->values.concurrency;
+    uint64_t leased = model_rule_use(model, task->home, index) + 1;
 
-    service->starts[service->start_count++ % SHADOW_STARTS] = model->now_ms;
-    count = service->start_count < SHADOW_STARTS ? service->start_count : SHADOW_STARTS;
-    for (uint64_t starts = 1; starts <= count; starts++) {
-        uint64_t since_ms = service->starts[(service->start_count - starts) % SHADOW_STARTS];
-
-        MODEL_CHECK(model, PROPERTY,
-                    starts * policy->rate_ms <= policy->burst * policy->rate_ms +
-                                                    policy->rate * (model->now_ms - since_ms + 1),
-                    "%" PRIu64 " starts of '%s' since %" PRIu64 " ms at %" PRIu64 " in %" PRIu64
-                    " ms and a burst of %" PRIu64, starts, service->name, since_ms, policy->rate,
-                    policy->rate_ms, policy->burst);
-    }
+    MODEL_CHECK(model, PROPERTY, most == 0 || leased <= most,
+                "TASK %s: %" PRIu64 " tasks of '%s' are leased at a concurrency of %" PRIu64,
+                model_id_text(&task->id), leased, name_of(task->home, index), most);
 }
 
-/* For sure: to a nanosecond a start. */
-static bool rate_lets(const struct model *model, const struct shadow_service *service)
+static void see_rate(struct model *model, const struct shadow_service *service, unsigned index)
 {
-    const struct limit_values *policy = &service->policy;
-    uint64_t count = service->start_count < SHADOW_STARTS ? service->start_count : SHADOW_STARTS;
+    const struct shadow_rule *rule = model_rule(model, service, index);
+    const struct limit_values *v = &rule->values;
+    uint64_t count, since_ms;
 
-    if (policy->rate == 0) {
-        return true;
-    }
-    for (uint64_t starts = 1; starts <= count; starts++) {
-        uint64_t since_ms = service->starts[(service->start_count - starts) % SHADOW_STARTS];
-
-        if ((starts + 1) * policy->rate_ms + policy->rate >
-            policy->burst * policy->rate_ms + policy->rate * (model->now_ms - since_ms)) {
-            return false;
-        }
-    }
-    return count < SHADOW_STARTS; /* nobody remembers more */
+    MODEL_CHECK(model, PROPERTY,
+                v->rate == 0 || shadow_rule_paced(rule, model->now_ms, &count, &since_ms),
+                "%" PRIu64 " starts of '%s' since %" PRIu64 " ms at %" PRIu64 " in %" PRIu64
+                " ms and a burst of %" PRIu64, count, name_of(service, index), since_ms, v->rate,
+                v->rate_ms, v->burst);
 }
 
 static bool gate_lets(const struct model *model, const struct shadow_service *service)
@@ -66,42 +44,61 @@ static bool gate_lets(const struct model *model, const struct shadow_service *se
             model_running(model, service, gate->epoch_ms) < gate->least);
 }
 
-bool check_limits_let(const struct model *model, const struct shadow_service *service)
+static bool rule_lets(const struct model *model, const struct shadow_service *service,
+                      unsigned index)
 {
+    const struct shadow_rule *rule = model_rule(model, service, index);
+
     list_each(at, &service->ready) {
         const struct shadow_task *task = list_entry(at, struct shadow_task, ready_link);
 
-        if (!shadow_budget_lets(&service->budget, task->cost)) {
+        if (!shadow_budget_lets(&rule->budget, task->cost)) {
             return false; /* the others may have to wait for it */
         }
     }
-    return gate_lets(model, service) && rate_lets(model, service) &&
-           (service->policy.concurrency == 0 ||
-            model_running(model, service, 0) < service->policy.concurrency);
+    return shadow_rule_rate_lets(rule, model->now_ms) &&
+           (rule->values.concurrency == 0 ||
+            model_rule_use(model, service, index) < rule->values.concurrency);
+}
+
+bool check_limits_let(const struct model *model, const struct shadow_service *service)
+{
+    for (unsigned i = 0; i < SHADOW_RULES; i++) {
+        if (!rule_lets(model, service, i)) {
+            return false;
+        }
+    }
+    return gate_lets(model, service);
+}
+
+static const struct shadow_task *started(const struct model *model, const struct fact *fact)
+{
+    const struct shadow_task *task = fact->kind == FACT_SEND && fact->command == COMMAND_TASK
+                                         ? model_task(model, &fact->id)
+                                         : NULL;
+
+    return task != NULL && task->home != NULL ? task : NULL;
 }
 
 static void on_fact(struct model *model, const struct fact *fact)
 {
-    const struct shadow_task *task;
-    struct shadow_service *service;
+    const struct shadow_task *task = started(model, fact);
 
-    if (fact->kind != FACT_SEND || fact->command != COMMAND_TASK) {
-        return;
-    }
-    task = model_task(model, &fact->id);
-    service = task != NULL ? task->home : NULL;
-    if (service == NULL) {
-        return;
-    }
-    MODEL_CHECK(model, PROPERTY,
-                service->policy.concurrency == 0 ||
-                    leased(model, service) <= service->policy.concurrency,
-                "TASK %s: %" PRIu64 " tasks of '%s' are leased at a concurrency of %" PRIu64,
-                model_id_text(&fact->id), leased(model, service), service->name,
-                service->policy.concurrency);
-    if (service->policy.rate > 0) {
-        check_rate(model, service);
+    for (unsigned i = 0; task != NULL && i < SHADOW_RULES; i++) {
+        see_concurrency(model, task, i);
     }
 }
 
-const struct checker check_limits = {.property = PROPERTY, .fact = on_fact};
+/* The shadows know of the starts by now. */
+static void after(struct model *model, const struct broker *core)
+{
+    for (size_t i = 0; i < model->fact_count; i++) {
+        const struct shadow_task *task = started(model, &model->facts[i]);
+
+        for (unsigned k = 0; task != NULL && k < SHADOW_RULES; k++) {
+            see_rate(model, task->home, k);
+        }
+    }
+}
+
+const struct checker check_limits = {.property = PROPERTY, .fact = on_fact, .after = after};

@@ -27,10 +27,12 @@ void model_before(struct model *model, const struct broker *core, const struct e
     model->current = model->answered = false;
     model->chunk_code = NULL;
     model->replay_next = 0;
+    shadow_budget_pass(&model->wide_rule.budget, model->now_ms);
     list_each(at, &model->services) {
         struct shadow_service *service = list_entry(at, struct shadow_service, link);
 
-        shadow_budget_pass(&service->budget, model->now_ms);
+        shadow_budget_pass(&service->rule.budget, model->now_ms);
+        shadow_budget_pass(&service->tenant_rule.budget, model->now_ms);
         if (service->gate.state > SHADOW_GATE_OPEN) {
             shadow_gate_pass(&service->gate, model_running(model, service, service->gate.epoch_ms),
                              model->now_ms);
@@ -111,9 +113,9 @@ static void take_task(struct model *model, const struct fact *fact)
     offer->near[task->near] = task->home->near[task->near] = ++model->orders;
     lease_ms = task->lease_ms > 0 ? task->lease_ms : offer->lease_ms;
     task->run_started_ms = model->now_ms;
-    if (task->home->budget.budget > 0) {
-        shadow_budget_take(&task->home->budget, task->cost, model->now_ms);
-    }
+    shadow_rule_start(&task->home->rule, task->cost, model->now_ms);
+    shadow_rule_start(&task->home->tenant_rule, task->cost, model->now_ms);
+    shadow_rule_start(&model->wide_rule, task->cost, model->now_ms);
     task->lease_until_ms = lease_end_ms(model, task, lease_ms);
 }
 
@@ -359,6 +361,19 @@ static void take_progress(struct model *model, const struct shadow_session *sess
     }
 }
 
+static void correct(struct model *model, struct shadow_rule *rule, uint64_t cost)
+{
+    const struct shadow_task *task = model->subject;
+
+    if (rule->budget.budget > 0) {
+        shadow_budget_correct(&rule->budget, task->run_started_ms, task->cost, cost,
+                              model->now_ms);
+        if (cost != task->cost) {
+            sometimes(SOMETIMES_BUDGET_CORRECTED);
+        }
+    }
+}
+
 /* What the attempt under way has really cost. */
 static void take_cost(struct model *model, uint64_t cost)
 {
@@ -368,12 +383,10 @@ static void take_cost(struct model *model, uint64_t cost)
         shadow_key_spend(task->home->keys, (unsigned)shadow_key_of(task),
                          (int64_t)cost - (int64_t)task->cost, model->now_ms);
     }
-    if (model->current && task->home->budget.budget > 0) {
-        shadow_budget_correct(&task->home->budget, task->run_started_ms, task->cost, cost,
-                              model->now_ms);
-        if (cost != task->cost) {
-            sometimes(SOMETIMES_BUDGET_CORRECTED);
-        }
+    if (model->current) {
+        correct(model, &task->home->rule, cost);
+        correct(model, &task->home->tenant_rule, cost);
+        correct(model, &model->wide_rule, cost);
     }
 }
 

@@ -11,8 +11,8 @@
 #include "common/list.h"
 #include "common/table.h"
 #include "tests/sim/options.h"
-#include "tests/sim/shadow_budget.h"
 #include "tests/sim/shadow_gate.h"
+#include "tests/sim/shadow_rule.h"
 #include "tests/sim/shadow_key.h"
 
 /* States by the names of PROTOCOL.md, section 4.1. */
@@ -31,7 +31,6 @@ enum shadow_state {
 
 #define SHADOW_NAME_MAX 32
 #define SHADOW_CODES_MAX 64
-#define SHADOW_STARTS 64
 #define SHADOW_AFFINITIES 4
 
 struct shadow_session {
@@ -65,11 +64,9 @@ struct shadow_service {
     struct service_limits limits;
     bool configured;       /* by the operator */
     bool draining;         /* it takes nothing new */
-    struct limit_values policy; /* of its starts, as the operator set it */
+    struct shadow_rule rule;        /* of what may start, as the operator set it */
+    struct shadow_rule tenant_rule; /* the same for its tasks of the only tenant */
     struct shadow_gate gate;
-    uint64_t starts[SHADOW_STARTS]; /* the last ones since the rate was set, as a ring */
-    uint64_t start_count;
-    struct shadow_budget budget;
     struct shadow_keys *keys; /* NULL: never a rule for one */
     uint64_t near[SHADOW_AFFINITIES]; /* when a task of the affinity key started last; 0: never */
     bool vague;            /* an offer named bounds, which go when the service is forgotten */
@@ -223,6 +220,7 @@ struct model {
     uint64_t levels[SHADOW_EXPIRED + 1]; /* tasks by state */
     uint64_t orders;
     uint64_t joins; /* that have ended, in all incarnations */
+    struct shadow_rule wide_rule; /* of the only tenant, whatever the service */
     struct list dead; /* letters: shadow_dead.h */
     uint64_t dead_count;
     /* A session answered one of two TASKs of equal id and attempt (the id was submitted anew
@@ -243,6 +241,9 @@ void model_started(struct model *model, const struct broker_options *options);
 void model_stopped(struct model *model);
 void model_limited(struct model *model, const char *service, const struct service_limits *limits);
 void model_policed(struct model *model, const char *service, const struct limit_values *values);
+/* Of the tenant, at `service` or (empty) everywhere. */
+void model_tenant_policed(struct model *model, const char *service,
+                          const struct limit_values *values);
 /* `rule`: as in shadow_keys_set. */
 void model_key_policed(struct model *model, const char *service, unsigned rule,
                        const struct limit_values *values);
@@ -268,10 +269,25 @@ void model_drained(struct model *model, const struct id *session, bool draining)
 struct shadow_session *model_session_by_id(const struct model *model, const struct id *id);
 /* The task in whose handler `task` was submitted; NULL: none, or no longer known. */
 struct shadow_task *model_parent(const struct model *model, const struct shadow_task *task);
-/* Attempts of `service` in workers' hands that began at `since_ms` or later. One that has confirmed
+/* Attempts of `service` (NULL: of any) in workers' hands that began at `since_ms` or later. One that has confirmed
  * a cancel is in nobody's, nor is one whose lease has run out. */
 uint64_t model_running(const struct model *model, const struct shadow_service *service,
                        uint64_t since_ms);
+/* The rules that a task of `service` has to obey: the service's, the tenant's there, the tenant's
+ * everywhere. */
+#define SHADOW_WIDE 2
+#define SHADOW_RULES (SHADOW_WIDE + 1)
+static inline const struct shadow_rule *model_rule(const struct model *model,
+                                                   const struct shadow_service *service,
+                                                   unsigned index)
+{
+    return index == 0             ? &service->rule
+           : index < SHADOW_WIDE ? &service->tenant_rule
+                                 : &model->wide_rule;
+}
+/* Attempts in workers' hands that count for it. */
+uint64_t model_rule_use(const struct model *model, const struct shadow_service *service,
+                        unsigned index);
 struct shadow_service *model_service(const struct model *model, struct span name);
 struct shadow_offer *model_offer(const struct model *model, const struct shadow_session *session,
                                  struct span service);

@@ -234,6 +234,7 @@ static void draw_gates(struct sim_options *o)
     o->said_live = some(&random, 1000);
     o->pauses = some(&random, 400);
     o->exhumed = some(&random, 1000);
+    o->tenant_rules = some(&random, 500);
 }
 
 static void draw_numbers(struct sim_options *o)

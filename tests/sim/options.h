@@ -105,6 +105,7 @@
     X(bursts, 0, "permille of the time in which most attempts of a service fail")                 \
     X(said_live, 0, "permille of changes of limits that the operator says while tasks run")       \
     X(pauses, 0, "permille of operator actions that pause a service, or resume one")              \
+    X(tenant_rules, 0, "permille of operator actions that change what the tenant may start")      \
     X(exhumed, 0, "permille of operator actions that retry dead letters, or drop them")
 
 struct sim_options {

@@ -234,11 +234,18 @@ uint64_t model_running(const struct model *model, const struct shadow_service *s
         const struct shadow_lease *lease = list_entry(at, struct shadow_lease, link);
         const struct shadow_task *task = model_task(model, &lease->task);
 
-        count += task != NULL && task->order == lease->task_order && task->home == service &&
+        count += task != NULL && task->order == lease->task_order &&
+                 (service == NULL || task->home == service) &&
                  task->attempt == lease->attempt && task->in_hands &&
                  task->run_started_ms >= since_ms;
     }
     return count;
+}
+
+uint64_t model_rule_use(const struct model *model, const struct shadow_service *service,
+                        unsigned index)
+{
+    return model_running(model, index < SHADOW_WIDE ? service : NULL, 0);
 }
 
 bool shadow_codes_name(const char *codes, struct span code)
@@ -353,6 +360,7 @@ void model_started(struct model *model, const struct broker_options *options)
     model->running = true;
     model->draining = false;
     model->limits_changed = false;
+    model->wide_rule = (struct shadow_rule){.values = {0}};
     model->ambiguous = false;
     model->notes = model->options->watchers_noted > 0;
 }
@@ -373,29 +381,37 @@ void model_limited(struct model *model, const char *service, const struct servic
     known->limits.lease_ms = limits->lease_ms;
 }
 
-void model_policed(struct model *model, const char *service, const struct limit_values *said)
+static void rule_set(struct model *model, struct shadow_rule *rule, const char *who,
+                     const char *service, const struct limit_values *said)
 {
-    struct shadow_service *known = shadow_service_know(model, span_from_text(service));
-    struct limit_values *values = &known->policy, before = known->policy;
+    const struct limit_values *v = &rule->values;
 
-#define VALUE(name, max) values->name = said->name != LIMIT_UNCHANGED ? said->name : values->name;
-    LIMIT_VALUES(VALUE)
-#undef VALUE
-    if (values->rate != before.rate || values->rate_ms != before.rate_ms ||
-        values->burst != before.burst) {
-        known->start_count = 0; /* with a full burst */
-    }
-    if (known->queued > 0 && model->levels[SHADOW_LEASED] > 0) {
+    shadow_rule_set(rule, said, model->now_ms);
+    if (model->levels[SHADOW_READY] > 0 && model->levels[SHADOW_LEASED] > 0) {
         sometimes(SOMETIMES_LIMIT_CHANGED_UNDER_LOAD);
     }
     if (model->trace) {
-        printf("[%8" PRIu64 "] '%s' may start %" PRIu64 " at once, %" PRIu64 " in %" PRIu64
+        printf("[%8" PRIu64 "] %s '%s' may start %" PRIu64 " at once, %" PRIu64 " in %" PRIu64
                " ms (burst %" PRIu64 "), %" PRIu64 " units in %" PRIu64 " ms%s\n",
-               model->now_ms, service, values->concurrency, values->rate, values->rate_ms,
-               values->burst, values->budget, values->budget_ms,
-               values->refuse == 1 ? ", or refuses" : "");
+               model->now_ms, who, service, v->concurrency, v->rate, v->rate_ms, v->burst,
+               v->budget, v->budget_ms, v->refuse == 1 ? ", or refuses" : "");
     }
-    shadow_budget_set(&known->budget, values->budget, values->budget_ms, model->now_ms);
+}
+
+void model_policed(struct model *model, const char *service, const struct limit_values *said)
+{
+    rule_set(model, &shadow_service_know(model, span_from_text(service))->rule, "all of", service,
+             said);
+}
+
+void model_tenant_policed(struct model *model, const char *service,
+                          const struct limit_values *said)
+{
+    struct shadow_rule *rule =
+        service[0] == '\0' ? &model->wide_rule
+                           : &shadow_service_know(model, span_from_text(service))->tenant_rule;
+
+    rule_set(model, rule, "the tenant at", service, said);
 }
 
 void model_key_policed(struct model *model, const char *service, unsigned rule,

@@ -127,6 +127,7 @@
     X(LETTER_REFUSED)                                                                              \
     X(LETTER_DROPPED)                                                                              \
     X(LETTER_FORGOTTEN)                                                                            \
+    X(WIDE_BUDGET_HELD)                                                                            \
     X(LIMIT_CHANGED_UNDER_LOAD)
 
 enum sometimes_state {

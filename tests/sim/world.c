@@ -264,9 +264,53 @@ static void key_loop(void *context, uint64_t argument)
     }
 }
 
+static void draw_tenant_rule(struct random *random, struct limit_values *values)
+{
+    values->concurrency = random_chance(random, 500) ? random_between(random, 1, 12) : 0;
+    if (random_chance(random, 300)) {
+        values->rate = random_between(random, 1, 100);
+        values->rate_ms = random_between(random, 100, 2000);
+        values->burst = random_between(random, 1, 10);
+    }
+    if (random_chance(random, 500)) {
+        values->budget = random_between(random, 1, 400);
+        values->budget_ms = 500ULL << random_below(random, 4);
+    }
+    values->refuse = random_chance(random, 100);
+}
+
+/* Of a service, or of all. */
+static void tenant_loop(void *context, uint64_t argument)
+{
+    struct world *world = context;
+    struct random *random = &world->tenants;
+
+    if (world->calm) {
+        return;
+    }
+    agenda_enter(&world->agenda, world->agenda.now_us + 1000 * (500 + random_wait(random, 5000)),
+                 tenant_loop, world, 0);
+    if (random_chance(random, world->options.tenant_rules)) {
+        uint64_t service = random_below(random, 2ULL * world->options.services);
+        struct limit_values values = {0};
+
+        draw_tenant_rule(random, &values);
+        sim_broker_police_tenant(&world->broker,
+                                 service < world->options.services
+                                     ? world_service((unsigned)service) : "", &values);
+    }
+}
+
 static void lift_policies(struct world *world)
 {
     static const struct limit_values none = {0};
+
+    if (world->options.tenant_rules > 0) {
+        sim_broker_police_tenant(&world->broker, "", &none);
+    }
+    for (unsigned i = 0; world->options.tenant_rules > 0 && i < world->options.services; i++) {
+        sim_broker_police_tenant(&world->broker, world_service(i), &none);
+    }
 
     for (unsigned i = 0; world->options.key_rules > 0 && i < world->options.services; i++) {
         for (unsigned rule = 0; rule <= SHADOW_KEYS; rule++) {
@@ -362,6 +406,10 @@ static void begin_faults(struct world *world)
     random_init(&world->drains, options->seed, "drains", 0);
     if (options->drains > 0) {
         drain_loop(world, 0);
+    }
+    random_init(&world->tenants, options->seed, "tenants", 0);
+    if (options->tenant_rules > 0) {
+        tenant_loop(world, 0);
     }
     random_init(&world->desk, options->seed, "desk", 0);
     if (options->pauses > 0 || options->exhumed > 0) {

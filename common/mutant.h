@@ -96,6 +96,7 @@
     X(PIN_IGNORED)                                                                                 \
     X(PINNED_HOLD_OTHERS)                                                                          \
     X(PARKED_FORGOTTEN)                                                                            \
+    X(TENANT_WAKES_NOBODY)                                                                         \
     X(LETTER_RETRIED_TWICE)                                                                        \
     X(SCATTER_MISSES_ONE)                                                                          \
     X(STRANDED_FORGOTTEN)

@@ -367,7 +367,7 @@ static void wake_one(struct broker *broker, struct limit *limit)
 {
     struct list *link = list_pop_front(&limit->waiters[WAITS_RELEASE]);
 
-    if (link != NULL) {
+    if (link != NULL && !MUTANT(TENANT_WAKES_NOBODY)) {
         struct limiter *limiter = list_entry(link, struct limiter, link);
 
         limiter->woken_by = limit;

@@ -192,12 +192,30 @@ static void draw_policy(struct world *world, struct limit_values *values)
     }
 }
 
+/* What an operator does not mention stays. */
+static void leave_some(struct random *random, struct limit_values *values)
+{
+    if (random_chance(random, 300)) {
+        values->concurrency = LIMIT_UNCHANGED;
+    }
+    if (random_chance(random, 300)) {
+        values->rate = values->rate_ms = values->burst = LIMIT_UNCHANGED;
+    }
+    if (random_chance(random, 300)) {
+        values->budget = values->budget_ms = LIMIT_UNCHANGED;
+    }
+    if (random_chance(random, 300)) {
+        values->breaker_failures = values->breaker_percent = values->breaker_min =
+            values->breaker_ms = LIMIT_UNCHANGED;
+    }
+}
+
 /* By its configuration, or all of a sudden. */
-static void set_policy(struct world *world, const char *service,
-                       const struct limit_values *values)
+static void set_policy(struct world *world, const char *service, struct limit_values *values)
 {
     if (world->broker.core != NULL &&
         random_chance(&world->budgets, world->options.said_live)) {
+        leave_some(&world->budgets, values);
         operator_limit(&world->broker, service, values);
     } else {
         sim_broker_police(&world->broker, service, values);

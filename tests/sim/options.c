@@ -259,6 +259,15 @@ static void draw_pins(struct sim_options *o)
     o->scatters = some(&random, 200);
 }
 
+/* What offers of versions take for as long as they are there, and a task for each worker beside
+ * that: no wait makes it less. */
+static void make_room_for_versions(struct sim_options *o)
+{
+    if (o->pins > 0 || o->scatters > 0) {
+        o->memory_kib += 3 * (o->services + 1) + o->workers;
+    }
+}
+
 struct sim_options sim_options_draw(uint64_t seed)
 {
     struct sim_options options = {.seed = seed};
@@ -281,6 +290,7 @@ struct sim_options sim_options_draw(uint64_t seed)
     draw_joins(&options);
     draw_gates(&options);
     draw_key_rules(&options);
+    make_room_for_versions(&options);
     return options;
 }
 

@@ -1,6 +1,7 @@
-/* Of a budget, of a service, a tenant there or a tenant everywhere, no more is used than there is: an attempt starts only when its declared cost
- * has room beside all that is known by then, or when nothing of the window is used. What is refused
- * for a budget has no room, and is told in how many milliseconds it would have. */
+/* Of a budget, of a service, of a tenant there or of a tenant everywhere, no more is used than there
+ * is: an attempt starts only when its declared cost has room beside all that is known by then, or
+ * when nothing of the window is used. What is refused for a budget has no room, and is told in how
+ * many milliseconds it would have. */
 #include "tests/sim/check.h"
 #include "tests/sim/sometimes.h"
 

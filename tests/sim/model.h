@@ -269,8 +269,8 @@ void model_drained(struct model *model, const struct id *session, bool draining)
 struct shadow_session *model_session_by_id(const struct model *model, const struct id *id);
 /* The task in whose handler `task` was submitted; NULL: none, or no longer known. */
 struct shadow_task *model_parent(const struct model *model, const struct shadow_task *task);
-/* Attempts of `service` (NULL: of any) in workers' hands that began at `since_ms` or later. One that has confirmed
- * a cancel is in nobody's, nor is one whose lease has run out. */
+/* Attempts of `service` (NULL: of any) in workers' hands that began at `since_ms` or later. One that
+ * has confirmed a cancel is in nobody's, nor is one whose lease has run out. */
 uint64_t model_running(const struct model *model, const struct shadow_service *service,
                        uint64_t since_ms);
 /* The rules that a task of `service` has to obey: the service's, the tenant's there, the tenant's

@@ -229,7 +229,7 @@ static void run_timers(struct broker *broker)
             limiter_timer(broker, list_entry(timer, struct limiter, timer));
             break;
         case TIMER_ACCOUNT:
-            account_timer(broker, list_entry(timer, struct account, timer));
+            account_open(broker, list_entry(timer, struct account, timer));
             break;
         case TIMER_RETENTION:
             break; /* broker_settle trims */

@@ -91,7 +91,6 @@ void limiter_end(struct broker *broker, struct service *service);
 /* True: forgetting the service would forget a rule, or what its gate knows. */
 bool limiter_pins(const struct service *service);
 void limiter_timer(struct broker *broker, struct limiter *limiter);
-void account_timer(struct broker *broker, struct account *account);
 /* All rules go: the broker ends. */
 void limit_clear(struct broker *broker);
 
@@ -122,6 +121,13 @@ void limit_correct(struct broker *broker, struct task *task, uint64_t cost);
 void limit_pause_for(struct broker *broker, struct task *task, uint64_t ms, struct span code);
 
 /* For the files limit*.c and account.c alone. */
+/* NULL: no memory. */
+struct limiter *limiter_open(struct broker *broker, struct service *service);
+/* Back to the plain path, if nothing needs it any more. */
+void limiter_drop(struct broker *broker, struct limiter *limiter);
+/* It fires when what holds the service may have changed. */
+void limiter_arm(struct broker *broker, struct limiter *limiter);
+void limiter_gate_changed(struct broker *broker, struct limiter *limiter);
 /* The rule of a tenant (`service` NULL: everywhere) or of a key; NULL: none. Not the service's. */
 struct limit *limit_find(const struct broker *broker, const struct service *service,
                          struct span tenant, struct span key);
@@ -133,7 +139,6 @@ void limit_meter_ask(const struct broker *broker, struct limit *limit, const str
 /* Every task in a worker's hands, of one service unless it is NULL. */
 void limit_each_lease(const struct broker *broker, const struct service *service,
                       void (*visit)(const struct task *task, void *context), void *context);
-struct limiter *limiter_open(struct broker *broker, struct service *service); /* NULL: no memory */
 void limit_free(struct broker *broker, struct limit *limit);
 /* All that it holds back look again. */
 void limit_wake(struct broker *broker, struct limit *limit);

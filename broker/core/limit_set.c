@@ -189,6 +189,32 @@ static struct limit *limit_new(struct broker *broker, const struct scope *scope)
     return limit;
 }
 
+void limit_free(struct broker *broker, struct limit *limit)
+{
+    struct limiter *limiter = limit->service != NULL ? limit->service->limiter : NULL;
+
+    roster_remove(&limit->place);
+    if (limiter != NULL && limiter->limit == limit) {
+        limiter->limit = NULL;
+    } else {
+        table_remove(&broker->limits, &limit->node);
+    }
+    if (limiter != NULL) {
+        limiter->rules--;
+        limiter->tenant_rules -= limit->tenant_size > 0;
+        limiter->key_rules -= limit->key_size > 0;
+    } else {
+        broker->wide_rules--;
+    }
+    if (limit->key_size > 0) {
+        accounts_unbind(broker, limit);
+    }
+    CHECK(limit->keys_held == 0);
+    CHECK(list_empty(&limit->waiters[WAITS_RELEASE]));
+    CHECK(list_empty(&limit->waiters[WAITS_BUDGET]));
+    pool_put(&broker->limit_pool, limit);
+}
+
 /* Without a tenant's rule there are limiters that nothing needs: they go when settled. */
 static void touch_all(struct broker *broker)
 {

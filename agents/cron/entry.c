@@ -50,6 +50,17 @@ static bool fail(const struct reading *reading, const char *format, ...)
     return false;
 }
 
+/* How much of `text` is shown: whole characters (UTF-8). */
+static int shown(const char *text)
+{
+    int size = (int)strnlen(text, SHOWN_MAX);
+
+    while (size > 0 && text[size] != '\0' && (text[size] & 0xc0) == 0x80) {
+        size--;
+    }
+    return size;
+}
+
 static bool read_text(struct reading *reading, json_t *value, const char **text)
 {
     *text = json_string_value(value);
@@ -101,7 +112,7 @@ static bool read_name(struct reading *reading, json_t *value)
     }
     if (!is_word(text, ENTRY_NAME_MAX)) {
         return fail(reading, "name: '%.*s' is none; letters, digits and . _ - are allowed, "
-                             "%d at most", SHOWN_MAX, text, ENTRY_NAME_MAX);
+                             "%d at most", shown(text), text, ENTRY_NAME_MAX);
     }
     snprintf(reading->entry->name, sizeof reading->entry->name, "%s", text);
     return true;
@@ -133,7 +144,7 @@ static bool read_zone(struct reading *reading, json_t *value)
     }
     if (zone_load(ZONE_DIRECTORY, reading->zone, &zone) != ZONE_OK) {
         return fail(reading, "zone: no time zone '%.*s'; use an IANA name such as Europe/Berlin "
-                             "(package tzdata has them)", ZONE_NAME_MAX, reading->zone);
+                             "(package tzdata has them)", shown(reading->zone), reading->zone);
     }
     zone_unload(&zone);
     snprintf(reading->entry->plan.zone, sizeof reading->entry->plan.zone, "%s", reading->zone);
@@ -149,7 +160,7 @@ static bool read_service(struct reading *reading, json_t *value)
     }
     reading->entry->work.service = text;
     return is_word(text, SERVICE_NAME_MAX) ||
-           fail(reading, "service: '%.*s' cannot be one's name", SHOWN_MAX, text);
+           fail(reading, "service: '%.*s' cannot be one's name", shown(text), text);
 }
 
 static bool read_payload(struct reading *reading, json_t *value)
@@ -172,7 +183,8 @@ static bool read_missed(struct reading *reading, json_t *value)
         return false;
     }
     return strcmp(reading->missed, "skip") == 0 || strcmp(reading->missed, "once") == 0 ||
-           fail(reading, "missed: skip or once, not '%.*s'", SHOWN_MAX, reading->missed);
+           fail(reading, "missed: skip or once, not '%.*s'", shown(reading->missed),
+                reading->missed);
 }
 
 static bool read_late(struct reading *reading, json_t *value)
@@ -196,7 +208,7 @@ static bool read_overlap(struct reading *reading, json_t *value)
             return true;
         }
     }
-    return fail(reading, "overlap: allow, skip or queue, not '%.*s'", SHOWN_MAX, text);
+    return fail(reading, "overlap: allow, skip or queue, not '%.*s'", shown(text), text);
 }
 
 static bool read_deadline(struct reading *reading, json_t *value)
@@ -265,7 +277,7 @@ static bool read_key(struct reading *reading, const char *name, json_t *value)
     }
     return fail(reading, "there is no '%.*s'; an entry has name, cron or every, zone, service, "
                          "payload, missed, late, overlap, deadline, retain, queue_ttl, attempts, "
-                         "priority, wait", SHOWN_MAX, name);
+                         "priority, wait", shown(name), name);
 }
 
 static bool settle_plan(struct reading *reading)

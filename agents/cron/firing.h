@@ -34,7 +34,7 @@ struct firing {
     uint64_t refused_ms;          /* REFUSED: when, of the loop's clock */
     enum sluice_outcome outcome;  /* REFUSED and ENDED */
     char code[65];                /* of its error; "": none */
-    char reason[200];             /* its message */
+    char reason[1025];            /* its message, whole */
     bool shared;                  /* somebody else has submitted it */
 };
 

@@ -62,7 +62,7 @@ static void follow(struct schedule *schedule, struct entry *entry)
     struct firing *firing = &entry->firing;
     char detail[320];
 
-    snprintf(detail, sizeof detail, "outcome=%s code=%s reason=\"%s\"",
+    snprintf(detail, sizeof detail, "outcome=%s code=%s reason=\"%.200s\"",
              sluice_outcome_name(firing->outcome), firing->code, firing->reason);
     switch (firing->state) {
     case FIRING_ACCEPTED:

@@ -123,7 +123,7 @@ static void on_list(struct sluice_task *task, void *arg)
     }
     if (name != NULL && json_array_size(rows) == 0) {
         json_decref(rows);
-        sluice_failf(task, "no_such_entry", "there is no entry '%.48s'", name);
+        sluice_failf(task, "no_such_entry", "there is no entry of that name; cron.list names them");
         return;
     }
     sluice_done_json(task, json_pack("{s:o}", "entries", rows));
@@ -255,7 +255,7 @@ static struct entry *take(struct sluice_task *task, struct schedule *schedule, c
     int rc;
 
     if (entry == NULL) {
-        sluice_failf(task, "no_such_entry", "there is no entry '%.48s'", name);
+        sluice_failf(task, "no_such_entry", "there is no entry of that name; cron.list names them");
         return NULL;
     }
     if (entry->configured) {

@@ -174,6 +174,20 @@ static void mistakes_have_no_control_characters(void **state)
     json_decref(source);
 }
 
+static void texts_are_cut_between_characters(void **state)
+{
+    char name[62] = "x", error[ENTRY_ERROR_SIZE];
+    json_t *source;
+
+    for (size_t i = 1; i + 2 < sizeof name; i += 2) {
+        memcpy(name + i, "\xc3\xa9", 3); /* e with an acute accent */
+    }
+    source = json_pack("{s:s}", "name", name);
+    assert_null(entry_new(source, error, sizeof error));
+    assert_non_null(strstr(error, "\xc3\xa9' is none"));
+    json_decref(source);
+}
+
 static void a_run_has_one_id_wherever_it_is_made(void **state)
 {
     struct work work = {.name = "nightly", .service = "research.ask"};
@@ -205,6 +219,7 @@ int main(void)
         cmocka_unit_test(an_entry_that_says_little_has_defaults),
         cmocka_unit_test(what_it_says_goes_with_its_task),
         cmocka_unit_test(mistakes_have_no_control_characters),
+        cmocka_unit_test(texts_are_cut_between_characters),
         cmocka_unit_test(a_run_has_one_id_wherever_it_is_made),
     };
 

@@ -36,8 +36,8 @@ static void after(struct model *model, const struct broker *core)
 
     /* A garbled answer of a task that the session holds is an ERROR, and ends it. */
     if (refusal == NULL || (model->event->kind == EVENT_MALFORMED && model->answered) ||
-        model->chunk_code != NULL) {
-        return; /* so does a CHUNK that cannot be taken */
+        model->chunk_code != NULL || model->returned) {
+        return; /* so does a CHUNK that cannot be taken; and who is back may get something */
     }
     for (size_t i = 0; i < model->fact_count; i++) {
         if (model->facts[i].kind == FACT_NOTE ||

@@ -26,6 +26,7 @@ void model_before(struct model *model, const struct broker *core, const struct e
     model->subject_live = model->subject != NULL && !shadow_ended(model->subject);
     model->current = model->answered = false;
     model->chunk_code = NULL;
+    model->returned = false;
     model->replay_next = 0;
     shadow_budget_pass(&model->wide_rule.budget, model->now_ms);
     list_each(at, &model->services) {
@@ -435,7 +436,8 @@ static void take_event(struct model *model)
     }
     if ((event->kind == EVENT_MESSAGE || event->kind == EVENT_MALFORMED) && session != NULL &&
         !session->unreachable) {
-        session->suspended = false; /* it was only silent */
+        model->returned = session->suspended; /* it was only silent */
+        session->suspended = false;
     }
     if (event->kind == EVENT_MESSAGE && session != NULL && !model_event_is(model, COMMAND_HELLO)) {
         session->spoken = true;

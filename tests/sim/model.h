@@ -209,6 +209,7 @@ struct model {
     bool subject_live;            /* it had not ended before the step */
     bool current;   /* DONE, FAIL, PROGRESS, CHUNK, CHECKPOINT: about the attempt that this session holds */
     bool answered;  /* DONE, FAIL: of a TASK that this session had, if only a stray one */
+    bool returned;  /* the event's session was suspended, and is back with it */
     const char *chunk_code; /* CHUNK: why the attempt cannot go on; NULL: it can */
     uint64_t replay_next;   /* READ of what has ended: the next chunk to be sent */
 

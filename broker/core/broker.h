@@ -96,7 +96,8 @@ struct note {
 struct effects {
     void *context;
     void (*send)(void *context, connection_id to, const struct message *message);
-    /* Nothing more will be sent to `connection`; forget it. */
+    /* Nothing more will be sent to `connection`, unless it says HELLO (in this very step: its
+     * numbers are over, its WELCOME follows); forget it. */
     void (*forget)(void *context, connection_id connection);
     void (*log)(void *context, const struct log_record *record);
     enum log_level log_level; /* records above it are not even built */

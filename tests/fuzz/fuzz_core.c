@@ -8,7 +8,7 @@
  * After every step broker_check holds, the next deadline is not in the past, and what was sent
  * went to a connection that had spoken, can be written by the codec and read by a peer, ends no
  * task twice. At the end everybody is lost and all must end; broker_free CHECKs what is left. */
-#include "tests/fuzz/input.h"
+#include "tests/fuzz/core_options.h"
 
 #include "broker/core/broker.h"
 #include "common/check.h"
@@ -30,6 +30,8 @@ struct world {
     struct broker *broker;
     struct broker_options options;
     uint64_t now_ms;
+    unsigned resumes, losses;     /* so far */
+    connection_id greeting;       /* that says HELLO in this step; 0: none */
     bool spoken[CONNECTIONS + 1]; /* has said something, and was not forgotten since */
     struct codec_writer writer;
 };
@@ -52,6 +54,22 @@ static void check_readable(struct world *world, const struct message *message)
     CHECK(codec_read(&reader, CODEC_AT_PEER, &back, &error) == CODEC_END);
 }
 
+/* Whatever the shell can say of a numbered session, in turn. */
+static enum resume on_resume(void *context, const struct resume_request *request, uint64_t *start)
+{
+    static const enum resume known[] = {RESUME_GOES_ON, RESUME_GOES_ON, RESUME_ANEW,
+                                        RESUME_GOES_ON, RESUME_STALE,   RESUME_GOES_ON,
+                                        RESUME_REFUSED};
+    struct world *world = context;
+    unsigned turn = world->resumes++;
+
+    *start = request->received;
+    if (request->numbered) {
+        return known[turn % (sizeof known / sizeof known[0])];
+    }
+    return turn % 8 == 7 ? RESUME_REFUSED : RESUME_ANEW;
+}
+
 static void on_send(void *context, connection_id to, const struct message *message)
 {
     struct world *world = context;
@@ -67,7 +85,7 @@ static void on_forget(void *context, connection_id connection)
 
     CHECK(connection >= 1 && connection <= CONNECTIONS);
     CHECK(world->spoken[connection]);
-    world->spoken[connection] = false;
+    world->spoken[connection] = connection == world->greeting;
 }
 
 static void on_log(void *context, const struct log_record *record)
@@ -156,6 +174,8 @@ static struct hello take_hello(struct world *world)
                           .name = span_from_text(number & 64 ? "w1" : "peer")};
 
     hello.agent = span_from_text(number & 128 ? "c 0.1" : "");
+    hello.resume = number & 32;
+    hello.received = hello.greeting = number;
     return hello;
 }
 
@@ -322,9 +342,11 @@ static void check_step(struct world *world)
 static void step(struct world *world, struct event event)
 {
     event.now_ms = world->now_ms;
-    if (event.from != 0 && event.kind != EVENT_LOST) {
+    if (event.from != 0 && event.kind != EVENT_LOST && event.kind != EVENT_BROKEN) {
         world->spoken[event.from] = true;
     }
+    world->greeting = event.kind == EVENT_MESSAGE && event.message->command == COMMAND_HELLO
+                          ? event.from : 0;
     broker_step(world->broker, &event);
     check_step(world);
 }
@@ -561,7 +583,8 @@ static void one_event(struct world *world)
         pass_time(world);
         break;
     case 27:
-        step(world, (struct event){.kind = EVENT_LOST, .from = from});
+        step(world, (struct event){.kind = world->losses++ % 3 == 2 ? EVENT_BROKEN : EVENT_LOST,
+                                   .from = from});
         break;
     case 28:
         step(world, (struct event){.kind = EVENT_PROBE, .from = from});
@@ -581,41 +604,6 @@ static void one_event(struct world *world)
 }
 
 /* ---- begin and end ----------------------------------------------------- */
-
-/* Limits so small that every one of them is met, and each in its turn wide. */
-static struct broker_options take_options(struct input *input)
-{
-    struct broker_options options = broker_options_default();
-    unsigned tight = take_byte(input), timers = take_byte(input);
-
-    options.broker = id_of(0xb0, 1);
-    options.hash_seed = take_byte(input);
-    options.peers_max = tight & 1 ? 2 : 16;
-    options.services_max = tight & 2 ? 2 : 16;
-    options.offers_per_peer_max = tight & 4 ? 1 : 8;
-    options.tasks_max = tight & 8 ? 6 : 64;
-    options.memory_max = tight & 16 ? 4096 : 1 << 20;
-    options.window_tasks = tight & 32 ? 3 : 100;
-    options.window_bytes = tight & 32 ? 600 : 1 << 20;
-    options.service.max_tasks = tight & 64 ? 2 : 100;
-    options.service.max_bytes = tight & 64 ? 500 : 1 << 20;
-    options.retain_tasks = tight & 128 ? 2 : 100;
-    options.retain_bytes = tight & 128 ? 300 : 1 << 20;
-    options.payload_max = timers & 1 ? 256 : PAYLOAD_BYTES_MAX;
-    options.service.lease_ms = timers & 2 ? 50 : 0;
-    options.service.attempts = timers & 4 ? 1 : 3;
-    options.resume_ms = timers & 8 ? 0 : 1000;
-    options.cancel_grace_ms = timers & 16 ? 0 : 100;
-    options.retain_ms = timers & 32 ? 0 : 500;
-    options.detached_retain_ms = timers & 32 ? 0 : 2000;
-    options.service_linger_ms = timers & 64 ? 0 : 300;
-    options.backoff_ms = 10;
-    options.backoff_max_ms = timers & 128 ? 10 : 1000;
-    options.ping_ms = 100;
-    options.silence_ms = 500;
-    options.probe_ms = 50;
-    return options;
-}
 
 static void all_leave(struct world *world, uint64_t until_ms)
 {
@@ -673,6 +661,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct effects effects = {.context = &world,
                               .send = on_send,
                               .forget = on_forget,
+                              .resume = on_resume,
                               .log = on_log,
                               .log_level = LOG_DEBUG};
     struct service_limits limits = {.max_tasks = 3, .attempts = 2, .lease_ms = 20};

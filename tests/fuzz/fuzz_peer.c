@@ -368,6 +368,7 @@ static struct welcome take_welcome(struct world *world)
                             .ping_ms = flags & 4 ? take_number(&world->input) % DURATION_MS_MAX : 100,
                             .silence_ms = flags & 8 ? take_number(&world->input) % DURATION_MS_MAX : 500,
                             .resume_ms = 1000,
+                            .greeting = world->now_ms % 4,
                             .window_tasks = flags & 16 ? take_number(&world->input) : 8,
                             .window_bytes = flags & 32 ? take_number(&world->input) : 4000,
                             .payload_bytes = flags & 64 ? take_number(&world->input) : 16384};

@@ -7,8 +7,8 @@
 #include <string.h>
 
 /* More than a chunk's records, and what counts against the budget without being told (readers,
- * strays, turns), take. */
-#define SHORT_OF_MEMORY 16384
+ * strays, turns, versions, accounts of keys), take. */
+#define SHORT_OF_MEMORY 40960
 
 /* ---- who reads ------------------------------------------------------------------------- */
 

@@ -95,6 +95,27 @@ static void an_answer_that_cannot_be_read_frees_the_credit_of_who_sent_it(void *
                     "[2000] w1 <- TASK t1 attempt=3\n");
 }
 
+/* Whatever it says: who was told to stop has answered. */
+static void an_answer_that_cannot_be_read_confirms_a_cancel(void **state)
+{
+    struct fixture *f = *state;
+    struct malformed malformed = {.code = ERROR_BAD_MESSAGE,
+                                  .command = COMMAND_DONE,
+                                  .field = "payload",
+                                  .message = "is missing",
+                                  .id = id_of("t1")};
+    struct event bad = {
+        .kind = EVENT_MALFORMED, .from = connection_of("w1"), .malformed = &malformed};
+
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    cancel(f, "s1", "t1", 0);
+    drop_trace(f);
+    event(f, &bad);
+    expect_trace(f, "[   0] w1 <- ERROR code=bad_message field=payload\n"
+                    "[   0] s1 <- RESULT t1 cancelled attempt=1 code=cancelled\n");
+}
+
 static void a_connection_keeps_its_session(void **state)
 {
     struct fixture *f = *state;
@@ -158,6 +179,7 @@ int main(void)
         SPEC(a_malformed_message_is_answered_by_field),
         SPEC(an_answer_that_cannot_be_read_still_ends_its_task),
         SPEC(an_answer_that_cannot_be_read_frees_the_credit_of_who_sent_it),
+        SPEC(an_answer_that_cannot_be_read_confirms_a_cancel),
         SPEC(a_connection_keeps_its_session),
         SPEC(a_version_that_never_was_is_refused),
         SPEC(a_command_that_is_not_for_the_broker_is_refused),

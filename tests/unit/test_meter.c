@@ -221,14 +221,19 @@ static void what_is_left_is_told(void **state)
 
 static void a_burst_of_a_century_is_no_bound(void **state)
 {
-    struct limit_values values = {.rate = 1, .rate_ms = 86400000, .burst = 1ULL << 50};
-    struct meter_bounds bounds = {0};
-    struct meter meter;
+    static const uint64_t bursts[] = {1ULL << 50, 100000}; /* beyond 64 bits, and within */
+    struct limit_values values = {.rate = 1, .rate_ms = 86400000};
 
-    meter_bounds_set(&bounds, &values);
-    meter_init(&meter);
-    for (int i = 0; i < 1000; i++) {
-        assert_true(starts(&bounds, &meter, 0, 5));
+    for (size_t i = 0; i < sizeof bursts / sizeof *bursts; i++) {
+        struct meter_bounds bounds = {0};
+        struct meter meter;
+
+        values.burst = bursts[i];
+        meter_bounds_set(&bounds, &values);
+        meter_init(&meter);
+        for (int k = 0; k < 1000; k++) {
+            assert_true(starts(&bounds, &meter, 0, 5));
+        }
     }
 }
 

@@ -277,10 +277,10 @@ void limit_settle(struct broker *broker, struct service *service)
         }
     }
     limiter_arm(broker, limiter);
-    /* Woken by a tenant's limit, and not held back by it: there may be room for others yet. */
+    /* Woken by a tenant's limit, and has not taken the place: another one may. */
     limit = limiter->woken_by;
     limiter->woken_by = NULL;
-    if (limit != NULL && limiter->hold.limit != limit &&
+    if (limit != NULL &&
         meter_ask(&limit->bounds, &limit->meter, 0, broker->now_ms, &ready_ms) !=
             METER_CONCURRENCY) {
         wake_one(broker, limit);

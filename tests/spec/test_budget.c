@@ -260,6 +260,27 @@ static void the_longest_refusal_is_told(void **state)
     expect_why(f, "t3", "in_ms=2000");
 }
 
+/* Whom the budget holds back passes a free place on to who needs less of it. */
+static void a_free_place_goes_to_whom_the_budget_lets(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 10);
+    hello(f, "w2");
+    offer(f, "w2", "leaf", 10);
+    offer(f, "w2", "twig", 10);
+    values.concurrency = 1;
+    values.budget = 100;
+    limit_of(f, "", "", "default", &values);
+    submit_with(f, "s1", "t1", "echo", "", &(struct submit){.cost = 50});
+    submit_with(f, "s1", "l1", "leaf", "", &(struct submit){.cost = 80});
+    submit_with(f, "s1", "m1", "twig", "", &(struct submit){.cost = 10});
+    expect_why(f, "m1", "reason=concurrency_cap");
+    done(f, "w1", "t1", 1, "");
+    expect_why(f, "m1", "reason=running");
+}
+
 /* However many run: what is used up is used up. */
 static void a_full_cap_hides_no_refusal(void **state)
 {
@@ -387,6 +408,7 @@ int main(void)
         SPEC(another_budget_is_none_for_the_past),
         SPEC(another_budget_of_a_key_is_none_for_the_past),
         SPEC(the_longest_refusal_is_told),
+        SPEC(a_free_place_goes_to_whom_the_budget_lets),
         SPEC(a_full_cap_hides_no_refusal),
         SPEC(a_breaker_that_refuses_hides_no_other_refusal),
         SPEC(token_budgets_hold_within_one_percent),

@@ -94,8 +94,9 @@ static void see_end(struct model *model, const struct fact *fact, const struct s
 
 /* ---- what the broker says about it ------------------------------------------------------- */
 
-/* No task waits any more, or the bound is that of the workers. */
-static bool may_close(const struct model *model, const struct shadow_service *service)
+/* Of what resumes: no task waits any more, or as many may run as workers take. */
+static bool is_over(const struct model *model, const struct shadow_service *service,
+                    uint64_t allowed)
 {
     uint64_t credit = 0;
 
@@ -106,7 +107,7 @@ static bool may_close(const struct model *model, const struct shadow_service *se
             credit += offer->credit;
         }
     }
-    return service->queued == 0 || credit <= service->gate.allowed;
+    return service->queued == 0 || (credit > 0 && credit <= allowed);
 }
 
 static void see_gate(struct model *model, const struct fact *fact)
@@ -123,7 +124,8 @@ static void see_gate(struct model *model, const struct fact *fact)
                                                 : SOMETIMES_SERVICE_RESUMING);
     } else if (told == SHADOW_GATE_CLOSED) {
         MODEL_CHECK(model, PROPERTY,
-                    gate->state == SHADOW_GATE_RESUMING && may_close(model, service),
+                    gate->state == SHADOW_GATE_RESUMING &&
+                        is_over(model, service, gate->allowed),
                     "'%s' is closed from %s, %" PRIu64 " wait and %" PRIu64 " may run",
                     service->name, shadow_gate_name(gate->state), service->queued, gate->allowed);
         gate->state = SHADOW_GATE_CLOSED;

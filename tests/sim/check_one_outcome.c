@@ -64,8 +64,8 @@ static void check_past(struct model *model, const struct shadow_task *task,
     const struct shadow_session *session = model_session(model, fact->connection);
 
     MODEL_CHECK(model, PROPERTY,
-                !task->orphan || fact->outcome != OUTCOME_CANCELLED || session == NULL ||
-                    model_event_is(model, COMMAND_QUERY) ||
+                !task->orphan || task->stopping || fact->outcome != OUTCOME_CANCELLED ||
+                    session == NULL || model_event_is(model, COMMAND_QUERY) ||
                     !id_equal(&session->id, &task->session),
                 "c%u hears of the end of %s, which was cancelled while it was away",
                 fact->connection, model_id_text(&fact->id));

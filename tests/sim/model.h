@@ -145,6 +145,7 @@ struct shadow_task {
     bool cancelled;        /* a CANCEL of it or of something above it was taken */
     uint64_t cancelled_ms;
     bool orphan;           /* its session was gone before it ended */
+    bool stopping;         /* and it was to stop before that: so it may have ended just before */
     struct id parent;      /* nil: none */
     uint64_t parent_attempt, parent_order;
     uint64_t live_children;

@@ -4,10 +4,13 @@
 #include "cli/failure.h"
 #include "cli/fleet.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define STALL_MS 30000 /* no outcome for so long: what is missing is lost */
+#define KEY_SIZE 24
+#define SERVICE_SIZE 160 /* the longest prefix, a dot and a number */
 #define WATCH_MS 250   /* between two looks at that, and two lines of progress */
 
 struct bench_slot {
@@ -23,11 +26,26 @@ static void pass_free_memory(struct bench_pass *pass)
     free(pass->futures);
     free(pass->slots);
     free(pass->payload);
+    free(pass->keys);
+    free(pass->services);
+}
+
+/* "PREFIX0", "PREFIX1" and so on: made before anything is measured. NULL: none, or no memory. */
+static char *make_names(const char *prefix, uint64_t count, size_t size)
+{
+    char *names = count > 0 ? malloc(count * size) : NULL;
+
+    for (uint64_t i = 0; names != NULL && i < count; i++) {
+        snprintf(names + i * size, size, "%.128s%llu", prefix, (unsigned long long)i);
+    }
+    return names;
 }
 
 bool bench_pass_init(struct bench_pass *pass, struct bench_plan *plan, struct sluice *sluice,
                      uint64_t tasks)
 {
+    char prefix[SERVICE_SIZE];
+
     memset(pass, 0, sizeof(*pass));
     pass->plan = plan;
     pass->sluice = sluice;
@@ -35,7 +53,11 @@ bool bench_pass_init(struct bench_pass *pass, struct bench_plan *plan, struct sl
     pass->futures = calloc(plan->window, sizeof(struct sluice_future *));
     pass->slots = calloc(plan->window, sizeof(struct bench_slot));
     pass->payload = malloc(plan->payload_bytes);
-    if (pass->futures == NULL || pass->slots == NULL || pass->payload == NULL ||
+    snprintf(prefix, sizeof(prefix), "%s.", plan->service);
+    pass->keys = make_names("k", plan->keys, KEY_SIZE);
+    pass->services = make_names(prefix, plan->services, SERVICE_SIZE);
+    if ((plan->keys > 0 && pass->keys == NULL) ||
+        (plan->services > 0 && pass->services == NULL) || pass->futures == NULL || pass->slots == NULL || pass->payload == NULL ||
         !echo_check_init(&pass->check, tasks, plan->payload_bytes)) {
         pass_free_memory(pass);
         fprintf(stderr, "sluice bench: out of memory\n");
@@ -60,7 +82,7 @@ static bool submit_next(struct bench_pass *pass, size_t at)
     const struct bench_plan *plan = pass->plan;
     struct sluice_submit_options options = {.wait_absent = plan->wait_absent};
     struct sluice_bytes payload = {pass->payload, plan->payload_bytes};
-    char key[24], service[128];
+    const char *service = plan->service;
 
     if (pass->sent == pass->tasks || pass->broken) {
         return false;
@@ -69,15 +91,12 @@ static bool submit_next(struct bench_pass *pass, size_t at)
     slot->sequence = pass->sent;
     slot->sent_ns = bench_now_ns();
     if (plan->keys > 0) {
-        snprintf(key, sizeof(key), "k%llu", (unsigned long long)(pass->sent % plan->keys));
-        options.key = key;
+        options.key = pass->keys + pass->sent % plan->keys * KEY_SIZE;
     }
     if (plan->services > 0) {
-        snprintf(service, sizeof(service), "%s.%llu", plan->service,
-                 (unsigned long long)(pass->sent % plan->services));
+        service = pass->services + pass->sent % plan->services * SERVICE_SIZE;
     }
-    pass->futures[at] = sluice_submit(pass->sluice, plan->services > 0 ? service : plan->service,
-                                      payload, &options);
+    pass->futures[at] = sluice_submit(pass->sluice, service, payload, &options);
     if (pass->futures[at] == NULL) {
         pass->broken = true;
         return false;

@@ -29,6 +29,7 @@ struct bench_pass {
     struct bench_slot *slots;
     size_t open;
     uint8_t *payload;
+    char *keys, *services; /* names that take turns, one after another; NULL: none do */
     uint64_t tasks, sent, done, failed;
     bool broken; /* no memory: the rest is lost */
     struct echo_check check;

@@ -131,24 +131,25 @@ static bool option_needs(struct cursor *cursor, const struct option *option, voi
     return true;
 }
 
+/* What is used most comes first: names are looked up one by one. */
 enum submit_option {
     SUBMIT_DEADLINE,
+    SUBMIT_KEY,
+    SUBMIT_IF_ABSENT,
+    SUBMIT_PARENT,
+    SUBMIT_PARENT_ATTEMPT,
+    SUBMIT_HELD,
+    SUBMIT_PRIORITY,
     SUBMIT_QUEUE_TTL,
     SUBMIT_LEASE,
     SUBMIT_ATTEMPTS,
-    SUBMIT_PARENT,
-    SUBMIT_PARENT_ATTEMPT,
     SUBMIT_RECEIPTS,
-    SUBMIT_HELD,
-    SUBMIT_IF_ABSENT,
     SUBMIT_JOIN,
     SUBMIT_NEEDS,
     SUBMIT_K,
     SUBMIT_RUN_IF,
     SUBMIT_INPUTS,
     SUBMIT_ROUTE,
-    SUBMIT_PRIORITY,
-    SUBMIT_KEY,
     SUBMIT_ORDER,
     SUBMIT_AFFINITY,
     SUBMIT_VERSION,

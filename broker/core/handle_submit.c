@@ -222,6 +222,16 @@ static bool is_known(const struct broker *broker, const struct service *service,
     return version.size == 0 || (target != NULL && target->offers > 0);
 }
 
+/* Most submit to the service that they submitted to before, whatever the key. */
+static struct service *find_service(const struct broker *broker, const struct peer *peer,
+                                    struct span name)
+{
+    struct service *last = peer->flow != NULL ? peer->flow->service : NULL;
+
+    return last != NULL && span_equal(service_name(last), name) ? last
+                                                                : service_find(broker, name);
+}
+
 /* ON RECV 6 and 7. A task that waits for needs is counted by its queue from when it is ready; that
  * it was let in now is what counts. */
 static enum error_code admit_service(struct broker *broker, const struct peer *peer,
@@ -231,7 +241,8 @@ static enum error_code admit_service(struct broker *broker, const struct peer *p
     enum error_code code = ERROR_NONE;
 
     admission->again = flow != NULL;
-    admission->service = flow != NULL ? flow->service : service_find(broker, submit->service);
+    admission->service = flow != NULL ? flow->service
+                                      : find_service(broker, peer, submit->service);
     if (submit->if_absent == IF_ABSENT_REFUSE &&
         !is_known(broker, admission->service, submit->version)) {
         return ERROR_UNKNOWN_SERVICE;

@@ -57,7 +57,8 @@ bool bench_pass_init(struct bench_pass *pass, struct bench_plan *plan, struct sl
     pass->keys = make_names("k", plan->keys, KEY_SIZE);
     pass->services = make_names(prefix, plan->services, SERVICE_SIZE);
     if ((plan->keys > 0 && pass->keys == NULL) ||
-        (plan->services > 0 && pass->services == NULL) || pass->futures == NULL || pass->slots == NULL || pass->payload == NULL ||
+        (plan->services > 0 && pass->services == NULL) || pass->futures == NULL ||
+        pass->slots == NULL || pass->payload == NULL ||
         !echo_check_init(&pass->check, tasks, plan->payload_bytes)) {
         pass_free_memory(pass);
         fprintf(stderr, "sluice bench: out of memory\n");

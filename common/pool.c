@@ -53,6 +53,12 @@ static void *pool_take_fresh(struct pool *pool)
     return (uint8_t *)pool->chunks + POOL_CHUNK_HEAD + index * pool->object_bytes;
 }
 
+void pool_count_in(struct pool *pool, uint64_t *sum)
+{
+    CHECK(pool->used == 0);
+    pool->sum = sum;
+}
+
 void *pool_get(struct pool *pool)
 {
     void *object = pool->free;
@@ -69,6 +75,9 @@ void *pool_get(struct pool *pool)
         return NULL;
     }
     pool->used++;
+    if (pool->sum != NULL) {
+        *pool->sum += pool->object_bytes;
+    }
     memset(object, 0, pool->object_bytes);
     return object;
 }
@@ -80,4 +89,7 @@ void pool_put(struct pool *pool, void *object)
     *(void **)object = pool->free;
     pool->free = object;
     pool->used--;
+    if (pool->sum != NULL) {
+        *pool->sum -= pool->object_bytes;
+    }
 }

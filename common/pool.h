@@ -6,6 +6,7 @@
 #define SLUICE_COMMON_POOL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct pool {
     size_t object_bytes;
@@ -15,9 +16,12 @@ struct pool {
     void *free;     /* chain of returned objects */
     void *chunks;   /* chain of chunks, the newest first */
     size_t chunk_objects;
+    uint64_t *sum;  /* of bytes in use, of this and maybe other pools; NULL: not counted */
 };
 
 void pool_init(struct pool *pool, size_t object_bytes, size_t max);
+/* From now on what is in use is counted in *sum, too. Nothing is yet. */
+void pool_count_in(struct pool *pool, uint64_t *sum);
 /* CHECKs that every object has come back. */
 void pool_deinit(struct pool *pool);
 

@@ -11,7 +11,6 @@
 #include "broker/core/watch.h"
 #include "common/memory.h"
 
-#define EXPECT_MAX 16 /* messages that are looked at ahead; more would push out the first */
 
 struct broker_options broker_options_default(void)
 {
@@ -88,6 +87,19 @@ static void init_pools(struct broker *broker)
     pool_init(&broker->offer_pool, sizeof(struct offer), 4 * offers_max);
     pool_init(&broker->stray_pool, sizeof(struct stray), tasks_max);
     pool_init(&broker->watcher_pool, sizeof(struct watcher), WATCHES_MAX);
+}
+
+/* What peers can make without an end, and is not counted with a task. (Targets: target.c.) */
+static void count_pools(struct broker *broker)
+{
+    struct pool *const pools[] = {
+        &broker->flow_pool,    &broker->lane_pool,  &broker->flight_pool, &broker->affinity_pool,
+        &broker->account_pool, &broker->stray_pool, &broker->wait_pool,   &broker->reader_pool,
+    };
+
+    for (size_t i = 0; i < sizeof pools / sizeof *pools; i++) {
+        pool_count_in(pools[i], &broker->pooled_bytes);
+    }
 }
 
 static void deinit_pools(struct broker *broker)
@@ -168,6 +180,7 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
     broker->notes = effects->notes;
     timer_init(&broker->retention, TIMER_RETENTION);
     init_pools(broker);
+    count_pools(broker);
     seed_random(broker);
     return broker;
 
@@ -276,6 +289,7 @@ void broker_free(struct broker *broker)
     wheel_cancel(&broker->wheel, &broker->retention);
     wheel_deinit(&broker->wheel);
     CHECK(broker->memory_bytes == 0);
+    CHECK(broker->pooled_bytes == 0);
     CHECK(broker->retained_count == 0);
     CHECK(broker->retained_bytes == 0);
     CHECK(broker->remembered_count == 0);
@@ -471,43 +485,6 @@ static void note_sleep(struct broker *broker, uint64_t now_ms)
     if (now_ms > due_ms && now_ms - due_ms > broker->options.ping_ms) {
         BROKER_LOG(broker, LOG_WARN, "overslept", LOG_UINT("late_ms", now_ms - due_ms));
         broker->awake_ms = now_ms;
-    }
-}
-
-/* The task that a message is about; NULL: it is not worth a look. */
-static const struct id *id_expected(const struct message *message)
-{
-    switch (message->command) {
-    case COMMAND_SUBMIT:
-        return &message->submit.id;
-    case COMMAND_DONE:
-        return &message->done.id;
-    default:
-        return NULL;
-    }
-}
-
-/* Two rounds, each of independent misses: where the tasks are, then the tasks. */
-void broker_expect(const struct broker *broker, const struct message *messages, size_t count)
-{
-    uint32_t hashes[EXPECT_MAX];
-
-    count = count < EXPECT_MAX ? count : EXPECT_MAX;
-    for (size_t i = 0; i < count; i++) {
-        const struct id *id = id_expected(&messages[i]);
-
-        if (id != NULL) {
-            hashes[i] = broker_hash(broker, id->bytes, sizeof id->bytes);
-            table_prefetch(&broker->tasks, hashes[i]);
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        const struct id *id = id_expected(&messages[i]);
-        const char *node = id == NULL ? NULL : (const char *)table_chain(&broker->tasks, hashes[i]);
-
-        for (size_t line = 0; node != NULL && line < sizeof(struct task); line += 64) {
-            __builtin_prefetch(node + line, 1);
-        }
     }
 }
 

@@ -203,9 +203,11 @@ bool broker_configure_service(struct broker *broker, struct span service,
 bool broker_configure_limit(struct broker *broker, struct span service, struct span tenant,
                             struct span key, const struct limit_values *values);
 
-/* These messages come next, each by a step of its own: brings what they name into the caches.
+/* These messages of one peer come next, each by a step of its own: brings what they name into the
+ * caches.
  * Changes nothing, and need not be called. */
-void broker_expect(const struct broker *broker, const struct message *messages, size_t count);
+void broker_expect(const struct broker *broker, connection_id from,
+                   const struct message *messages, size_t count);
 
 /* Applies `event` at event->now_ms. Cannot fail: refusals are effects too. */
 void broker_step(struct broker *broker, const struct event *event);

@@ -20,6 +20,10 @@ void result_send(struct broker *broker, struct peer *peer, const struct task *ta
     struct doc details;
 
     task_record(task, &result->record);
+    if (task->state == TASK_DONE && task->extra == NULL) {
+        peer_send(broker, peer, &message); /* as most are */
+        return;
+    }
     doc_init(&details, tokens, sizeof tokens / sizeof *tokens, arena, sizeof arena);
     doc_map(&details, NULL);
     if (task->unconfirmed) {

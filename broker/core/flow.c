@@ -28,8 +28,8 @@ struct flow *flow_of_last(const struct peer *peer, const struct submit *submit)
 }
 
 /* What tells flows apart, as one text. */
-static uint32_t flow_hash(const struct broker *broker, const struct service *service,
-                          const struct peer *peer, const struct submit *submit)
+uint32_t flow_hash(const struct broker *broker, const struct service *service,
+                   const struct peer *peer, const struct submit *submit)
 {
     uint8_t text[16 + 2 + KEY_MAX + VERSION_MAX];
     size_t used = 18;

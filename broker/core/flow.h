@@ -42,6 +42,10 @@ struct flow {
  * path the look-ups of service and flow. */
 struct flow *flow_of_last(const struct peer *peer, const struct submit *submit);
 
+/* Where such a flow stands in broker->flows. */
+uint32_t flow_hash(const struct broker *broker, const struct service *service,
+                   const struct peer *peer, const struct submit *submit);
+
 /* Finds or makes the flow of `submit`, and remembers it as the peer's last. NULL: no memory.
  * The caller counts its record (flow_ref) or gives up (flow_release). */
 struct flow *flow_open(struct broker *broker, struct service *service, struct peer *peer,

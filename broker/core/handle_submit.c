@@ -19,6 +19,7 @@ struct admission {
     bool reserve;            /* only the reserve has room for it */
     struct flight *flight;   /* that it follows; NULL: none */
     bool for_ever;           /* its conflict will not pass */
+    bool terms;              /* it has some: see terms_wanted */
 };
 
 static uint64_t payload_bytes(const struct submit *submit)
@@ -324,16 +325,30 @@ static enum error_code admit_key(struct broker *broker, const struct peer *peer,
     return ERROR_NONE;
 }
 
+/* Of a version that nobody has offered or asked for. */
+static uint64_t target_bytes_of(const struct broker *broker, const struct submit *submit)
+{
+    const struct service *service =
+        submit->version.size > 0 ? service_find(broker, submit->service) : NULL;
+
+    if (submit->version.size == 0 ||
+        (service != NULL && target_find(broker, service, submit->version) != NULL)) {
+        return 0;
+    }
+    return sizeof(struct target);
+}
+
 /* ON RECV 2 to 7, in their order. */
 static enum error_code admit(struct broker *broker, const struct peer *peer,
                              const struct submit *submit, struct admission *admission)
 {
     const struct broker_options *options = &broker->options;
     uint64_t bytes = payload_bytes(submit);
-    uint64_t rare_bytes = terms_bytes_of(submit) +
+    bool terms = admission->terms = terms_wanted(submit);
+    uint64_t rare_bytes = (terms ? terms_bytes_of(submit) : 0) +
                           (submit->stream > 0 ? sizeof(struct stream) + READER_BYTES : 0) +
                           (submit->order.size > 0 ? sizeof(struct lane) : 0) +
-                          (submit->version.size > 0 ? sizeof(struct target) : 0) +
+                          target_bytes_of(broker, submit) +
                           sizeof(struct flow);
     enum error_code code;
 
@@ -441,11 +456,12 @@ static void set_options(struct broker *broker, struct task *task, const struct s
 /* The rare parts that this submit needs, of the task and of its parent. There may be as many as
  * tasks; false: but no memory for one. */
 static bool make_extras(struct broker *broker, struct task *task, const struct submit *submit,
-                        struct task *parent)
+                        const struct admission *admission)
 {
+    struct task *parent = admission->parent;
     bool rare = parent != NULL || submit->join != JOIN_NONE || submit->queue_ttl_ms > 0 ||
                 submit->lease_ms > 0 || submit->stream > 0 || submit->order.size > 0 ||
-                terms_wanted(submit);
+                admission->terms;
 
     return (!rare || task_extra(broker, task) != NULL) &&
            (parent == NULL || task_extra(broker, parent) != NULL);
@@ -507,10 +523,10 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
         blob_unref(body);
         return NULL;
     }
-    if (!make_extras(broker, task, submit, admission->parent) ||
+    if (!make_extras(broker, task, submit, admission) ||
         (submit->order.size > 0 && task->service != NULL &&
          !lane_open(broker, task, submit->order)) ||
-        (terms_wanted(submit) && !terms_open(broker, task, submit)) ||
+        (admission->terms && !terms_open(broker, task, submit)) ||
         (submit->join != JOIN_NONE && !join_open(broker, task, submit)) ||
         (submit->idempotency_key.size > 0 && admission->flight == NULL &&
          !flight_open(broker, task, submit))) {

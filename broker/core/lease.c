@@ -88,7 +88,9 @@ void lease_take(struct broker *broker, struct offer *offer, struct task *task)
         }
     }
     peer_send(broker, offer->peer, &message);
-    memo_give_signals(broker, task);
+    if (task->extra != NULL) {
+        memo_give_signals(broker, task);
+    }
     if (task->receipts) {
         message = (struct message){.command = COMMAND_STARTED};
         message.started.id = task->id;

@@ -170,12 +170,13 @@ enum error_code memo_add_signal(struct broker *broker, struct task *task,
 void memo_give_signals(struct broker *broker, struct task *task)
 {
     struct memo *memo = memo_find(task);
-    struct message message = {.command = COMMAND_SIGNAL_OUT};
+    struct message message;
 
     CHECK(task->offer != NULL);
     if (memo == NULL) {
         return;
     }
+    message = (struct message){.command = COMMAND_SIGNAL_OUT};
     message.signal_out.id = task->id;
     message.signal_out.attempt = task_attempt(task);
     for (const struct kept_signal *at = memo->first; at != NULL; at = at->next) {

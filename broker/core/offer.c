@@ -184,7 +184,7 @@ bool offer_set_version(struct broker *broker, struct offer *offer, struct span v
         target_drop(broker, past, offer, &offer->target_link);
     }
     if (target != NULL) {
-        target_add(target, offer, &offer->target_link);
+        target_add(broker, target, offer, &offer->target_link);
     }
     service_touch(broker, offer->service);
     return true;

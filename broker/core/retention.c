@@ -81,6 +81,9 @@ static void retention_prefetch(const struct broker *broker, const struct task *t
     }
     soon = list_entry(next, struct task, link);
     __builtin_prefetch(soon->body, 1);
+    for (size_t i = 0; soon->flow != NULL && i < sizeof *soon->flow; i += 64) {
+        __builtin_prefetch((const char *)soon->flow + i, 1);
+    }
     table_prefetch(&broker->tasks, soon->node.hash);
     if (soon->link.next != &broker->retained) {
         const char *later = (const char *)list_entry(soon->link.next, struct task, link);

@@ -134,8 +134,7 @@ static enum error_code submit_all(struct broker *broker, struct peer *peer,
 static uint64_t part_bytes(const struct submit *submit)
 {
     return submit->payload.bytes.size + blob_overhead() + sizeof(struct task) +
-           sizeof(struct extra) + sizeof(struct flow) + sizeof(struct target) +
-           terms_bytes_of(submit);
+           sizeof(struct extra) + sizeof(struct flow) + terms_bytes_of(submit);
 }
 
 /* Not even into an empty window, queue, and half of the memory: some of it is always taken. */

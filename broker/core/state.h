@@ -106,6 +106,7 @@ struct broker {
     uint64_t dead_bytes;
 
     uint64_t memory_bytes; /* of tasks, with payloads and results */
+    uint64_t pooled_bytes; /* of flows, lanes, readers and the like: see count_pools */
     struct reserve reserve;
     uint64_t text_bytes;   /* of offers: schema, version, about */
     struct broker_stats stats; /* sums, peers, queued_bytes; the rest is filled in when asked */
@@ -141,16 +142,7 @@ static inline uint64_t broker_memory_used(const struct broker *broker)
 {
     uint64_t gone = broker->peer_pool.used - broker->stats.peers;
 
-    return broker->memory_bytes + broker->text_bytes + broker->dead_bytes +
-           broker->flow_pool.used * sizeof(struct flow) +
-           broker->lane_pool.used * sizeof(struct lane) +
-           broker->flight_pool.used * sizeof(struct flight) +
-           broker->affinity_pool.used * sizeof(struct affinity) +
-           broker->account_pool.used * sizeof(struct account) +
-           broker->target_pool.used * sizeof(struct target) +
-           broker->stray_pool.used * sizeof(struct stray) +
-           broker->wait_pool.used * sizeof(struct wait) +
-           broker->reader_pool.used * READER_BYTES +
+    return broker->memory_bytes + broker->text_bytes + broker->dead_bytes + broker->pooled_bytes +
            gone * (sizeof(struct peer) + sizeof(struct label));
 }
 

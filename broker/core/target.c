@@ -54,6 +54,7 @@ static struct target *target_new(struct broker *broker, struct service *service,
     list_init(&target->service_link);
     list_push_back(&service->targets, &target->service_link);
     table_insert(&broker->targets, &target->node, hash);
+    broker->pooled_bytes += sizeof *target; /* until somebody offers it: offers have a bound */
     return target;
 }
 
@@ -108,7 +109,7 @@ struct target *target_open_lone(struct broker *broker, struct offer *offer)
         target->lone = target->kept = true;
         target->only = offer;
         offer->lone = target;
-        target_add(target, offer, &offer->lone_link);
+        target_add(broker, target, offer, &offer->lone_link);
     }
     return target;
 }
@@ -140,12 +141,16 @@ void target_release(struct broker *broker, struct target *target)
     list_unlink(&target->service_link);
     target->service->target_count -= !target->lone;
     table_remove(&broker->targets, &target->node);
+    broker->pooled_bytes -= sizeof *target;
     pool_put(&broker->target_pool, target);
 }
 
-void target_add(struct target *target, const struct offer *offer, struct list *link)
+void target_add(struct broker *broker, struct target *target, const struct offer *offer,
+                struct list *link)
 {
-    target->offers++;
+    if (target->offers++ == 0) {
+        broker->pooled_bytes -= sizeof *target;
+    }
     target->attended += offer->attended;
     if (!list_empty(&offer->load_link)) {
         loads_join(&target->loads, link, offer->load);
@@ -159,7 +164,9 @@ void target_drop(struct broker *broker, struct target *target, const struct offe
     if (!list_empty(link)) {
         loads_leave(&target->loads, link, offer->load);
     }
-    target->offers--;
+    if (--target->offers == 0) {
+        broker->pooled_bytes += sizeof *target;
+    }
     target->attended -= offer->attended;
     target_release(broker, target);
 }

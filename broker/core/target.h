@@ -10,7 +10,7 @@
  * VERSIONS_PER_SERVICE_MAX of them are on service->called at most.
  *
  * A target lives as long as offers or flows name it, a lone one as long as flows do. Owner: the
- * broker's pool. One thread. */
+ * broker's pool; the memory budget counts those that nobody offers. One thread. */
 #ifndef SLUICE_BROKER_CORE_TARGET_H
 #define SLUICE_BROKER_CORE_TARGET_H
 
@@ -63,7 +63,8 @@ void target_done_lone(struct broker *broker, struct target *target);
 void target_release(struct broker *broker, struct target *target);
 
 /* An offer that is not withdrawn names it, or does not any more. `link` is its place in loads. */
-void target_add(struct target *target, const struct offer *offer, struct list *link);
+void target_add(struct broker *broker, struct target *target, const struct offer *offer,
+                struct list *link);
 void target_drop(struct broker *broker, struct target *target, const struct offer *offer,
                  struct list *link);
 /* Nobody will ever serve what is meant for it. */

@@ -193,7 +193,7 @@ static void step_batch(struct server *server, uint64_t now_ms)
             }
             continue;
         }
-        broker_expect(server->broker, messages, count);
+        broker_expect(server->broker, inbox->from, messages, count);
         for (size_t i = 0; i < count; i++) {
             broker_step(server->broker, &(struct event){.kind = EVENT_MESSAGE,
                                                         .now_ms = now_ms,

@@ -381,7 +381,8 @@ void event(struct fixture *f, struct event *what)
 {
     what->now_ms = f->now_ms;
     if (what->kind == EVENT_MESSAGE) {
-        broker_expect(f->broker, what->message, 1); /* as the shell does; it must change nothing */
+        /* As the shell does: it must change nothing. */
+        broker_expect(f->broker, what->from, what->message, 1);
     }
     broker_step(f->broker, what);
     if (!f->quiet) {

@@ -263,10 +263,9 @@ static enum error_code admit_service(struct broker *broker, const struct peer *p
             admission->reserve = true;
             code = ERROR_NONE;
         }
-        if (code == ERROR_NONE) {
-            code = limit_admit(broker, admission->service, peer, submit,
-                               &admission->retry_after_ms);
-        }
+    }
+    if (code == ERROR_NONE) {
+        code = limit_admit(broker, admission->service, peer, submit, &admission->retry_after_ms);
     }
     return code;
 }

@@ -74,12 +74,14 @@ static void match_add(struct matches *matches, unsigned place, struct limit *lim
 static struct matches matches_of(const struct broker *broker, const struct service *service,
                                  const struct peer *peer, struct account *account)
 {
-    const struct limiter *limiter = service->limiter;
+    const struct limiter *limiter = service != NULL ? service->limiter : NULL;
     const struct span none = span_of(NULL, 0);
     struct matches matches = {.at = {{NULL, NULL}}};
 
-    match_add(&matches, 0, limiter->limit);
-    if (limiter->tenant_rules > 0) {
+    if (limiter != NULL) {
+        match_add(&matches, 0, limiter->limit);
+    }
+    if (limiter != NULL && limiter->tenant_rules > 0) {
         match_add(&matches, 1, limit_find(broker, service, peer_tenant(peer), none));
     }
     if (broker->wide_rules > 0) {
@@ -292,19 +294,22 @@ enum error_code limit_admit(const struct broker *broker, const struct service *s
                             const struct peer *peer, const struct submit *submit,
                             uint64_t *retry_after_ms)
 {
-    const struct limiter *limiter = service->limiter;
-    struct account *account;
+    const struct limiter *limiter = service != NULL ? service->limiter : NULL;
+    struct account *account = NULL;
     struct matches matches;
     enum error_code code = ERROR_NONE;
 
-    if (limiter == NULL) {
+    if (limiter == NULL && broker->wide_rules == 0) {
         return ERROR_NONE;
     }
     *retry_after_ms = 0;
-    if (gate_refuses(&limiter->gate_bounds, &limiter->gate, broker->now_ms, retry_after_ms)) {
+    if (limiter != NULL &&
+        gate_refuses(&limiter->gate_bounds, &limiter->gate, broker->now_ms, retry_after_ms)) {
         return ERROR_CIRCUIT_OPEN;
     }
-    account = limiter->key_rules > 0 ? account_of(broker, service, peer, submit) : NULL;
+    if (limiter != NULL && limiter->key_rules > 0) {
+        account = account_of(broker, service, peer, submit);
+    }
     matches = matches_of(broker, service, peer, account);
     each_match(match, matches) {
         uint64_t ready_ms, in_ms;

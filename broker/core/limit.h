@@ -106,7 +106,7 @@ enum limit_answer {
 enum limit_answer limit_may_start(struct broker *broker, struct task *task);
 /* Its tasks have been handed out, as far as that goes. */
 void limit_settle(struct broker *broker, struct service *service);
-/* SUBMIT to `service`; what its rules and its breaker refuse. */
+/* SUBMIT to `service` (NULL: one that nobody knows yet); what its rules and its breaker refuse. */
 enum error_code limit_admit(const struct broker *broker, const struct service *service,
                             const struct peer *peer, const struct submit *submit,
                             uint64_t *retry_after_ms);

@@ -281,6 +281,26 @@ static void a_free_place_goes_to_whom_the_budget_lets(void **state)
     expect_why(f, "m1", "reason=running");
 }
 
+/* What a tenant has used up is used up for services, too, that nobody has offered yet. */
+static void a_tenants_budget_refuses_for_a_service_to_come(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 10);
+    values.budget = 10;
+    values.refuse = 1;
+    limit_of(f, "", "", "default", &values);
+    submit_many(f, 1, 10);
+    submit_with(f, "s1", "t2", "later", "", &(struct submit){.if_absent = IF_ABSENT_WAIT});
+    assert_true(trace_has(f, "RESULT t2 refused code=budget_exhausted retry_after_ms=60000"));
+    assert_int_equal(stats_of(f).services, 1);
+    advance_ms(f, 1);
+    limit_of(f, "", "", "default", &(struct limit_values){0});
+    submit_with(f, "s1", "t3", "later", "", &(struct submit){.if_absent = IF_ABSENT_WAIT});
+    assert_int_equal(stats_of(f).services, 2);
+}
+
 /* However many run: what is used up is used up. */
 static void a_full_cap_hides_no_refusal(void **state)
 {
@@ -409,6 +429,7 @@ int main(void)
         SPEC(another_budget_of_a_key_is_none_for_the_past),
         SPEC(the_longest_refusal_is_told),
         SPEC(a_free_place_goes_to_whom_the_budget_lets),
+        SPEC(a_tenants_budget_refuses_for_a_service_to_come),
         SPEC(a_full_cap_hides_no_refusal),
         SPEC(a_breaker_that_refuses_hides_no_other_refusal),
         SPEC(token_budgets_hold_within_one_percent),

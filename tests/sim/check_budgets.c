@@ -44,13 +44,14 @@ static uint64_t room_ms(const struct shadow_budget *b, uint64_t cost, uint64_t n
     return now_ms;
 }
 
-/* When all rules that refuse have room for it; now, if they have. */
+/* When all rules that refuse have room for it; now, if they have. Of a service that nobody knows yet
+ * (NULL) there are only the tenant's. */
 static uint64_t admits_ms(const struct model *model, const struct shadow_service *service,
                           uint64_t cost)
 {
     uint64_t latest_ms = model->now_ms;
 
-    for (unsigned i = 0; i < SHADOW_RULES; i++) {
+    for (unsigned i = service != NULL ? 0 : SHADOW_WIDE; i < SHADOW_RULES; i++) {
         const struct shadow_rule *rule = model_rule(model, service, i);
         uint64_t at_ms = rule->values.refuse == 1 ? room_ms(&rule->budget, cost, model->now_ms)
                                                   : model->now_ms;
@@ -64,7 +65,7 @@ static void see_refusal(struct model *model, const struct fact *fact)
 {
     const struct submit *submit = &model->event->message->submit;
     const struct shadow_service *service = model_service(model, submit->service);
-    uint64_t in_ms = service != NULL ? admits_ms(model, service, submit->cost) - model->now_ms : 0;
+    uint64_t in_ms = admits_ms(model, service, submit->cost) - model->now_ms;
 
     if (service != NULL && service->keys != NULL && fact->retry_after_ms > in_ms) {
         return; /* by a rule of its key */
@@ -78,7 +79,7 @@ static void see_refusal(struct model *model, const struct fact *fact)
 static void see_acceptance(struct model *model, const struct submit *submit)
 {
     const struct shadow_service *service = model_service(model, submit->service);
-    uint64_t at_ms = service != NULL ? admits_ms(model, service, submit->cost) : model->now_ms;
+    uint64_t at_ms = admits_ms(model, service, submit->cost);
 
     MODEL_CHECK(model, PROPERTY, at_ms == model->now_ms,
                 "%s, of %" PRIu64 ", is accepted, and a budget that refuses has room at %" PRIu64

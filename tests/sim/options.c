@@ -247,6 +247,12 @@ static void draw_numbers(struct sim_options *o)
     o->blip_every_ms = o->numbered > 0 && random_chance(&random, 700)
                            ? scaled(&random, 100, 20000) : 0;
     o->blip_ms = scaled(&random, 1, 2000);
+    if (o->blip_every_ms > 0 && random_chance(&random, 300)) {
+        /* Back before what was said over the link before has come. */
+        o->latency_us = (uint32_t)random_between(&random, 10000, 200000);
+        o->blip_every_ms = (uint32_t)random_between(&random, 100, 2000);
+        o->blip_ms = (uint32_t)random_between(&random, 1, 50);
+    }
     o->outbox_kib = o->numbered > 0 ? scaled(&random, 8, 128) : 128;
 }
 

@@ -32,8 +32,8 @@ static void see_task(struct model *model, const struct shadow_task *task)
     const struct limit_values *each = &keys->rules[SHADOW_KEYS];
     uint64_t count;
 
-    if (!shadow_key_bound(keys, key)) {
-        return;
+    if (!shadow_key_bound(keys, key) || (task->key[0] == '\0' && task->detached)) {
+        return; /* its session may have had a life before, which is another key */
     }
     count = leased(model, task);
     MODEL_CHECK(model, PROPERTY, each->concurrency == 0 || count <= each->concurrency,

@@ -71,6 +71,8 @@ static bool begin(struct visit *visit, struct sim_broker *broker)
     *visit = (struct visit){.broker = broker};
     message.hello.version = 1;
     memset(message.hello.session.bytes, 0x0b, sizeof message.hello.session.bytes);
+    broker->visits++;
+    memcpy(message.hello.session.bytes, &broker->visits, sizeof broker->visits);
     message.hello.name = span_from_text("operator");
     say(visit, &message);
     return visit->welcome;

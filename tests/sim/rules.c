@@ -41,6 +41,7 @@ static void draw_policy(struct world *world, struct limit_values *values)
     if (random_chance(&world->budgets, options->budgets)) {
         values->budget = random_between(&world->budgets, 1, 200);
         values->budget_ms = 500ULL << random_below(&world->budgets, 4); /* often the same again */
+        values->refuse = values->refuse || random_chance(&world->budgets, 400);
     }
 }
 
@@ -146,7 +147,7 @@ static void draw_tenant_rule(struct random *random, struct limit_values *values)
         values->budget = random_between(random, 1, 400);
         values->budget_ms = 500ULL << random_below(random, 4);
     }
-    values->refuse = random_chance(random, 100);
+    values->refuse = random_chance(random, 300);
 }
 
 /* Of a service, or of all. */

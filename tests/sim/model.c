@@ -210,7 +210,7 @@ static void session_end(struct model *model, struct shadow_session *session)
         if (id_equal(&task->session, &session->id)) {
             task->alone = task->detached;
             task->orphan = !task->detached;
-            task->stopping = task->state == SHADOW_CANCELLING;
+            task->stopping = task->state == SHADOW_CANCELLING || !id_is_nil(&task->parent);
         }
     }
 }

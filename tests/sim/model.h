@@ -145,7 +145,8 @@ struct shadow_task {
     bool cancelled;        /* a CANCEL of it or of something above it was taken */
     uint64_t cancelled_ms;
     bool orphan;           /* its session was gone before it ended */
-    bool stopping;         /* and it was to stop before that: so it may have ended just before */
+    bool stopping;         /* and it may have stopped for another reason: it was told to before,
+                              or its parent's attempt ended with that session, too */
     struct id parent;      /* nil: none */
     uint64_t parent_attempt, parent_order;
     uint64_t live_children;

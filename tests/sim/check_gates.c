@@ -3,6 +3,7 @@
  * while a service is paused, and then slowly. What is refused because of a breaker is refused only
  * while that is open. */
 #include "tests/sim/check.h"
+#include "tests/sim/shadow.h"
 #include "tests/sim/sometimes.h"
 
 #include <inttypes.h>
@@ -112,7 +113,7 @@ static bool is_over(const struct model *model, const struct shadow_service *serv
 
 static void see_gate(struct model *model, const struct fact *fact)
 {
-    struct shadow_service *service = model_service(model, span_from_text(fact->service));
+    struct shadow_service *service = shadow_service_know(model, span_from_text(fact->service));
     struct shadow_gate *gate = &service->gate;
     enum shadow_gate_state told = shadow_gate_from(fact->code);
 

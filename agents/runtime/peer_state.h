@@ -62,6 +62,7 @@ struct submission {
     bool no_wait;
     bool has_parent;
     bool was_sent;   /* in this or an earlier session */
+    bool again;      /* was_sent, and the session was opened again since */
     bool cancelling; /* CANCEL is under way */
     bool abandoned;  /* nobody waits for its result */
     bool overdue;    /* its deadline has passed, the broker will say so */
@@ -267,6 +268,8 @@ void reading_receive_result(struct peer *peer, const struct id *id);
 void reading_receive_error(struct peer *peer, const struct error_message *error);
 void readings_resume(struct peer *peer, bool known); /* after WELCOME, before submissions */
 void readings_flush(struct peer *peer);
+/* Nobody here reads the stream of `id`, whatever it is a task of. */
+void reading_decline(struct peer *peer, const struct id *id);
 void readings_free(struct peer *peer);
 void leases_resume(struct peer *peer); /* after WELCOME `resumed` */
 void lease_receive_flow(struct peer *peer, const struct flow_message *flow);

@@ -80,6 +80,11 @@ void peer_unread(struct peer *peer, struct reading *reading)
     reading_free(peer, reading);
 }
 
+void reading_decline(struct peer *peer, const struct id *id)
+{
+    send_read_of(peer, id, 0, 0, 0);
+}
+
 void *peer_reading_user(const struct reading *reading)
 {
     return reading->user;

@@ -80,6 +80,9 @@ bool submission_receive(struct peer *peer, const struct result *result)
                            "cancelled by its submitter");
             return true;
         }
+    } else if (submission->again && submission->submit.stream > 0) {
+        /* If the broker had forgotten it when it was submitted again, it runs once more. */
+        reading_decline(peer, &record->id);
     }
     submission_finish(peer, submission, result);
     return true;
@@ -158,6 +161,7 @@ static bool resume(struct peer *peer, struct submission *submission, bool known)
     if (submission->was_sent) {
         /* Its workers may need a moment longer than we do to come back. */
         submission->submit.if_absent = IF_ABSENT_WAIT;
+        submission->again = true;
     }
     if (submission->state != SUBMISSION_PAUSING) {
         submission_enqueue(peer, submission);

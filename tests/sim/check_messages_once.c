@@ -83,6 +83,17 @@ void shadow_letters_kept(struct model *model, const struct shadow_thread *key,
                 session->kept_bytes, way(thread));
 }
 
+void shadow_letter_missing(struct model *model, const struct shadow_thread *key,
+                           const struct sequence *sequence, const struct session *session)
+{
+    bool other = sequence->acknowledged < key->start || sequence->acknowledged > session->sent ||
+                 sequence->number > key->start + SESSION_STRIDE;
+
+    MODEL_CHECK(model, PROPERTY, other,
+                "message %" PRIu64 " %s came after %" PRIu64, sequence->number, way(key),
+                session->received);
+}
+
 void shadow_letters_forget(struct model *model)
 {
     struct list *at;

@@ -25,6 +25,10 @@ void shadow_letter_taken(struct model *model, const struct shadow_thread *key, u
 /* What the side that speaks keeps now. */
 void shadow_letters_kept(struct model *model, const struct shadow_thread *key,
                          const struct session *session);
+/* A message that came leaves a gap: there is none on one link, unless it is of another start of the
+ * numbers (HELLO was said over a link before this one, and its answer came late). */
+void shadow_letter_missing(struct model *model, const struct shadow_thread *key,
+                           const struct sequence *sequence, const struct session *session);
 void shadow_letters_forget(struct model *model);
 
 #endif

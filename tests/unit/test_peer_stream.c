@@ -121,6 +121,22 @@ static void a_chunk_that_nobody_reads_is_declined(void **state)
     expect_trace(f, "-> READ x/2 from=7 credit=0\n");
 }
 
+/* The RESULT was under way while it was submitted again; if the broker has forgotten the task
+ * meanwhile it began it anew, and nobody reads that. */
+static void a_task_that_ends_after_it_was_submitted_again_is_read_no_more(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    given_own_stream(f, 'a', 2);
+    receive(f, hello_required());
+    receive(f, welcome_of('B', true, 10));
+    forget_trace(f);
+    receive(f, result_of('a', OUTCOME_DONE, "", 0));
+    expect_trace(f, "-> READ a/0 from=0 credit=0\n"
+                    "!! result a done\n");
+}
+
 static struct message numbered(bool resumed, uint64_t received)
 {
     struct message message = welcome_of('B', true, 10);
@@ -178,6 +194,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_task_that_begins_anew_is_read_from_its_beginning, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_chunk_that_nobody_reads_is_declined, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_task_that_ends_after_it_was_submitted_again_is_read_no_more, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_taken_between_two_connections_is_said, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_worker_goes_on_with_its_session, setup, teardown),

@@ -78,12 +78,14 @@ bool drain_refuses(const struct broker *broker, const struct service *service,
     return draining && id_is_nil(&submit->parent);
 }
 
-bool drain_holds(const struct service *service)
+bool drain_holds(const struct flow *flow)
 {
-    list_each(link, &service->offers) {
-        const struct peer *peer = list_entry(link, struct offer, service_link)->peer;
+    list_each(link, &flow->service->offers) {
+        const struct offer *offer = list_entry(link, struct offer, service_link);
+        const struct peer *peer = offer->peer;
 
-        if (peer->state == PEER_CONNECTED && peer->draining) {
+        if (target_takes(flow->target, offer) && peer->state == PEER_CONNECTED &&
+            peer->draining) {
             return true;
         }
     }

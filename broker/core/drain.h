@@ -14,8 +14,8 @@ enum error_code control_drain(struct broker *broker, const struct control *contr
 /* `submit` is new work, and `service` is drained; NULL: the whole broker. */
 bool drain_refuses(const struct broker *broker, const struct service *service,
                    const struct submit *submit);
-/* A worker of `service` is there that would take something were it not drained. */
-bool drain_holds(const struct service *service);
+/* A worker is there that would take a task of `flow` were it not drained. */
+bool drain_holds(const struct flow *flow);
 /* NULL: no such session. `number` as QUERY peers shows it. */
 struct peer *peer_find_number(const struct broker *broker, uint64_t number);
 

@@ -204,20 +204,28 @@ static uint64_t attended(const struct flow *flow)
 }
 
 /* Nobody would take it. */
-static struct reason absence(const struct service *service, const struct target *target)
+static struct reason absence(const struct flow *flow)
 {
-    if (service->offer_count == 0) {
+    if (flow->service->offer_count == 0) {
         return (struct reason){"no_worker", "nobody offers its service; start a worker", 0, NULL};
     }
-    if (target != NULL && target->offers == 0) {
+    if (flow->target != NULL && flow->target->offers == 0) {
         return (struct reason){"no_worker", "nobody offers the version of its service that it asks "
                                             "for; `sluice services` shows them", 0, NULL};
     }
-    return drain_holds(service)
+    return drain_holds(flow)
                ? (struct reason){"draining", "the workers that are there are drained; "
                                              "start another, or `sluice undrain`", 0, NULL}
                : (struct reason){"no_worker", "the connections of its workers are lost; "
                                               "they have some time to come back", 0, NULL};
+}
+
+static const char *busy_message(const struct target *target)
+{
+    return target == NULL ? "every worker of its service holds as many tasks as it takes"
+           : target->lone ? "the worker that it is for holds as many tasks as it takes"
+                          : "every worker of the version that it asks for holds as many tasks as "
+                            "it takes";
 }
 
 /* PROTOCOL.md, section 5. */
@@ -226,7 +234,7 @@ static struct reason task_reason(const struct broker *broker, const struct task 
     switch ((enum task_state)task->state) {
     case TASK_READY:
         if (attended(task->flow) == 0) {
-            return absence(task->service, task->flow->target);
+            return absence(task->flow);
         }
         if (task->service->limiter != NULL) {
             struct hold hold = limit_ask(broker, task);
@@ -242,12 +250,10 @@ static struct reason task_reason(const struct broker *broker, const struct task 
         }
         if (!flow_is_next(task->flow)) {
             return (struct reason){"fairness",
-                                   "every worker is busy, and the next turn is that of another "
-                                   "key, or of a higher priority", 0, NULL};
+                                   "every worker that may serve it is busy, and the next turn is "
+                                   "that of another key, or of a higher priority", 0, NULL};
         }
-        return (struct reason){"no_credit",
-                               "every worker of its service holds as many tasks as it takes", 0,
-                               NULL};
+        return (struct reason){"no_credit", busy_message(task->flow->target), 0, NULL};
     case TASK_WAITING:
         if (flight_follows(task)) {
             return (struct reason){"same_key", "a task of its idempotency key is under way: it "

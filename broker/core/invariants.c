@@ -430,7 +430,6 @@ static uint64_t check_ring(const struct ring *ring, const struct service *servic
     return ready;
 }
 
-
 static uint64_t check_target(const struct target *target, const struct service *service)
 {
     uint64_t room = 0, offers = 0, attended = 0;
@@ -444,7 +443,7 @@ static uint64_t check_target(const struct target *target, const struct service *
     list_each(link, &service->offers) {
         const struct offer *offer = list_entry(link, struct offer, service_link);
 
-        if (offer->target == target || offer->lone == target) {
+        if (target_takes(target, offer)) {
             CHECK((target->only == offer) == (offer->lone == target));
             offers++;
             attended += offer->attended;

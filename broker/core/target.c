@@ -92,7 +92,7 @@ bool target_may_wait(const struct broker *broker, const struct service *service,
 
 struct target *target_open_lone(struct broker *broker, struct offer *offer)
 {
-    uint64_t serial = ++broker->serial;
+    uint64_t serial;
     uint8_t name[1 + sizeof serial] = {LONE_MARK};
     struct span version = span_of(name, sizeof name);
     struct target *target = offer->lone;
@@ -102,6 +102,7 @@ struct target *target_open_lone(struct broker *broker, struct offer *offer)
         target->kept = true;
         return target;
     }
+    serial = ++broker->serial;
     memcpy(name + 1, &serial, sizeof serial);
     target = target_new(broker, offer->service, version,
                         target_hash(broker, offer->service, version));
@@ -169,6 +170,11 @@ void target_drop(struct broker *broker, struct target *target, const struct offe
     }
     target->attended -= offer->attended;
     target_release(broker, target);
+}
+
+bool target_takes(const struct target *target, const struct offer *offer)
+{
+    return target == NULL || offer->target == target || offer->lone == target;
 }
 
 void target_call(struct target *target)

@@ -6,8 +6,8 @@
  * its stamp, its place in line. When there is room the one that is first in line is called: it
  * waits on service->called, and goes before what stands behind it on the ring; when it has started
  * a task, the next. So a flow moves once for a task that starts, however many are parked, and
- * none is served twice while another one waits. Of each priority a target calls one at a time:
- * VERSIONS_PER_SERVICE_MAX of them are on service->called at most.
+ * none is served twice while another one waits. Of each priority a target calls one at a time: at
+ * most VERSIONS_PER_SERVICE_MAX of them are on service->called, and one a worker.
  *
  * A target lives as long as offers or flows name it, a lone one as long as flows do. Owner: the
  * broker's pool; the memory budget counts those that nobody offers. One thread. */
@@ -72,6 +72,9 @@ static inline bool target_stranded(const struct target *target)
 {
     return target != NULL && target->lone && target->only == NULL;
 }
+
+/* What is meant for `target` (NULL: for any) may go to this offer, which is not withdrawn. */
+bool target_takes(const struct target *target, const struct offer *offer);
 
 static inline struct span target_version(const struct target *target)
 {

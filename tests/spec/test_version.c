@@ -308,6 +308,59 @@ static void a_service_is_forgotten_before_a_late_answer_of_its_version(void **st
     assert_int_equal(stats_of(f).offers, 0);
 }
 
+static void drain(struct fixture *f, uint64_t peer)
+{
+    struct message message = {.command = COMMAND_CONTROL};
+
+    message.control.what = CONTROL_DRAIN;
+    message.control.peer = peer;
+    say(f, "s1", &message);
+    drop_trace(f);
+}
+
+/* What holds a worker of another version holds nobody who asks for this one. */
+static void why_speaks_of_its_own_version(void **state)
+{
+    struct fixture *f = *state;
+
+    hello(f, "s1");
+    hello(f, "w1");
+    hello_resume(f, "w2", connection_of("w2"));
+    offer_version(f, "w1", "1", 1);
+    offer_version(f, "w2", "2", 1);
+    lose(f, "w2"); /* suspended: it may be back */
+    drain(f, 2); /* w1; s1 is 1 */
+    submit_pinned(f, "t1", "2");
+    query_task(f, "s1", QUERY_WHY, "t1");
+    assert_true(trace_has(f, "reason=no_worker message=the connections of its workers are lost"));
+    drop_trace(f);
+    submit_pinned(f, "t2", "1");
+    query_task(f, "s1", QUERY_WHY, "t2");
+    assert_true(trace_has(f, "reason=draining"));
+}
+
+static void why_says_whose_workers_are_busy(void **state)
+{
+    struct fixture *f = *state;
+    struct submit all = {.route = ROUTE_ALL};
+
+    given_versions(f);
+    submit_pinned(f, "t1", "2");
+    submit_pinned(f, "t2", "2");
+    query_task(f, "s1", QUERY_WHY, "t2");
+    assert_true(trace_has(f, "reason=no_credit message=every worker of the version that it asks "
+                             "for holds as many tasks as it takes"));
+    f->transitions = true;
+    submit_with(f, "s1", "all", "echo", "", &all); /* #0 is for w1, and #1 for w2 */
+    f->transitions = false;
+    drop_trace(f);
+    done(f, "w1", "#0", 1, "");
+    drop_trace(f);
+    query_task(f, "s1", QUERY_WHY, "#1");
+    assert_true(trace_has(f, "reason=no_credit message=the worker that it is for holds as many "
+                             "tasks as it takes"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +376,8 @@ int main(void)
         SPEC(affinity_does_not_lead_to_another_version),
         SPEC(an_offer_may_have_no_version_any_more),
         SPEC(the_catalog_names_the_versions),
+        SPEC(why_speaks_of_its_own_version),
+        SPEC(why_says_whose_workers_are_busy),
         SPEC(a_service_is_forgotten_before_a_late_answer_of_its_version),
     };
 

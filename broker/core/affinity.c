@@ -2,12 +2,10 @@
 
 #include "broker/core/state.h"
 #include "common/mutant.h"
-#include "common/siphash.h"
 
 uint64_t affinity_digest(const struct broker *broker, const struct peer *peer,
                          const struct service *service, struct span key)
 {
-    uint64_t secret[2] = {broker->options.hash_seed, ~broker->options.hash_seed};
     struct span tenant = peer_tenant(peer);
     uint8_t text[sizeof(uint64_t) + 1 + PEER_NAME_MAX + KEY_MAX];
     uint8_t digest[DIGEST_BYTES];
@@ -21,7 +19,7 @@ uint64_t affinity_digest(const struct broker *broker, const struct peer *peer,
         used += tenant.size;
     }
     memcpy(text + used, key.data, key.size);
-    siphash128((const uint8_t *)secret, text, used + key.size, digest);
+    broker_digest(broker, text, used + key.size, digest);
     memcpy(&number, digest, sizeof number);
     return number != 0 ? number : 1;
 }

@@ -11,7 +11,6 @@
 #include "broker/core/watch.h"
 #include "common/memory.h"
 
-
 struct broker_options broker_options_default(void)
 {
     return (struct broker_options){

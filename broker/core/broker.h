@@ -204,8 +204,7 @@ bool broker_configure_limit(struct broker *broker, struct span service, struct s
                             struct span key, const struct limit_values *values);
 
 /* These messages of one peer come next, each by a step of its own: brings what they name into the
- * caches.
- * Changes nothing, and need not be called. */
+ * caches. Changes nothing, and need not be called. */
 void broker_expect(const struct broker *broker, connection_id from,
                    const struct message *messages, size_t count);
 

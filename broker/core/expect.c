@@ -8,7 +8,6 @@
 
 #define EXPECT_MAX 16 /* more would push out the first */
 #define LINE 64
-#define SERVICE_HEAD 384 /* bytes of a service that every submit looks at, up to its ring */
 
 struct guess {
     const struct id *id;      /* NULL: not worth a look */
@@ -18,26 +17,19 @@ struct guess {
     const struct submit *submit;
 };
 
-static void prefetch(const void *at, size_t bytes)
-{
-    for (size_t line = 0; at != NULL && line < bytes; line += LINE) {
-        __builtin_prefetch((const char *)at + line, 1);
-    }
-}
-
 static void prefetch_service(const struct service *service)
 {
-    prefetch(service, SERVICE_HEAD);
-    prefetch(&service->flows, LINE);
-    prefetch(&service->offers, LINE);
-    prefetch(&service->loads.occupied, LINE);
+    prefetch_bytes(service, offsetof(struct service, ring) + LINE); /* to its first turns */
+    prefetch_bytes(&service->flows, LINE);
+    prefetch_bytes(&service->offers, LINE);
+    prefetch_bytes(&service->loads.occupied, LINE);
 }
 
 /* Where tasks are, and services. */
 static void look_for(const struct broker *broker, const struct peer *peer,
                      const struct message *message, struct guess *guess)
 {
-    struct span name = message->submit.service;
+    struct span name;
 
     *guess = (struct guess){.id = NULL};
     if (message->command == COMMAND_DONE) {
@@ -50,10 +42,11 @@ static void look_for(const struct broker *broker, const struct peer *peer,
     }
     guess->task_hash = broker_hash(broker, guess->id->bytes, sizeof guess->id->bytes);
     table_prefetch(&broker->tasks, guess->task_hash);
-    if (guess->submit == NULL || peer == NULL || name.size == 0 ||
+    if (guess->submit == NULL || peer == NULL || guess->submit->service.size == 0 ||
         flow_of_last(peer, guess->submit) != NULL) {
         return;
     }
+    name = guess->submit->service;
     guess->peer = peer;
     if (peer->flow != NULL && span_equal(service_name(peer->flow->service), name)) {
         guess->service = peer->flow->service;
@@ -73,12 +66,12 @@ static void look_at(const struct broker *broker, struct guess *guess)
     if (guess->id == NULL) {
         return;
     }
-    prefetch(table_chain(&broker->tasks, guess->task_hash), sizeof(struct task));
+    prefetch_bytes(table_chain(&broker->tasks, guess->task_hash), sizeof(struct task));
     if (guess->peer == NULL) {
         return;
     }
     if (guess->service != NULL) {
-        prefetch(table_chain(&broker->flows, guess->flow_hash), sizeof(struct flow));
+        prefetch_bytes(table_chain(&broker->flows, guess->flow_hash), sizeof(struct flow));
         return;
     }
     node = table_chain(&broker->services_by_name, guess->name_hash);
@@ -101,15 +94,15 @@ static void look_behind(const struct broker *broker, const struct guess *guess)
         if (node != NULL && table_entry(node, struct task, node)->service != NULL) {
             const struct task *task = table_entry(node, struct task, node);
 
-            prefetch(task->flow, sizeof(struct flow));
-            prefetch(task->offer, sizeof(struct offer));
+            prefetch_bytes(task->flow, sizeof(struct flow));
+            prefetch_bytes(task->offer, sizeof(struct offer));
             prefetch_service(task->service);
         }
     } else if (guess->service != NULL && guess->name_hash != 0) {
         uint32_t hash = flow_hash(broker, guess->service, guess->peer, guess->submit);
 
-        prefetch(loads_least(&guess->service->loads), sizeof(struct offer));
-        prefetch(table_chain(&broker->flows, hash), sizeof(struct flow));
+        prefetch_bytes(loads_least(&guess->service->loads), sizeof(struct offer));
+        prefetch_bytes(table_chain(&broker->flows, hash), sizeof(struct flow));
     }
 }
 

@@ -34,15 +34,6 @@ static uint32_t flight_hash(const struct broker *broker, struct span tenant, str
     return broker_hash(broker, text, used);
 }
 
-static void digest_of(const struct broker *broker, const struct submit *submit,
-                      uint8_t digest[DIGEST_BYTES])
-{
-    uint64_t key[2] = {broker->options.hash_seed, ~broker->options.hash_seed};
-
-    siphash128((const uint8_t *)key, submit->payload.bytes.data, submit->payload.bytes.size,
-               digest);
-}
-
 static bool is_of(const struct flight *flight, const struct peer *peer,
                   const struct submit *submit)
 {
@@ -97,7 +88,8 @@ bool flight_same_content(const struct broker *broker, const struct flight *fligh
 {
     uint8_t digest[DIGEST_BYTES];
 
-    digest_of(broker, submit, digest);
+    broker_digest(broker, submit->payload.bytes.data, submit->payload.bytes.size,
+                  digest);
     return memcmp(digest, flight->digest, sizeof digest) == 0 || MUTANT(CONFLICT_UNNOTICED);
 }
 
@@ -110,7 +102,8 @@ bool flight_open(struct broker *broker, struct task *task, const struct submit *
     }
     flight->task = task;
     list_init(&flight->followers);
-    digest_of(broker, submit, flight->digest);
+    broker_digest(broker, submit->payload.bytes.data, submit->payload.bytes.size,
+                  flight->digest);
     task->extra->terms->flight = flight;
     table_insert(&broker->flights, &flight->node,
                  flight_hash(broker, peer_tenant(task->owner), submit->service,

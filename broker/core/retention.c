@@ -81,16 +81,10 @@ static void retention_prefetch(const struct broker *broker, const struct task *t
     }
     soon = list_entry(next, struct task, link);
     __builtin_prefetch(soon->body, 1);
-    for (size_t i = 0; soon->flow != NULL && i < sizeof *soon->flow; i += 64) {
-        __builtin_prefetch((const char *)soon->flow + i, 1);
-    }
+    prefetch_bytes(soon->flow, sizeof *soon->flow);
     table_prefetch(&broker->tasks, soon->node.hash);
     if (soon->link.next != &broker->retained) {
-        const char *later = (const char *)list_entry(soon->link.next, struct task, link);
-
-        for (size_t i = 0; i < sizeof *soon; i += 64) {
-            __builtin_prefetch(later + i, 1);
-        }
+        prefetch_bytes(list_entry(soon->link.next, struct task, link), sizeof *soon);
     }
 }
 

@@ -17,7 +17,6 @@
 #include "common/mutant.h"
 #include "proto/limits.h"
 
-
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -3,19 +3,17 @@
 
 #include "broker/core/handle.h"
 #include "common/memory.h"
-#include "common/siphash.h"
 
 /* The id of one part: no other submit, this one's next life included, has the same. */
 static struct id part_id(struct broker *broker, const struct id *scatter)
 {
     uint64_t number = ++broker->serial;
-    uint64_t secret[2] = {broker->options.hash_seed, ~broker->options.hash_seed};
     uint8_t text[sizeof scatter->bytes + sizeof number];
     struct id id;
 
     memcpy(text, scatter->bytes, sizeof scatter->bytes);
     memcpy(text + sizeof scatter->bytes, &number, sizeof number);
-    siphash128((const uint8_t *)secret, text, sizeof text, id.bytes);
+    broker_digest(broker, text, sizeof text, id.bytes);
     return id;
 }
 

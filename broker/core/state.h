@@ -18,6 +18,7 @@
 #include "broker/core/terms.h"
 #include "common/doc.h"
 #include "common/pool.h"
+#include "common/siphash.h"
 
 enum timer_kind { TIMER_TASK, TIMER_PEER, TIMER_SERVICE, TIMER_RETENTION, TIMER_LIMITER,
                   TIMER_ACCOUNT };
@@ -132,6 +133,23 @@ struct broker {
 static inline uint32_t broker_hash(const struct broker *broker, const void *key, size_t size)
 {
     return table_hash(broker->options.hash_seed, key, size);
+}
+
+/* The same, too wide for anybody to find two texts of one digest: these may stand for the texts. */
+static inline void broker_digest(const struct broker *broker, const void *text, size_t size,
+                                 uint8_t digest[DIGEST_BYTES])
+{
+    uint64_t secret[2] = {broker->options.hash_seed, ~broker->options.hash_seed};
+
+    siphash128((const uint8_t *)secret, text, size, digest);
+}
+
+/* Will be looked at, or written to, soon; NULL: nothing. */
+static inline void prefetch_bytes(const void *at, size_t bytes)
+{
+    for (size_t line = 0; at != NULL && line < bytes; line += 64) {
+        __builtin_prefetch((const char *)at + line, 1);
+    }
 }
 
 /* Of one reader of a stream, as counted. */

@@ -112,6 +112,15 @@ def free_port():
 
 # ---------------------------------------------------------------- processes
 
+def sluice(broker, *arguments, status=0):
+    """Runs the command line to its end. What it printed; if it was to fail, also why."""
+    done = subprocess.run([program("sluice"), *arguments], timeout=30 * SLOW,
+                          env=dict(os.environ, SLUICE_BROKER=broker.endpoint),
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    equal(done.returncode, status, "exit status, which came with " + done.stdout + done.stderr)
+    return done.stdout + (quiet(done.stderr) if status != 0 else "")
+
+
 def quiet(text):
     """`text` without the line that the address sanitizer says of every program with fibers."""
     return "".join(line for line in text.splitlines(True) if "support makecontext" not in line)

@@ -2,21 +2,11 @@
 """Detached work and dead letters, by raw peers and by the command line: real processes."""
 import json
 import os
-import subprocess
 import sys
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import Broker, Peer, case, check, equal, main, new_id, program
-
-
-def sluice(broker, *arguments, status=0):
-    environment = dict(os.environ, SLUICE_BROKER=broker.endpoint)
-    done = subprocess.run([program("sluice"), *arguments], env=environment, timeout=30,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    check(done.returncode == status, "exit status %s: %s %s" % (done.returncode, done.stdout,
-                                                              done.stderr))
-    return done.stdout
+from sluice_test import Broker, Peer, case, check, equal, main, new_id, sluice
 
 
 def text(task):

@@ -3,23 +3,13 @@
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import uuid
 
 import zmq
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import RESULT, TASK, Broker, Peer, case, check, equal, main, program
-
-
-def sluice(broker, *arguments, status=0):
-    environment = dict(os.environ, SLUICE_BROKER=broker.endpoint)
-    done = subprocess.run([program("sluice"), *arguments], env=environment, timeout=30,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    check(done.returncode == status, "exit status %s: %s %s" % (done.returncode, done.stdout,
-                                                              done.stderr))
-    return done.stdout if status == 0 else done.stderr
+from sluice_test import RESULT, TASK, Broker, Peer, case, check, equal, main, sluice
 
 
 def limits(broker, *arguments):

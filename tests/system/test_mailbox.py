@@ -1,23 +1,13 @@
 #!/usr/bin/python3
 """Mail for an agent that is not there yet: real processes."""
 import os
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import ERROR, Broker, Peer, case, check, equal, main, program
+from sluice_test import ERROR, Broker, Peer, case, check, equal, main, sluice
 
 ACCEPTED = 33
 STARTED = 34
-
-
-def sluice(broker, *arguments, status=0):
-    environment = dict(os.environ, SLUICE_BROKER=broker.endpoint)
-    done = subprocess.run([program("sluice"), *arguments], env=environment, text=True, timeout=30,
-                          stdin=subprocess.DEVNULL, capture_output=True)
-    check(done.returncode == status,
-          "exit status %s: %s %s" % (done.returncode, done.stdout, done.stderr))
-    return done.stdout if status == 0 else done.stderr
 
 
 @case("a message waits for its reader, its sender has gone, and the answer is fetched later")

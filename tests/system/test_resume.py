@@ -48,6 +48,12 @@ class Proxy:
         """How many connections there have been."""
         return sum(line.startswith("open ") for line in list(self.child.lines))
 
+    def wait_opened(self, before, deadline, over=lambda: False):
+        """Until there has been one more, or it is over, or too late."""
+        with self.child.changed:
+            while self.opened() == before and not over() and not deadline.passed():
+                self.child.changed.wait(0.05)  # what it says wakes us; `over` does not
+
 
 def echo(proxy, tasks, *options):
     return Process([program("sluice"), "bench", "echo", "--broker", proxy.endpoint, "--tasks",
@@ -82,8 +88,7 @@ def cut_until_over(broker, proxy, bench, verb):
         before = proxy.opened()
         proxy.tell("all %s both" % verb)
         cuts += 1
-        while bench.running() and proxy.opened() == before and not deadline.passed():
-            time.sleep(0.005)  # for its reconnect
+        proxy.wait_opened(before, deadline, lambda: not bench.running())
         time.sleep(random.random() * 0.2)  # some work gets done meanwhile
     return cuts
 
@@ -106,8 +111,7 @@ def _():
         for _ in range(3):
             before = proxy.opened()
             proxy.tell("all swallow both")
-            while bench.running() and proxy.opened() == before and not deadline.passed():
-                time.sleep(0.005)
+            proxy.wait_opened(before, deadline, lambda: not bench.running())
         check_exactly_once(broker, bench)
 
 
@@ -141,9 +145,7 @@ def _():
                 for _ in range(20):
                     before = proxy.opened()
                     check_answers(asker, worker, 100, lambda: proxy.tell("all reset both"))
-                    deadline = Deadline(WAIT_S)
-                    while proxy.opened() == before and not deadline.passed():
-                        time.sleep(0.005)
+                    proxy.wait_opened(before, Deadline(WAIT_S))
                 after = stats(broker)
                 equal((after["submitted"], after["attempts"], after["retries"]), (2010, 2010, 0),
                       "submitted, attempts and retries")

@@ -2,19 +2,10 @@
 """Versions: a submit that asks for one is served by a worker of it, by the command line."""
 import json
 import os
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import Broker, Peer, Process, case, check, equal, main, program, quiet
-
-
-def sluice(broker, *arguments, status=0):
-    environment = dict(os.environ, SLUICE_BROKER=broker.endpoint)
-    done = subprocess.run([program("sluice"), *arguments], env=environment, timeout=30,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    equal(done.returncode, status, "exit status, which came with " + done.stdout + done.stderr)
-    return done.stdout + quiet(done.stderr)
+from sluice_test import Broker, Peer, Process, case, check, equal, main, program, sluice
 
 
 @case("each version gets what asks for it, and any what does not")

@@ -27,7 +27,7 @@
 struct reading {
     struct entry *entry;
     const char *key; /* which is being read */
-    const char *cron, *every, *zone, *missed;
+    const char *cron, *zone, *missed;
     uint64_t late_ms; /* 0: not given */
     char *error;
     size_t error_size;
@@ -130,7 +130,6 @@ static bool read_every(struct reading *reading, json_t *value)
     if (!read_duration(reading, value, EVERY_MS_MAX, &ms)) {
         return false;
     }
-    reading->every = "given";
     reading->entry->plan.every_s = (int64_t)(ms / SECOND_MS);
     return ms % SECOND_MS == 0 || fail(reading, "every: whole seconds are needed, 1s at least");
 }
@@ -285,12 +284,12 @@ static bool settle_plan(struct reading *reading)
     struct plan *plan = &reading->entry->plan;
     char problem[EXPRESSION_ERROR_SIZE];
 
-    if ((reading->cron != NULL) == (reading->every != NULL)) {
+    if ((reading->cron != NULL) == (plan->every_s != 0)) {
         return fail(reading, "%s", reading->cron != NULL
                                        ? "cron and every: one of them says when, not both"
                                        : "cron or every is needed, to say when");
     }
-    if (reading->every != NULL) {
+    if (plan->every_s != 0) {
         return reading->zone == NULL || fail(reading, "zone: has no meaning with every");
     }
     if (reading->zone == NULL) {

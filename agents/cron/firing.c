@@ -66,7 +66,10 @@ static bool follow(struct firing *firing, struct sluice *sluice, const struct wo
 
     firing->future = sluice_attach(sluice, &id);
     firing->shared = firing->future != NULL;
-    firing->state = firing->shared ? FIRING_ACCEPTED : firing->state;
+    if (firing->shared) {
+        firing->state = FIRING_ACCEPTED;
+        firing->code[0] = firing->reason[0] = '\0'; /* nothing has gone wrong */
+    }
     return firing->shared;
 }
 

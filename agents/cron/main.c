@@ -90,24 +90,24 @@ static int arguments_parse(int argc, char **argv, struct arguments *arguments)
 /* Until it is told to stop. */
 static int serve(struct schedule *schedule)
 {
-    int rc = sluice_stop_on_signals(schedule->sluice);
+    int rc = sluice_stop_on_signals(schedule->sluice), saved;
 
     rc = rc ? rc : service_start(schedule);
     rc = rc ? rc : schedule_start(schedule);
     rc = rc ? rc : sluice_run(schedule->sluice, NULL, NULL);
     if (rc != 0) {
         fprintf(stderr, "sluice-cron: %s\n", strerror(-rc));
-    } else if (schedule->state.dirty && (rc = state_save(&schedule->state,
-                                                         &schedule->entries)) != 0) {
-        fprintf(stderr, "sluice-cron: %s: %s\n", schedule->state.path, strerror(-rc));
     }
-    return rc == 0 ? 0 : 1;
+    saved = schedule->state.dirty ? state_save(&schedule->state, &schedule->entries) : 0;
+    if (saved != 0) {
+        fprintf(stderr, "sluice-cron: %s: %s\n", schedule->state.path, strerror(-saved));
+    }
+    return rc == 0 && saved == 0 ? 0 : 1;
 }
 
 static int start(struct schedule *schedule, const struct arguments *arguments)
 {
     char error[1024];
-    int status;
 
     if (arguments->config != NULL &&
         !entries_load(&schedule->entries, arguments->config, error, sizeof error)) {
@@ -129,8 +129,7 @@ static int start(struct schedule *schedule, const struct arguments *arguments)
                 errno == EINVAL ? "the broker's endpoint is not one" : strerror(errno));
         return 1;
     }
-    status = serve(schedule);
-    return status;
+    return serve(schedule);
 }
 
 int main(int argc, char **argv)

@@ -67,6 +67,7 @@ static bool arguments_parse(int argc, char **argv, struct preview *preview)
             good = read_after(optarg, &preview->after_s);
             break;
         default:
+            fputs("sluice-cron next: see 'sluice-cron --help'\n", stderr);
             good = false;
             break;
         }

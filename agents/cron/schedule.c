@@ -206,6 +206,7 @@ static uint64_t nap_ms(const struct schedule *schedule, int64_t now_ms)
             left_ms = TICK_MS_SENT;
         } else if (entry->firing.state != FIRING_REFUSED && entry->next_s != ENTRY_NEVER) {
             left_ms = (entry->next_s - lead_s(entry)) * 1000 - now_ms;
+            left_ms = left_ms > 0 ? left_ms : TICK_MS_SENT; /* it is due: there was no memory */
         }
         least_ms = left_ms < least_ms ? left_ms : least_ms;
     }

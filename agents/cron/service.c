@@ -2,6 +2,7 @@
 
 #include "agents/cron/moment.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +14,8 @@ static const char add_schema[] =
     "  \"cron\": {\"type\": \"string\", \"examples\": [\"0 3 * * mon-fri\"],"
     "           \"description\": \"minute hour day-of-month month day-of-week\"},"
     "  \"every\": {\"type\": [\"string\", \"integer\"], \"examples\": [\"10m\"],"
-    "            \"description\": \"instead of cron: an interval, whole seconds\"},"
+    "            \"description\": \"instead of cron: 30s, 10m, 2h; a number is milliseconds, of "
+    "whole seconds\"},"
     "  \"zone\": {\"type\": \"string\", \"default\": \"UTC\", \"examples\": [\"Europe/Berlin\"],"
     "           \"description\": \"IANA name of the time zone of cron\"},"
     "  \"service\": {\"type\": \"string\", \"description\": \"who does it\"},"
@@ -25,7 +27,7 @@ static const char add_schema[] =
 
 static const char add_about[] =
     "Submits a task again and again, at planned times: by a cron expression in a time zone, or "
-    "every so many seconds. Answers with the next times.";
+    "every so often. Answers with the next times.";
 
 static const char name_schema[] =
     "{\"$schema\": \"https://json-schema.org/draft/2020-12/schema\","
@@ -185,7 +187,7 @@ static void fail_state(struct sluice_task *task, int rc)
 }
 
 /* Puts `entry` in the place of `old` (NULL: none), on disk too. False: the task has failed, and
- * nothing has changed. */
+ * the entries are as they were. */
 static bool put(struct sluice_task *task, struct schedule *schedule, struct entry *entry,
                 struct entry *old)
 {
@@ -227,6 +229,7 @@ static void on_add(struct sluice_task *task, void *arg)
         return;
     }
     if (old != NULL) {
+        firing_forget(&old->firing);
         entry_free(old);
     }
     sluice_log(schedule->sluice, "cron_added", "entry=%s service=%s by=%s", entry->name,
@@ -238,7 +241,7 @@ static void on_add(struct sluice_task *task, void *arg)
 
 /* ---- cron.remove ---- */
 
-/* True: its next run, which the broker may have already, is not to begin. */
+/* It has a run whose time has not come, and which the broker may have. */
 static bool is_ahead(const struct entry *entry)
 {
     const struct firing *firing = &entry->firing;
@@ -273,13 +276,23 @@ static struct entry *take(struct sluice_task *task, struct schedule *schedule, c
     return NULL;
 }
 
+/* SUSPENDS. False: the broker may have it, and did not say that it has stopped. What the broker
+ * does not have will not reach it any more. */
+static bool stop_run(struct schedule *schedule, const struct sluice_id *id)
+{
+    json_t *reply = NULL;
+    int rc = sluice_cancel_id(schedule->sluice, id, "its entry was removed", &reply);
+
+    json_decref(reply);
+    return rc == 0 || rc == -EREMOTEIO; /* that there is none, or none any more */
+}
+
 static void on_remove(struct sluice_task *task, void *arg)
 {
     struct schedule *schedule = arg;
     const char *name = json_string_value(json_object_get(sluice_task_args(task), "name"));
     struct entry *entry = take(task, schedule, name);
     struct sluice_id id;
-    json_t *reply;
     bool ahead;
 
     if (entry == NULL) {
@@ -289,10 +302,13 @@ static void on_remove(struct sluice_task *task, void *arg)
                sluice_task_submitter(task));
     id = firing_id(&entry->work, entry->firing.planned_s);
     ahead = is_ahead(entry);
+    firing_forget(&entry->firing);
     entry_free(entry);
-    if (ahead) {
-        sluice_cancel_id(schedule->sluice, &id, "its entry was removed", &reply); /* SUSPENDS */
-        json_decref(reply);
+    if (ahead && !stop_run(schedule, &id)) {
+        sluice_failf(task, "run_not_stopped",
+                     "the entry is removed, but the broker did not say that its next run is; "
+                     "`sluice list` shows it, `sluice cancel` stops it");
+        return;
     }
     sluice_done_json(task, json_pack("{s:s}", "name", name));
 }

@@ -33,6 +33,13 @@ static bool take(struct state *state, char *error, size_t error_size)
     return true;
 }
 
+/* And not a configuration, say, which would be written over. */
+static bool is_state(const json_t *file)
+{
+    return json_is_array(json_object_get(file, "entries")) &&
+           json_is_object(json_object_get(file, "last"));
+}
+
 /* Entries of the file that the configuration has not. */
 static bool read_entries(json_t *file, struct entries *entries, char *error, size_t error_size)
 {
@@ -83,6 +90,12 @@ bool state_open(struct state *state, const char *path, struct entries *entries, 
     }
     file = entries_read_file(path, &absent, error, error_size);
     if (file == NULL && !absent) {
+        return false;
+    }
+    if (file != NULL && !is_state(file)) {
+        snprintf(error, error_size, "%s: that is no state file of sluice-cron, and stays as it is; "
+                 "name one that is, or a new one", path);
+        json_decref(file);
         return false;
     }
     good = read_entries(file, entries, problem, sizeof problem);
@@ -140,7 +153,7 @@ static int write_file(const char *path, const json_t *value)
     if (fd < 0) {
         return -errno;
     }
-    if (json_dumpfd(value, fd, JSON_INDENT(1)) != 0 || fsync(fd) != 0) {
+    if (json_dumpfd(value, fd, JSON_COMPACT) != 0 || fsync(fd) != 0) {
         rc = errno != 0 ? -errno : -EIO;
     }
     close(fd);

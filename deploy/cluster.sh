@@ -475,13 +475,27 @@ cmd_up() {
     [ "$broker" = "$default_broker" ] || say "export SLUICE_BROKER=$broker   # for the sluice command"
 }
 
-# set_cron FILE STATE: what the cron agents plan, which they read at their start.
+# stop_role ROLE: all of it that has been started.
+stop_role() {
+    local name
+    local -a running=()
+    for name in $(list_started); do
+        [ "${name%-*}" != "$1" ] || running+=("$name")
+    done
+    [ ${#running[@]} -eq 0 ] || stop_members "${running[@]}"
+}
+
+# set_cron FILE STATE: what the cron agents plan, which they read at their start. A file that they
+# would not read is refused while they still run with the old one.
 set_cron() {
-    local -a running
+    local program
     if [ "$1" != "$cron_file" ] || [ "$2" != "$cron_state" ]; then
+        if [ -n "$1" ]; then
+            program=$(find_program sluice-cron) || exit 1
+            "$program" --check --config "$1" >/dev/null || exit 1
+        fi
         cron_file=$1 cron_state=$2
-        mapfile -t running < <(list_started | grep '^cron-' || true)
-        [ ${#running[@]} -eq 0 ] || stop_members "${running[@]}"
+        stop_role cron
     fi
 }
 
@@ -495,7 +509,6 @@ check_cron() {
 # add_docs DIR...: more folders for the retrievers, which read them at their start.
 add_docs() {
     local dir have changed=no
-    local -a running
     for dir; do
         for have in ${docs[@]+"${docs[@]}"}; do
             [ "$have" != "$dir" ] || continue 2
@@ -508,8 +521,7 @@ add_docs() {
         docs=("$root/docs")
     fi
     if [ $changed = yes ]; then
-        mapfile -t running < <(list_started | grep '^retriever-' || true)
-        [ ${#running[@]} -eq 0 ] || stop_members "${running[@]}"
+        stop_role retriever
     fi
 }
 

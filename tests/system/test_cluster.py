@@ -197,6 +197,12 @@ def _():
         after = cluster.pids()
         equal(set(after) - set(before), {"cron-1", "cron-2"}, "what was added")
         equal({n: p for n, p in after.items() if n in before}, before, "the pids of the others")
+        worse = os.path.join(folder, "worse.json")
+        with open(worse, "w") as file:
+            json.dump({"entries": [{"name": "nap", "service": "tool.sleep"}]}, file)
+        status, output = cluster("up", "--cron", worse, "--cron-state", state)
+        check(status != 0 and "cron or every is needed" in output, "up --cron worse: %d %s" % (status, output))
+        equal(cluster.pids(), after, "they go on with what they have")
         with Peer(cluster.endpoint, "watcher") as watcher:
             rows = {s["service"]: s["workers"] for s in watcher.query("catalog")["services"]}
         equal((rows["cron.list"], rows["cron.add"]), (2, 1), "workers of cron.list, cron.add")

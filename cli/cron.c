@@ -3,12 +3,15 @@
 #include "cli/failure.h"
 #include "cli/grid.h"
 #include "cli/outcome.h"
+#include "cli/payload.h"
 #include "cli/record.h"
 #include "cli/terminal.h"
 #include "cli/visit.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#define DEADLINE_MS 30000 /* it answers at once; after it was killed another one does in 25 s */
 
 struct errand {
     struct cli *cli;
@@ -101,7 +104,7 @@ static bool errand_choose(struct errand *errand, const struct command *self,
                               .payload = json_pack("{s:s}", "name", operand)};
         errand->print = print_nothing;
     } else if (strcmp(action, "add") == 0 && operand != NULL) {
-        *call = (struct call){.service = "cron.add", .payload = json_loads(operand, 0, NULL)};
+        *call = (struct call){.service = "cron.add", .payload = payload_read(self, operand)};
         errand->print = print_times;
         if (replace) {
             json_object_set_new(call->payload, "replace", json_true());
@@ -111,8 +114,11 @@ static bool errand_choose(struct errand *errand, const struct command *self,
         return false;
     }
     call->silent = true;
-    if (call->payload == NULL) {
-        command_usage(self, "that is no JSON object: '%.60s'", operand);
+    call->options.deadline_ms = DEADLINE_MS;
+    if (call->payload != NULL && !json_is_object(call->payload)) {
+        command_usage(self, "an entry is a JSON object, not '%.60s'", operand);
+        json_decref(call->payload);
+        return false;
     }
     return call->payload != NULL;
 }
@@ -144,7 +150,8 @@ const struct command command_cron = {
     .arguments = "[list|add|remove] [JSON|NAME]",
     .summary = "tasks at planned times: what is planned, add, remove",
     .about = "What a cron agent plans (docs/cron.md), in UTC; LAST is what became of the\n"
-             "latest run. `add` prints the next times; its agent needs a --state.\n\n"
+             "latest run. `add` prints the next times; its agent needs a --state. Of several\n"
+             "agents one answers `list`, with its own entries and counts.\n\n"
              "  sluice cron add '{\"name\": \"report\", \"cron\": \"0 7 * * mon\",\n"
              "      \"zone\": \"Europe/Berlin\", \"service\": \"tool.time\"}'\n\n"
              "`sluice-cron next EXPRESSION --zone ZONE` shows the next times of an expression.\n",

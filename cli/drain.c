@@ -172,7 +172,7 @@ const struct command command_drain = {
              "is submitted and hands out what waits. With --wait the command ends when nothing\n"
              "is left: then it can be stopped without a loss.\n\n"
              "  sluice drain peer 17 --wait\n"
-             "  sluice drain service tool.http\n"
+             "  sluice drain service tool.fetch\n"
              "  sluice drain broker\n",
     .arguments_min = 1,
     .arguments_max = 2,

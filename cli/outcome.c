@@ -5,8 +5,6 @@
 #include "cli/record.h"
 #include "cli/terminal.h"
 
-#include <string.h>
-
 /* Bytes that are no MessagePack go to standard output as they are, unless a person looks. */
 static void result_print(struct sluice_future *future)
 {
@@ -25,23 +23,27 @@ static void result_print(struct sluice_future *future)
     }
 }
 
-/* One line a worker. True: each was done. */
-static bool parts_print(struct sluice_future *future, bool quiet)
+/* One line a worker. */
+static void parts_print(struct sluice_future *future)
 {
     json_t *parts = call_parts_json(future), *part;
-    bool all_done = true;
     size_t i;
 
     json_array_foreach(parts, i, part) {
-        const char *outcome = json_string_value(json_object_get(part, "outcome"));
-
-        all_done = all_done && strcmp(outcome, sluice_outcome_name(SLUICE_DONE)) == 0;
-        if (!quiet) {
-            record_dump(part, stdout, false);
-        }
+        record_dump(part, stdout, false);
     }
     json_decref(parts);
-    return all_done;
+}
+
+static bool parts_done(struct sluice_future *future)
+{
+    struct sluice_input part;
+    bool done = true;
+
+    for (size_t i = 0; sluice_part(future, i, &part); i++) {
+        done = done && part.outcome == SLUICE_DONE;
+    }
+    return done;
 }
 
 int outcome_print(const struct cli *cli, const char *what, struct sluice_future *future)
@@ -54,10 +56,12 @@ int outcome_print(const struct cli *cli, const char *what, struct sluice_future 
         map = call_outcome_json(future);
         record_dump(map, stdout, false);
         json_decref(map);
-    } else if (outcome == SLUICE_DONE && !for_all) {
+    } else if (for_all) {
+        parts_print(future);
+    } else if (outcome == SLUICE_DONE) {
         result_print(future);
     }
-    if (for_all && !parts_print(future, cli->json)) {
+    if (for_all && !parts_done(future)) {
         return EXIT_TASK;
     }
     if (outcome != SLUICE_DONE) {

@@ -367,6 +367,10 @@ static void unfetched(struct asking *asking, const struct reply *reply)
     if (reply != NULL && !reply->ok) {
         keep_error(future, &reply->error);
         end(future, SLUICE_REFUSED);
+    } else if (reply == NULL) {
+        future_end_here(future, SLUICE_FAILED, ERROR_EXPIRED,
+                        "the broker did not send its outcome in time; it may have it still: "
+                        "ask again");
     } else {
         future_end_here(future, SLUICE_FAILED, ERROR_NOT_FOUND,
                         "it has ended, and its outcome has been forgotten");

@@ -13,9 +13,9 @@
 #include <sys/random.h>
 #include <time.h>
 
+#define AHEAD 16 /* commands; their messages fit the first level cache */
 /* What is taken from the socket before output is flushed: enough that batches form
  * under load, little enough that nobody's answer waits long. */
-#define AHEAD 16 /* commands; their messages fit the first level cache */
 #define DRAIN_MESSAGES_MAX 256
 #define DRAIN_US_MAX 1000
 

@@ -554,6 +554,27 @@ def _():
             equal(file.read(), '{"entries": [')
 
 
+@case("a file that is no state is not written over")
+def _():
+    with Broker() as broker, Folder() as folder:
+        for text in ('{"entries": []}', '[1, 2]', '{"last": {}}', '{}'):
+            path = folder.write("cron.json", text)
+            status, output = run([program("sluice-cron"), "--state", path, "--broker", broker.endpoint])
+            equal(status, 2)
+            check("no state file of sluice-cron" in output, output)
+            with open(path) as file:
+                equal(file.read(), text)
+
+
+@case("what is no entry is refused by the command line")
+def _():
+    with Broker() as broker:
+        for argument, why in (("[1]", "an entry is a JSON object"), ("{", "no JSON")):
+            status, output = run([program("sluice"), "--broker", broker.endpoint, "cron", "add", argument])
+            equal(status, 2)
+            check(why in output, output)
+
+
 @case("next prints the next times of an expression")
 def _():
     def following(*arguments):

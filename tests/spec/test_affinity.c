@@ -56,6 +56,9 @@ static void keys_go_with_their_workers_offer(void **state)
 
     given_two(f);
     bye(f, "w2");
+    hello(f, "w3");
+    offer(f, "w3", "echo", 10);
+    drop_trace(f);
     submit_near(f, "s1", "b2", "b");
     expect_trace(f, "[   0] w1 <- TASK b2 attempt=1\n");
 }

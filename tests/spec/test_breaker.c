@@ -108,6 +108,12 @@ static void another_window_counts_anew(void **state)
     advance_ms(f, 12000 - 120);
     attempt(f, "t5", true);
     assert_false(open(f)); /* the four failed twelve seconds ago */
+    attempt(f, "t6", true);
+    attempt(f, "t7", true);
+    attempt(f, "t8", true);
+    assert_false(open(f));
+    attempt(f, "t9", true);
+    assert_true(open(f)); /* five of the new window, t5 to t9 */
 }
 
 /* Whatever became of those who waited. */

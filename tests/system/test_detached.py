@@ -50,7 +50,7 @@ def _():
         check("not ended" in sluice(broker, "result", task, "--wait", "--timeout", "1ms", status=1),
               "says so")
         worker.ping()
-        worker.nothing(37)  # CANCEL
+        worker.nothing(39)  # CANCEL
         worker.done(lease, b"\xc0")
         equal(sluice(broker, "result", task, "--wait").strip(), "null")
 

@@ -6,7 +6,7 @@ import sys
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import Broker, Peer, Process, case, check, equal, main, program, sluice
+from sluice_test import Broker, Deadline, Peer, Process, case, check, equal, main, program, sluice
 
 
 @case("workers are replaced one by one, and every task comes back once")
@@ -18,8 +18,9 @@ def _():
         waiting = Process([program("sluice"), "drain", "peer", "old", "--wait", "--broker",
                            broker.endpoint])
         with waiting, Peer(broker, "new") as new:
+            deadline = Deadline(20)
             while "drained" not in sluice(broker, "peers"):
-                pass
+                check(not deadline.passed(), "it is not drained")
             equal(json.loads(sluice(broker, "why", str(uuid.UUID(bytes=bytes(tasks[2]))), "--json"))["reason"],
                   "draining")
             new.offer("echo", 2)

@@ -51,6 +51,7 @@ def _():
         asker.submit("a")
         first = worker.task()
         asker.submit("b")
+        asker.ping()  # it has been handled
         worker.nothing(TASK)
         worker.done(first)
         worker.task()
@@ -66,6 +67,7 @@ def _():
         for key in ("ann", "ann", "bob", "bob", "bob"):
             last = asker.submit("api", key=key)
         asker.submit("api")
+        asker.ping()
         tasks = [worker.task() for _ in range(4)]
         worker.nothing(TASK)
         rows = {row["key"]: row for row in limits(broker)}

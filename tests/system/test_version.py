@@ -5,7 +5,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import Broker, Peer, Process, case, check, equal, main, program, sluice
+from sluice_test import Broker, Deadline, Peer, Process, case, check, equal, main, program, sluice
 
 
 @case("each version gets what asks for it, and any what does not")
@@ -36,8 +36,9 @@ def _():
         waiting = Process([program("sluice"), "submit", "echo", '"hello"', "--version", "3", "--wait",
                            "--broker", broker.endpoint])
         with waiting, Peer(broker, "three") as three:
+            deadline = Deadline(20)
             while json.loads(sluice(broker, "stats", "--json"))["queued"] == 0:
-                pass
+                check(not deadline.passed(), "nothing is queued")
             check(waiting.running(), "it did not wait")
             three.offer("echo", 1, version="3")
             three.serve_one()

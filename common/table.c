@@ -139,6 +139,25 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+/* Up to 8 bytes, and zeros. Reads them twice where they are not a power of two: no loop. */
+static uint64_t word_of(const uint8_t *at, size_t size)
+{
+    uint64_t word = 0;
+    uint32_t low, high;
+
+    if (size >= 8) {
+        memcpy(&word, at, 8);
+        return word;
+    }
+    if (size >= 4) {
+        memcpy(&low, at, 4);
+        memcpy(&high, at + size - 4, 4);
+        return low | (uint64_t)high << (size - 4) * 8;
+    }
+    return at[0] | (uint64_t)at[size / 2] << size / 2 * 8 |
+           (uint64_t)at[size - 1] << (size - 1) * 8;
+}
+
 uint32_t table_hash(uint64_t seed, const void *key, size_t size)
 {
     const uint8_t *at = key;
@@ -155,10 +174,8 @@ uint32_t table_hash(uint64_t seed, const void *key, size_t size)
         left -= 16;
     }
     if (left > 0) {
-        uint64_t tail[2] = {0, 0};
-
-        memcpy(tail, at, left);
-        state = mix(tail[0] ^ 0xe7037ed1a0b428dbULL, tail[1] ^ state);
+        state = mix(word_of(at, left) ^ 0xe7037ed1a0b428dbULL,
+                    (left > 8 ? word_of(at + 8, left - 8) : 0) ^ state);
     }
     return (uint32_t)mix(state ^ 0x8ebc6af09c88c6e3ULL, size ^ 0x589965cc75374cc3ULL);
 }

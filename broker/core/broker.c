@@ -354,7 +354,7 @@ static void handle_ping(struct broker *broker, struct peer *peer, const struct p
 }
 
 static void handle_message(struct broker *broker, connection_id from,
-                           const struct message *message)
+                           const struct message *message, const struct hint *hint)
 {
     struct peer *peer;
 
@@ -380,13 +380,13 @@ static void handle_message(struct broker *broker, connection_id from,
         handle_credit(broker, peer, &message->credit);
         break;
     case COMMAND_SUBMIT:
-        handle_submit(broker, peer, &message->submit);
+        handle_submit(broker, peer, &message->submit, hint);
         break;
     case COMMAND_CANCEL:
         handle_cancel(broker, peer, &message->cancel);
         break;
     case COMMAND_DONE:
-        handle_done(broker, peer, &message->done);
+        handle_done(broker, peer, &message->done, hint);
         break;
     case COMMAND_FAIL:
         handle_fail(broker, peer, &message->fail);
@@ -499,7 +499,7 @@ void broker_step(struct broker *broker, const struct event *event)
     }
     switch (event->kind) {
     case EVENT_MESSAGE:
-        handle_message(broker, event->from, event->message);
+        handle_message(broker, event->from, event->message, &event->hint);
         break;
     case EVENT_MALFORMED:
         handle_malformed(broker, event->from, event->malformed);

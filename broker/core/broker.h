@@ -127,6 +127,13 @@ struct malformed {
     struct id id;
 };
 
+/* The core's own: hashes of what an event names, so that they are made once. */
+struct hint {
+    uint64_t peer;       /* serial of the session that `flow` is of; 0: there is no flow */
+    uint32_t task, flow;
+    bool task_known;
+};
+
 struct event {
     enum event_kind kind;
     uint64_t now_ms; /* monotonic; never less than in the event before */
@@ -135,6 +142,7 @@ struct event {
         const struct message *message;
         const struct malformed *malformed;
     };
+    struct hint hint; /* zero; broker_expect fills it in */
 };
 
 struct service_limits {
@@ -204,9 +212,8 @@ bool broker_configure_limit(struct broker *broker, struct span service, struct s
                             struct span key, const struct limit_values *values);
 
 /* These messages of one peer come next, each by a step of its own: brings what they name into the
- * caches. Changes nothing, and need not be called. */
-void broker_expect(const struct broker *broker, connection_id from,
-                   const struct message *messages, size_t count);
+ * caches, and notes in `hint` where to look for it. Need not be called. */
+void broker_expect(const struct broker *broker, struct event *events, size_t count);
 
 /* Applies `event` at event->now_ms. Cannot fail: refusals are effects too. */
 void broker_step(struct broker *broker, const struct event *event);

@@ -5,6 +5,7 @@
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
 #include "broker/core/watch.h"
+#include "broker/core/reserve.h"
 #include "broker/core/retention.h"
 #include "broker/core/retry.h"
 #include "broker/core/stream.h"
@@ -150,20 +151,6 @@ static void task_notify_joins(struct broker *broker, struct task *task)
     }
 }
 
-void task_leave_reserve(struct broker *broker, struct task *task)
-{
-    struct reserve *reserve = &broker->reserve;
-
-    if (!task->reserve) {
-        return;
-    }
-    CHECK(reserve->tasks > 0);
-    CHECK(reserve->bytes >= task_bytes(task));
-    task->reserve = false;
-    reserve->tasks--;
-    reserve->bytes -= task_bytes(task);
-}
-
 static void task_drop_memo(struct broker *broker, struct task *task)
 {
     uint64_t before = task_bytes(task);
@@ -184,7 +171,7 @@ void task_end(struct broker *broker, struct task *task, enum task_state state,
     CHECK(state >= TASK_DONE);
     CHECK(state != TASK_DONE || error == ERROR_NONE);
     task_leave(broker, task);
-    task_leave_reserve(broker, task);
+    reserve_leave(broker, task);
     if (!list_empty(&task->owner_link)) {
         owner->submitted_count--;
         owner->submitted_bytes -= blob_span(task->body).size;

@@ -14,9 +14,6 @@
 void task_end(struct broker *broker, struct task *task, enum task_state state,
               enum error_code error, struct blob *body);
 
-/* It takes no part of the reserve any more; the last one to leave frees that for another tree. */
-void task_leave_reserve(struct broker *broker, struct task *task);
-
 /* Begins to cancel a task and all below it; does nothing to an ended or cancelling one. */
 void task_doom(struct broker *broker, struct task *task);
 

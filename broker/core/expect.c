@@ -2,124 +2,141 @@
  *
  * With a million tasks, ten thousand keys or a thousand services hardly any of it is there. Each
  * round touches, for all messages, what the round before has made known: so their misses are
- * waited for together. Nothing is changed, and what is found may be of another id: a guess that is
- * wrong costs a little time. */
+ * waited for together. What is found may be of another id: a guess that is wrong costs a little
+ * time. Only the hashes are kept. */
 #include "broker/core/state.h"
 
 #define EXPECT_MAX 16 /* more would push out the first */
 #define LINE 64
 
-struct guess {
-    const struct id *id;      /* NULL: not worth a look */
-    uint32_t task_hash, name_hash, flow_hash;
-    const struct peer *peer;  /* of a submit to another flow than its peer's last; NULL: else */
-    struct service *service;
-    const struct submit *submit;
-};
+/* What a task that begins and one that ends have to do with. */
+static void prefetch_counts(const struct service *service)
+{
+    prefetch_bytes(&service->dirty_link,
+                   offsetof(struct service, limits) - offsetof(struct service, dirty_link));
+    prefetch_bytes(&service->loads, LINE);
+}
 
 static void prefetch_service(const struct service *service)
 {
-    prefetch_bytes(service, offsetof(struct service, ring) + LINE); /* to its first turns */
-    prefetch_bytes(&service->flows, LINE);
-    prefetch_bytes(&service->offers, LINE);
-    prefetch_bytes(&service->loads.occupied, LINE);
+    prefetch_bytes(service, LINE); /* to its name */
+    prefetch_counts(service);
+    prefetch_bytes(&service->limits, LINE);
+    prefetch_bytes(&service->ring, 2 * LINE); /* to the turns of its middle priorities */
 }
 
-/* Where tasks are, and services. */
-static void look_for(const struct broker *broker, const struct peer *peer,
-                     const struct message *message, struct guess *guess)
+/* Where tasks are, and flows. */
+static void look_for(const struct broker *broker, const struct peer *peer, struct event *event)
 {
-    struct span name;
+    const struct message *message = event->message;
+    struct hint *hint = &event->hint;
 
-    *guess = (struct guess){.id = NULL};
+    *hint = (struct hint){.task_known = false};
     if (message->command == COMMAND_DONE) {
-        guess->id = &message->done.id;
+        hint->task = task_hash(broker, &message->done.id);
     } else if (message->command == COMMAND_SUBMIT) {
-        guess->id = &message->submit.id;
-        guess->submit = &message->submit;
+        hint->task = task_hash(broker, &message->submit.id);
+        /* The peer's last flow is found without. */
+        if (peer != NULL && message->submit.service.size > 0 &&
+            flow_of_last(peer, &message->submit) == NULL) {
+            hint->peer = peer->place.serial;
+        }
     } else {
         return;
     }
-    guess->task_hash = broker_hash(broker, guess->id->bytes, sizeof guess->id->bytes);
-    table_prefetch(&broker->tasks, guess->task_hash);
-    if (guess->submit == NULL || peer == NULL || guess->submit->service.size == 0 ||
-        flow_of_last(peer, guess->submit) != NULL) {
-        return;
-    }
-    name = guess->submit->service;
-    guess->peer = peer;
-    if (peer->flow != NULL && span_equal(service_name(peer->flow->service), name)) {
-        guess->service = peer->flow->service;
-        guess->flow_hash = flow_hash(broker, guess->service, peer, guess->submit);
-        table_prefetch(&broker->flows, guess->flow_hash);
-    } else {
-        guess->name_hash = broker_hash(broker, name.data, name.size);
-        table_prefetch(&broker->services_by_name, guess->name_hash);
+    hint->task_known = true;
+    table_prefetch(&broker->tasks, hint->task);
+    if (hint->peer != 0) {
+        hint->flow = flow_hash(broker, hint->peer, &message->submit);
+        table_prefetch(&broker->flows, hint->flow);
     }
 }
 
-/* The tasks, services and flows. */
-static void look_at(const struct broker *broker, struct guess *guess)
+static const struct task *task_at(const struct broker *broker, const struct hint *hint)
 {
-    struct table_node *node;
+    struct table_node *node = table_chain(&broker->tasks, hint->task);
 
-    if (guess->id == NULL) {
-        return;
+    return node != NULL ? table_entry(node, struct task, node) : NULL;
+}
+
+static const struct flow *flow_at(const struct broker *broker, const struct hint *hint)
+{
+    struct table_node *node = table_chain(&broker->flows, hint->flow);
+
+    return node != NULL ? table_entry(node, struct flow, node) : NULL;
+}
+
+/* The tasks and flows. */
+static void look_at(const struct broker *broker, const struct hint *hint)
+{
+    if (hint->task_known) {
+        prefetch_bytes(task_at(broker, hint), sizeof(struct task));
     }
-    prefetch_bytes(table_chain(&broker->tasks, guess->task_hash), sizeof(struct task));
-    if (guess->peer == NULL) {
-        return;
-    }
-    if (guess->service != NULL) {
-        prefetch_bytes(table_chain(&broker->flows, guess->flow_hash), sizeof(struct flow));
-        return;
-    }
-    node = table_chain(&broker->services_by_name, guess->name_hash);
-    if (node != NULL) {
-        guess->service = table_entry(node, struct service, node);
-        prefetch_service(guess->service);
+    if (hint->peer != 0) {
+        prefetch_bytes(flow_at(broker, hint), offsetof(struct flow, key));
     }
 }
 
 /* What those refer to. */
-static void look_behind(const struct broker *broker, const struct guess *guess)
+static void look_behind(const struct broker *broker, const struct event *event)
 {
-    const struct table_node *node;
+    const struct task *task;
+    const struct flow *flow;
 
-    if (guess->id == NULL) {
-        return;
-    }
-    if (guess->submit == NULL) {
-        node = table_chain(&broker->tasks, guess->task_hash);
-        if (node != NULL && table_entry(node, struct task, node)->service != NULL) {
-            const struct task *task = table_entry(node, struct task, node);
-
-            prefetch_bytes(task->flow, sizeof(struct flow));
-            prefetch_bytes(task->offer, sizeof(struct offer));
-            prefetch_service(task->service);
+    if (event->hint.peer != 0) {
+        flow = flow_at(broker, &event->hint);
+        if (flow != NULL) {
+            prefetch_service(flow->service);
         }
-    } else if (guess->service != NULL && guess->name_hash != 0) {
-        uint32_t hash = flow_hash(broker, guess->service, guess->peer, guess->submit);
-
-        prefetch_bytes(loads_least(&guess->service->loads), sizeof(struct offer));
-        prefetch_bytes(table_chain(&broker->flows, hash), sizeof(struct flow));
+    } else if (event->message->command == COMMAND_DONE) {
+        task = task_at(broker, &event->hint);
+        if (task != NULL && task->service != NULL) {
+            prefetch_bytes(task->offer, offsetof(struct offer, peer_link));
+            prefetch_counts(task->service);
+        }
     }
 }
 
-void broker_expect(const struct broker *broker, connection_id from,
-                   const struct message *messages, size_t count)
+static void prefetch_offer(const struct list *link)
 {
-    const struct peer *peer = peer_find(broker, from);
-    struct guess guesses[EXPECT_MAX];
+    prefetch_bytes(list_entry(link, struct offer, load_link), offsetof(struct offer, peer_link));
+}
+
+/* Who may serve it. */
+static void prefetch_offers(const struct loads *loads)
+{
+    struct list *least = loads_least(loads);
+
+    if (least != NULL) {
+        prefetch_offer(least);
+        prefetch_offer(loads->offers[__builtin_ctzll(loads->occupied)].prev);
+    }
+}
+
+static void look_beyond(const struct broker *broker, const struct hint *hint)
+{
+    const struct flow *flow = hint->peer != 0 ? flow_at(broker, hint) : NULL;
+
+    if (flow != NULL) {
+        prefetch_offers(&flow->service->loads);
+    }
+}
+
+void broker_expect(const struct broker *broker, struct event *events, size_t count)
+{
+    const struct peer *peer = count > 0 ? peer_find(broker, events[0].from) : NULL;
 
     count = count < EXPECT_MAX ? count : EXPECT_MAX;
     for (size_t i = 0; i < count; i++) {
-        look_for(broker, peer, &messages[i], &guesses[i]);
+        look_for(broker, peer, &events[i]);
     }
     for (size_t i = 0; i < count; i++) {
-        look_at(broker, &guesses[i]);
+        look_at(broker, &events[i].hint);
     }
     for (size_t i = 0; i < count; i++) {
-        look_behind(broker, &guesses[i]);
+        look_behind(broker, &events[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        look_beyond(broker, &events[i].hint);
     }
 }

@@ -13,56 +13,41 @@ static bool key_is(const struct flow *flow, const struct peer *peer, struct span
 static bool flow_is(const struct flow *flow, const struct peer *peer, const struct submit *submit)
 {
     return flow->turn.priority == submit->priority && key_is(flow, peer, submit->key) &&
-           span_equal(target_version(flow->target), submit->version);
+           span_equal(target_version(flow->target), submit->version) &&
+           span_equal(service_name(flow->service), submit->service);
 }
 
 struct flow *flow_of_last(const struct peer *peer, const struct submit *submit)
 {
-    struct flow *flow = peer->flow;
-
-    if (flow == NULL || !flow_is(flow, peer, submit) ||
-        !span_equal(service_name(flow->service), submit->service)) {
-        return NULL;
-    }
-    return flow;
+    return peer->flow != NULL && flow_is(peer->flow, peer, submit) ? peer->flow : NULL;
 }
 
-/* What tells flows apart, as one text. */
-uint32_t flow_hash(const struct broker *broker, const struct service *service,
-                   const struct peer *peer, const struct submit *submit)
+static uint32_t span_hash(const struct broker *broker, struct span text)
 {
-    uint8_t text[16 + 2 + KEY_MAX + VERSION_MAX];
-    size_t used = 18;
-    uint64_t serials[2] = {service->place.serial,
-                           submit->key.size == 0 ? peer->place.serial : 0};
-
-    memcpy(text, serials, sizeof serials);
-    text[16] = (uint8_t)submit->priority;
-    text[17] = (uint8_t)submit->key.size;
-    if (submit->key.size > 0) {
-        memcpy(text + used, submit->key.data, submit->key.size);
-        used += submit->key.size;
-    }
-    if (submit->version.size > 0) {
-        memcpy(text + used, submit->version.data, submit->version.size);
-        used += submit->version.size;
-    }
-    return broker_hash(broker, text, used);
+    return text.size == 0 ? 0 : broker_hash(broker, text.data, text.size);
 }
 
-static struct flow *flow_find(const struct broker *broker, const struct service *service,
-                              const struct peer *peer, const struct submit *submit, uint32_t hash)
+uint32_t flow_hash(const struct broker *broker, uint64_t peer_serial,
+                   const struct submit *submit)
 {
-    struct table_node *node = table_chain(&broker->flows, hash);
+    uint64_t of_service = span_hash(broker, submit->service);
+    uint64_t of_version = span_hash(broker, submit->version);
+    uint64_t of_key = submit->key.size == 0 ? peer_serial
+                                            : (uint64_t)span_hash(broker, submit->key) << 32;
+    uint64_t words[2] = {of_service << 32 | of_version, of_key ^ submit->priority << 56};
 
-    for (; node != NULL; node = node->next) {
-        struct flow *flow = table_entry(node, struct flow, node);
+    return broker_hash(broker, words, sizeof words);
+}
 
-        if (node->hash == hash && flow->service == service && flow_is(flow, peer, submit)) {
-            return flow;
-        }
-    }
-    return NULL;
+bool flow_placed(const struct broker *broker, const struct flow *flow)
+{
+    struct submit submit = {.service = service_name(flow->service),
+                            .version = target_version(flow->target),
+                            .key = span_of(flow->key, flow->key_size),
+                            .priority = flow->turn.priority};
+
+    return flow->node.hash == flow_hash(broker, flow->submitter, &submit) ||
+           MUTANT(PRIORITY_IGNORED);
 }
 
 /* False: too many versions, or no memory. */
@@ -134,21 +119,39 @@ static void flow_add_user(struct flow *flow, struct peer *peer)
     list_push_back(&flow->users, &peer->flow_link);
 }
 
-struct flow *flow_open(struct broker *broker, struct service *service, struct peer *peer,
-                       const struct submit *submit)
+struct flow *flow_find(const struct broker *broker, struct peer *peer,
+                       const struct submit *submit, uint32_t hash)
 {
-    uint32_t hash;
-    struct flow *flow;
+    struct flow *last = peer->flow;
+    struct table_node *node;
+
+    if (last != NULL && last->node.hash == hash && flow_is(last, peer, submit)) {
+        return last;
+    }
+    for (node = table_chain(&broker->flows, hash); node != NULL; node = node->next) {
+        struct flow *flow = table_entry(node, struct flow, node);
+
+        if (node->hash == hash && flow_is(flow, peer, submit)) {
+            flow_add_user(flow, peer);
+            return flow;
+        }
+    }
+    return NULL;
+}
+
+struct flow *flow_open(struct broker *broker, struct service *service, struct peer *peer,
+                       const struct submit *submit, uint32_t hash)
+{
+    struct flow *flow = flow_find(broker, peer, submit, hash);
 
     CHECK(submit->priority <= PRIORITY_MAX);
     CHECK(submit->key.size <= KEY_MAX);
-    hash = flow_hash(broker, service, peer, submit);
-    flow = flow_find(broker, service, peer, submit, hash);
+    CHECK(flow == NULL || flow->service == service);
     if (flow == NULL) {
         flow = flow_new(broker, service, peer, submit, hash);
-    }
-    if (flow != NULL && peer->flow != flow) {
-        flow_add_user(flow, peer);
+        if (flow != NULL) {
+            flow_add_user(flow, peer);
+        }
     }
     return flow;
 }

@@ -24,32 +24,39 @@ struct flow {
     struct table_node node;  /* broker->flows */
     struct turn turn;        /* service->ring; weight: of its fairness key, 1 by default */
     struct service *service;
-    struct list service_link; /* service->flows */
     struct account *account; /* of its key; NULL: no rule names it */
-    struct list account_link; /* account->flows */
     struct target *target;   /* NULL: any offer of its service will do */
-    struct list target_link; /* target->flows */
-    uint64_t submitter;      /* serial of the peer that is the fairness key; 0: `key` is */
     struct list ready;       /* tasks by `link` */
     struct list users;       /* peers whose last submit was to it, by flow_link */
     uint64_t tasks;          /* records that name it */
-    uint64_t seen;           /* of those, by broker_check, which leaves 0 */
+    uint64_t submitter;      /* serial of the peer that is the fairness key; 0: `key` is */
     uint8_t key_size;
     uint8_t key[KEY_MAX];
+
+    struct list service_link; /* service->flows */
+    struct list account_link; /* account->flows */
+    struct list target_link; /* target->flows */
+    uint64_t seen;           /* of `tasks`, by broker_check, which leaves 0 */
 };
 
 /* The flow that `peer` used last, if `submit` belongs to it, too; else NULL. Spares the plain
  * path the look-ups of service and flow. */
 struct flow *flow_of_last(const struct peer *peer, const struct submit *submit);
 
-/* Where such a flow stands in broker->flows. */
-uint32_t flow_hash(const struct broker *broker, const struct service *service,
-                   const struct peer *peer, const struct submit *submit);
+/* Where the flow of a `submit` of that peer stands in broker->flows, whether or not its service is
+ * known. */
+uint32_t flow_hash(const struct broker *broker, uint64_t peer_serial,
+                   const struct submit *submit);
+/* It stands there. */
+bool flow_placed(const struct broker *broker, const struct flow *flow);
+/* The flow of `submit`, remembered as the peer's last; NULL: there is none. `hash` is the above. */
+struct flow *flow_find(const struct broker *broker, struct peer *peer,
+                       const struct submit *submit, uint32_t hash);
 
-/* Finds or makes the flow of `submit`, and remembers it as the peer's last. NULL: no memory.
- * The caller counts its record (flow_ref) or gives up (flow_release). */
+/* The same, made for `service` if there is none. NULL: no memory. The caller counts its record
+ * (flow_ref) or gives up (flow_release). */
 struct flow *flow_open(struct broker *broker, struct service *service, struct peer *peer,
-                       const struct submit *submit);
+                       const struct submit *submit, uint32_t hash);
 static inline void flow_ref(struct flow *flow)
 {
     flow->tasks++;

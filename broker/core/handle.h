@@ -13,7 +13,8 @@ void handle_hello(struct broker *broker, connection_id from, const struct hello 
 void handle_offer(struct broker *broker, struct peer *peer, const struct offer_message *offer);
 void handle_withdraw(struct broker *broker, struct peer *peer, const struct withdraw *withdraw);
 void handle_credit(struct broker *broker, struct peer *peer, const struct credit *credit);
-void handle_submit(struct broker *broker, struct peer *peer, const struct submit *submit);
+void handle_submit(struct broker *broker, struct peer *peer, const struct submit *submit,
+                   const struct hint *hint);
 /* What a SUBMIT would be refused for, now. To make room it may forget what has ended. */
 enum error_code submit_ask(struct broker *broker, struct peer *peer, const struct submit *submit);
 /* In two steps: it is accepted, unless there is an error, and then begins; or it has never been.
@@ -28,7 +29,8 @@ void submit_discard(struct broker *broker, struct task *task);
 enum error_code submit_accept(struct broker *broker, struct peer *peer,
                               const struct submit *submit, struct task **task);
 void handle_cancel(struct broker *broker, struct peer *peer, const struct cancel *cancel);
-void handle_done(struct broker *broker, struct peer *peer, const struct done *done);
+void handle_done(struct broker *broker, struct peer *peer, const struct done *done,
+                 const struct hint *hint);
 void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fail);
 /* The task that `peer` holds in this very attempt. NULL: stale, and counted. */
 struct task *find_held(struct broker *broker, const struct peer *peer, const struct id *id,

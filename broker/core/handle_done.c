@@ -8,10 +8,10 @@
 
 #define KEPT_SHARE 4 /* of memory_max: what joins may keep when it is used up */
 
-struct task *find_held(struct broker *broker, const struct peer *peer, const struct id *id,
-                       uint64_t attempt)
+static struct task *find_held_by(struct broker *broker, const struct peer *peer,
+                                 const struct id *id, uint32_t hash, uint64_t attempt)
 {
-    struct task *task = task_find(broker, id);
+    struct task *task = task_find_by(broker, id, hash);
 
     if (task != NULL && task->offer != NULL &&
         (task->offer->peer == peer || MUTANT(STRANGERS_ANSWER_TAKEN)) &&
@@ -22,11 +22,17 @@ struct task *find_held(struct broker *broker, const struct peer *peer, const str
     return NULL;
 }
 
+struct task *find_held(struct broker *broker, const struct peer *peer, const struct id *id,
+                       uint64_t attempt)
+{
+    return find_held_by(broker, peer, id, task_hash(broker, id), attempt);
+}
+
 /* As find_held, for an answer: a stale one frees the credit that its lease still held. */
 static struct task *find_answered(struct broker *broker, const struct peer *peer,
-                                  const struct id *id, uint64_t attempt)
+                                  const struct id *id, uint32_t hash, uint64_t attempt)
 {
-    struct task *task = find_held(broker, peer, id, attempt);
+    struct task *task = find_held_by(broker, peer, id, hash, attempt);
 
     if (task == NULL) {
         stray_answer(broker, peer, id, attempt);
@@ -64,9 +70,11 @@ static bool has_room(struct broker *broker, const struct task *task, uint64_t by
            retention_make_room(broker, bytes);
 }
 
-void handle_done(struct broker *broker, struct peer *peer, const struct done *done)
+void handle_done(struct broker *broker, struct peer *peer, const struct done *done,
+                 const struct hint *hint)
 {
-    struct task *task = find_answered(broker, peer, &done->id, done->attempt);
+    uint32_t hash = hint->task_known ? hint->task : task_hash(broker, &done->id);
+    struct task *task = find_answered(broker, peer, &done->id, hash, done->attempt);
     struct blob *body = NULL;
 
     if (task == NULL) {
@@ -97,7 +105,8 @@ void handle_done(struct broker *broker, struct peer *peer, const struct done *do
 
 void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fail)
 {
-    struct task *task = find_answered(broker, peer, &fail->id, fail->attempt);
+    struct task *task = find_answered(broker, peer, &fail->id, task_hash(broker, &fail->id),
+                                      fail->attempt);
     struct failure failure = {.said = &fail->error, .retryable = fail->error.retryable};
 
     if (task == NULL) {

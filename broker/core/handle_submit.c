@@ -3,6 +3,7 @@
 #include "broker/core/flight.h"
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
+#include "broker/core/reserve.h"
 #include "broker/core/retention.h"
 #include "broker/core/scatter.h"
 #include "broker/core/stream.h"
@@ -13,7 +14,9 @@
 /* What a submit resolves to before anything is changed. */
 struct admission {
     struct service *service; /* NULL: a pure join, or a service to be made */
-    bool again;              /* it goes where its peer's last one went */
+    struct flow *flow;       /* that it belongs to; NULL: there is none yet */
+    uint32_t task_hash, flow_hash;
+    bool flow_hashed;        /* else flow_hash says nothing */
     struct task *parent;     /* NULL: none */
     uint64_t retry_after_ms; /* refused by a limit */
     bool reserve;            /* only the reserve has room for it */
@@ -28,9 +31,10 @@ static uint64_t payload_bytes(const struct submit *submit)
 }
 
 /* ON RECV 1: the id is known. True: answered. */
-static bool answer_known(struct broker *broker, struct peer *peer, const struct submit *submit)
+static bool answer_known(struct broker *broker, struct peer *peer, const struct submit *submit,
+                         uint32_t hash)
 {
-    struct task *task = task_find(broker, &submit->id);
+    struct task *task = task_find_by(broker, &submit->id, hash);
 
     if (task == NULL) {
         return false;
@@ -140,11 +144,6 @@ static bool window_has_room(const struct broker *broker, const struct peer *peer
             peer->submitted_bytes + bytes <= broker->options.window_bytes);
 }
 
-static bool is_first_child(const struct task *parent)
-{
-    return parent != NULL && (parent->extra == NULL || parent->extra->live_children == 0);
-}
-
 /* A handler may have one child beyond its peer's window: were the window full of parents that
  * wait, none of them could ever go on. A chain of such children is no way around the window:
  * twice as much and a little more is the end, deeper than anybody recurses. */
@@ -170,31 +169,6 @@ static bool memory_has_room(struct broker *broker, uint64_t wanted)
         }
     }
     return retention_make_room(broker, wanted) || MUTANT(MEMORY_UNBOUNDED);
-}
-
-static const struct task *root_of(const struct task *task)
-{
-    while (task->extra != NULL && task->extra->parent != NULL) {
-        task = task->extra->parent;
-    }
-    return task;
-}
-
-/* Nor must a memory full of parents that wait stop all of them. One tree at a time may have
- * first children beyond the budget, until none of those is left: shared among many, the reserve
- * would fill up with parents, too. */
-static bool reserve_has_room(const struct broker *broker, const struct task *parent,
-                             uint64_t wanted)
-{
-    const struct reserve *reserve = &broker->reserve;
-
-    if (!is_first_child(parent) || MUTANT(RESERVE_REFUSED)) {
-        return false;
-    }
-    return reserve->tasks == 0 ||
-           (id_equal(&reserve->root, &root_of(parent)->id) &&
-            reserve->tasks < OVERDRAFT_TASKS &&
-            reserve->bytes + wanted <= broker->options.memory_max / RESERVE_SHARE);
 }
 
 static enum error_code check_memory(struct broker *broker, uint64_t bytes,
@@ -223,6 +197,27 @@ static bool is_known(const struct broker *broker, const struct service *service,
     return version.size == 0 || (target != NULL && target->offers > 0);
 }
 
+static uint32_t flow_hash_of(const struct broker *broker, const struct peer *peer,
+                             const struct submit *submit, struct admission *admission)
+{
+    if (!admission->flow_hashed) {
+        admission->flow_hash = flow_hash(broker, peer->place.serial, submit);
+        admission->flow_hashed = true;
+    }
+    return admission->flow_hash;
+}
+
+/* NULL: there is none. */
+static struct flow *find_flow(const struct broker *broker, struct peer *peer,
+                              const struct submit *submit, struct admission *admission)
+{
+    struct flow *flow = admission->flow_hashed ? NULL : flow_of_last(peer, submit);
+
+    return flow != NULL ? flow
+                        : flow_find(broker, peer, submit,
+                                    flow_hash_of(broker, peer, submit, admission));
+}
+
 /* Most submit to the service that they submitted to before, whatever the key. */
 static struct service *find_service(const struct broker *broker, const struct peer *peer,
                                     struct span name)
@@ -235,15 +230,14 @@ static struct service *find_service(const struct broker *broker, const struct pe
 
 /* ON RECV 6 and 7. A task that waits for needs is counted by its queue from when it is ready; that
  * it was let in now is what counts. */
-static enum error_code admit_service(struct broker *broker, const struct peer *peer,
+static enum error_code admit_service(struct broker *broker, struct peer *peer,
                                      const struct submit *submit, struct admission *admission)
 {
-    const struct flow *flow = flow_of_last(peer, submit);
     enum error_code code = ERROR_NONE;
 
-    admission->again = flow != NULL;
-    admission->service = flow != NULL ? flow->service
-                                      : find_service(broker, peer, submit->service);
+    admission->flow = find_flow(broker, peer, submit, admission);
+    admission->service = admission->flow != NULL ? admission->flow->service
+                                                 : find_service(broker, peer, submit->service);
     if (submit->if_absent == IF_ABSENT_REFUSE &&
         !is_known(broker, admission->service, submit->version)) {
         return ERROR_UNKNOWN_SERVICE;
@@ -269,19 +263,6 @@ static enum error_code admit_service(struct broker *broker, const struct peer *p
     }
     return code;
 }
-
-static void reserve_take(struct broker *broker, struct task *task, const struct task *parent)
-{
-    struct reserve *reserve = &broker->reserve;
-
-    if (reserve->tasks == 0) {
-        reserve->root = root_of(parent)->id;
-    }
-    task->reserve = true;
-    reserve->tasks++;
-    reserve->bytes += task_bytes(task);
-}
-
 
 /* A join without a service needs no worker, and is in no queue. */
 static bool is_pure_join(const struct submit *submit)
@@ -338,7 +319,7 @@ static uint64_t target_bytes_of(const struct broker *broker, const struct submit
 }
 
 /* ON RECV 2 to 7, in their order. */
-static enum error_code admit(struct broker *broker, const struct peer *peer,
+static enum error_code admit(struct broker *broker, struct peer *peer,
                              const struct submit *submit, struct admission *admission)
 {
     const struct broker_options *options = &broker->options;
@@ -474,30 +455,30 @@ static struct blob *keep_payload(const struct submit *submit)
 
 /* Making room may have forgotten the flow that was there when the submit was looked at; then
  * its peer has forgotten it, too. */
-static struct flow *find_flow(struct broker *broker, struct peer *peer,
-                              const struct submit *submit, const struct admission *admission)
+static struct flow *open_flow(struct broker *broker, struct peer *peer,
+                              const struct submit *submit, struct admission *admission)
 {
-    if (admission->again && peer->flow != NULL) {
-        return peer->flow;
-    }
-    return flow_open(broker, admission->service, peer, submit);
+    return admission->flow != NULL && admission->flow == peer->flow
+               ? admission->flow
+               : flow_open(broker, admission->service, peer, submit,
+                           flow_hash_of(broker, peer, submit, admission));
 }
 
 /* A record of the submit's flow (none: a pure join). NULL: no memory, nothing has changed. */
 static struct task *create_record(struct broker *broker, struct peer *peer,
-                                  const struct submit *submit, const struct admission *admission,
+                                  const struct submit *submit, struct admission *admission,
                                   struct blob *body)
 {
     struct flow *flow = NULL;
     struct task *task;
 
     if (admission->service != NULL) {
-        flow = find_flow(broker, peer, submit, admission);
+        flow = open_flow(broker, peer, submit, admission);
         if (flow == NULL) {
             return NULL;
         }
     }
-    task = task_new(broker, &submit->id, peer, flow, body);
+    task = task_new(broker, &submit->id, admission->task_hash, peer, flow, body);
     if (task == NULL && flow != NULL) {
         flow_release(broker, flow);
     }
@@ -506,7 +487,7 @@ static struct task *create_record(struct broker *broker, struct peer *peer,
 
 /* Makes the task. NULL: pools or memory are used up, nothing has changed. */
 static struct task *create(struct broker *broker, struct peer *peer, const struct submit *submit,
-                           const struct admission *admission)
+                           struct admission *admission)
 {
     struct blob *body = NULL;
     struct task *task;
@@ -614,7 +595,7 @@ enum error_code submit_create(struct broker *broker, struct peer *peer,
                               const struct submit *submit, struct task **task,
                               uint64_t *after_ms)
 {
-    struct admission admission = {0};
+    struct admission admission = {.task_hash = task_hash(broker, &submit->id)};
     enum error_code code;
 
     CHECK(submit->idempotency_key.size == 0);
@@ -636,7 +617,7 @@ void submit_discard(struct broker *broker, struct task *task)
     if (task->extra != NULL && task->extra->parent != NULL) {
         task->extra->parent->extra->live_children--;
     }
-    task_leave_reserve(broker, task);
+    reserve_leave(broker, task);
     task->owner->submitted_count--;
     task->owner->submitted_bytes -= blob_span(task->body).size;
     list_unlink(&task->owner_link);
@@ -653,20 +634,25 @@ enum error_code submit_ask(struct broker *broker, struct peer *peer, const struc
 enum error_code submit_accept(struct broker *broker, struct peer *peer,
                               const struct submit *submit, struct task **task)
 {
-    struct admission admission = {0};
+    struct admission admission = {.task_hash = task_hash(broker, &submit->id)};
 
     return accept(broker, peer, submit, &admission, task);
 }
 
-void handle_submit(struct broker *broker, struct peer *peer, const struct submit *submit)
+void handle_submit(struct broker *broker, struct peer *peer, const struct submit *submit,
+                   const struct hint *hint)
 {
-    struct admission admission = {0};
+    struct admission admission = {
+        .task_hash = hint->task_known ? hint->task : task_hash(broker, &submit->id),
+        .flow_hash = hint->flow,
+        .flow_hashed = hint->peer == peer->place.serial, /* not of its session before this one */
+    };
     struct task *task = NULL;
     enum error_code code;
     uint64_t after_ms = 0;
 
     broker->stats.submitted++;
-    if (answer_known(broker, peer, submit)) {
+    if (answer_known(broker, peer, submit, admission.task_hash)) {
         return;
     }
     if (submit->route == ROUTE_ALL) {

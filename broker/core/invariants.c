@@ -58,11 +58,11 @@ static void unsee_owner(struct peer *peer)
     unsee_label(peer->name);
 }
 
-static void check_flow(const struct flow *flow)
+static void check_flow(const struct broker *broker, const struct flow *flow)
 {
     bool waits = turn_waits(&flow->turn);
 
-    CHECK(flow->tasks > 0);
+    CHECK(flow->tasks > 0 && flow_placed(broker, flow));
     CHECK(flow->turn.weight > 0);
     CHECK(flow->turn.priority <= PRIORITY_MAX);
     CHECK((flow->submitter == 0) == (flow->key_size > 0));
@@ -84,11 +84,11 @@ static void check_flow(const struct flow *flow)
     }
 }
 
-static void see_flow(struct flow *flow, struct tally *tally)
+static void see_flow(const struct broker *broker, struct flow *flow, struct tally *tally)
 {
     if (flow->seen++ == 0) {
         tally->flows++;
-        check_flow(flow);
+        check_flow(broker, flow);
     }
 }
 
@@ -310,7 +310,7 @@ static void check_task(const struct broker *broker, const struct task *task, str
     CHECK((task->flow == NULL) == (task->service == NULL));
     if (task->flow != NULL) {
         CHECK(task->flow->service == task->service);
-        see_flow(task->flow, tally);
+        see_flow(broker, task->flow, tally);
     }
     if (task->extra != NULL) {
         tally_extra(task->extra, tally);

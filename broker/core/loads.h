@@ -12,8 +12,8 @@
 #define LOADS 64
 
 struct loads {
-    struct list offers[LOADS];
     uint64_t occupied; /* bit n: offers[n] is not empty */
+    struct list offers[LOADS];
 };
 
 static inline void loads_init(struct loads *loads)
@@ -58,6 +58,12 @@ static inline struct list *loads_least(const struct loads *loads)
     return loads->occupied == 0
                ? NULL
                : list_first(&loads->offers[__builtin_ctzll(loads->occupied)]);
+}
+
+/* The one behind it, as loaded as it is; itself: there is none. */
+static inline struct list *loads_other(const struct loads *loads, struct list *least)
+{
+    return least->next == &loads->offers[__builtin_ctzll(loads->occupied)] ? least : least->next;
 }
 
 #endif

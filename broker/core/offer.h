@@ -10,24 +10,24 @@
 struct offer {
     struct peer *peer;
     struct service *service;
-    struct list peer_link;    /* peer->offers */
-    struct list service_link; /* service->offers; on none once withdrawn */
     struct list load_link;    /* service->loads, while it has room */
-    struct list target_link;  /* target->loads, while it has room */
-    struct target *target;    /* of its version; NULL: it has none */
-    struct list lone_link;    /* lone->loads, while it has room */
-    struct target *lone;      /* of tasks for it alone; NULL: there are none */
     struct list leases;       /* tasks by `link` */
-    struct list strays;
-    struct list affinities;   /* keys that it served last, by offer_link */
+    struct target *target;    /* of its version; NULL: it has none */
+    struct target *lone;      /* of tasks for it alone; NULL: there are none */
     uint32_t credit;
     uint32_t held;            /* leases and strays */
     uint8_t load;
     bool attended;            /* its worker is there, and not drained; not withdrawn */
     bool exclusive;           /* nobody else may offer its service meanwhile */
-    struct blob *schema, *about; /* NULL: none */
     uint64_t lease_ms;
     uint64_t max_run_ms;
+    struct list service_link; /* service->offers; on none once withdrawn */
+    struct list peer_link;    /* peer->offers */
+    struct list target_link;  /* target->loads, while it has room */
+    struct list lone_link;    /* lone->loads, while it has room */
+    struct list strays;
+    struct list affinities;   /* keys that it served last, by offer_link */
+    struct blob *schema, *about; /* NULL: none */
 };
 
 /* NULL: pool full. */

@@ -81,7 +81,9 @@ static void retention_prefetch(const struct broker *broker, const struct task *t
     }
     soon = list_entry(next, struct task, link);
     __builtin_prefetch(soon->body, 1);
-    prefetch_bytes(soon->flow, sizeof *soon->flow);
+    if (soon->flow != NULL) {
+        prefetch_bytes(&soon->flow->tasks, sizeof soon->flow->tasks);
+    }
     table_prefetch(&broker->tasks, soon->node.hash);
     if (soon->link.next != &broker->retained) {
         prefetch_bytes(list_entry(soon->link.next, struct task, link), sizeof *soon);

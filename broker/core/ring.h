@@ -30,9 +30,9 @@ struct turn {
 };
 
 struct ring {
-    struct list turns[PRIORITY_MAX + 1];
-    uint64_t stamp;    /* of what joined last */
     uint32_t occupied; /* bit p: turns[p] is not empty */
+    uint64_t stamp;    /* of what joined last */
+    struct list turns[PRIORITY_MAX + 1];
 };
 
 static inline void ring_init(struct ring *ring)

@@ -222,6 +222,12 @@ void service_touch(struct broker *broker, struct service *service)
     }
 }
 
+/* Two offers that hold as many tasks of their service, by what their workers hold of all others. */
+static struct offer *less_busy(struct offer *first, struct offer *second)
+{
+    return second->peer->held < first->peer->held ? second : first;
+}
+
 /* The least loaded with room, among equals the one served longest ago; but the one that served
  * the task's affinity key last, if it has room. NULL: no offer that the task is meant for has. */
 static struct offer *offer_for(const struct broker *broker, const struct service *service,
@@ -234,15 +240,21 @@ static struct offer *offer_for(const struct broker *broker, const struct service
     if (target == NULL) {
         least = loads_least(&service->loads);
         CHECK(least != NULL);
-        return offer != NULL ? offer : list_entry(least, struct offer, load_link);
+        return offer != NULL
+                   ? offer
+                   : less_busy(list_entry(least, struct offer, load_link),
+                               list_entry(loads_other(&service->loads, least), struct offer,
+                                          load_link));
     }
     least = loads_least(&target->loads);
     if (least == NULL || target->lone) {
         return least == NULL ? NULL : target->only;
     }
-    return offer != NULL && offer->target == target
-               ? offer
-               : list_entry(least, struct offer, target_link);
+    if (offer != NULL && offer->target == target) {
+        return offer;
+    }
+    return less_busy(list_entry(least, struct offer, target_link),
+                     list_entry(loads_other(&target->loads, least), struct offer, target_link));
 }
 
 void service_dispatch(struct broker *broker, struct service *service)
@@ -252,7 +264,9 @@ void service_dispatch(struct broker *broker, struct service *service)
     if (service->limiter != NULL) {
         limit_look(service);
     }
-    while (service->loads.occupied != 0 && (flow = flow_next(service)) != NULL) {
+    /* Mostly nothing waits: then its rings need not be looked at. */
+    while (service->queued > 0 && service->loads.occupied != 0 &&
+           (flow = flow_next(service)) != NULL) {
         struct task *task = list_entry(list_first(&flow->ready), struct task, link);
         struct offer *offer = offer_for(broker, service, task);
 

@@ -13,40 +13,41 @@
 
 struct limiter;
 
+/* What every task touches stands together: with a thousand services it is not in the caches. */
 struct service {
     struct table_node node;
-    struct roster_place place; /* broker->services */
-    struct list dirty_link;   /* broker->dirty: may have something to hand out */
-    struct list idle_link;    /* broker->idle: no offer, no task, not configured */
-    struct timer linger;      /* armed while it is idle */
-    struct service_limits limits;  /* what holds now */
-    struct limiter *limiter;       /* NULL: no rule, pause or breaker concerns it */
     bool configured;          /* by the operator: offers do not change the limits */
     bool offered;             /* by somebody, once; else only tasks that wait name it */
     bool draining;            /* it takes nothing new */
     uint32_t name_size;
     uint8_t name[SERVICE_NAME_MAX];
 
-    struct ring ring;         /* flows that have ready tasks */
-    struct ring called;       /* of these, those that are back from their targets */
-    struct list flows;        /* all of them */
-    uint64_t flow_count;
-    uint64_t laned;           /* of its ready tasks, those that wait in lanes */
+    struct list dirty_link;   /* broker->dirty: may have something to hand out */
+    struct limiter *limiter;  /* NULL: no rule, pause or breaker concerns it */
     uint64_t queued;          /* ready and delayed tasks */
     uint64_t queued_bytes;
     uint64_t tasks;           /* task records that name it: keeps it known */
     uint64_t unfinished;      /* of these, those that have not ended */
+    uint64_t held;            /* sum over offers */
+    uint64_t rate_at_ms;      /* starts per second, for retry_after_ms */
+    uint64_t rate_starts, rate_last;
+    struct service_limits limits;  /* what holds now */
+    struct ring called;       /* flows with ready tasks that are back from their targets */
+    struct ring ring;         /* all others with ready tasks, unless their key may start none */
+    struct loads loads;       /* offers with room, by load_link */
 
+    struct roster_place place; /* broker->services */
+    struct list idle_link;    /* broker->idle: no offer, no task, not configured */
+    struct timer linger;      /* armed while it is idle */
+    struct list flows;        /* all of them */
+    uint64_t flow_count;
+    uint64_t laned;           /* of its ready tasks, those that wait in lanes */
     struct list offers;       /* all but withdrawn ones, oldest first */
     uint64_t offer_count;
     uint64_t attended;        /* of these, those whose worker would take something */
-    uint64_t credit, held;    /* sums over offers */
-    struct loads loads;       /* those with room, by load_link */
+    uint64_t credit;          /* sum over offers */
     struct list targets;      /* versions that are offered or asked for, by service_link */
     uint64_t target_count;    /* VERSIONS_PER_SERVICE_MAX at most */
-
-    uint64_t rate_at_ms;      /* starts per second, for retry_after_ms */
-    uint64_t rate_starts, rate_last;
 };
 
 struct service *service_find(const struct broker *broker, struct span name); /* NULL: unknown */

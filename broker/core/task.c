@@ -133,8 +133,8 @@ struct extra *task_extra(struct broker *broker, struct task *task)
     return task->extra;
 }
 
-struct task *task_new(struct broker *broker, const struct id *id, struct peer *owner,
-                      struct flow *flow, struct blob *body)
+struct task *task_new(struct broker *broker, const struct id *id, uint32_t hash,
+                      struct peer *owner, struct flow *flow, struct blob *body)
 {
     struct task *task = pool_get(&broker->task_pool);
 
@@ -159,7 +159,7 @@ struct task *task_new(struct broker *broker, const struct id *id, struct peer *o
     task->body = body;
     task->deadline_ms = WHEEL_NEVER;
     task->accepted_ms = broker->now_ms;
-    table_insert(&broker->tasks, &task->node, broker_hash(broker, id->bytes, sizeof id->bytes));
+    table_insert(&broker->tasks, &task->node, hash);
     broker->state_count[TASK_NEW]++;
     broker->memory_bytes += task_bytes(task);
     return task;
@@ -222,10 +222,18 @@ void task_free(struct broker *broker, struct task *task)
     pool_put(&broker->task_pool, task);
 }
 
+uint32_t task_hash(const struct broker *broker, const struct id *id)
+{
+    return broker_hash(broker, id->bytes, sizeof id->bytes);
+}
+
 struct task *task_find(const struct broker *broker, const struct id *id)
 {
-    uint32_t hash = broker_hash(broker, id->bytes, sizeof id->bytes);
+    return task_find_by(broker, id, task_hash(broker, id));
+}
 
+struct task *task_find_by(const struct broker *broker, const struct id *id, uint32_t hash)
+{
     for (struct table_node *node = table_chain(&broker->tasks, hash); node; node = node->next) {
         struct task *task = table_entry(node, struct task, node);
 

@@ -178,13 +178,16 @@ static inline bool task_ended(const struct task *task)
 
 enum outcome task_outcome(const struct task *task);
 
-/* A record in the table, state NEW, owned by `owner`; `flow` NULL: a pure join. NULL: pool
- * full. Takes over one reference of `body` on success only. */
-struct task *task_new(struct broker *broker, const struct id *id, struct peer *owner,
-                      struct flow *flow, struct blob *body);
+/* A record in the table, under task_hash of its id, state NEW, owned by `owner`; `flow` NULL: a
+ * pure join. NULL: pool full. Takes over one reference of `body` on success only. */
+struct task *task_new(struct broker *broker, const struct id *id, uint32_t hash,
+                      struct peer *owner, struct flow *flow, struct blob *body);
 /* Forgets a task that is linked nowhere: ended, or NEW. Its needs and children let go of it. */
 void task_free(struct broker *broker, struct task *task);
 struct task *task_find(const struct broker *broker, const struct id *id); /* NULL: none */
+/* The same in two steps. */
+uint32_t task_hash(const struct broker *broker, const struct id *id);
+struct task *task_find_by(const struct broker *broker, const struct id *id, uint32_t hash);
 
 /* The rare part of a task that has not ended, made if it is missing. NULL: no memory. */
 struct extra *task_extra(struct broker *broker, struct task *task);

@@ -179,6 +179,7 @@ static void step_batch(struct server *server, uint64_t now_ms)
 {
     struct inbox *inbox = &server->inbox;
     struct message messages[AHEAD];
+    struct event events[AHEAD];
     struct codec_reader reader;
     enum codec_result result;
     struct codec_error error;
@@ -193,12 +194,15 @@ static void step_batch(struct server *server, uint64_t now_ms)
             }
             continue;
         }
-        broker_expect(server->broker, inbox->from, messages, count);
         for (size_t i = 0; i < count; i++) {
-            broker_step(server->broker, &(struct event){.kind = EVENT_MESSAGE,
-                                                        .now_ms = now_ms,
-                                                        .from = inbox->from,
-                                                        .message = &messages[i]});
+            events[i] = (struct event){.kind = EVENT_MESSAGE,
+                                       .now_ms = now_ms,
+                                       .from = inbox->from,
+                                       .message = &messages[i]};
+        }
+        broker_expect(server->broker, events, count);
+        for (size_t i = 0; i < count; i++) {
+            broker_step(server->broker, &events[i]);
             if (post_is_lost(server->post, inbox->from)) {
                 return;
             }

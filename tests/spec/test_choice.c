@@ -21,6 +21,54 @@ static void the_least_loaded_worker_is_chosen(void **state)
                     "[   0] w2 <- TASK t4 attempt=1\n");
 }
 
+/* What was looked up for the session that says BYE is of no use to the one that says HELLO. */
+static void a_session_that_begins_within_a_batch_has_its_own_flow(void **state)
+{
+    struct fixture *f = *state;
+    struct message bye = {.command = COMMAND_BYE}, again = {.command = COMMAND_HELLO};
+    struct message work = {.command = COMMAND_SUBMIT};
+    struct event batch[] = {{.message = &bye}, {.message = &again}, {.message = &work}};
+
+    given_echo(f, 10);
+    again.hello.version = PROTOCOL_VERSION;
+    again.hello.session = id_of("s2");
+    again.hello.name = span_from_text("s2");
+    work.submit.id = id_of("t1");
+    work.submit.service = span_from_text("echo");
+    work.submit.priority = PRIORITY_DEFAULT;
+    for (size_t i = 0; i < 3; i++) {
+        batch[i].kind = EVENT_MESSAGE;
+        batch[i].from = connection_of("s1");
+    }
+    broker_expect(f->broker, batch, 3);
+    for (size_t i = 0; i < 3; i++) {
+        broker_step(f->broker, &batch[i]);
+        broker_check(f->broker);
+    }
+    assert_true(trace_has(f, "w1 <- TASK t1"));
+}
+
+/* Workers that offer many services do not get all tasks in turns. */
+static void of_equals_the_worker_that_holds_less_of_all_services_is_chosen(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, 10);
+    hello(f, "w2");
+    offer(f, "w2", "echo", 10);
+    offer(f, "w1", "sum", 10);
+    offer(f, "w2", "sum", 10);
+    drop_trace(f);
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t2", "sum");
+    submit(f, "s1", "t3", "sum");
+    done(f, "w1", "t3", 1, "");
+    expect_trace(f, "[   0] w1 <- TASK t1 attempt=1\n"
+                    "[   0] w2 <- TASK t2 attempt=1\n"
+                    "[   0] w1 <- TASK t3 attempt=1\n"
+                    "[   0] s1 <- RESULT t3 done attempt=1\n");
+}
+
 static void credit_is_a_level_of_tasks_held(void **state)
 {
     struct fixture *f = *state;
@@ -173,6 +221,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SPEC(the_least_loaded_worker_is_chosen),
+        SPEC(a_session_that_begins_within_a_batch_has_its_own_flow),
+        SPEC(of_equals_the_worker_that_holds_less_of_all_services_is_chosen),
         SPEC(credit_is_a_level_of_tasks_held),
         SPEC(a_withdrawn_offer_finishes_what_it_holds),
         SPEC(a_draining_broker_finishes_what_it_has),

@@ -1,0 +1,55 @@
+#include "broker/core/reserve.h"
+
+#include "common/mutant.h"
+
+bool is_first_child(const struct task *parent)
+{
+    return parent != NULL && (parent->extra == NULL || parent->extra->live_children == 0);
+}
+
+static const struct task *root_of(const struct task *task)
+{
+    while (task->extra != NULL && task->extra->parent != NULL) {
+        task = task->extra->parent;
+    }
+    return task;
+}
+
+bool reserve_has_room(const struct broker *broker, const struct task *parent, uint64_t wanted)
+{
+    const struct reserve *reserve = &broker->reserve;
+
+    if (!is_first_child(parent) || MUTANT(RESERVE_REFUSED)) {
+        return false;
+    }
+    return reserve->tasks == 0 ||
+           (id_equal(&reserve->root, &root_of(parent)->id) &&
+            reserve->tasks < OVERDRAFT_TASKS &&
+            reserve->bytes + wanted <= broker->options.memory_max / RESERVE_SHARE);
+}
+
+void reserve_take(struct broker *broker, struct task *task, const struct task *parent)
+{
+    struct reserve *reserve = &broker->reserve;
+
+    if (reserve->tasks == 0) {
+        reserve->root = root_of(parent)->id;
+    }
+    task->reserve = true;
+    reserve->tasks++;
+    reserve->bytes += task_bytes(task);
+}
+
+void reserve_leave(struct broker *broker, struct task *task)
+{
+    struct reserve *reserve = &broker->reserve;
+
+    if (!task->reserve) {
+        return;
+    }
+    CHECK(reserve->tasks > 0);
+    CHECK(reserve->bytes >= task_bytes(task));
+    task->reserve = false;
+    reserve->tasks--;
+    reserve->bytes -= task_bytes(task);
+}

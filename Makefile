@@ -26,7 +26,7 @@ pc_cflags = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
 pc_libs   = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 
 PC_PROTO   := $(MSGPACK_PC)
-PC_SHELL   := libzmq libczmq libsystemd libsodium $(PC_PROTO)
+PC_SHELL   := libzmq libczmq libsystemd libsodium sqlite3 $(PC_PROTO)
 PC_CLI      = libsodium $(PC_RUNTIME)
 PC_RUNTIME := libzmq libuv libcurl jansson $(PC_PROTO)
 PC_RETRIEVER := sqlite3 zlib libxml-2.0

@@ -1,0 +1,82 @@
+/* store: the records of broker/core/store.h on a disk, written by a thread of its own.
+ *
+ * The broker's thread copies a record into a queue and goes on. The store's thread takes all that
+ * is queued, writes what it comes to as one transaction, and when that is on the disk says so:
+ * under load batches grow, idle means at once, and there is no timer. Nothing is said before the
+ * disk has confirmed it.
+ *
+ *     OPEN -> FULL   no room: what is queued waits, and is tried again every STORE_RETRY_MS
+ *     FULL -> OPEN   it fitted
+ *     any  -> LOST   any other failure, for good: nothing is written any more, nothing is
+ *                    acknowledged; what was acknowledged is there at the next start
+ *
+ * The queue has no bound of its own: a durable task counts in the broker's budget until it is safe.
+ *
+ * Threads: all calls are the broker's thread's. */
+#ifndef SLUICE_BROKER_SHELL_STORE_H
+#define SLUICE_BROKER_SHELL_STORE_H
+
+#include "broker/core/store.h"
+#include "broker/shell/config.h"
+
+#define STORE_RETRY_MS 200
+#define STORE_IDLE_MS 1000 /* without records for so long: the log is copied into the database */
+#define STORE_LOG_BYTES (64 * 1024 * 1024) /* it is copied, idle or not, when it is larger */
+
+struct store;
+
+/* Opens or makes the database at `path`, and locks it until store_close. NULL: `problem` says why
+ * (a newer version, another program's, in use, no permission, ...), and what to do. */
+struct store *store_open(const char *path, struct problem *problem);
+
+/* Where rows go. What they point to is good for the call; large payloads have a blob. */
+struct store_taker {
+    void *context;
+    void (*take)(void *context, const struct store_row *row);
+    /* `why` is static. The row was set aside, in the database's table `damaged`. */
+    void (*damaged)(void *context, uint64_t key, const char *why);
+};
+
+/* What was found. */
+struct store_report {
+    uint64_t rows;
+    uint64_t damaged;        /* rows; those that could not even be counted are one */
+    uint64_t bytes;          /* of the database */
+    uint64_t mended_unix_ms; /* not 0: the database was damaged, has been replaced by what could be
+                              * read of it, and is now PATH.damaged-MENDED_UNIX_MS. Rows may be
+                              * missing that nobody knew of any more */
+};
+
+/* Gives each row, in the order of keys. Once, before store_start. A row that is damaged is told
+ * by its key, set aside and never given; the others are. *next_key: greater than any key ever
+ * used. False: it cannot be read (`problem`); close it. */
+bool store_load(struct store *store, const struct store_taker *taker, uint64_t *next_key,
+                struct store_report *report, struct problem *problem);
+
+/* Starts the thread. False: `problem` says why; close it. */
+bool store_start(struct store *store, struct problem *problem);
+
+/* Queues a record, after store_start. Takes references to large payloads, copies the rest; never
+ * waits for the disk. Sequences increase one by one. If there is no memory, the store is LOST. */
+void store_add(struct store *store, const struct store_record *record);
+
+/* Readable when there is news; poll it, and leave reading to store_take_news. */
+int store_fd(const struct store *store);
+
+struct store_news {
+    uint64_t sequence; /* all records up to it are on the disk; never goes back */
+    enum store_state state; /* STORE_OPEN, STORE_FULL or STORE_LOST */
+    char why[256];     /* of FULL and LOST: for people; else empty */
+    uint64_t commits;  /* transactions since the start */
+    uint64_t records;  /* acknowledged since the start */
+    uint64_t writes;   /* rows written, changed or deleted for them */
+};
+
+/* The news, and the fd is quiet until there is more. Cheap. */
+void store_take_news(struct store *store, struct store_news *news);
+
+/* Writes what is queued, if there is room (it is tried once), ends the thread and closes the
+ * database. Accepts NULL. */
+void store_close(struct store *store);
+
+#endif

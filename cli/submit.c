@@ -136,6 +136,8 @@ static int submit_run(struct cli *cli, const struct command *self, int argc, cha
         OPTION_GROUP_SPEC("what stays of it:"),
         OPTION_FLAG_SPEC("detached", &options->detached,
                          "print its id and leave it to the broker; see `sluice result`"),
+        OPTION_FLAG_SPEC("durable", &options->durable,
+                         "it survives the broker, and a loss of power"),
         OPTION_DURATION_SPEC("retain", &options->retain_ms, "how long its outcome is kept"),
         OPTION_TEXT_SPEC("idempotency-key", &options->idempotency_key, "KEY",
                          "the same key and payload again is the same task"),

@@ -166,6 +166,7 @@ enum submit_option {
     SUBMIT_DETACHED,
     SUBMIT_RETAIN,
     SUBMIT_STREAM,
+    SUBMIT_DURABLE,
 };
 
 /* The options of joins, and of tasks that wait for others. */
@@ -256,6 +257,7 @@ static const struct option submit_options[] = {
     [SUBMIT_DETACHED] = SUBMIT_OPTION(detached, option_bool, 0),
     [SUBMIT_RETAIN] = SUBMIT_OPTION(retain_ms, option_uint, DURATION_MS_MAX),
     [SUBMIT_STREAM] = SUBMIT_OPTION(stream, option_uint, STREAM_CREDIT_MAX),
+    [SUBMIT_DURABLE] = SUBMIT_OPTION(durable, option_bool, 0),
 };
 
 bool submit_read(struct cursor *cursor, struct submit *submit)
@@ -323,6 +325,7 @@ static void put_policies(struct pack_list *map, const struct submit *submit)
     option_put_true(map, "detached", submit->detached);
     option_put_uint(map, "retain_ms", submit->retain_ms);
     option_put_uint(map, "stream", submit->stream);
+    option_put_true(map, "durable", submit->durable);
 }
 
 void put_submit(struct draft *draft, struct pack_list *list, const struct submit *submit)

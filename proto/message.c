@@ -84,6 +84,7 @@ static const struct {
     [ERROR_BUDGET_EXHAUSTED] = {"budget_exhausted", true},
     [ERROR_CIRCUIT_OPEN] = {"circuit_open", true},
     [ERROR_SKIPPED] = {"skipped", false},
+    [ERROR_STORE_UNAVAILABLE] = {"store_unavailable", true},
 };
 
 const char *error_code_name(unsigned code)

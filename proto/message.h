@@ -91,9 +91,10 @@ enum error_code {
     ERROR_RATE_LIMITED,     /* a rate's tokens are used up, and it refuses */
     ERROR_BUDGET_EXHAUSTED, /* a budget's cost units are used up, and it refuses */
     ERROR_CIRCUIT_OPEN,     /* the service fails, and its breaker refuses */
-    ERROR_SKIPPED,          /* run_if did not hold */
+    ERROR_SKIPPED,
+    ERROR_STORE_UNAVAILABLE,          /* run_if did not hold */
 };
-#define ERROR_CODE_COUNT (ERROR_SKIPPED + 1)
+#define ERROR_CODE_COUNT (ERROR_STORE_UNAVAILABLE + 1)
 
 /* {code, message, retryable, retry_after_ms?, details?}
  *
@@ -217,6 +218,7 @@ struct submit {
     bool detached;             /* option: outlives its submitter's session */
     uint64_t retain_ms;        /* option: how long its outcome is kept; 0: the broker's */
     uint64_t stream;           /* option: chunks that the submitter will read at first; 0: none */
+    bool durable;              /* option: what is said of it survives the broker and power loss */
 };
 
 struct cancel {

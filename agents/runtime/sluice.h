@@ -244,6 +244,7 @@ struct sluice_submit_options {
     const char *final_on; /* codes that are final, whatever `retryable` says; NULL: none */
     bool dead_letter;     /* out of attempts it is kept as a dead letter */
     bool detached;        /* it outlives this process: ask the broker for its result */
+    bool durable;         /* it survives the broker: accepted when it is safe on its disk */
     uint64_t retain_ms;   /* how long its outcome is kept; 0: the broker's */
     const char *idempotency_key; /* same key, same payload: the same task; NULL: none */
     uint64_t cache_ms;    /* its result answers so long, with idempotency_key; 0: not */

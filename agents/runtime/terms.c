@@ -86,6 +86,7 @@ const char *terms_set(struct submit *submit, const struct sluice_submit_options 
     submit->final_on = optional(options->final_on);
     submit->dead_letter = options->dead_letter;
     submit->detached = options->detached;
+    submit->durable = options->durable;
     submit->retain_ms = at_most(options->retain_ms, DURATION_MS_MAX);
     submit->idempotency_key = optional(options->idempotency_key);
     submit->cache_ms = at_most(options->cache_ms, DURATION_MS_MAX);

@@ -2,6 +2,7 @@
 
 #include "broker/core/dead.h"
 #include "broker/core/ending.h"
+#include "broker/core/durable.h"
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
@@ -44,6 +45,7 @@ struct broker_options broker_options_default(void)
         .stream_chunks = 256,
         .stream_bytes = 1024 * 1024,
         .stream_readers = 64,
+        .unsafe_bytes = 64ULL * 1024 * 1024,
     };
 }
 
@@ -72,6 +74,7 @@ static void init_pools(struct broker *broker)
     pool_init(&broker->stream_block_pool, sizeof(struct stream_block),
               tasks_max * (options->stream_chunks / STREAM_BLOCK + 2));
     pool_init(&broker->reader_pool, sizeof(struct reader), 2 * tasks_max);
+    pool_init(&broker->durable_pool, sizeof(struct durable), tasks_max);
     pool_init(&broker->memo_pool, sizeof(struct memo), tasks_max);
     pool_init(&broker->signal_pool, sizeof(struct kept_signal), tasks_max * SIGNALS_MAX);
     /* Sessions, and those that are gone but for a task of theirs. */
@@ -119,6 +122,7 @@ static void deinit_pools(struct broker *broker)
     pool_deinit(&broker->stream_pool);
     pool_deinit(&broker->stream_block_pool);
     pool_deinit(&broker->reader_pool);
+    pool_deinit(&broker->durable_pool);
     pool_deinit(&broker->memo_pool);
     pool_deinit(&broker->signal_pool);
     pool_deinit(&broker->peer_pool);
@@ -174,6 +178,8 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
     list_init(&broker->wake);
     list_init(&broker->doomed);
     list_init(&broker->dirty);
+    list_init(&broker->unsafe);
+    broker->store_key = 1;
     list_init(&broker->retained);
     list_init(&broker->watchers);
     broker->notes = effects->notes;
@@ -263,6 +269,7 @@ void broker_free(struct broker *broker)
                                        .log = discard_log,
                                        .log_level = LOG_ERROR};
     broker->notes = 0;
+    durable_stored(broker, broker->store_sequence); /* nobody hears of it */
     while ((link = list_first(&broker->peers.lanes[0])) != NULL) {
         peer_end(broker, list_entry(link, struct peer, place.lanes), "broker stops");
     }
@@ -487,6 +494,16 @@ static void note_sleep(struct broker *broker, uint64_t now_ms)
     }
 }
 
+static void note_store(struct broker *broker, enum store_state state)
+{
+    if (state != broker->store_state) {
+        BROKER_LOG(broker, state == STORE_OPEN ? LOG_INFO : LOG_ERROR, "store",
+                   LOG_WORD("state", store_state_name(state)),
+                   LOG_UINT("unsafe_bytes", broker->unsafe_bytes));
+        broker->store_state = state;
+    }
+}
+
 void broker_step(struct broker *broker, const struct event *event)
 {
     CHECK(event->now_ms >= broker->now_ms);
@@ -515,6 +532,12 @@ void broker_step(struct broker *broker, const struct event *event)
         break;
     case EVENT_TICK:
         break;
+    case EVENT_STORED:
+        durable_stored(broker, event->stored);
+        break;
+    case EVENT_STORE:
+        note_store(broker, event->store);
+        break;
     case EVENT_DRAIN:
         broker->draining = broker->stopping = true;
         watch_emit(broker, NOTE_DRAINING, span_of(NULL, 0), span_of(NULL, 0), span_of(NULL, 0));
@@ -534,7 +557,7 @@ static uint64_t unfinished(const struct broker *broker)
 {
     return broker->state_count[TASK_WAITING] + broker->state_count[TASK_READY] +
            broker->state_count[TASK_DELAYED] + broker->state_count[TASK_LEASED] +
-           broker->state_count[TASK_CANCELLING];
+           broker->state_count[TASK_CANCELLING] + broker->state_count[TASK_STORING];
 }
 
 bool broker_drained(const struct broker *broker)
@@ -553,6 +576,7 @@ void broker_stats(const struct broker *broker, struct broker_stats *stats)
     stats->ready = broker->state_count[TASK_READY];
     stats->leased = broker->state_count[TASK_LEASED];
     stats->cancelling = broker->state_count[TASK_CANCELLING];
+    stats->storing = broker->state_count[TASK_STORING];
     stats->retained = broker->retained_count;
     stats->memory_bytes = broker->memory_bytes + broker->dead_bytes;
     stats->detached = broker->detached_count;

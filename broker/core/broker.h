@@ -12,6 +12,7 @@
 #ifndef SLUICE_BROKER_CORE_BROKER_H
 #define SLUICE_BROKER_CORE_BROKER_H
 
+#include "broker/core/store.h"
 #include "common/log.h"
 #include "proto/message.h"
 
@@ -103,6 +104,8 @@ struct effects {
     enum log_level log_level; /* records above it are not even built */
     /* A session says HELLO and wants its messages numbered. NULL: there is no such thing. */
     enum resume (*resume)(void *context, const struct resume_request *request, uint64_t *start);
+    /* Is to be kept, in this order; copied. NULL: nothing can be. */
+    void (*store)(void *context, const struct store_record *record);
     /* What has happened; only kinds whose bit (NOTE_BIT) is in `notes`. May be NULL without any. */
     void (*note)(void *context, const struct note *note);
     uint64_t notes;
@@ -116,6 +119,8 @@ enum event_kind {
     EVENT_BROKEN,    /* something said to `from`, whose session is numbered, is dropped: it
                       * cannot go on where it stopped */
     EVENT_TICK,      /* time has passed */
+    EVENT_STORED,    /* all records up to `stored` are safe */
+    EVENT_STORE,     /* the store's state is `store` now; STORE_NONE before the first of these */
     EVENT_DRAIN,     /* take nothing new any more, whatever an operator says */
 };
 
@@ -141,6 +146,8 @@ struct event {
     union {
         const struct message *message;
         const struct malformed *malformed;
+        uint64_t stored;
+        enum store_state store;
     };
     struct hint hint; /* zero; broker_expect fills it in */
 };
@@ -191,6 +198,7 @@ struct broker_options {
     uint64_t stream_chunks;  /* of one task, kept for its readers */
     uint64_t stream_bytes;   /* of their payloads */
     uint64_t stream_readers; /* of one task */
+    uint64_t unsafe_bytes;   /* records that the store has not said it has: about so many */
 };
 
 struct broker_options broker_options_default(void);
@@ -211,6 +219,13 @@ bool broker_configure_service(struct broker *broker, struct span service,
 bool broker_configure_limit(struct broker *broker, struct span service, struct span tenant,
                             struct span key, const struct limit_values *values);
 
+/* Before the first step: takes back a row of the store, in the order of keys, whatever limits new
+ * tasks have. False: the room that was made for tasks, peers or services is too small, or no
+ * memory; the row is as it was in the store. */
+bool broker_restore(struct broker *broker, const struct store_row *row);
+/* All have been given back. `next_key`: greater than any that the store has seen. */
+void broker_restored(struct broker *broker, uint64_t next_key);
+
 /* These messages of one peer come next, each by a step of its own: brings what they name into the
  * caches, and notes in `hint` where to look for it. Need not be called. */
 void broker_expect(const struct broker *broker, struct event *events, size_t count);
@@ -229,7 +244,8 @@ bool broker_drained(const struct broker *broker);
 struct broker_stats {
     uint64_t submitted, refused, done, failed, cancelled, expired;
     uint64_t attempts, retries, stale, bad_messages, peers_lost;
-    uint64_t peers, services, offers, tasks, waiting, delayed, ready, leased, cancelling, retained;
+    uint64_t peers, services, offers, tasks, waiting, delayed, ready, leased, cancelling, storing;
+    uint64_t retained;
     uint64_t queued_bytes, memory_bytes;
     uint64_t detached, remembered, remembered_forgotten;
     uint64_t dead, dead_bytes, dead_forgotten;

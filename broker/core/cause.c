@@ -109,3 +109,21 @@ struct cause_said cause_read(const struct cause *cause)
         .message = span_of(text.data + message_at, text.size - message_at),
     };
 }
+
+uint64_t cause_check(const struct cause_chain *chain)
+{
+    const struct cause *last = NULL;
+    uint64_t count = 0, bytes = 0;
+
+    for (const struct cause *cause = chain->first; cause != NULL; cause = cause->next) {
+        CHECK(last == NULL || cause->attempt > last->attempt);
+        count++;
+        bytes += sizeof *cause + blob_span(cause->text).size + blob_overhead();
+        last = cause;
+    }
+    CHECK(last == chain->last);
+    CHECK(count == chain->count);
+    CHECK(count <= CAUSES_FIRST + CAUSES_LAST);
+    CHECK(bytes == chain->bytes);
+    return count;
+}

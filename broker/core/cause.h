@@ -43,4 +43,7 @@ void cause_clear(struct broker *broker, struct cause_chain *chain);
 
 struct cause_said cause_read(const struct cause *cause);
 
+/* CHECKs the chain; how many there are. */
+uint64_t cause_check(const struct cause_chain *chain);
+
 #endif

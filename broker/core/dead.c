@@ -1,5 +1,6 @@
 #include "broker/core/dead.h"
 
+#include "broker/core/durable.h"
 #include "broker/core/ending.h"
 #include "broker/core/handle.h"
 #include "broker/core/page.h"
@@ -37,8 +38,27 @@ struct span letter_service(const struct letter *letter)
     return terms_unpack(letter->options).service;
 }
 
+bool dead_keeps(const struct broker *broker, const struct id *id, uint64_t key)
+{
+    const struct letter *letter = dead_find(broker, id);
+
+    return letter != NULL && letter->key == key;
+}
+
+/* Nor does what is remembered of its task keep the row. */
+static bool is_last(const struct broker *broker, const struct letter *letter)
+{
+    const struct task *task = task_find(broker, &letter->id);
+    const struct durable *durable = task != NULL ? task_durable(task) : NULL;
+
+    return letter->key != 0 && (durable == NULL || durable->key != letter->key);
+}
+
 void dead_drop(struct broker *broker, struct letter *letter)
 {
+    if (is_last(broker, letter)) {
+        durable_forget(broker, letter->key);
+    }
     CHECK(broker->dead_bytes >= letter_bytes(letter));
     broker->dead_bytes -= letter_bytes(letter);
     table_remove(&broker->letters, &letter->node);
@@ -121,6 +141,7 @@ void dead_bury(struct broker *broker, struct task *task)
     letter->payload = blob_ref(task->body);
     letter->died_ms = broker->now_ms;
     letter->attempt = (uint16_t)task_attempt(task);
+    letter->key = task_durable(task) != NULL ? task_durable(task)->key : 0;
     letter->causes = terms->causes;
     terms->causes = (struct cause_chain){0};
     task_resized(broker, task, before);
@@ -252,18 +273,12 @@ enum error_code control_letters(struct broker *broker, struct peer *peer,
 
 /* ---- queries --------------------------------------------------------------------- */
 
-/* Wall clock, for people. */
-static uint64_t unix_ms(const struct broker *broker, uint64_t at_ms)
-{
-    return broker->options.started_unix_ms + (at_ms - broker->started_ms);
-}
-
 static void letter_head(const struct broker *broker, struct doc *doc, const struct letter *letter)
 {
     doc_id(doc, "id", &letter->id);
     doc_text(doc, "service", letter_service(letter));
     doc_uint(doc, "attempt", letter->attempt);
-    doc_uint(doc, "died_ms", unix_ms(broker, letter->died_ms));
+    doc_uint(doc, "died_ms", broker_unix_ms(broker, letter->died_ms));
     doc_uint(doc, "payload_bytes", blob_span(letter->payload).size);
 }
 
@@ -328,7 +343,7 @@ enum error_code answer_letter(const struct broker *broker, const struct query *q
 
         doc_map(doc, NULL);
         doc_uint(doc, "attempt", said.attempt);
-        doc_uint(doc, "at_ms", unix_ms(broker, cause->at_ms));
+        doc_uint(doc, "at_ms", broker_unix_ms(broker, cause->at_ms));
         cause_said_row(doc, &said);
         doc_end(doc);
     }

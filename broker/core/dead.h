@@ -17,6 +17,7 @@ struct letter {
     struct cause_chain causes;
     uint64_t died_ms;
     uint16_t attempt;          /* the last one, as peers saw it */
+    uint64_t key;              /* of its row in the store; 0: none */
 };
 
 /* `task` is about to end as failed and still has its payload: keeps its letter, if it is to
@@ -24,6 +25,8 @@ struct letter {
 void dead_bury(struct broker *broker, struct task *task);
 
 struct letter *dead_find(const struct broker *broker, const struct id *id); /* NULL: none */
+/* There is a letter of that row. */
+bool dead_keeps(const struct broker *broker, const struct id *id, uint64_t key);
 void dead_drop(struct broker *broker, struct letter *letter);
 struct span letter_service(const struct letter *letter);
 uint64_t letter_bytes(const struct letter *letter);

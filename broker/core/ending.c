@@ -1,6 +1,7 @@
 #include "broker/core/ending.h"
 
 #include "broker/core/dead.h"
+#include "broker/core/durable.h"
 #include "broker/core/flight.h"
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
@@ -104,7 +105,7 @@ void task_doom_children(struct broker *broker, struct task *task)
 }
 
 /* Takes the task off whatever list its state has it on. */
-static void task_leave(struct broker *broker, struct task *task)
+static void task_let_go(struct broker *broker, struct task *task)
 {
     wheel_cancel(&broker->wheel, &task->timer);
     if (task->state == TASK_READY || task->state == TASK_DELAYED) {
@@ -113,7 +114,6 @@ static void task_leave(struct broker *broker, struct task *task)
     if (task->offer != NULL) {
         lease_release(broker, task);
     }
-    lane_leave(broker, task);
     flight_leave(task);
 }
 
@@ -170,7 +170,11 @@ void task_end(struct broker *broker, struct task *task, enum task_state state,
     CHECK(!task_ended(task));
     CHECK(state >= TASK_DONE);
     CHECK(state != TASK_DONE || error == ERROR_NONE);
-    task_leave(broker, task);
+    task_let_go(broker, task);
+    if (durable_end(broker, task, state, error, body)) {
+        return; /* it comes here again */
+    }
+    lane_leave(broker, task);
     reserve_leave(broker, task);
     if (!list_empty(&task->owner_link)) {
         owner->submitted_count--;
@@ -263,7 +267,7 @@ void task_doom(struct broker *broker, struct task *task)
     bool has_below = task->extra != NULL &&
                      (task->extra->live_children > 0 || task->extra->join != NULL);
 
-    if (task_ended(task) || task->state == TASK_CANCELLING) {
+    if (task_ended(task) || task->state == TASK_CANCELLING || task->state == TASK_STORING) {
         return;
     }
     if (MUTANT(CANCEL_SKIPS_DELAYED) && task->state == TASK_DELAYED) {
@@ -288,7 +292,7 @@ void task_doom(struct broker *broker, struct task *task)
 /* task_doom for a task with something below it. */
 static void task_cancel_tree(struct broker *broker, struct task *task)
 {
-    if (task_ended(task) || task->state == TASK_CANCELLING) {
+    if (task_ended(task) || task->state == TASK_CANCELLING || task->state == TASK_STORING) {
         return;
     }
     if (task->deadline_ms <= broker->now_ms) {
@@ -425,6 +429,7 @@ void task_timer(struct broker *broker, struct task *task)
     case TASK_EXPIRED:
         retention_expire(broker, task);
         break;
+    case TASK_STORING:
     case TASK_NEW:
         CHECK(!"a task of this state has a timer");
     }

@@ -23,7 +23,14 @@ enum error_code submit_ask(struct broker *broker, struct peer *peer, const struc
 enum error_code submit_create(struct broker *broker, struct peer *peer,
                               const struct submit *submit, struct task **task,
                               uint64_t *retry_after_ms);
-void submit_start(struct broker *broker, struct task *task, uint64_t delay_ms);
+/* `flight`: that of its idempotency key, which another task has; NULL: none. */
+void submit_start(struct broker *broker, struct task *task, struct flight *flight,
+                  uint64_t delay_ms);
+/* Makes a task that a store gives back, whatever the limits; it has not begun. If one of its needs
+ * is missing, it is made without any. Sets `flight` for submit_start. NULL: no room, or no
+ * memory. */
+struct task *submit_restore(struct broker *broker, struct peer *peer, struct submit *submit,
+                            struct flight **flight);
 void submit_discard(struct broker *broker, struct task *task);
 /* All that a SUBMIT does but answering when it is refused: the id is not known. */
 enum error_code submit_accept(struct broker *broker, struct peer *peer,

@@ -276,6 +276,9 @@ static struct reason task_reason(const struct broker *broker, const struct task 
     case TASK_CANCELLING:
         return (struct reason){"stopping", "it is cancelled, and waits for its worker or for "
                                            "the tasks below it to stop", 0, NULL};
+    case TASK_STORING:
+        return (struct reason){"storing", "it is certain how it ends, and is told when that is "
+                                          "safe on the broker's disk", 0, NULL};
     case TASK_DONE:
     case TASK_FAILED:
     case TASK_CANCELLED:
@@ -410,6 +413,7 @@ static enum error_code answer_stats(const struct broker *broker, struct doc *doc
     doc_uint(doc, "queued", stats.ready);
     doc_uint(doc, "leased", stats.leased);
     doc_uint(doc, "cancelling", stats.cancelling);
+    doc_uint(doc, "storing", stats.storing);
     doc_uint(doc, "retained", stats.retained);
     doc_uint(doc, "queued_bytes", stats.queued_bytes);
     doc_uint(doc, "memory_bytes", stats.memory_bytes);
@@ -435,6 +439,8 @@ static enum error_code answer_stats(const struct broker *broker, struct doc *doc
     doc_uint(doc, "checkpoints", stats.checkpoints);
     doc_uint(doc, "signals", stats.signals);
     doc_uint(doc, "shared", stats.shared);
+    doc_word(doc, "store", store_state_name(broker->store_state));
+    doc_uint(doc, "unsafe_bytes", broker->unsafe_bytes);
     doc_end(doc);
     return ERROR_NONE;
 }

@@ -1,4 +1,5 @@
 #include "broker/core/drain.h"
+#include "broker/core/durable.h"
 #include "broker/core/ending.h"
 #include "broker/core/flight.h"
 #include "broker/core/handle.h"
@@ -53,7 +54,7 @@ static bool answer_known(struct broker *broker, struct peer *peer, const struct 
         return true;
     }
     if (!task_ended(task)) {
-        if (task->receipts) {
+        if (task->receipts && durable_accepted(task)) {
             struct message message = {.command = COMMAND_ACCEPTED};
 
             message.accepted.id = task->id;
@@ -98,43 +99,6 @@ static enum error_code check_parent(const struct broker *broker, const struct pe
     }
     *parent = task;
     return ERROR_NONE;
-}
-
-static struct task *find_need(const struct broker *broker, const struct submit *submit,
-                              size_t index)
-{
-    struct id id;
-
-    memcpy(id.bytes, submit->needs + index * submit->needs_stride, sizeof id.bytes);
-    return task_find(broker, &id);
-}
-
-/* ON RECV 5. A task may be named more than once: its edges are counted as if the join were
- * there, then the counts are taken back. */
-static enum error_code check_needs(const struct broker *broker, const struct peer *peer,
-                                   const struct submit *submit)
-{
-    enum error_code code = ERROR_NONE;
-    size_t counted = 0;
-
-    while (code == ERROR_NONE && counted < submit->needs_count) {
-        struct task *need = find_need(broker, submit, counted);
-
-        if (need == NULL || !id_equal(&need->owner->session, &peer->session)) {
-            code = ERROR_NOT_FOUND;
-        } else if (need->orphan) {
-            code = ERROR_CONFLICT; /* soon it is submitted afresh: after that */
-        } else if (need->needed_by_count == NEEDED_BY_MAX) {
-            code = ERROR_LIMIT_EXCEEDED;
-        } else {
-            need->needed_by_count++;
-            counted++;
-        }
-    }
-    while (counted > 0) {
-        find_need(broker, submit, --counted)->needed_by_count--;
-    }
-    return code;
 }
 
 static bool window_has_room(const struct broker *broker, const struct peer *peer, uint64_t bytes)
@@ -328,6 +292,7 @@ static enum error_code admit(struct broker *broker, struct peer *peer,
     uint64_t rare_bytes = (terms ? terms_bytes_of(submit) : 0) +
                           (submit->stream > 0 ? sizeof(struct stream) + READER_BYTES : 0) +
                           (submit->order.size > 0 ? sizeof(struct lane) : 0) +
+                          (submit->durable ? sizeof(struct durable) : 0) +
                           target_bytes_of(broker, submit) +
                           sizeof(struct flow);
     enum error_code code;
@@ -337,6 +302,12 @@ static enum error_code admit(struct broker *broker, struct peer *peer,
     }
     if (submit->idempotency_key.size > 0 && submit->join != JOIN_NONE) {
         return ERROR_UNSUPPORTED; /* better than a promise that is not kept */
+    }
+    if (submit->durable) {
+        code = durable_admit(broker, submit);
+        if (code != ERROR_NONE) {
+            return code;
+        }
     }
     code = check_parent(broker, peer, submit, &admission->parent);
     if (code != ERROR_NONE) {
@@ -369,7 +340,7 @@ static enum error_code admit(struct broker *broker, struct peer *peer,
                             bytes + rare_bytes + sizeof(struct join) +
                                 needs_bytes(submit->needs_count),
                             admission);
-        return code != ERROR_NONE ? code : check_needs(broker, peer, submit);
+        return code != ERROR_NONE ? code : join_check_needs(broker, peer, submit);
     }
     return check_memory(broker, bytes + rare_bytes, admission);
 }
@@ -441,7 +412,7 @@ static bool make_extras(struct broker *broker, struct task *task, const struct s
     struct task *parent = admission->parent;
     bool rare = parent != NULL || submit->join != JOIN_NONE || submit->queue_ttl_ms > 0 ||
                 submit->lease_ms > 0 || submit->stream > 0 || submit->order.size > 0 ||
-                admission->terms;
+                submit->durable || admission->terms;
 
     return (!rare || task_extra(broker, task) != NULL) &&
            (parent == NULL || task_extra(broker, parent) != NULL);
@@ -509,7 +480,8 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
         (admission->terms && !terms_open(broker, task, submit)) ||
         (submit->join != JOIN_NONE && !join_open(broker, task, submit)) ||
         (submit->idempotency_key.size > 0 && admission->flight == NULL &&
-         !flight_open(broker, task, submit))) {
+         !flight_open(broker, task, submit)) ||
+        (submit->durable && !durable_open(broker, task, submit))) {
         lane_leave(broker, task);
         task_free(broker, task);
         return NULL;
@@ -542,7 +514,7 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
 static void start(struct broker *broker, struct task *task, struct flight *flight,
                   uint64_t delay_ms)
 {
-    if (task->receipts) {
+    if (task->receipts && durable_accepted(task) && broker->restoring == NULL) {
         struct message message = {.command = COMMAND_ACCEPTED};
 
         message.accepted.id = task->id;
@@ -606,9 +578,42 @@ enum error_code submit_create(struct broker *broker, struct peer *peer,
     return code;
 }
 
-void submit_start(struct broker *broker, struct task *task, uint64_t delay_ms)
+void submit_start(struct broker *broker, struct task *task, struct flight *flight,
+                  uint64_t delay_ms)
 {
-    start(broker, task, NULL, delay_ms);
+    start(broker, task, flight, delay_ms);
+}
+
+/* Of its needs those that are there: what is missing was not durable, or has been forgotten with a
+ * join that has ended. */
+static void drop_lost_needs(const struct broker *broker, struct submit *submit)
+{
+    for (size_t i = 0; i < submit->needs_count; i++) {
+        if (join_find_need(broker, submit, i) == NULL) {
+            submit->join = JOIN_NONE;
+            submit->needs_count = 0;
+        }
+    }
+}
+
+struct task *submit_restore(struct broker *broker, struct peer *peer, struct submit *submit,
+                            struct flight **flight)
+{
+    struct admission admission = {.task_hash = task_hash(broker, &submit->id),
+                                  .terms = terms_wanted(submit)};
+
+    drop_lost_needs(broker, submit);
+    if (submit->idempotency_key.size > 0) {
+        admission.flight = flight_find(broker, peer, submit);
+    }
+    *flight = admission.flight;
+    if (submit->service.size > 0) {
+        admission.service = service_open(broker, submit->service);
+        if (admission.service == NULL) {
+            return NULL;
+        }
+    }
+    return create(broker, peer, submit, &admission);
 }
 
 void submit_discard(struct broker *broker, struct task *task)

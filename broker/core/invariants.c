@@ -1,5 +1,6 @@
 /* invariants: broker_check, every fact that must hold between two steps. */
 #include "broker/core/dead.h"
+#include "broker/core/durable.h"
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
 #include "broker/core/state.h"
@@ -16,7 +17,7 @@ struct tally {
     uint64_t tasks, flows, lanes, extras, joins, need_chunks, waits, terms, causes;
     uint64_t flights, affinities, targets;
     uint64_t peers, labels, services, offers, strays;
-    uint64_t streams, stream_blocks, readers, memos, signals;
+    uint64_t streams, stream_blocks, readers, memos, signals, durables;
     uint64_t watchers;
 };
 
@@ -153,7 +154,8 @@ static void check_family(const struct task *task)
         list_each(link, &extra->children) {
             const struct task *child = list_entry(link, struct extra, sibling)->task;
 
-            CHECK(task_ended(child) || child->state == TASK_CANCELLING);
+            CHECK(task_ended(child) || child->state == TASK_CANCELLING ||
+                  child->state == TASK_STORING);
         }
     }
 }
@@ -179,28 +181,10 @@ static void check_join(const struct task *task)
     }
     if (!task_ended(task)) {
         CHECK(left == join->left);
-        CHECK(join->decided || !join_settled(join) || task->state == TASK_CANCELLING);
-        CHECK(!join->decided || task->service != NULL);
+        CHECK(join->decided || !join_settled(join) || task->state == TASK_CANCELLING ||
+              task->state == TASK_STORING);
+        CHECK(!join->decided || task->service != NULL || task->state == TASK_STORING);
     }
-}
-
-/* How many there are. */
-static uint64_t check_causes(const struct cause_chain *chain)
-{
-    const struct cause *last = NULL;
-    uint64_t count = 0, bytes = 0;
-
-    for (const struct cause *cause = chain->first; cause != NULL; cause = cause->next) {
-        CHECK(last == NULL || cause->attempt > last->attempt);
-        count++;
-        bytes += sizeof *cause + blob_span(cause->text).size + blob_overhead();
-        last = cause;
-    }
-    CHECK(last == chain->last);
-    CHECK(count == chain->count);
-    CHECK(count <= CAUSES_FIRST + CAUSES_LAST);
-    CHECK(bytes == chain->bytes);
-    return count;
 }
 
 static void check_reader(const struct reader *reader, const struct stream *stream)
@@ -291,8 +275,9 @@ static void tally_extra(const struct extra *extra, struct tally *tally)
     if (extra->terms != NULL) {
         tally->terms++;
         tally->flights += check_flight(extra->terms);
-        tally->causes += check_causes(&extra->terms->causes);
+        tally->causes += cause_check(&extra->terms->causes);
     }
+    tally->durables += extra->durable != NULL;
     if (extra->join != NULL) {
         tally->joins++;
         tally->need_chunks += (extra->join->need_count + NEED_CHUNK - 1) / NEED_CHUNK;
@@ -345,6 +330,8 @@ static void check_task(const struct broker *broker, const struct task *task, str
         CHECK(task->offer == NULL);
         CHECK(timer_armed(&task->timer) == (task->remembered && task->needed_by == NULL));
         CHECK((task->needed_by == NULL) == !list_empty(&task->link));
+    } else if (state == TASK_STORING) {
+        CHECK(!timer_armed(&task->timer) && task->offer == NULL);
     } else if (task->deadline_ms != WHEEL_NEVER) {
         CHECK(timer_armed(&task->timer));
         CHECK(state == TASK_CANCELLING || task->timer.due_ms <= task->deadline_ms);
@@ -602,7 +589,7 @@ static void check_letters(const struct broker *broker, struct tally *tally)
         const struct letter *letter = list_entry(link, struct letter, place.lanes);
 
         CHECK(dead_find(broker, &letter->id) == letter);
-        tally->causes += check_causes(&letter->causes);
+        tally->causes += cause_check(&letter->causes);
         bytes += letter_bytes(letter);
         count++;
     }
@@ -638,6 +625,7 @@ static void check_pools(const struct broker *broker, const struct tally *tally)
     CHECK(tally->stream_blocks == broker->stream_block_pool.used);
     CHECK(tally->readers == broker->reader_pool.used);
     CHECK(tally->memos == broker->memo_pool.used);
+    CHECK(tally->durables == broker->durable_pool.used);
     CHECK(tally->signals == broker->signal_pool.used);
     CHECK(tally->peers == broker->peer_pool.used);
     CHECK(tally->labels == broker->label_pool.used);
@@ -694,6 +682,7 @@ void broker_check(const struct broker *broker)
     }
     check_letters(broker, &tally);
     limit_check(broker);
+    durable_check(broker);
     check_pools(broker, &tally);
     unsee_all(broker);
 }

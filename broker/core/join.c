@@ -1,5 +1,6 @@
 #include "broker/core/join.h"
 
+#include "broker/core/durable.h"
 #include "broker/core/ending.h"
 #include "broker/core/retention.h"
 #include "common/mutant.h"
@@ -366,4 +367,43 @@ void join_input_at(void *context, size_t index, struct outcome_record *record)
         .attempt = task_attempt(need),
         .worker = label_span(need->worker),
     };
+}
+
+struct task *join_find_need(const struct broker *broker, const struct submit *submit,
+                            size_t index)
+{
+    struct id id;
+
+    memcpy(id.bytes, submit->needs + index * submit->needs_stride, sizeof id.bytes);
+    return task_find(broker, &id);
+}
+
+/* ON RECV 5. A task may be named more than once: its edges are counted as if the join were
+ * there, then the counts are taken back. */
+enum error_code join_check_needs(const struct broker *broker, const struct peer *peer,
+                                 const struct submit *submit)
+{
+    enum error_code code = ERROR_NONE;
+    size_t counted = 0;
+
+    while (code == ERROR_NONE && counted < submit->needs_count) {
+        struct task *need = join_find_need(broker, submit, counted);
+
+        if (need == NULL || !id_equal(&need->owner->session, &peer->session)) {
+            code = ERROR_NOT_FOUND;
+        } else if (need->orphan) {
+            code = ERROR_CONFLICT; /* soon it is submitted afresh: after that */
+        } else if (submit->durable && task_durable(need) == NULL) {
+            code = ERROR_UNSUPPORTED; /* it could be gone after a restart */
+        } else if (need->needed_by_count == NEEDED_BY_MAX) {
+            code = ERROR_LIMIT_EXCEEDED;
+        } else {
+            need->needed_by_count++;
+            counted++;
+        }
+    }
+    while (counted > 0) {
+        join_find_need(broker, submit, --counted)->needed_by_count--;
+    }
+    return code;
 }

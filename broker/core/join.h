@@ -46,4 +46,11 @@ struct join_cursor join_cursor(const struct task *task);
  * struct join_cursor. */
 void join_input_at(void *context, size_t index, struct outcome_record *record);
 
+/* The task that SUBMIT's `needs` names at `index`; NULL: none. */
+struct task *join_find_need(const struct broker *broker, const struct submit *submit,
+                            size_t index);
+/* May such a join be made? Changes nothing. */
+enum error_code join_check_needs(const struct broker *broker, const struct peer *peer,
+                                 const struct submit *submit);
+
 #endif

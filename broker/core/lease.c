@@ -1,5 +1,6 @@
 #include "broker/core/state.h"
 
+#include "broker/core/durable.h"
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
 #include "broker/core/stream.h"
@@ -91,13 +92,19 @@ void lease_take(struct broker *broker, struct offer *offer, struct task *task)
     if (task->extra != NULL) {
         memo_give_signals(broker, task);
     }
-    if (task->receipts) {
-        message = (struct message){.command = COMMAND_STARTED};
-        message.started.id = task->id;
-        message.started.attempt = task_attempt(task);
-        message.started.worker = label_span(task->worker);
-        peer_send(broker, task->owner, &message);
+    if (task->receipts && durable_accepted(task)) {
+        lease_tell_started(broker, task);
     }
+}
+
+void lease_tell_started(struct broker *broker, const struct task *task)
+{
+    struct message message = {.command = COMMAND_STARTED};
+
+    message.started.id = task->id;
+    message.started.attempt = task_attempt(task);
+    message.started.worker = label_span(task->worker);
+    peer_send(broker, task->owner, &message);
 }
 
 static void lease_unlink(struct broker *broker, struct task *task)

@@ -1,5 +1,6 @@
 #include "broker/core/memo.h"
 
+#include "broker/core/durable.h"
 #include "broker/core/retention.h"
 #include "common/mutant.h"
 
@@ -71,6 +72,7 @@ enum error_code memo_set_checkpoint(struct broker *broker, struct task *task,
     memo->checkpoint = blob;
     task_resized(broker, task, before);
     broker->stats.checkpoints++;
+    durable_checkpoint(broker, task);
     return ERROR_NONE;
 }
 

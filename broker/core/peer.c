@@ -96,11 +96,10 @@ static void peer_note(struct broker *broker, enum note_kind kind, const struct p
     watch_emit(broker, kind, span_of(NULL, 0), label_span(peer->name), detail);
 }
 
-struct peer *peer_open(struct broker *broker, connection_id from, const struct hello *hello)
+/* A session of that id, in no state yet. NULL: no memory. */
+static struct peer *peer_new(struct broker *broker, const struct hello *hello)
 {
-    struct peer *peer = broker->stats.peers < broker->options.peers_max
-                            ? pool_get(&broker->peer_pool)
-                            : NULL;
+    struct peer *peer = pool_get(&broker->peer_pool);
 
     if (peer == NULL) {
         return NULL;
@@ -124,11 +123,41 @@ struct peer *peer_open(struct broker *broker, connection_id from, const struct h
     broker->stats.peers++;
     table_insert(&broker->peers_by_session, &peer->by_session,
                  session_hash(broker, &peer->session));
+    return peer;
+}
+
+struct peer *peer_open(struct broker *broker, connection_id from, const struct hello *hello)
+{
+    struct peer *peer = broker->stats.peers < broker->options.peers_max
+                            ? peer_new(broker, hello)
+                            : NULL;
+
+    if (peer == NULL) {
+        return NULL;
+    }
     peer_connect(broker, peer, from);
     BROKER_LOG(broker, LOG_INFO, "peer_connected", LOG_TEXT("peer", label_span(peer->name)),
                LOG_UINT("connection", from),
                LOG_TEXT("agent", span_of(peer->agent, peer->agent_size)));
     peer_note(broker, NOTE_PEER_CONNECTED, peer, span_of(peer->agent, peer->agent_size));
+    return peer;
+}
+
+struct peer *peer_restore(struct broker *broker, const struct id *session, struct span name)
+{
+    struct hello hello = {.session = *session, .name = name};
+    struct peer *peer = peer_find_session(broker, session);
+
+    if (peer != NULL) {
+        return peer;
+    }
+    peer = peer_new(broker, &hello);
+    if (peer != NULL) {
+        peer->state = PEER_AWAY;
+        peer->spoken = true; /* it is known when it comes */
+        peer->lost_ms = broker->now_ms;
+        wheel_arm(&broker->wheel, &peer->timer, peer->lost_ms + broker->options.resume_ms);
+    }
     return peer;
 }
 

@@ -63,6 +63,8 @@ struct peer *peer_find_session(const struct broker *broker, const struct id *ses
 
 /* A new connected session. NULL: too many. */
 struct peer *peer_open(struct broker *broker, connection_id from, const struct hello *hello);
+/* The session of what a store gives back: as it is, or away. NULL: no memory. */
+struct peer *peer_restore(struct broker *broker, const struct id *session, struct span name);
 /* The session's next connection: takes back what it held and offered. */
 void peer_reopen(struct broker *broker, struct peer *peer, connection_id from,
                  const struct hello *hello);

@@ -1,5 +1,6 @@
 #include "broker/core/retry.h"
 
+#include "broker/core/durable.h"
 #include "broker/core/ending.h"
 #include "broker/core/terms.h"
 #include "broker/core/watch.h"
@@ -115,6 +116,7 @@ static void try_again(struct broker *broker, struct task *task, const struct fai
                LOG_TEXT("worker", label_span(task->worker)),
                LOG_UINT("attempt", task_attempt(task)), LOG_TEXT("why", failure_code(failure)));
     watch_task(broker, NOTE_RETRIED, task, label_span(task->worker), failure_code(failure));
+    durable_attempt(broker, task);
     task->overrun = false;
     task_doom_children(broker, task); /* they belong to the attempt that is over */
     if (delay_ms == 0 && !failure->at_once) {

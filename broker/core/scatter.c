@@ -121,9 +121,9 @@ static enum error_code submit_all(struct broker *broker, struct peer *peer,
         return code;
     }
     for (size_t i = 0; i < count; i++) {
-        submit_start(broker, task_find(broker, &ids[i]), submit->delay_ms);
+        submit_start(broker, task_find(broker, &ids[i]), NULL, submit->delay_ms);
     }
-    submit_start(broker, join, 0);
+    submit_start(broker, join, NULL, 0);
     broker->stats.submitted += count;
     return ERROR_NONE;
 }

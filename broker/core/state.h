@@ -13,6 +13,7 @@
 #include "broker/core/offer.h"
 #include "broker/core/peer.h"
 #include "broker/core/service.h"
+#include "broker/core/store.h"
 #include "broker/core/task.h"
 #include "broker/core/target.h"
 #include "broker/core/terms.h"
@@ -87,6 +88,13 @@ struct broker {
     struct list doomed; /* extras: to be cancelled */
     struct list dirty;  /* services: may have something to hand out */
 
+    enum store_state store_state;
+    uint64_t store_sequence; /* of the last record */
+    uint64_t store_key;      /* of the next row */
+    struct list unsafe;      /* struct durable, by sequence: somebody waits for the store */
+    uint64_t unsafe_bytes;   /* of their records, about */
+    const struct store_row *restoring; /* that is being given back; NULL: none */
+
     /* Ended tasks, oldest first. Those that a join needs stay as long as it, and are not
      * here: no join may use up what is remembered for others. */
     struct list retained;
@@ -114,6 +122,7 @@ struct broker {
     uint64_t state_count[TASK_STATE_COUNT];
 
     struct pool task_pool, flow_pool, lane_pool, extra_pool, join_pool, need_pool, wait_pool;
+    struct pool durable_pool;
     struct pool terms_pool, cause_pool, letter_pool, flight_pool, affinity_pool;
     struct pool target_pool, stream_pool, stream_block_pool, reader_pool, memo_pool, signal_pool;
     struct pool peer_pool, label_pool, service_pool, offer_pool, stray_pool, watcher_pool;
@@ -154,6 +163,12 @@ static inline void prefetch_bytes(const void *at, size_t bytes)
 
 /* Of one reader of a stream, as counted. */
 #define READER_BYTES 96
+
+/* Wall clock, for people and for what outlives this process. */
+static inline uint64_t broker_unix_ms(const struct broker *broker, uint64_t at_ms)
+{
+    return broker->options.started_unix_ms + (at_ms - broker->started_ms);
+}
 
 /* What counts against memory_max: tasks, and what else peers can make without an end. */
 static inline uint64_t broker_memory_used(const struct broker *broker)

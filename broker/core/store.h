@@ -1,13 +1,12 @@
 /* store: what a broker wants kept for good, and what it is given back after a restart.
  *
- * A task that is submitted `durable` is told ACCEPTED when the record of it is safe, and its
- * outcome is told when the record of that is: what anybody was told survives power loss. The core
- * says what is to be kept by records, in the order of their `sequence`, one by one; its shell
- * writes them to a disk and says with EVENT_STORED up to which sequence all of them are there.
- * Until then the core holds back what it would say. Records of one `key` are about one row; a row
- * is made by STORE_TASK and gone with STORE_FORGET. Whoever has kept the records up to some
- * sequence, in order, has kept a state that the broker was in: any prefix of them may be
- * restored.
+ * The submitter of a `durable` task is told ACCEPTED when the record of it is safe, and its outcome
+ * when the record of that is: what anybody was told survives power loss. The core says what
+ * is to be kept by records, in the order of their `sequence`, one by one; its shell writes them to
+ * a disk and says with EVENT_STORED up to which sequence all of them are there. Until then the
+ * core holds back what it would say. Records of one `key` are about one row; a row is made by
+ * STORE_TASK and gone with STORE_FORGET. Whoever has kept the records up to some sequence, in
+ * order, has kept a state that the broker was in: any prefix of them may be restored.
  *
  * Types only, and pure. Spans and blobs are borrowed for the call. */
 #ifndef SLUICE_BROKER_CORE_STORE_H
@@ -57,8 +56,16 @@ struct store_row {
 enum store_state {
     STORE_NONE, /* there is no store: nothing durable is accepted */
     STORE_OPEN,
-    STORE_FULL, /* no room: nothing durable is accepted until there is; what is under way waits */
-    STORE_LOST, /* it cannot be trusted any more: nothing durable is accepted, none becomes safe */
+    STORE_FULL, /* no room: nothing durable is accepted until there is some, the rest waits */
+    STORE_LOST, /* not to be trusted any more: nothing durable is accepted, none becomes safe */
 };
+
+static inline const char *store_state_name(enum store_state state)
+{
+    static const char *const names[] = {
+        [STORE_NONE] = "none", [STORE_OPEN] = "open", [STORE_FULL] = "full", [STORE_LOST] = "lost"};
+
+    return names[state];
+}
 
 #endif

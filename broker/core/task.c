@@ -1,5 +1,6 @@
 #include "broker/core/state.h"
 
+#include "broker/core/durable.h"
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
 #include "broker/core/stream.h"
@@ -7,22 +8,23 @@
 #include "common/mutant.h"
 
 #define BIT(state) (1u << (state))
+#define ENDS                                                                                       \
+    (BIT(TASK_DONE) | BIT(TASK_FAILED) | BIT(TASK_CANCELLED) | BIT(TASK_EXPIRED) |                 \
+     BIT(TASK_STORING))
 
 static const struct task_rule {
     const char *name;
     unsigned next; /* bit set of the states reachable from here */
 } task_rules[TASK_STATE_COUNT] = {
-    [TASK_NEW] = {"new", BIT(TASK_WAITING) | BIT(TASK_READY) | BIT(TASK_DELAYED)},
-    [TASK_WAITING] = {"waiting", BIT(TASK_READY) | BIT(TASK_DELAYED) | BIT(TASK_DONE) |
-                                     BIT(TASK_FAILED) | BIT(TASK_EXPIRED) |
-                                     BIT(TASK_CANCELLING) | BIT(TASK_CANCELLED)},
-    [TASK_READY] = {"ready", BIT(TASK_LEASED) | BIT(TASK_FAILED) | BIT(TASK_EXPIRED) |
-                                 BIT(TASK_CANCELLING) | BIT(TASK_CANCELLED)},
-    [TASK_DELAYED] = {"delayed", BIT(TASK_READY) | BIT(TASK_FAILED) | BIT(TASK_EXPIRED) |
-                                     BIT(TASK_CANCELLING) | BIT(TASK_CANCELLED)},
-    [TASK_LEASED] = {"leased", BIT(TASK_READY) | BIT(TASK_DELAYED) | BIT(TASK_DONE) |
-                                   BIT(TASK_FAILED) | BIT(TASK_EXPIRED) | BIT(TASK_CANCELLING)},
-    [TASK_CANCELLING] = {"cancelling", BIT(TASK_CANCELLED)},
+    /* At once to an end: those that a store gives back. */
+    [TASK_NEW] = {"new", BIT(TASK_WAITING) | BIT(TASK_READY) | BIT(TASK_DELAYED) | ENDS},
+    [TASK_WAITING] = {"waiting", BIT(TASK_READY) | BIT(TASK_DELAYED) | BIT(TASK_CANCELLING) | ENDS},
+    [TASK_READY] = {"ready", BIT(TASK_LEASED) | BIT(TASK_CANCELLING) | (ENDS & ~BIT(TASK_DONE))},
+    [TASK_DELAYED] = {"delayed", BIT(TASK_READY) | BIT(TASK_CANCELLING) | (ENDS & ~BIT(TASK_DONE))},
+    [TASK_LEASED] = {"leased", BIT(TASK_READY) | BIT(TASK_DELAYED) | BIT(TASK_CANCELLING) |
+                                   (ENDS & ~BIT(TASK_CANCELLED))},
+    [TASK_CANCELLING] = {"cancelling", BIT(TASK_CANCELLED) | BIT(TASK_STORING)},
+    [TASK_STORING] = {"storing", ENDS & ~BIT(TASK_STORING)},
     [TASK_DONE] = {"done", 0},
     [TASK_FAILED] = {"failed", 0},
     [TASK_CANCELLED] = {"cancelled", 0},
@@ -57,9 +59,9 @@ void task_set_state(struct broker *broker, struct task *task, enum task_state ne
     watch_move(broker, task, from);
 }
 
-enum outcome task_outcome(const struct task *task)
+static enum outcome outcome_of(enum task_state state)
 {
-    switch ((enum task_state)task->state) {
+    switch (state) {
     case TASK_DONE:
         return OUTCOME_DONE;
     case TASK_FAILED:
@@ -74,10 +76,16 @@ enum outcome task_outcome(const struct task *task)
     case TASK_DELAYED:
     case TASK_LEASED:
     case TASK_CANCELLING:
+    case TASK_STORING:
         break;
     }
-    CHECK(task_ended(task));
+    CHECK(state >= TASK_DONE);
     return OUTCOME_FAILED;
+}
+
+enum outcome task_outcome(const struct task *task)
+{
+    return outcome_of(task->state);
 }
 
 uint64_t task_bytes(const struct task *task)
@@ -100,6 +108,9 @@ uint64_t task_bytes(const struct task *task)
         }
         if (task->extra->memo != NULL) {
             bytes += memo_bytes(task->extra->memo);
+        }
+        if (task->extra->durable != NULL) {
+            bytes += durable_bytes(task->extra->durable);
         }
     }
     return bytes;
@@ -204,6 +215,9 @@ void task_free(struct broker *broker, struct task *task)
     broker->memory_bytes -= task_bytes(task);
     broker->state_count[task->state]--;
     flight_forget(broker, task);
+    if (task_durable(task) != NULL) {
+        durable_free(broker, task);
+    }
     if (task->extra != NULL) {
         extra_free(broker, task->extra);
     }
@@ -333,22 +347,29 @@ uint64_t task_ran_ms(const struct broker *broker, const struct task *task)
     return (task_ended(task) ? task->ended_ms : broker->now_ms) - task->started_ms;
 }
 
+void task_outcome_record(const struct broker *broker, const struct task *task,
+                         enum task_state state, enum error_code error, struct blob *body,
+                         struct outcome_record *record)
+{
+    *record = (struct outcome_record){
+        .id = task->id,
+        .outcome = outcome_of(state),
+        .attempt = task_attempt(task),
+        .waited_ms = task_waited_ms(broker, task),
+        .ran_ms = task_ran_ms(broker, task),
+        .worker = label_span(task->worker),
+    };
+    if (state == TASK_DONE) {
+        record->payload = (struct payload){.bytes = blob_span(body), .blob = body};
+    } else if (error == ERROR_NONE) {
+        record->error.raw = blob_span(body);
+    } else {
+        record->error = error_of(error);
+    }
+}
+
 void task_record(const struct task *task, struct outcome_record *record)
 {
     CHECK(task_ended(task));
-    *record = (struct outcome_record){
-        .id = task->id,
-        .outcome = task_outcome(task),
-        .attempt = task_attempt(task),
-        .waited_ms = task_waited_ms(NULL, task),
-        .ran_ms = task_ran_ms(NULL, task),
-        .worker = label_span(task->worker),
-    };
-    if (task->state == TASK_DONE) {
-        record->payload = (struct payload){.bytes = blob_span(task->body), .blob = task->body};
-    } else if (task->error == ERROR_NONE) {
-        record->error.raw = blob_span(task->body);
-    } else {
-        record->error = error_of(task->error);
-    }
+    task_outcome_record(NULL, task, task->state, task->error, task->body, record);
 }

@@ -33,6 +33,7 @@ enum task_state {
     TASK_DELAYED,
     TASK_LEASED,
     TASK_CANCELLING,
+    TASK_STORING, /* durable, and it is certain how it ends */
     TASK_DONE,
     TASK_FAILED,
     TASK_CANCELLED,
@@ -121,6 +122,7 @@ struct extra {
     uint64_t lease_ms;      /* 0: the offer's */
     struct stream *stream;  /* NULL: no chunk, no reader */
     struct memo *memo;      /* NULL: no checkpoint, no signal */
+    struct durable *durable; /* NULL: it is not */
 };
 
 struct task {
@@ -210,6 +212,10 @@ void task_arm_queued(struct broker *broker, struct task *task);
 
 /* Fills what RESULT says of an ended task. Spans are borrowed from the task. */
 void task_record(const struct task *task, struct outcome_record *record);
+/* What it would say if the task ended now, so. */
+void task_outcome_record(const struct broker *broker, const struct task *task,
+                         enum task_state state, enum error_code error, struct blob *body,
+                         struct outcome_record *record);
 
 /* A task of a service, new or waiting, may run from `not_before_ms` on: it is ready, or delayed. */
 void task_begin(struct broker *broker, struct task *task, uint64_t not_before_ms);

@@ -14,7 +14,7 @@ static const struct {
     NUMBER(receipts),    NUMBER(if_absent),      NUMBER(route),      NUMBER(priority),
     NUMBER(cost),        NUMBER(max_run_ms),     NUMBER(backoff_ms), NUMBER(backoff_max_ms),
     NUMBER(dead_letter), NUMBER(cache_ms),       NUMBER(detached),   NUMBER(retain_ms),
-    NUMBER(stream),      NUMBER(no_inputs),
+    NUMBER(stream),      NUMBER(no_inputs),   NUMBER(durable),
 #undef NUMBER
 };
 

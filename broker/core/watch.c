@@ -170,6 +170,7 @@ static void tell_move(struct broker *broker, const struct task *task, enum task_
     case TASK_NEW:
     case TASK_WAITING:
     case TASK_READY:
+    case TASK_STORING:
         break;
     }
 }

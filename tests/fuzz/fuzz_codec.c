@@ -78,6 +78,7 @@ static void same_policies(const struct submit *a, const struct submit *b)
     same_bytes(a->idempotency_key, b->idempotency_key);
     CHECK(a->cache_ms == b->cache_ms);
     CHECK(a->detached == b->detached);
+    CHECK(a->durable == b->durable);
     CHECK(a->retain_ms == b->retain_ms);
     CHECK(a->stream == b->stream);
 }

@@ -337,6 +337,13 @@ static void on_log(void *context, const struct log_record *record)
     }
 }
 
+static void on_store(void *context, const struct store_record *record)
+{
+    struct fixture *f = context;
+
+    shelf_add(f->shelf, record);
+}
+
 void fixture_restart(struct fixture *f)
 {
     struct effects effects = {.context = f,
@@ -344,6 +351,7 @@ void fixture_restart(struct fixture *f)
                               .forget = on_forget,
                               .log = on_log,
                               .resume = f->no_numbers ? NULL : on_resume,
+                              .store = f->shelf != NULL ? on_store : NULL,
                               .log_level = f->log_level};
 
     broker_free(f->broker);
@@ -373,8 +381,38 @@ int fixture_teardown(void **state)
     struct fixture *f = *state;
 
     broker_free(f->broker);
+    shelf_free(f->shelf);
     free(f);
     return 0;
+}
+
+void fixture_crash(struct fixture *f, uint64_t sequence)
+{
+    if (f->shelf == NULL) {
+        f->shelf = shelf_new();
+    }
+    shelf_crash(f->shelf, sequence);
+    f->options.started_unix_ms = 1000000000000 + f->now_ms; /* the wall clock goes on */
+    fixture_restart(f);
+    for (size_t i = 0; i < shelf_count(f->shelf); i++) {
+        assert_true(broker_restore(f->broker, shelf_row(f->shelf, i)));
+    }
+    broker_restored(f->broker, shelf_next_key(f->shelf));
+    store_is(f, STORE_OPEN);
+}
+
+void stored(struct fixture *f)
+{
+    struct event what = {.kind = EVENT_STORED, .stored = shelf_last(f->shelf)};
+
+    event(f, &what);
+}
+
+void store_is(struct fixture *f, enum store_state state)
+{
+    struct event what = {.kind = EVENT_STORE, .store = state};
+
+    event(f, &what);
 }
 
 void event(struct fixture *f, struct event *what)

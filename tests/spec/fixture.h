@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "broker/core/broker.h"
+#include "tests/lib/shelf.h"
 
 #define FIXTURE_TRACE_BYTES (256 * 1024)
 
@@ -34,6 +35,7 @@ struct fixture {
     enum resume resume;      /* what the shell says of a numbered session's next HELLO */
     struct resume_request asked; /* the last one */
     bool no_numbers;         /* from fixture_restart on: the shell cannot number anything */
+    struct shelf *shelf;     /* from fixture_crash on: what the broker has stored; NULL: no store */
 };
 
 /* cmocka's setup and teardown for a broker with default options. */
@@ -41,6 +43,13 @@ int fixture_setup(void **state);
 int fixture_teardown(void **state);
 /* Starts over with f->options as they are now. */
 void fixture_restart(struct fixture *f);
+
+/* The broker is gone, and a new one has what was recorded up to `sequence`. The first of these
+ * gives it a store. */
+void fixture_crash(struct fixture *f, uint64_t sequence);
+/* The store has all that was recorded. */
+void stored(struct fixture *f);
+void store_is(struct fixture *f, enum store_state state);
 
 struct id id_of(const char *name);
 connection_id connection_of(const char *name);

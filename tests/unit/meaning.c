@@ -179,6 +179,7 @@ static void set_policies(json_t *to, const struct submit *submit)
     set_text(to, "idempotency_key", submit->idempotency_key);
     set_uint(to, "cache_ms", submit->cache_ms);
     set_true(to, "detached", submit->detached);
+    set_true(to, "durable", submit->durable);
     set_uint(to, "retain_ms", submit->retain_ms);
     set_uint(to, "stream", submit->stream);
 }

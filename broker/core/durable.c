@@ -1,0 +1,229 @@
+#include "broker/core/durable.h"
+
+#include "broker/core/dead.h"
+#include "broker/core/ending.h"
+#include "broker/core/memo.h"
+
+enum error_code durable_admit(const struct broker *broker, const struct submit *submit)
+{
+    if (broker->store_state == STORE_NONE || submit->route == ROUTE_ALL) {
+        return ERROR_UNSUPPORTED;
+    }
+    if (broker->store_state != STORE_OPEN ||
+        (broker->unsafe_bytes > 0 &&
+         broker->unsafe_bytes + submit->payload.bytes.size > broker->options.unsafe_bytes)) {
+        return ERROR_STORE_UNAVAILABLE;
+    }
+    return ERROR_NONE;
+}
+
+uint64_t durable_bytes(const struct durable *durable)
+{
+    uint64_t bytes = sizeof *durable;
+
+    return durable->result == NULL ? bytes
+                                   : bytes + blob_span(durable->result).size + blob_overhead();
+}
+
+static void record(struct broker *broker, struct store_record *record)
+{
+    record->sequence = ++broker->store_sequence;
+    broker->effects.store(broker->effects.context, record);
+}
+
+/* Somebody waits for what has just been recorded. */
+static void await_store(struct broker *broker, struct durable *durable, uint64_t bytes)
+{
+    list_unlink(&durable->link);
+    broker->unsafe_bytes += bytes - durable->bytes;
+    durable->bytes = bytes;
+    durable->sequence = broker->store_sequence;
+    list_push_back(&broker->unsafe, &durable->link);
+}
+
+/* What it says of the past of a session is not kept. */
+static struct submit kept(const struct submit *submit)
+{
+    struct submit copy = *submit;
+
+    if (submit->detached) {
+        copy.parent = (struct id){{0}};
+        copy.parent_attempt = 0;
+    }
+    return copy;
+}
+
+bool durable_open(struct broker *broker, struct task *task, const struct submit *submit)
+{
+    struct durable *durable = pool_get(&broker->durable_pool);
+    struct submit copy = kept(submit);
+    uint64_t before = task_bytes(task);
+
+    if (durable == NULL) {
+        return false;
+    }
+    durable->task = task;
+    list_init(&durable->link);
+    task->extra->durable = durable;
+    task_resized(broker, task, before);
+    if (broker->restoring != NULL) {
+        durable->key = broker->restoring->key;
+        durable->accepted = true;
+        return true;
+    }
+    durable->key = broker->store_key++;
+    record(broker, &(struct store_record){
+                       .what = STORE_TASK,
+                       .key = durable->key,
+                       .submit = &copy,
+                       .session = task->owner->session,
+                       .peer = label_span(task->owner->name),
+                       .accepted_unix_ms = broker_unix_ms(broker, broker->now_ms),
+                       .attempts = task->attempt,
+                   });
+    await_store(broker, durable, sizeof(struct submit) + submit->payload.bytes.size);
+    return true;
+}
+
+bool durable_end(struct broker *broker, struct task *task, enum task_state state,
+                 enum error_code error, struct blob *result)
+{
+    struct durable *durable = task_durable(task);
+    uint64_t before = task_bytes(task);
+    struct outcome_record outcome;
+
+    if (durable == NULL || task->state == TASK_STORING || broker->effects.store == NULL ||
+        broker->restoring != NULL) {
+        return false;
+    }
+    task_outcome_record(broker, task, state, error, result, &outcome);
+    record(broker, &(struct store_record){
+                       .what = STORE_END,
+                       .key = durable->key,
+                       .outcome = &outcome,
+                       .ended_unix_ms = broker_unix_ms(broker, broker->now_ms),
+                   });
+    durable->state = (uint8_t)state;
+    durable->error = (uint8_t)error;
+    durable->result = result;
+    task_resized(broker, task, before);
+    await_store(broker, durable, durable->bytes + durable_bytes(durable));
+    task_set_state(broker, task, TASK_STORING);
+    return true;
+}
+
+static bool records(const struct broker *broker, const struct task *task)
+{
+    return task_durable(task) != NULL && broker->effects.store != NULL &&
+           broker->restoring == NULL;
+}
+
+void durable_attempt(struct broker *broker, const struct task *task)
+{
+    if (records(broker, task)) {
+        record(broker, &(struct store_record){.what = STORE_ATTEMPT,
+                                              .key = task_durable(task)->key,
+                                              .attempts = task->attempt});
+    }
+}
+
+void durable_checkpoint(struct broker *broker, const struct task *task)
+{
+    if (records(broker, task)) {
+        record(broker, &(struct store_record){.what = STORE_CHECKPOINT,
+                                              .key = task_durable(task)->key,
+                                              .checkpoint = memo_checkpoint(task)});
+    }
+}
+
+void durable_forget(struct broker *broker, uint64_t key)
+{
+    if (broker->effects.store != NULL) {
+        record(broker, &(struct store_record){.what = STORE_FORGET, .key = key});
+    }
+}
+
+void durable_free(struct broker *broker, struct task *task)
+{
+    struct durable *durable = task_durable(task);
+
+    list_unlink(&durable->link);
+    broker->unsafe_bytes -= durable->bytes;
+    blob_unref(durable->result);
+    if (!dead_keeps(broker, &task->id, durable->key)) {
+        durable_forget(broker, durable->key);
+    }
+    pool_put(&broker->durable_pool, durable);
+}
+
+static void tell_accepted(struct broker *broker, struct task *task)
+{
+    struct message message = {.command = COMMAND_ACCEPTED};
+
+    task_durable(task)->accepted = true;
+    if (!task->receipts) {
+        return;
+    }
+    message.accepted.id = task->id;
+    peer_send(broker, task->owner, &message);
+    if (task->state == TASK_LEASED) {
+        lease_tell_started(broker, task);
+    }
+}
+
+/* Its outcome is safe: now it ends. */
+static void end(struct broker *broker, struct task *task)
+{
+    struct durable *durable = task_durable(task);
+    struct blob *result = durable->result;
+    uint64_t before = task_bytes(task);
+
+    durable->result = NULL;
+    task_resized(broker, task, before);
+    task_end(broker, task, durable->state, durable->error, result);
+}
+
+void durable_stored(struct broker *broker, uint64_t sequence)
+{
+    struct list *link;
+
+    CHECK(sequence <= broker->store_sequence);
+    while ((link = list_first(&broker->unsafe)) != NULL) {
+        struct durable *durable = list_entry(link, struct durable, link);
+        struct task *task = durable->task;
+
+        if (durable->sequence > sequence) {
+            break;
+        }
+        list_unlink(link);
+        broker->unsafe_bytes -= durable->bytes;
+        durable->bytes = 0;
+        if (!durable->accepted) {
+            tell_accepted(broker, task);
+        }
+        if (task->state == TASK_STORING) {
+            end(broker, task);
+        }
+    }
+}
+
+void durable_check(const struct broker *broker)
+{
+    uint64_t sequence = 0, bytes = 0;
+
+    list_each(link, &broker->unsafe) {
+        const struct durable *durable = list_entry(link, struct durable, link);
+        const struct task *task = durable->task;
+
+        CHECK(task_durable(task) == durable);
+        CHECK(!task_ended(task));
+        CHECK(!durable->accepted || task->state == TASK_STORING);
+        CHECK(durable->sequence > sequence);
+        CHECK(durable->key > 0 && durable->key < broker->store_key);
+        sequence = durable->sequence;
+        bytes += durable->bytes;
+    }
+    CHECK(sequence <= broker->store_sequence);
+    CHECK(bytes == broker->unsafe_bytes);
+    CHECK(broker->restoring == NULL);
+}

@@ -1,0 +1,64 @@
+/* durable: tasks whose acceptance and outcome are told when a store has them (store.h).
+ *
+ *   SUBMIT  STORE_TASK    it runs at once; ACCEPTED and STARTED are told when that is safe
+ *   end     STORE_END     state `storing`: in nobody's hands, not to be cancelled any more; it has
+ *                         ended, and everybody hears of it, when that is safe
+ *   gone    STORE_FORGET  with what is remembered of it, its dead letter, too
+ *
+ * So whatever records a crash takes away, nobody was told what they said. What is not yet safe
+ * stands in broker->unsafe; its bytes have a bound, beyond which nothing durable is accepted. */
+#ifndef SLUICE_BROKER_CORE_DURABLE_H
+#define SLUICE_BROKER_CORE_DURABLE_H
+
+#include "broker/core/state.h"
+
+struct durable {
+    struct task *task;
+    uint64_t key;           /* of its row */
+    uint64_t sequence;      /* of the record that somebody waits for */
+    struct list link;       /* broker->unsafe, by sequence; on none: it is safe */
+    uint64_t bytes;         /* of that record, about */
+    bool accepted;          /* its first record is safe */
+    uint8_t state;          /* storing: what it will be, and why */
+    uint8_t error;
+    struct blob *result;
+};
+
+/* May a durable task be accepted now? ERROR_NONE: it may. */
+enum error_code durable_admit(const struct broker *broker, const struct submit *submit);
+/* Makes a new task, which has its rare part, durable, and records it. False: no memory. */
+bool durable_open(struct broker *broker, struct task *task, const struct submit *submit);
+/* It is to end so. True: not before that is safe; takes over `result`. */
+bool durable_end(struct broker *broker, struct task *task, enum task_state state,
+                 enum error_code error, struct blob *result);
+/* An attempt of it has failed, and there will be another. */
+void durable_attempt(struct broker *broker, const struct task *task);
+/* Its checkpoint is another. */
+void durable_checkpoint(struct broker *broker, const struct task *task);
+/* The row is of no use any more. */
+void durable_forget(struct broker *broker, uint64_t key);
+/* Its record is gone; the row, too, unless a dead letter keeps it. */
+void durable_free(struct broker *broker, struct task *task);
+/* All records up to `sequence` are safe. */
+void durable_stored(struct broker *broker, uint64_t sequence);
+
+/* CHECKs what must hold between two steps. */
+void durable_check(const struct broker *broker);
+
+uint64_t durable_bytes(const struct durable *durable);
+
+/* NULL: it is not durable. */
+static inline struct durable *task_durable(const struct task *task)
+{
+    return task->extra != NULL ? task->extra->durable : NULL;
+}
+
+/* What is said of it now is true, and will be after a crash. */
+static inline bool durable_accepted(const struct task *task)
+{
+    const struct durable *durable = task_durable(task);
+
+    return durable == NULL || durable->accepted;
+}
+
+#endif

@@ -1,0 +1,166 @@
+/* restore: a broker takes back the rows that its store has kept.
+ *
+ * Each is submitted again as it was, past every bound: what was accepted is not refused now. Who
+ * submitted it is away, and has resume_ms to come back; what was leased is ready again. */
+#include "broker/core/dead.h"
+#include "broker/core/durable.h"
+#include "broker/core/ending.h"
+#include "broker/core/handle.h"
+#include "broker/core/memo.h"
+#include "broker/core/retention.h"
+
+/* What is left at `now` of a time that began at `since`; at least 1 ms if there was any. */
+static uint64_t left_ms(uint64_t ms, uint64_t since, uint64_t now)
+{
+    uint64_t gone = now > since ? now - since : 0;
+
+    return ms == 0 ? 0 : gone < ms ? ms - gone : 1;
+}
+
+static struct submit submit_now(const struct broker *broker, const struct store_row *row)
+{
+    struct submit submit = row->submit;
+    uint64_t now = broker_unix_ms(broker, broker->now_ms);
+    uint64_t since = row->accepted_unix_ms;
+
+    submit.deadline_ms = left_ms(submit.deadline_ms, since, now);
+    submit.queue_ttl_ms = left_ms(submit.queue_ttl_ms, since, now);
+    submit.delay_ms = left_ms(submit.delay_ms, since, now);
+    return submit;
+}
+
+/* A newer row of an id takes the place of the one before: its task had been submitted again. */
+static void make_way(struct broker *broker, const struct id *id)
+{
+    struct task *task = task_find(broker, id);
+    struct letter *letter = dead_find(broker, id);
+
+    if (task != NULL && task_ended(task) && task->needed_by == NULL) {
+        retention_remove(broker, task);
+        task_free(broker, task);
+    }
+    if (letter != NULL) {
+        dead_drop(broker, letter);
+    }
+}
+
+static struct blob *keep(struct span bytes, struct blob *blob)
+{
+    return blob != NULL ? blob_ref(blob) : bytes.size > 0 ? blob_new(bytes) : NULL;
+}
+
+static enum task_state state_of(enum outcome outcome)
+{
+    switch (outcome) {
+    case OUTCOME_DONE:
+        return TASK_DONE;
+    case OUTCOME_CANCELLED:
+        return TASK_CANCELLED;
+    case OUTCOME_EXPIRED:
+        return TASK_EXPIRED;
+    case OUTCOME_FAILED:
+    case OUTCOME_REFUSED:
+        break;
+    }
+    return TASK_FAILED;
+}
+
+/* What the broker itself said; NONE: an application. */
+static enum error_code code_of(struct span name)
+{
+    for (unsigned code = 1; code < ERROR_CODE_COUNT; code++) {
+        if (span_is(name, error_code_name(code))) {
+            return (enum error_code)code;
+        }
+    }
+    return ERROR_NONE;
+}
+
+/* False: no memory. */
+static bool end(struct broker *broker, struct task *task, const struct outcome_record *outcome)
+{
+    enum task_state state = state_of(outcome->outcome);
+    struct span bytes = state == TASK_DONE ? outcome->payload.bytes : outcome->error.raw;
+    struct blob *body = keep(bytes, state == TASK_DONE ? outcome->payload.blob : NULL);
+
+    if (bytes.size > 0 && body == NULL) {
+        return false;
+    }
+    task_end(broker, task, state,
+             state == TASK_DONE || bytes.size > 0 ? ERROR_NONE : code_of(outcome->error.code),
+             body);
+    return true;
+}
+
+/* More than it may have: those of a dead letter that was submitted again. */
+static void set_attempts(struct task *task, uint64_t attempts)
+{
+    task->attempt = (uint8_t)(attempts < task->attempts_max ? attempts : task->attempts_max);
+    task->attempts_before = (uint16_t)(attempts - task->attempt);
+}
+
+static bool restore(struct broker *broker, const struct store_row *row)
+{
+    struct submit submit = submit_now(broker, row);
+    struct peer *peer = peer_restore(broker, &row->session, row->peer);
+    struct flight *flight;
+    struct task *task;
+
+    if (peer == NULL) {
+        return false;
+    }
+    make_way(broker, &submit.id);
+    if (task_find(broker, &submit.id) != NULL) {
+        return true; /* two live ones of an id: the first one is it */
+    }
+    task = submit_restore(broker, peer, &submit, &flight);
+    if (task == NULL) {
+        return false;
+    }
+    set_attempts(task, row->ended ? row->outcome.attempt : row->attempts);
+    if (row->ended) {
+        return end(broker, task, &row->outcome);
+    }
+    if (!id_is_nil(&submit.parent)) {
+        /* It belongs to an attempt that is over. */
+        broker->restoring = NULL;
+        task_end(broker, task, TASK_CANCELLED, ERROR_CANCELLED, NULL);
+        return true;
+    }
+    if (row->submit.join != submit.join) {
+        broker->restoring = NULL;
+        task_end(broker, task, TASK_FAILED, ERROR_DEPENDENCY_FAILED, NULL);
+        return true;
+    }
+    if (task->attempt == task->attempts_max) {
+        task->attempt--; /* it had failed for the last time, but nobody was told */
+    }
+    if (row->checkpoint.bytes.size > 0 &&
+        memo_set_checkpoint(broker, task, &row->checkpoint) != ERROR_NONE) {
+        return false;
+    }
+    submit_start(broker, task, flight, submit.delay_ms);
+    return true;
+}
+
+bool broker_restore(struct broker *broker, const struct store_row *row)
+{
+    bool good;
+
+    CHECK(broker->restoring == NULL);
+    broker->restoring = row;
+    good = restore(broker, row);
+    broker->restoring = NULL;
+    if (row->key >= broker->store_key) {
+        broker->store_key = row->key + 1;
+    }
+    return good;
+}
+
+void broker_restored(struct broker *broker, uint64_t next_key)
+{
+    if (next_key > broker->store_key) {
+        broker->store_key = next_key;
+    }
+    broker_settle(broker);
+}

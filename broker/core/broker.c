@@ -562,7 +562,7 @@ static uint64_t unfinished(const struct broker *broker)
 
 bool broker_drained(const struct broker *broker)
 {
-    return broker->stopping && unfinished(broker) == 0;
+    return broker->stopping && unfinished(broker) == durable_kept(broker);
 }
 
 void broker_stats(const struct broker *broker, struct broker_stats *stats)

@@ -65,6 +65,7 @@ bool durable_open(struct broker *broker, struct task *task, const struct submit 
     durable->task = task;
     list_init(&durable->link);
     task->extra->durable = durable;
+    broker->durable_count[task->state]++;
     task_resized(broker, task, before);
     if (broker->restoring != NULL) {
         durable->key = broker->restoring->key;
@@ -149,6 +150,7 @@ void durable_free(struct broker *broker, struct task *task)
 
     list_unlink(&durable->link);
     broker->unsafe_bytes -= durable->bytes;
+    broker->durable_count[task->state]--;
     blob_unref(durable->result);
     if (!dead_keeps(broker, &task->id, durable->key)) {
         durable_forget(broker, durable->key);
@@ -207,9 +209,27 @@ void durable_stored(struct broker *broker, uint64_t sequence)
     }
 }
 
+/* What waits is there after a restart, too. What a lost store has not is not going to end here. */
+uint64_t durable_kept(const struct broker *broker)
+{
+    const uint64_t *count = broker->durable_count;
+    uint64_t kept = count[TASK_WAITING] + count[TASK_READY] + count[TASK_DELAYED];
+
+    if (broker->store_state == STORE_LOST) {
+        kept += count[TASK_LEASED] + count[TASK_CANCELLING] + count[TASK_STORING];
+    }
+    return kept;
+}
+
 void durable_check(const struct broker *broker)
 {
-    uint64_t sequence = 0, bytes = 0;
+    uint64_t sequence = 0, bytes = 0, count = 0;
+
+    for (unsigned state = 0; state < TASK_STATE_COUNT; state++) {
+        CHECK(broker->durable_count[state] <= broker->state_count[state]);
+        count += broker->durable_count[state];
+    }
+    CHECK(count == broker->durable_pool.used);
 
     list_each(link, &broker->unsafe) {
         const struct durable *durable = list_entry(link, struct durable, link);

@@ -42,6 +42,8 @@ void durable_free(struct broker *broker, struct task *task);
 /* All records up to `sequence` are safe. */
 void durable_stored(struct broker *broker, uint64_t sequence);
 
+/* Unfinished tasks that a drained broker need not wait for. */
+uint64_t durable_kept(const struct broker *broker);
 /* CHECKs what must hold between two steps. */
 void durable_check(const struct broker *broker);
 

@@ -49,6 +49,10 @@ void task_set_state(struct broker *broker, struct task *task, enum task_state ne
     CHECK(broker->state_count[from] > 0);
     broker->state_count[from]--;
     broker->state_count[next]++;
+    if (task_durable(task) != NULL) {
+        broker->durable_count[from]--;
+        broker->durable_count[next]++;
+    }
     task->state = (uint8_t)next;
     if (task->service != NULL) {
         task->service->unfinished += (from == TASK_NEW) - (uint64_t)task_ended(task);

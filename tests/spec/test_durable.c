@@ -386,6 +386,42 @@ static void what_is_not_yet_stored_is_bounded(void **state)
     assert_int_equal(f->refused, 1);
 }
 
+static void a_drained_broker_leaves_what_waits_to_its_store(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+    struct event drain = {.kind = EVENT_DRAIN};
+
+    options.if_absent = IF_ABSENT_WAIT;
+    submit_with(f, "s1", "t1", "later", "", &options);
+    submit_with(f, "s1", "t2", "echo", "", &durable);
+    event(f, &drain);
+    assert_false(broker_drained(f->broker)); /* a worker has t2 */
+    done(f, "w1", "t2", 1, "");
+    assert_false(broker_drained(f->broker)); /* its outcome is not told yet */
+    stored(f);
+    assert_true(broker_drained(f->broker));
+}
+
+static void a_broker_whose_store_is_lost_waits_for_nothing_durable(void **state)
+{
+    struct fixture *f = *state;
+    struct event drain = {.kind = EVENT_DRAIN};
+
+    submit_with(f, "s1", "t1", "echo", "", &durable);
+    submit_with(f, "s1", "t2", "echo", "", &durable);
+    submit(f, "s1", "v1", "echo");
+    done(f, "w1", "t2", 1, "");
+    store_is(f, STORE_LOST);
+    event(f, &drain);
+    assert_false(broker_drained(f->broker));
+    done(f, "w1", "v1", 1, "");
+    assert_true(trace_has(f, "RESULT v1 done"));
+    assert_true(broker_drained(f->broker));
+    assert_false(trace_has(f, "ACCEPTED t1"));
+    assert_false(trace_has(f, "RESULT t2"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -407,6 +443,8 @@ int main(void)
         DURABLE(a_durable_join_of_others_is_refused),
         DURABLE(nothing_durable_without_a_store_that_has_room),
         DURABLE(what_is_not_yet_stored_is_bounded),
+        DURABLE(a_drained_broker_leaves_what_waits_to_its_store),
+        DURABLE(a_broker_whose_store_is_lost_waits_for_nothing_durable),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,6 +45,7 @@ struct config {
     bool allow_plain;  /* bind beyond loopback and ipc, without encryption */
     char audit[CONFIG_PATH_MAX]; /* its newest file; empty: no audit */
     uint64_t audit_bytes, audit_files; /* of one file; files at most */
+    char store[CONFIG_PATH_MAX]; /* database of durable tasks; empty: none is kept */
     uint64_t drain_ms; /* SIGTERM waits this long for tasks; 0: for ever */
     struct endpoint endpoints[CONFIG_ENDPOINTS_MAX];
     size_t endpoint_count;

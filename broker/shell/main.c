@@ -48,6 +48,7 @@ static int serve(struct config *config)
     struct server *server;
     size_t files_max = process_raise_files_max();
     int signals = process_open_signals();
+    bool good;
 
     if (signals < 0) {
         problem_set(&problem, "cannot receive signals");
@@ -62,10 +63,10 @@ static int serve(struct config *config)
     }
     log_start(&journal, config, server, files_max);
     process_notify_ready(server_bound(server));
-    server_run(server);
+    good = server_run(server);
     server_free(server);
     close(signals);
-    return EXIT_SUCCESS;
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char *argv[])

@@ -5,6 +5,7 @@
 #include "broker/shell/post.h"
 #include "broker/shell/process.h"
 #include "broker/shell/router.h"
+#include "broker/shell/store.h"
 #include "common/check.h"
 #include "common/id.h"
 
@@ -26,6 +27,7 @@
 #define CONNECTIONS_SPARE 4096 /* connected, but without a session yet or any more */
 #define POLL_MS_MAX 60000
 #define LOST_ROUNDS_MAX 8
+#define LOADING_SAID_MS 2000
 
 enum server_phase {
     SERVER_RUNNING,
@@ -46,6 +48,10 @@ struct server {
     struct broker *broker;
     struct post *post;
     struct audit *audit; /* NULL: none is kept */
+    struct store *store; /* NULL: there is none */
+    enum store_state store_state; /* that the core knows */
+    uint64_t stored;     /* sequence that the core knows */
+    bool failed;         /* it ends because the store is lost */
     struct inbox inbox;
 };
 
@@ -103,6 +109,13 @@ static void effect_note(void *context, const struct note *note)
     struct server *server = context;
 
     audit_add(server->audit, note);
+}
+
+static void effect_store(void *context, const struct store_record *record)
+{
+    struct server *server = context;
+
+    store_add(server->store, record);
 }
 
 /* ---- events ------------------------------------------------------------ */
@@ -293,6 +306,48 @@ static void flush(struct server *server)
     }
 }
 
+static void drain(struct server *server, uint64_t now_ms)
+{
+    server->phase = SERVER_DRAINING;
+    server->drain_ends_ms =
+        server->config->drain_ms == 0 ? BROKER_NEVER : now_ms + server->config->drain_ms;
+    process_notify_stopping();
+    step(server, EVENT_DRAIN, now_ms, 0);
+    journal_say(server->journal, LOG_INFO, "broker_draining",
+                LOG_UINT("drain_ms", server->config->drain_ms));
+}
+
+/* What the store's thread has to say. If it cannot be trusted any more, the broker ends when what
+ * is not durable has: at its next start it has all that anybody was told of. */
+static void handle_store(struct server *server)
+{
+    uint64_t now_ms = server_now_ms(server);
+    struct store_news news;
+
+    store_take_news(server->store, &news);
+    if (news.sequence > server->stored) {
+        server->stored = news.sequence;
+        broker_step(server->broker, &(struct event){.kind = EVENT_STORED,
+                                                    .now_ms = now_ms,
+                                                    .stored = news.sequence});
+    }
+    if (news.state == server->store_state) {
+        return;
+    }
+    server->store_state = news.state;
+    journal_say(server->journal, news.state == STORE_OPEN ? LOG_INFO : LOG_ERROR, "store_state",
+                LOG_WORD("state", store_state_name(news.state)), LOG_WORD("why", news.why));
+    broker_step(server->broker, &(struct event){.kind = EVENT_STORE,
+                                                .now_ms = now_ms,
+                                                .store = news.state});
+    if (news.state == STORE_LOST) {
+        server->failed = true;
+        if (server->phase == SERVER_RUNNING) {
+            drain(server, now_ms);
+        }
+    }
+}
+
 /* ---- the loop ---------------------------------------------------------- */
 
 static void handle_signal(struct server *server)
@@ -306,13 +361,7 @@ static void handle_signal(struct server *server)
         server->phase = SERVER_STOPPED;
         return;
     }
-    server->phase = SERVER_DRAINING;
-    server->drain_ends_ms =
-        server->config->drain_ms == 0 ? BROKER_NEVER : now_ms + server->config->drain_ms;
-    process_notify_stopping();
-    step(server, EVENT_DRAIN, now_ms, 0);
-    journal_say(server->journal, LOG_INFO, "broker_draining",
-                LOG_UINT("drain_ms", server->config->drain_ms));
+    drain(server, now_ms);
 }
 
 static void check_drained(struct server *server, uint64_t now_ms)
@@ -357,15 +406,17 @@ static void keep_alive(struct server *server, uint64_t now_ms)
     }
 }
 
-void server_run(struct server *server)
+bool server_run(struct server *server)
 {
     while (server->phase != SERVER_STOPPED) {
         zmq_pollitem_t items[] = {{.socket = server->router.socket, .events = ZMQ_POLLIN},
-                                  {.fd = server->signals, .events = ZMQ_POLLIN}};
+                                  {.fd = server->signals, .events = ZMQ_POLLIN},
+                                  {.fd = server->store != NULL ? store_fd(server->store) : -1,
+                                   .events = ZMQ_POLLIN}};
         uint64_t now_ms = server_now_ms(server);
 
         /* EINTR is a turn in which nothing has arrived. */
-        zmq_poll(items, 2, poll_ms(server, now_ms));
+        zmq_poll(items, server->store != NULL ? 3 : 2, poll_ms(server, now_ms));
         now_ms = server_now_ms(server);
         journal_tick(server->journal, now_ms);
         if (items[1].revents != 0) {
@@ -374,6 +425,9 @@ void server_run(struct server *server)
         if (items[0].revents != 0) {
             receive_some(server);
             now_ms = server_now_ms(server);
+        }
+        if (items[2].revents != 0) {
+            handle_store(server);
         }
         if (broker_deadline(server->broker) <= now_ms) {
             step(server, EVENT_TICK, now_ms, 0);
@@ -385,6 +439,7 @@ void server_run(struct server *server)
         keep_alive(server, now_ms);
         check_drained(server, now_ms);
     }
+    return !server->failed;
 }
 
 /* ---- start and end ----------------------------------------------------- */
@@ -400,6 +455,7 @@ static bool open_broker(struct server *server, struct problem *problem)
                               .log_level = server->journal->level,
                               .resume = effect_resume,
                               .note = effect_note,
+                              .store = server->store != NULL ? effect_store : NULL,
                               .notes = server->audit != NULL ? AUDIT_NOTES : 0};
 
     options.broker = id_new();
@@ -414,7 +470,67 @@ static bool open_broker(struct server *server, struct problem *problem)
         problem_set(problem, "out of memory");
         return false;
     }
-    return config_apply(config, server->broker, problem);
+    return config_apply(config, server->broker, problem) &&
+           (server->store == NULL || load(server, problem));
+}
+
+/* ---- what the store has kept ---- */
+
+struct loading {
+    struct server *server;
+    uint64_t rows, refused;
+    uint64_t said_ms;
+};
+
+static void take_row(void *context, const struct store_row *row)
+{
+    struct loading *loading = context;
+    struct server *server = loading->server;
+    uint64_t now_ms = server_now_ms(server);
+
+    loading->refused += !broker_restore(server->broker, row);
+    loading->rows++;
+    if (now_ms - loading->said_ms >= LOADING_SAID_MS) {
+        loading->said_ms = now_ms;
+        journal_say(server->journal, LOG_INFO, "store_loading", LOG_UINT("rows", loading->rows));
+    }
+}
+
+static void note_damage(void *context, uint64_t key, const char *why)
+{
+    struct loading *loading = context;
+
+    journal_say(loading->server->journal, LOG_ERROR, "store_row_damaged", LOG_UINT("key", key),
+                LOG_WORD("why", why));
+}
+
+static bool load(struct server *server, struct problem *problem)
+{
+    struct loading loading = {.server = server, .said_ms = server_now_ms(server)};
+    struct store_taker taker = {.context = &loading, .take = take_row, .damaged = note_damage};
+    struct store_report report = {0};
+    uint64_t began_ms = loading.said_ms, next_key;
+
+    if (!store_load(server->store, &taker, &next_key, &report, problem) ||
+        !store_start(server->store, problem)) {
+        return false;
+    }
+    if (loading.refused > 0) {
+        problem_set(problem, "%llu tasks of %s find no room; start it with more --max-tasks, "
+                             "--max-services or --max-peers",
+                    (unsigned long long)loading.refused, server->config->store);
+        return false;
+    }
+    broker_restored(server->broker, next_key);
+    server->store_state = STORE_OPEN;
+    broker_step(server->broker, &(struct event){.kind = EVENT_STORE,
+                                                .now_ms = server_now_ms(server),
+                                                .store = STORE_OPEN});
+    journal_say(server->journal, report.damaged > 0 ? LOG_ERROR : LOG_INFO, "store_opened",
+                LOG_WORD("path", server->config->store), LOG_UINT("rows", report.rows),
+                LOG_UINT("damaged", report.damaged), LOG_UINT("bytes", report.bytes),
+                LOG_UINT("ms", server_now_ms(server) - began_ms));
+    return true;
 }
 
 struct server *server_new(const struct config *config, struct journal *journal, int signals,
@@ -436,6 +552,13 @@ struct server *server_new(const struct config *config, struct journal *journal, 
     if (config->audit[0] != '\0') {
         server->audit = audit_open(config, journal, problem);
         if (server->audit == NULL) {
+            server_free(server);
+            return NULL;
+        }
+    }
+    if (config->store[0] != '\0') {
+        server->store = store_open(config->store, problem);
+        if (server->store == NULL) {
             server_free(server);
             return NULL;
         }
@@ -497,6 +620,7 @@ void server_free(struct server *server)
         log_end(server);
     }
     broker_free(server->broker);
+    store_close(server->store);
     audit_close(server->audit, server->journal);
     inbox_deinit(&server->inbox);
     router_close(&server->router);

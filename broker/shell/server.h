@@ -16,8 +16,8 @@ struct server *server_new(const struct config *config, struct journal *journal, 
 /* The addresses that were bound, with the ports found for `*`, spaces between. */
 const char *server_bound(const struct server *server);
 
-/* Serves until a signal has drained it or a second one stops it. */
-void server_run(struct server *server);
+/* Serves until a signal has drained it or a second one stops it. False: its store was lost. */
+bool server_run(struct server *server);
 
 /* Says BYE to the connected peers and closes. Accepts NULL. */
 void server_free(struct server *server);

@@ -21,6 +21,7 @@ const struct setting settings[] = {
     {"broker", "log_level", SETTING_LEVEL, AT(log_level), 0, 0, "error, warn, info or debug"},
     {"broker", "allow_plain", SETTING_SWITCH, AT(allow_plain), 0, 1,
      "bind more than loopback and ipc, without encryption"},
+    {"broker", "store", SETTING_PATH, AT(store), 0, 0, "keep durable tasks in this file"},
     {"broker", "audit", SETTING_PATH, AT(audit), 0, 0, "keep an audit in this file and older ones"},
     {"broker", "audit_bytes", SETTING_BYTES, AT(audit_bytes), 64 * KIB, 1024 * GIB,
      "one file of the audit"},

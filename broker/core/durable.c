@@ -104,6 +104,7 @@ bool durable_end(struct broker *broker, struct task *task, enum task_state state
                        .outcome = &outcome,
                        .ended_unix_ms = broker_unix_ms(broker, broker->now_ms),
                    });
+    durable->starting = false;
     durable->state = (uint8_t)state;
     durable->error = (uint8_t)error;
     durable->result = result;
@@ -117,6 +118,19 @@ static bool records(const struct broker *broker, const struct task *task)
 {
     return task_durable(task) != NULL && broker->effects.store != NULL &&
            broker->restoring == NULL;
+}
+
+bool durable_start(struct broker *broker, struct task *task)
+{
+    struct durable *durable = task_durable(task);
+
+    if (!records(broker, task) || task->attempts_max > 1) {
+        return false;
+    }
+    durable_attempt(broker, task);
+    await_store(broker, durable, durable->bytes + sizeof *durable);
+    durable->starting = true;
+    return true;
 }
 
 void durable_attempt(struct broker *broker, const struct task *task)
@@ -200,6 +214,10 @@ void durable_stored(struct broker *broker, uint64_t sequence)
         list_unlink(link);
         broker->unsafe_bytes -= durable->bytes;
         durable->bytes = 0;
+        if (durable->starting) {
+            durable->starting = false;
+            lease_send(broker, task);
+        }
         if (!durable->accepted) {
             tell_accepted(broker, task);
         }
@@ -237,7 +255,9 @@ void durable_check(const struct broker *broker)
 
         CHECK(task_durable(task) == durable);
         CHECK(!task_ended(task));
-        CHECK(!durable->accepted || task->state == TASK_STORING);
+        CHECK(!durable->accepted || durable->starting || task->state == TASK_STORING ||
+              task->state == TASK_CANCELLING);
+        CHECK(!durable->starting || task->state == TASK_LEASED);
         CHECK(durable->sequence > sequence);
         CHECK(durable->key > 0 && durable->key < broker->store_key);
         sequence = durable->sequence;

@@ -1,6 +1,7 @@
 /* durable: tasks whose acceptance and outcome are told when a store has them (store.h).
  *
  *   SUBMIT  STORE_TASK    it runs at once; ACCEPTED and STARTED are told when that is safe
+ *   lease   STORE_ATTEMPT if it may have one attempt alone: TASK goes out when that is safe
  *   end     STORE_END     state `storing`: in nobody's hands, not to be cancelled any more; it has
  *                         ended, and everybody hears of it, when that is safe
  *   gone    STORE_FORGET  with what is remembered of it, its dead letter, too
@@ -19,6 +20,7 @@ struct durable {
     struct list link;       /* broker->unsafe, by sequence; on none: it is safe */
     uint64_t bytes;         /* of that record, about */
     bool accepted;          /* its first record is safe */
+    bool starting;          /* leased; its worker gets it when that it may have it is safe */
     uint8_t state;          /* storing: what it will be, and why */
     uint8_t error;
     struct blob *result;
@@ -31,6 +33,9 @@ bool durable_open(struct broker *broker, struct task *task, const struct submit 
 /* It is to end so. True: not before that is safe; takes over `result`. */
 bool durable_end(struct broker *broker, struct task *task, enum task_state state,
                  enum error_code error, struct blob *result);
+/* A worker has been chosen for it. True: it gets TASK later: of a task that may be started once
+ * it has to be safe first that it may have been. */
+bool durable_start(struct broker *broker, struct task *task);
 /* An attempt of it has failed, and there will be another. */
 void durable_attempt(struct broker *broker, const struct task *task);
 /* Its checkpoint is another. */
@@ -53,6 +58,14 @@ uint64_t durable_bytes(const struct durable *durable);
 static inline struct durable *task_durable(const struct task *task)
 {
     return task->extra != NULL ? task->extra->durable : NULL;
+}
+
+/* Its worker knows nothing of it yet. */
+static inline bool durable_starting(const struct task *task)
+{
+    const struct durable *durable = task_durable(task);
+
+    return durable != NULL && durable->starting;
 }
 
 /* What is said of it now is true, and will be after a crash. */

@@ -224,6 +224,18 @@ static void send_cancel(struct broker *broker, const struct task *task, enum err
     peer_send(broker, task->offer->peer, &message);
 }
 
+/* Out of its worker's hands. If that has heard of it, it has its credit back when it answers. */
+static void take_back(struct broker *broker, struct task *task, enum error_code reason)
+{
+    if (durable_starting(task)) {
+        task_durable(task)->starting = false;
+        lease_release(broker, task);
+    } else {
+        send_cancel(broker, task, reason);
+        lease_stray(broker, task);
+    }
+}
+
 /* A cancelling task ends when it is in nobody's hands and nothing below it is left. */
 static bool task_stopped(const struct task *task)
 {
@@ -244,7 +256,10 @@ static void task_begin_cancel(struct broker *broker, struct task *task)
     task_set_state(broker, task, TASK_CANCELLING);
     wheel_arm(&broker->wheel, &task->timer,
               broker->now_ms + broker->options.cancel_grace_ms);
-    if (task->offer != NULL) {
+    if (durable_starting(task)) {
+        task_durable(task)->starting = false;
+        lease_release(broker, task);
+    } else if (task->offer != NULL) {
         send_cancel(broker, task, ERROR_CANCELLED);
     }
 }
@@ -256,8 +271,7 @@ static void task_expire(struct broker *broker, struct task *task)
         return;
     }
     if (task->state == TASK_LEASED) {
-        send_cancel(broker, task, ERROR_EXPIRED);
-        lease_stray(broker, task);
+        take_back(broker, task, ERROR_EXPIRED);
     }
     task_end(broker, task, TASK_EXPIRED, ERROR_EXPIRED, NULL);
 }
@@ -282,7 +296,7 @@ void task_doom(struct broker *broker, struct task *task)
     if (task->deadline_ms <= broker->now_ms) {
         /* Its own time is up too, by the deadline it inherited: that is the cause. */
         task_expire(broker, task);
-    } else if (task->state == TASK_LEASED) {
+    } else if (task->state == TASK_LEASED && !durable_starting(task)) {
         task_begin_cancel(broker, task);
     } else {
         task_end(broker, task, TASK_CANCELLED, ERROR_CANCELLED, NULL);
@@ -370,8 +384,7 @@ static void task_lease_over(struct broker *broker, struct task *task)
         .error = ERROR_LEASE_EXPIRED, .retryable = true, .at_once = true};
     bool overrun = lease_run_end_ms(broker, task) <= broker->now_ms;
 
-    send_cancel(broker, task, ERROR_LEASE_EXPIRED);
-    lease_stray(broker, task);
+    take_back(broker, task, ERROR_LEASE_EXPIRED);
     task->overrun = overrun;
     task_attempt_failed(broker, task, &failure);
 }
@@ -380,8 +393,7 @@ void task_fail_attempt(struct broker *broker, struct task *task, enum error_code
 {
     const struct failure failure = {.error = code, .retryable = error_code_retryable(code)};
 
-    send_cancel(broker, task, code);
-    lease_stray(broker, task);
+    take_back(broker, task, code);
     task_attempt_failed(broker, task, &failure);
 }
 

@@ -50,10 +50,6 @@ void lease_renew(struct broker *broker, struct task *task)
 
 void lease_take(struct broker *broker, struct offer *offer, struct task *task)
 {
-    struct message message = {.command = COMMAND_TASK};
-    struct task_message *out = &message.task;
-    struct join_cursor cursor;
-
     service_dequeue(broker, task->service, task);
     task->offer = offer;
     task->attempt += !(MUTANT(ATTEMPT_NOT_COUNTED) && task->attempt == 1);
@@ -67,6 +63,16 @@ void lease_take(struct broker *broker, struct offer *offer, struct task *task)
     limit_started(broker, task);
     service_count_start(task->service, broker->now_ms);
     broker->stats.attempts++;
+    if (!durable_start(broker, task)) {
+        lease_send(broker, task);
+    }
+}
+
+void lease_send(struct broker *broker, struct task *task)
+{
+    struct message message = {.command = COMMAND_TASK};
+    struct task_message *out = &message.task;
+    struct join_cursor cursor;
 
     out->id = task->id;
     out->attempt = task_attempt(task);
@@ -88,7 +94,7 @@ void lease_take(struct broker *broker, struct offer *offer, struct task *task)
             out->input_context = &cursor;
         }
     }
-    peer_send(broker, offer->peer, &message);
+    peer_send(broker, task->offer->peer, &message);
     if (task->extra != NULL) {
         memo_give_signals(broker, task);
     }

@@ -132,6 +132,11 @@ static bool restore(struct broker *broker, const struct store_row *row)
         task_end(broker, task, TASK_FAILED, ERROR_DEPENDENCY_FAILED, NULL);
         return true;
     }
+    if (task->attempt == task->attempts_max && task->attempts_max == 1) {
+        broker->restoring = NULL; /* a worker may have had it, and may not have it again */
+        task_end(broker, task, TASK_FAILED, ERROR_WORKER_LOST, NULL);
+        return true;
+    }
     if (task->attempt == task->attempts_max) {
         task->attempt--; /* it had failed for the last time, but nobody was told */
     }

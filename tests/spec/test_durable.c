@@ -263,12 +263,12 @@ static void a_dead_letter_survives_and_takes_its_row_with_it(void **state)
     message.control.task = id_of("t1");
     drop_trace(f);
     say(f, "s1", &message);
-    assert_true(trace_has(f, "w1 <- TASK t1 attempt=2 payload=x"));
     stored(f);
+    assert_true(trace_has(f, "w1 <- TASK t1 attempt=2 payload=x"));
     crash(f);
     assert_int_equal(shelf_count(f->shelf), 1);
     assert_int_equal(stats_of(f).dead, 0);
-    assert_int_equal(stats_of(f).ready, 1);
+    assert_int_equal(stats_of(f).storing, 1); /* it was the only attempt, and may have begun */
 }
 
 static void what_is_forgotten_is_forgotten_in_the_store(void **state)
@@ -386,6 +386,89 @@ static void what_is_not_yet_stored_is_bounded(void **state)
     assert_int_equal(f->refused, 1);
 }
 
+/* At most once, whatever happens. */
+static void what_may_be_started_once_is_started_when_that_is_stored(void **state)
+{
+    struct fixture *f = *state;
+    struct submit once = durable;
+
+    once.attempts = 1;
+    submit_with(f, "s1", "t1", "echo", "", &once);
+    expect_trace(f, "");
+    stored(f);
+    expect_trace(f, "[   0] w1 <- TASK t1 attempt=1\n"
+                    "[   0] s1 <- ACCEPTED t1\n"
+                    "[   0] s1 <- STARTED t1 attempt=1 worker=w1\n");
+    crash(f);
+    peers(f);
+    submit_with(f, "s1", "t1", "echo", "", &once);
+    stored(f);
+    assert_true(trace_has(f, "RESULT t1 failed attempt=1 code=worker_lost"));
+    assert_false(trace_has(f, "TASK t1"));
+}
+
+static void what_was_not_started_is_started_after_a_crash(void **state)
+{
+    struct fixture *f = *state;
+    struct submit once = durable;
+
+    once.attempts = 1;
+    submit_with(f, "s1", "t1", "echo", "", &once);
+    fixture_crash(f, 1); /* of its lease nothing is left */
+    peers(f);
+    stored(f);
+    assert_true(trace_has(f, "TASK t1 attempt=1"));
+}
+
+static void a_task_that_is_about_to_start_can_be_taken_back(void **state)
+{
+    struct fixture *f = *state;
+    struct submit once = durable;
+
+    once.attempts = 1;
+    once.receipts = false;
+    submit_with(f, "s1", "t1", "echo", "", &once);
+    cancel(f, "s1", "t1", 0);
+    once.deadline_ms = 5;
+    submit_with(f, "s1", "t2", "echo", "", &once);
+    advance_ms(f, 5);
+    once.deadline_ms = 0;
+    submit_with(f, "s1", "t3", "echo", "", &once);
+    lose(f, "w1");
+    assert_int_equal(stats_of(f).storing, 3);
+    drop_trace(f);
+    stored(f);
+    expect_trace(f, "[   5] s1 <- RESULT t1 cancelled attempt=1 code=cancelled\n"
+                    "[   5] s1 <- RESULT t2 expired attempt=1 code=expired\n"
+                    "[   5] s1 <- RESULT t3 failed attempt=1 code=worker_lost\n");
+}
+
+/* The new row may be there and the old one not yet gone. */
+static void a_retried_letter_is_one_task_whatever_a_crash_leaves(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+    struct message message = {.command = COMMAND_CONTROL};
+    uint64_t last;
+
+    options.dead_letter = true;
+    submit_with(f, "s1", "t1", "echo", "x", &options);
+    fail_task(f, "w1", "t1", 1, "broken", false);
+    stored(f);
+    last = shelf_last(f->shelf);
+    message.control.request = 9;
+    message.control.what = CONTROL_RETRY;
+    message.control.task = id_of("t1");
+    say(f, "s1", &message);
+    assert_true(shelf_last(f->shelf) > last + 1);
+    fixture_crash(f, last + 1);
+    assert_int_equal(shelf_count(f->shelf), 2);
+    assert_int_equal(stats_of(f).dead, 0);
+    assert_int_equal(stats_of(f).ready, 1);
+    crash(f);
+    assert_int_equal(shelf_count(f->shelf), 1);
+}
+
 static void a_drained_broker_leaves_what_waits_to_its_store(void **state)
 {
     struct fixture *f = *state;
@@ -443,6 +526,10 @@ int main(void)
         DURABLE(a_durable_join_of_others_is_refused),
         DURABLE(nothing_durable_without_a_store_that_has_room),
         DURABLE(what_is_not_yet_stored_is_bounded),
+        DURABLE(what_may_be_started_once_is_started_when_that_is_stored),
+        DURABLE(what_was_not_started_is_started_after_a_crash),
+        DURABLE(a_task_that_is_about_to_start_can_be_taken_back),
+        DURABLE(a_retried_letter_is_one_task_whatever_a_crash_leaves),
         DURABLE(a_drained_broker_leaves_what_waits_to_its_store),
         DURABLE(a_broker_whose_store_is_lost_waits_for_nothing_durable),
     };

@@ -11,7 +11,7 @@
 
 static const struct command *const benches[] = {
     &command_bench_echo, &command_bench_latency, &command_bench_gather, &command_bench_depth,
-    &command_bench_spread};
+    &command_bench_spread, &command_bench_durable};
 #define BENCH_COUNT (sizeof(benches) / sizeof(benches[0]))
 
 const char *bench_service(const char *kind)
@@ -111,6 +111,6 @@ static int bench_run(struct cli *cli, const struct command *self, int argc, char
 const struct command command_bench = {
     .name = "bench",
     .arguments = "KIND",
-    .summary = "measure: echo, latency, gather, depth, spread",
+    .summary = "measure: echo, latency, gather, depth, spread, durable",
     .run = bench_run,
 };

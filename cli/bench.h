@@ -13,6 +13,7 @@ extern const struct command command_bench_latency;
 extern const struct command command_bench_gather;
 extern const struct command command_bench_depth;
 extern const struct command command_bench_spread;
+extern const struct command command_bench_durable;
 
 /* Starts the fleet, visits its broker with `fn`, stops the fleet. */
 int bench_visit(struct cli *cli, const struct command *self, struct fleet_options *options,

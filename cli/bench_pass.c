@@ -81,7 +81,8 @@ static bool submit_next(struct bench_pass *pass, size_t at)
 {
     struct bench_slot *slot = &pass->slots[at];
     const struct bench_plan *plan = pass->plan;
-    struct sluice_submit_options options = {.wait_absent = plan->wait_absent};
+    struct sluice_submit_options options = {.wait_absent = plan->wait_absent,
+                                            .durable = plan->durable};
     struct sluice_bytes payload = {pass->payload, plan->payload_bytes};
     const char *service = plan->service;
 

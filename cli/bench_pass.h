@@ -18,6 +18,7 @@ struct bench_plan {
     uint64_t keys;       /* fairness keys that take turns; 0: the session's own */
     uint64_t services;   /* SERVICE.0, SERVICE.1 and so on take turns; 0: `service` alone */
     bool wait_absent;
+    bool durable;
     bool failure_shown;  /* one is enough */
 };
 

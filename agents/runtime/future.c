@@ -201,7 +201,7 @@ struct sluice_future *future_submit(struct sluice *sluice, const char *service,
     submit->queue_ttl_ms = earlier(options->queue_ttl_ms, DURATION_MS_MAX);
     submit->lease_ms = earlier(options->lease_ms, DURATION_MS_MAX);
     submit->attempts = earlier(options->attempts, ATTEMPTS_MAX);
-    submit->receipts = options->on_started != NULL || options->detached;
+    submit->receipts = options->on_started != NULL || options->detached || options->durable;
     submit->held = options->held;
     submit->if_absent = options->wait_absent ? IF_ABSENT_WAIT : IF_ABSENT_REFUSE;
     terms.user = future;

@@ -379,7 +379,7 @@ SLUICE_API int sluice_cancel_id(struct sluice *sluice, const struct sluice_id *i
  * free it does not cancel the task: whoever knows the id can attach to it, from any peer. */
 
 /* Waits until the broker has it: true; then this process may end. SUSPENDS. False: it was refused
- * or the caller cancelled; see its outcome. For futures of detached tasks. */
+ * or the caller cancelled; see its outcome. For futures of detached or durable tasks. */
 SLUICE_API bool sluice_accepted(struct sluice_future *future);
 /* The same without waiting: has it said so yet? */
 SLUICE_API bool sluice_future_accepted(const struct sluice_future *future);

@@ -533,6 +533,7 @@ void broker_step(struct broker *broker, const struct event *event)
     case EVENT_TICK:
         break;
     case EVENT_STORED:
+        broker->stats.store_commits++;
         durable_stored(broker, event->stored);
         break;
     case EVENT_STORE:

@@ -250,6 +250,7 @@ struct broker_stats {
     uint64_t detached, remembered, remembered_forgotten;
     uint64_t dead, dead_bytes, dead_forgotten;
     uint64_t chunks, checkpoints, signals; /* sums, taken */
+    uint64_t store_commits; /* sum: that the store has told of */
     uint64_t shared; /* sum: tasks that another one of their idempotency key has answered, or may */
 };
 void broker_stats(const struct broker *broker, struct broker_stats *stats);

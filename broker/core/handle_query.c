@@ -441,6 +441,8 @@ static enum error_code answer_stats(const struct broker *broker, struct doc *doc
     doc_uint(doc, "shared", stats.shared);
     doc_word(doc, "store", store_state_name(broker->store_state));
     doc_uint(doc, "unsafe_bytes", broker->unsafe_bytes);
+    doc_uint(doc, "store_records", broker->store_sequence);
+    doc_uint(doc, "store_commits", stats.store_commits);
     doc_end(doc);
     return ERROR_NONE;
 }

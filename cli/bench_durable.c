@@ -1,0 +1,258 @@
+/* sluice bench durable: echo whose tasks are on a disk before they are accepted, and whose outcomes
+ * are before they are told; and what the disk takes by itself. */
+#include "cli/bench.h"
+#include "cli/bench_pass.h"
+#include "cli/visit.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SYNCS 300
+#define SYNC_BYTES 4096 /* a page, as the store writes them */
+#define CALM_SHARE 10   /* receipts are measured with so much smaller a window */
+#define PATH_SIZE 512
+
+struct durable {
+    struct cli *cli;
+    struct fleet_options fleet;
+    struct bench_plan plan;
+    const char *directory;
+    char store[PATH_SIZE];
+    const char *options[4];
+    uint64_t receipts; /* tasks of the second pass */
+    struct histogram sync_ns;
+};
+
+/* What many fibers share that submit one task after another. */
+struct calm {
+    struct durable *durable;
+    struct sluice *sluice;
+    uint64_t left, fibers, failed;
+    struct histogram receipt_ns;
+};
+
+struct counts {
+    json_int_t commits, records;
+};
+
+/* The time that the file system under the store takes to write and sync a page. */
+static bool measure_disk(struct durable *durable)
+{
+    char path[PATH_SIZE + 16], page[SYNC_BYTES] = {0};
+    bool good = true;
+    int fd;
+
+    snprintf(path, sizeof(path), "%s.probe", durable->store);
+    fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
+    if (fd < 0) {
+        fprintf(stderr, "sluice bench durable: %s: %s; name another with --directory\n", path,
+                strerror(errno));
+        return false;
+    }
+    for (unsigned i = 0; good && i < SYNCS; i++) {
+        uint64_t begun_ns = bench_now_ns();
+
+        good = write(fd, page, sizeof(page)) == (ssize_t)sizeof(page) && fdatasync(fd) == 0;
+        histogram_add(&durable->sync_ns, bench_now_ns() - begun_ns);
+    }
+    close(fd);
+    unlink(path);
+    if (!good) {
+        fprintf(stderr, "sluice bench durable: cannot write to %s\n", path);
+    }
+    return good;
+}
+
+/* SUSPENDS. */
+static struct counts count(struct sluice *sluice)
+{
+    json_t *reply = NULL;
+    struct counts counts = {0};
+
+    if (sluice_query(sluice, "stats", NULL, NULL, &reply) == 0) {
+        counts.commits = json_integer_value(json_object_get(reply, "store_commits"));
+        counts.records = json_integer_value(json_object_get(reply, "store_records"));
+    }
+    json_decref(reply);
+    return counts;
+}
+
+static void calm_fiber(struct sluice *sluice, void *arg)
+{
+    struct calm *calm = arg;
+    struct sluice_submit_options options = {.durable = true};
+    const struct bench_plan *plan = &calm->durable->plan;
+    void *bytes = calloc(1, plan->payload_bytes);
+
+    while (calm->left > 0 && bytes != NULL) {
+        uint64_t begun_ns = bench_now_ns();
+        struct sluice_future *future;
+
+        calm->left--;
+        future = sluice_submit(sluice, plan->service,
+                               (struct sluice_bytes){bytes, plan->payload_bytes}, &options);
+        if (future == NULL || !sluice_accepted(future)) {
+            calm->failed++;
+        } else {
+            histogram_add(&calm->receipt_ns, bench_now_ns() - begun_ns);
+            calm->failed += sluice_await(future) != SLUICE_DONE;
+        }
+        sluice_future_free(future);
+    }
+    free(bytes);
+    calm->fibers--;
+}
+
+/* A tenth of the window: what a receipt takes while there is room. SUSPENDS. */
+static void measure_receipts(struct durable *durable, struct sluice *sluice, struct calm *calm)
+{
+    uint64_t fibers = durable->plan.window / CALM_SHARE + 1;
+
+    memset(calm, 0, sizeof(*calm));
+    calm->durable = durable;
+    calm->sluice = sluice;
+    calm->left = durable->receipts;
+    for (uint64_t i = 0; i < fibers; i++) {
+        calm->fibers += sluice_spawn(sluice, calm_fiber, calm) == 0;
+    }
+    while (calm->fibers > 0 && sluice_sleep_ms(sluice, 5) == 0) {
+    }
+}
+
+static double percentile_us(const struct histogram *histogram, double percent)
+{
+    return (double)histogram_percentile(histogram, percent) / 1e3;
+}
+
+static void print(const struct durable *durable, const struct bench_result *result,
+                  const struct calm *calm, const struct counts *counts)
+{
+    const char *format =
+        durable->cli->json
+            ? "{\"bench\": \"durable\", \"payload\": %llu, \"window\": %llu, \"tasks\": %llu, "
+              "\"tasks_per_s\": %.0f, \"commits\": %lld, \"records\": %lld, "
+              "\"records_per_commit\": %.1f, \"receipt_p50_us\": %.0f, \"receipt_p99_us\": %.0f, "
+              "\"fdatasync_p50_us\": %.0f, \"fdatasync_p99_us\": %.0f, \"good\": %s}\n"
+            : "durable: %llu B, window %llu, %llu tasks: %.0f tasks/s, every one on the disk before "
+              "it was accepted, and before its outcome was told; %lld commits of %lld records, "
+              "%.1f each\n  receipt    p50 %.0f us  p99 %.0f us, with a tenth of the window\n"
+              "  fdatasync  p50 %.0f us  p99 %.0f us, by itself\n  all good: %s\n";
+    bool good = bench_result_good(result) && calm->failed == 0;
+
+    printf(format, (unsigned long long)result->payload_bytes, (unsigned long long)result->window,
+           (unsigned long long)result->tasks, (double)result->check->received / result->wall_s,
+           (long long)counts->commits, (long long)counts->records,
+           counts->commits > 0 ? (double)counts->records / (double)counts->commits : 0.0,
+           percentile_us(&calm->receipt_ns, 50), percentile_us(&calm->receipt_ns, 99),
+           percentile_us(&durable->sync_ns, 50), percentile_us(&durable->sync_ns, 99),
+           good ? "true" : "false");
+}
+
+static int passes(struct sluice *sluice, struct bench_pass *pass, void *arg)
+{
+    struct durable *durable = arg;
+    const struct bench_plan *plan = &durable->plan;
+    struct bench_result result = {.bench = plan->bench, .payload_bytes = plan->payload_bytes,
+                                  .window = plan->window, .tasks = plan->tasks};
+    struct calm *calm = malloc(sizeof(*calm));
+    struct counts before, after;
+    bool good = false;
+
+    if (calm != NULL && bench_pass_init(pass, &durable->plan, sluice, plan->window)) {
+        bench_pass_run(pass);
+        bench_pass_deinit(pass);
+        if (bench_pass_init(pass, &durable->plan, sluice, plan->tasks)) {
+            before = count(sluice);
+            bench_pass_measure(pass, &result);
+            after = count(sluice);
+            after.commits -= before.commits;
+            after.records -= before.records;
+            measure_receipts(durable, sluice, calm);
+            print(durable, &result, calm, &after);
+            good = bench_result_good(&result) && calm->failed == 0;
+            bench_pass_deinit(pass);
+        }
+    }
+    free(calm);
+    return good ? EXIT_DONE : EXIT_TASK;
+}
+
+static int durable_main(struct sluice *sluice, void *arg)
+{
+    struct durable *durable = arg;
+    int code = bench_wait_workers(sluice, durable->fleet.service, durable->fleet.workers);
+
+    return code == EXIT_DONE ? bench_with_pass(sluice, passes, durable) : code;
+}
+
+static void remove_store(const struct durable *durable)
+{
+    static const char *const ends[] = {"", "-wal", "-shm", "-journal"};
+    char path[PATH_SIZE + 16];
+
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        snprintf(path, sizeof(path), "%s%s", durable->store, ends[i]);
+        unlink(path);
+    }
+}
+
+static int durable_run(struct cli *cli, const struct command *self, int argc, char **argv)
+{
+    static struct durable durable; /* a histogram is too large for the stack */
+    const char *service = bench_service("durable");
+    struct option_spec specs[] = {
+        OPTION_UINT_SPEC("payload", &durable.plan.payload_bytes, "BYTES", ECHO_PAYLOAD_MIN,
+                         16 * 1024 * 1024, "size of a payload (64)"),
+        OPTION_UINT_SPEC("window", &durable.plan.window, "N", 1, 100000, "tasks under way (1,000)"),
+        OPTION_UINT_SPEC("workers", &durable.fleet.workers, "N", 1, FLEET_WORKERS_MAX,
+                         "worker processes (2)"),
+        OPTION_UINT_SPEC("tasks", &durable.plan.tasks, "N", 1, 1000000000, "how many (200,000)"),
+        OPTION_TEXT_SPEC("directory", &durable.directory, "DIR",
+                         "where the store is, while it runs (.)"),
+    };
+    struct option_set set = {specs, sizeof(specs) / sizeof(specs[0])};
+    struct arguments arguments;
+    int code;
+
+    durable = (struct durable){
+        .cli = cli,
+        .fleet = {.transport = "tcp", .service = service, .work = "echo", .workers = 2},
+        .plan = {.bench = "durable", .service = service, .window = 1000, .payload_bytes = 64,
+                 .tasks = 200000, .durable = true},
+        .directory = ".",
+        .receipts = 5000,
+        .options = {"--store", durable.store, NULL},
+    };
+    if (!command_parse(cli, self, &set, argc, argv, &arguments, &code)) {
+        return code;
+    }
+    if (cli->broker_given) {
+        fprintf(stderr, "sluice bench durable: it needs a broker of its own; leave --broker out\n");
+        return EXIT_USAGE;
+    }
+    snprintf(durable.store, sizeof(durable.store), "%.400s/sluice-bench-%ld.db", durable.directory,
+             (long)getpid());
+    durable.fleet.broker_options = durable.options;
+    durable.fleet.credit = durable.plan.window < 65535 ? durable.plan.window : 65535;
+    if (!measure_disk(&durable)) {
+        return EXIT_TASK;
+    }
+    code = bench_visit(cli, self, &durable.fleet, durable_main, &durable);
+    remove_store(&durable);
+    return code;
+}
+
+const struct command command_bench_durable = {
+    .name = "bench durable",
+    .arguments = "",
+    .summary = "throughput of durable tasks, and how long a receipt takes",
+    .about = "Echo as in `sluice bench echo`, of durable tasks: each is synced to the disk before it\n"
+             "is accepted, and its outcome before that is told. Then receipts, with a tenth of the\n"
+             "window; and beside them what one fdatasync of 4 KiB takes. Always a broker of its\n"
+             "own, with a store in --directory that is removed.\n",
+    .run = durable_run,
+};

@@ -1,0 +1,185 @@
+#!/usr/bin/python3
+"""Durable tasks: what was told of them survives kill -9, and restarts of every kind."""
+import json
+import os
+import random
+import sys
+import uuid
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from sluice_test import (ACCEPTED, DONE, QUERY, REPLY, RESULT, SUBMIT, TASK, Broker, Deadline,
+                         Peer, case, check, equal, main, new_id, program, run, sluice)
+
+KILLS = int(os.environ.get("SLUICE_KILLS", "25"))
+
+
+class DurableBroker(Broker):
+    """A broker with a store in its own directory."""
+
+    def __init__(self, *options, **more):
+        super().__init__(*options, "--store", "{dir}/tasks.db", **more)
+
+    def _start(self, endpoints):
+        self.options = [option.replace("{dir}", self.directory) for option in self.options]
+        super()._start(endpoints)
+
+    @property
+    def path(self):
+        return os.path.join(self.directory, "tasks.db")
+
+
+def text(task):
+    return str(uuid.UUID(bytes=bytes(task)))
+
+
+@case("a durable task and its outcome survive kill -9")
+def _():
+    with DurableBroker() as broker:
+        first = sluice(broker, "submit", "later", '{"n": 1}', "--durable", "--detached",
+                       "--wait").strip()
+        broker.kill()
+        broker.restart()
+        equal(json.loads(sluice(broker, "status", first, "--json"))["state"], "ready")
+        with Peer(broker, "worker") as worker:
+            worker.offer("later", 1)
+            task = worker.task()
+            equal(text(task[1]), first)
+            worker.done(task, b"\xa4done")
+            equal(json.loads(sluice(broker, "result", first, "--wait")), "done")
+        broker.kill()
+        broker.restart()
+        equal(json.loads(sluice(broker, "result", first)), "done")
+
+
+@case("an orderly end leaves what waits to the next start")
+def _():
+    with DurableBroker() as broker:
+        task = sluice(broker, "submit", "later", "--durable", "--detached", "--wait").strip()
+        equal(broker.stop(), 0)
+        broker.restart()
+        equal(json.loads(sluice(broker, "status", task, "--json"))["state"], "ready")
+        equal(json.loads(sluice(broker, "stats", "--json"))["store"], "open")
+
+
+@case("a large payload survives as it was")
+def _():
+    with DurableBroker() as broker, Peer(broker, "asker") as asker:
+        payload = os.urandom(3000000)
+        task = asker.submit("later", payload, durable=True, detached=True, receipts=True,
+                            if_absent="wait")
+        asker.wait(ACCEPTED)
+        broker.kill()
+        broker.restart()
+        with Peer(broker, "worker") as worker:
+            worker.offer("later", 1)
+            got = worker.task()
+            check(bytes(got[1]) == task and bytes(got[4]) == payload, "it is another one")
+            worker.done(got)
+
+
+@case("without a store nothing durable is accepted, and it says so")
+def _():
+    with Broker() as broker:
+        said = sluice(broker, "submit", "later", "--durable", "--wait", status=1)
+        check("unsupported" in said or "store" in said, said)
+
+
+@case("two brokers do not share a store, and a file that is none is left alone")
+def _():
+    with DurableBroker() as broker:
+        status, said = run([program("sluice-broker"), "--endpoint", "tcp://127.0.0.1:*",
+                            "--store", broker.path])
+        check(status != 0 and "store" in said or "tasks.db" in said, said)
+        strange = os.path.join(broker.directory, "letter.txt")
+        with open(strange, "w") as file:
+            file.write("Dear Ann, " * 1000)
+        status, said = run([program("sluice-broker"), "--endpoint", "tcp://127.0.0.1:*",
+                            "--store", strange])
+        check(status != 0 and "letter.txt" in said, said)
+        with open(strange) as file:
+            equal(file.read(), "Dear Ann, " * 1000)
+
+
+class Ledger:
+    """What a submitter of detached durable tasks was told."""
+
+    def __init__(self):
+        self.session = new_id()
+        self.open = {}      # submitted, not yet accepted: payload
+        self.accepted = {}  # accepted, no outcome seen: the outcome that was told, or None
+        self.settled = 0
+        self.told_twice = 0
+
+    def hear(self, command):
+        task = bytes(command[1])
+        if command.code == ACCEPTED:
+            if task in self.open:
+                del self.open[task]
+                self.accepted[task] = None
+        elif command.code == RESULT:
+            check(command.outcome == "done", "it was %s" % command)
+            if task in self.open:  # it was known after all
+                del self.open[task]
+                self.accepted[task] = None
+            if task in self.accepted:
+                told = self.accepted[task]
+                check(told is None or told == bytes(command[3]), "two outcomes were told")
+                self.told_twice += told is not None
+                self.accepted[task] = bytes(command[3])
+
+
+def one_life(broker, ledger, seconds, tasks):
+    """The submitter and a worker, until the time is up."""
+    end = Deadline(seconds)
+    with Peer(broker, "asker", hello=False) as asker, Peer(broker, "worker") as worker:
+        asker.session = ledger.session
+        asker.hello()
+        worker.offer("work", 100)
+        for _ in range(tasks):
+            ledger.open[new_id()] = os.urandom(random.choice([10, 100, 8000]))
+        asker.send(*[[SUBMIT, task, "work", payload, {"durable": True, "detached": True,
+                                                      "receipts": True, "retain_ms": 20000}]
+                     for task, payload in ledger.open.items()])
+        # What was accepted is there, and says what it said.
+        asker.send(*[[QUERY, number, "result", task]
+                     for number, task in enumerate(ledger.accepted, 1)] or [[QUERY, 0, "stats"]])
+        asked = list(ledger.accepted)
+        while not end.passed():
+            asker._receive(0.002)
+            worker._receive(0.002)
+            answers = []
+            while worker.inbox:
+                command = worker.inbox.popleft()
+                if command.code == TASK:
+                    answers.append([DONE, bytes(command[1]), command[2], os.urandom(12)])
+            if answers:
+                worker.send(*answers)
+            while asker.inbox:
+                command = asker.inbox.popleft()
+                ledger.hear(command)
+                if command.code == REPLY and 0 < command[1] <= len(asked):
+                    task = asked[command[1] - 1]
+                    check(command[2], "%s was accepted, and is lost: %s" % (text(task), command))
+                    if command[3]["ended"] and ledger.accepted.get(task) is not None:
+                        del ledger.accepted[task]
+                        ledger.settled += 1
+
+
+@case("%d times kill -9 under load: nothing that was accepted is lost, no outcome changes" % KILLS)
+def _():
+    ledger = Ledger()
+    random.seed(KILLS)
+    with DurableBroker() as broker:
+        for _ in range(KILLS):
+            one_life(broker, ledger, random.uniform(0.005, 0.1), random.choice([0, 10, 40]))
+            broker.kill()
+            broker.restart()
+        deadline = Deadline(60)
+        while (ledger.open or ledger.accepted) and not deadline.passed():
+            one_life(broker, ledger, 0.2, 0)
+        equal((len(ledger.open), len(ledger.accepted)), (0, 0), "tasks that never ended")
+        check(ledger.settled > 5 * KILLS, "hardly anything happened: %d" % ledger.settled)
+
+
+if __name__ == "__main__":
+    main()

@@ -442,39 +442,7 @@ bool server_run(struct server *server)
     return !server->failed;
 }
 
-/* ---- start and end ----------------------------------------------------- */
-
-static bool open_broker(struct server *server, struct problem *problem)
-{
-    const struct config *config = server->config;
-    struct broker_options options = config->broker;
-    struct effects effects = {.context = server,
-                              .send = effect_send,
-                              .forget = effect_forget,
-                              .log = effect_log,
-                              .log_level = server->journal->level,
-                              .resume = effect_resume,
-                              .note = effect_note,
-                              .store = server->store != NULL ? effect_store : NULL,
-                              .notes = server->audit != NULL ? AUDIT_NOTES : 0};
-
-    options.broker = id_new();
-    options.started_unix_ms = clock_us(CLOCK_REALTIME) / 1000;
-    if (getrandom(&options.hash_seed, sizeof options.hash_seed, 0) !=
-        (ssize_t)sizeof options.hash_seed) {
-        problem_set(problem, "the system gives no random bytes");
-        return false;
-    }
-    server->broker = broker_new(&options, &effects, server_now_ms(server));
-    if (server->broker == NULL) {
-        problem_set(problem, "out of memory");
-        return false;
-    }
-    return config_apply(config, server->broker, problem) &&
-           (server->store == NULL || load(server, problem));
-}
-
-/* ---- what the store has kept ---- */
+/* ---- what the store has kept ------------------------------------------- */
 
 struct loading {
     struct server *server;
@@ -531,6 +499,38 @@ static bool load(struct server *server, struct problem *problem)
                 LOG_UINT("damaged", report.damaged), LOG_UINT("bytes", report.bytes),
                 LOG_UINT("ms", server_now_ms(server) - began_ms));
     return true;
+}
+
+/* ---- start and end ----------------------------------------------------- */
+
+static bool open_broker(struct server *server, struct problem *problem)
+{
+    const struct config *config = server->config;
+    struct broker_options options = config->broker;
+    struct effects effects = {.context = server,
+                              .send = effect_send,
+                              .forget = effect_forget,
+                              .log = effect_log,
+                              .log_level = server->journal->level,
+                              .resume = effect_resume,
+                              .note = effect_note,
+                              .store = server->store != NULL ? effect_store : NULL,
+                              .notes = server->audit != NULL ? AUDIT_NOTES : 0};
+
+    options.broker = id_new();
+    options.started_unix_ms = clock_us(CLOCK_REALTIME) / 1000;
+    if (getrandom(&options.hash_seed, sizeof options.hash_seed, 0) !=
+        (ssize_t)sizeof options.hash_seed) {
+        problem_set(problem, "the system gives no random bytes");
+        return false;
+    }
+    server->broker = broker_new(&options, &effects, server_now_ms(server));
+    if (server->broker == NULL) {
+        problem_set(problem, "out of memory");
+        return false;
+    }
+    return config_apply(config, server->broker, problem) &&
+           (server->store == NULL || load(server, problem));
 }
 
 struct server *server_new(const struct config *config, struct journal *journal, int signals,

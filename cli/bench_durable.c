@@ -137,8 +137,8 @@ static void print(const struct durable *durable, const struct bench_result *resu
               "\"tasks_per_s\": %.0f, \"commits\": %lld, \"records\": %lld, "
               "\"records_per_commit\": %.1f, \"receipt_p50_us\": %.0f, \"receipt_p99_us\": %.0f, "
               "\"fdatasync_p50_us\": %.0f, \"fdatasync_p99_us\": %.0f, \"good\": %s}\n"
-            : "durable: %llu B, window %llu, %llu tasks: %.0f tasks/s, every one on the disk before "
-              "it was accepted, and before its outcome was told; %lld commits of %lld records, "
+            : "durable: %llu B, window %llu, %llu tasks: %.0f tasks/s, each on the disk before it "
+              "was accepted, and before its outcome was told; %lld commits of %lld records, "
               "%.1f each\n  receipt    p50 %.0f us  p99 %.0f us, with a tenth of the window\n"
               "  fdatasync  p50 %.0f us  p99 %.0f us, by itself\n  all good: %s\n";
     bool good = bench_result_good(result) && calm->failed == 0;
@@ -250,9 +250,9 @@ const struct command command_bench_durable = {
     .name = "bench durable",
     .arguments = "",
     .summary = "throughput of durable tasks, and how long a receipt takes",
-    .about = "Echo as in `sluice bench echo`, of durable tasks: each is synced to the disk before it\n"
-             "is accepted, and its outcome before that is told. Then receipts, with a tenth of the\n"
-             "window; and beside them what one fdatasync of 4 KiB takes. Always a broker of its\n"
+    .about = "Echo as in `sluice bench echo`, of durable tasks: each is synced to the disk before\n"
+             "it is accepted, and its outcome before that is told. Then receipts, with a tenth of\n"
+             "the window; and what one fdatasync of 4 KiB takes. Always a broker of its\n"
              "own, with a store in --directory that is removed.\n",
     .run = durable_run,
 };

@@ -35,7 +35,7 @@ static bool may_pass(struct peer *peer, const struct submission *submission,
     return code_is(error, ERROR_QUEUE_FULL) || code_is(error, ERROR_WINDOW_EXCEEDED) ||
            code_is(error, ERROR_MEMORY_FULL) || code_is(error, ERROR_DRAINING) ||
            code_is(error, ERROR_RATE_LIMITED) || code_is(error, ERROR_BUDGET_EXHAUSTED) ||
-           code_is(error, ERROR_CIRCUIT_OPEN);
+           code_is(error, ERROR_CIRCUIT_OPEN) || code_is(error, ERROR_STORE_UNAVAILABLE);
 }
 
 /* Never before the broker said; later each time; not all at the same moment. */

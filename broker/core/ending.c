@@ -172,6 +172,9 @@ void task_end(struct broker *broker, struct task *task, enum task_state state,
     CHECK(state != TASK_DONE || error == ERROR_NONE);
     task_let_go(broker, task);
     if (durable_end(broker, task, state, error, body)) {
+        if (!MUTANT(CHILDREN_OUTLIVE_PARENT)) {
+            task_doom_children(broker, task); /* its attempt is over, whatever the store says */
+        }
         return; /* it comes here again */
     }
     lane_leave(broker, task);

@@ -431,6 +431,7 @@ struct agent *agent_new(struct world *world, unsigned index, bool submits, bool 
     agent->resumes = random_chance(&random, world->options.numbered);
     random_init(&agent->work, world->options.seed, "work", index);
     random_init(&agent->retries, world->options.seed, "retries", index);
+    random_init(&agent->durables, world->options.seed, "durables", index);
     random_init(&agent->policies, world->options.seed, "policies", index);
     random_init(&agent->streams, world->options.seed, "streams", index);
     random_init(&agent->turns, world->options.seed, "turns", index);

@@ -92,6 +92,17 @@ static void draw_retries(struct agent *agent, struct submit *submit)
     }
 }
 
+/* What the model can follow: no letter that is written after the end, no start that waits for the
+ * store, no ordering key that is free only then. */
+static void draw_durable(struct agent *agent, struct submit *submit)
+{
+    submit->durable = random_chance(&agent->durables, agent->world->options.durables) &&
+                      !submit->detached && !submit->dead_letter && submit->order.size == 0;
+    if (submit->durable && submit->attempts < 2) {
+        submit->attempts = 2;
+    }
+}
+
 /* Few keys, so that they are shared; as literals, for the submit refers to them. */
 static void draw_turn(struct agent *agent, struct submit *submit)
 {
@@ -169,6 +180,7 @@ void draw_options(struct agent *agent, struct submit *submit)
     }
     draw_retries(agent, submit);
     draw_turn(agent, submit);
+    draw_durable(agent, submit);
 }
 
 const char *draw_service(struct agent *agent)
@@ -346,7 +358,7 @@ static void draw_scatter(struct agent *agent, struct submit *submit)
     }
     submit->order = submit->affinity = submit->idempotency_key = span_of(NULL, 0);
     submit->cache_ms = 0;
-    submit->detached = submit->dead_letter = false;
+    submit->detached = submit->dead_letter = submit->durable = false;
     submit->stream = 0;
 }
 

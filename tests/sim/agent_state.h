@@ -38,7 +38,7 @@ struct agent {
     struct world *world;
     unsigned index;
     bool submits, works;
-    struct random work, faults, retries, policies, turns, streams, shapes, depths, twins, costs,
+    struct random work, faults, retries, policies, durables, turns, streams, shapes, depths, twins, costs,
         pins;
     struct node node;
     struct peer *peer;          /* NULL: crashed, not yet back */

@@ -24,6 +24,8 @@ struct sim_broker {
     bool draining;
     bool retrying;            /* an agenda entry will flush again */
     bool quiet_sends;         /* the core sends while the process ends: nobody hears */
+    uint64_t recorded, stored; /* sequences */
+    enum outcome ends_as;     /* of the last record of an end */
     uint64_t steps, visits, restarts, starts; /* starts: of numbers, in all incarnations */
     void (*operator_hears)(void *context, const struct message *message);
     void *operator_context;

@@ -113,14 +113,23 @@ static void see_result(struct model *model, const struct fact *fact)
                 fact->connection);
 }
 
+/* In the same step; that of a durable task comes last: maybe to the connection that has just said
+ * HELLO, or when its own has just been lost. */
 static bool result_follows(const struct model *model, const struct fact *fact,
-                           uint32_t connection)
+                           const struct shadow_task *task, uint32_t connection)
 {
     const struct fact *end = model->facts + model->fact_count;
+    uint32_t begins = task->durable && model_event_is(model, COMMAND_HELLO) ? model->event->from
+                                                                             : connection;
 
     for (const struct fact *next = fact + 1; next < end; next++) {
         if (next->kind == FACT_SEND && next->command == COMMAND_RESULT &&
-            next->connection == connection && id_equal(&next->id, &fact->id)) {
+            (next->connection == connection || next->connection == begins) &&
+            id_equal(&next->id, &fact->id)) {
+            return true;
+        }
+        if (next->kind == FACT_FORGET && next->connection == connection && task->durable &&
+            begins == connection) {
             return true;
         }
     }
@@ -139,7 +148,7 @@ static void see_end(struct model *model, const struct fact *fact)
                 model_id_text(&fact->id));
     session = model_session_by_id(model, &task->session);
     if (!task->held && !task->orphan && !task->alone && session != NULL && session->connection != 0) {
-        MODEL_CHECK(model, PROPERTY, result_follows(model, fact, session->connection),
+        MODEL_CHECK(model, PROPERTY, result_follows(model, fact, task, session->connection),
                     "%s is %s, its submitter c%u is here and gets no RESULT",
                     model_id_text(&fact->id), shadow_state_name(fact->to), session->connection);
     }

@@ -137,7 +137,7 @@ struct shadow_task {
     uint64_t content, answer; /* of one with a key: digests of its payload and of its result */
     uint64_t cache_ms;
     bool ran;              /* with a key: it is, or was, the one that runs for all */
-    bool held, receipts, detached;
+    bool held, receipts, detached, durable;
     bool alone;            /* detached, and its session is gone */
     bool mourned;          /* becomes a dead letter when it fails */
     struct shadow_said *said; /* of one that is mourned, until it is a letter */

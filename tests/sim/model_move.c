@@ -84,6 +84,7 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     shadow_copy_text(task->retry_on, sizeof task->retry_on, submit->retry_on);
     shadow_copy_text(task->final_on, sizeof task->final_on, submit->final_on);
     task->detached = submit->detached;
+    task->durable = submit->durable;
     task->priority = submit->priority;
     task->cost = submit->cost;
     shadow_copy_text(task->key, sizeof task->key, submit->key);

@@ -149,14 +149,6 @@ static void draw_retries(struct sim_options *o)
     o->dead_tasks = scaled(&random, 0, 100);
 }
 
-static void draw_durables(struct sim_options *o)
-{
-    struct random random;
-
-    random_init(&random, o->seed, "durables", 0);
-    o->durables = some(&random, 1000);
-}
-
 static void draw_policies(struct sim_options *o)
 {
     struct random random;
@@ -300,7 +292,6 @@ struct sim_options sim_options_draw(uint64_t seed)
     draw_tight_memory(&options);
     draw_retries(&options);
     draw_policies(&options);
-    draw_durables(&options);
     draw_streams(&options);
     draw_joins(&options);
     draw_gates(&options);

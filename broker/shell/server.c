@@ -494,6 +494,13 @@ static bool load(struct server *server, struct problem *problem)
     broker_step(server->broker, &(struct event){.kind = EVENT_STORE,
                                                 .now_ms = server_now_ms(server),
                                                 .store = STORE_OPEN});
+    if (report.mended_unix_ms > 0) {
+        journal_say(server->journal, LOG_ERROR, "store_mended",
+                    LOG_WORD("path", server->config->store),
+                    LOG_WORD("why", "the database was damaged; what could be read of it is in a "
+                                    "new one, and the old one beside it, .damaged-UNIX_MS"),
+                    LOG_UINT("unix_ms", report.mended_unix_ms));
+    }
     journal_say(server->journal, report.damaged > 0 ? LOG_ERROR : LOG_INFO, "store_opened",
                 LOG_WORD("path", server->config->store), LOG_UINT("rows", report.rows),
                 LOG_UINT("damaged", report.damaged), LOG_UINT("bytes", report.bytes),

@@ -82,7 +82,7 @@
     X(backoffs, 0, "permille with a backoff of their own")                                         \
     X(codes, 0, "permille with codes of their own to retry or not")                                \
     X(detached, 0, "permille that outlive their submitter")                                        \
-    X(durables, 0, "permille that are durable; drawn never, for the model expects ends at once")   \
+    X(durables, 0, "permille that are durable; never drawn: the model expects ends at once")       \
     X(dead_letters, 0, "permille that leave a dead letter")                                        \
     X(dead_tasks, 0, "dead letters that are kept")                                                 \
     X(policy_changes, 0, "permille of operator actions that change what a service may start")      \

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import sys
 import uuid
 
@@ -98,6 +99,59 @@ def _():
         check(status != 0 and "letter.txt" in said, said)
         with open(strange) as file:
             equal(file.read(), "Dear Ann, " * 1000)
+
+
+def disk_bytes(broker):
+    """The largest of the store's files."""
+    return max(os.path.getsize(os.path.join(broker.directory, name))
+               for name in os.listdir(broker.directory) if name.startswith("tasks.db"))
+
+
+@case("a full disk refuses what is durable, loses nothing, and is over by itself")
+def _():
+    with DurableBroker() as broker, Peer(broker, "asker") as asker, \
+            Peer(broker, "worker") as worker:
+        worker.offer("work", 1000)
+        before = [asker.submit("work", b"x" * 5000, durable=True, receipts=True)
+                  for _ in range(20)]
+        for _ in before:
+            asker.wait(ACCEPTED)
+        # No file of the broker may grow beyond this: to it that is a full disk.
+        hard = resource.prlimit(broker.child.pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(broker.child.pid, resource.RLIMIT_FSIZE, (disk_bytes(broker), hard))
+        waiting, refused = [], None
+        deadline = Deadline(20)
+        while refused is None:
+            check(not deadline.passed(), "nothing was refused")
+            task = asker.submit("work", b"y" * 5000, durable=True, receipts=True)
+            asker.ping()
+            refusals = [c for c in asker.inbox if c.code == RESULT and c.outcome == "refused"]
+            if refusals:
+                refused = refusals[0]
+            else:
+                waiting.append(task)
+        equal(refused.body["code"], "store_unavailable")
+        equal(broker.wait_line("store_state state=full") != "", True)
+        equal(json.loads(sluice(broker, "stats", "--json"))["store"], "full")
+        asker.drain()
+        told = {bytes(c[1]) for c in asker.inbox if c.code == ACCEPTED}
+        check(not told & set(waiting), "ACCEPTED without room for it")
+        volatile = asker.submit("work", b"v")  # what is not durable goes on
+        while True:
+            task = worker.task()
+            worker.done(task, b"\xc0")
+            if bytes(task[1]) == volatile:
+                break
+        equal(asker.result(volatile).outcome, "done")
+        resource.prlimit(broker.child.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        broker.wait_line("store_state state=open")
+        for task in before + waiting:
+            equal(asker.result(task).outcome, "done")
+        told = {bytes(c[1]) for c in asker.inbox if c.code == ACCEPTED}
+        equal(told >= set(waiting), True, "they are accepted in the end")
+        last = asker.submit("work", durable=True)
+        worker.done(worker.task())
+        equal(asker.result(last).outcome, "done")
 
 
 class Ledger:

@@ -29,19 +29,25 @@ static struct submit submit_now(const struct broker *broker, const struct store_
     return submit;
 }
 
-/* A newer row of an id takes the place of the one before: its task had been submitted again. */
-static void make_way(struct broker *broker, const struct id *id)
+/* A newer row of an id takes the place of the one before, which had ended: its task had been
+ * submitted again. False: that one has not ended, and it stays. */
+static bool make_way(struct broker *broker, const struct id *id, uint32_t hash)
 {
-    struct task *task = task_find(broker, id);
-    struct letter *letter = dead_find(broker, id);
+    struct task *task = task_find_by(broker, id, hash);
+    struct letter *letter = broker->letters.count > 0 ? dead_find(broker, id) : NULL;
 
-    if (task != NULL && task_ended(task) && task->needed_by == NULL) {
-        retention_remove(broker, task);
-        task_free(broker, task);
-    }
     if (letter != NULL) {
         dead_drop(broker, letter);
     }
+    if (task == NULL) {
+        return true;
+    }
+    if (!task_ended(task) || task->needed_by != NULL) {
+        return false;
+    }
+    retention_remove(broker, task);
+    task_free(broker, task);
+    return true;
 }
 
 static struct blob *keep(struct span bytes, struct blob *blob)
@@ -109,9 +115,8 @@ static bool restore(struct broker *broker, const struct store_row *row)
     if (peer == NULL) {
         return false;
     }
-    make_way(broker, &submit.id);
-    if (task_find(broker, &submit.id) != NULL) {
-        return true; /* two live ones of an id: the first one is it */
+    if (!make_way(broker, &submit.id, task_hash(broker, &submit.id))) {
+        return true;
     }
     task = submit_restore(broker, peer, &submit, &flight);
     if (task == NULL) {

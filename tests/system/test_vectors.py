@@ -280,7 +280,8 @@ POLICIES = {
     "affinity": KEY, "version": text(32), "cost": uint(2**40), "delay_ms": DURATION,
     "max_run_ms": DURATION, "backoff_ms": DURATION, "backoff_max_ms": DURATION,
     "retry_on": codes, "final_on": codes, "dead_letter": boolean, "idempotency_key": KEY,
-    "cache_ms": DURATION, "detached": boolean, "retain_ms": DURATION, "stream": uint(65535),
+    "cache_ms": DURATION, "detached": boolean, "durable": boolean, "retain_ms": DURATION,
+    "stream": uint(65535),
 }
 CHUNK = ("CHUNK", [ID, ATTEMPT, required("sequence", uint()), required("payload", payload())])
 SEQUENCE = ("SEQUENCE", [required("number", uint()), ("acknowledged", uint(), 0)])

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # deps.sh: is everything here that sluice needs, and if not, get it.
 #
-#   deploy/deps.sh --check build|test|bench|dev    silent; 0: all of it is here
-#   deploy/deps.sh build|test|bench|dev            installs what is missing
-#   deploy/deps.sh manuals DIR                     puts libzmq's manual pages into DIR
+#   deploy/deps.sh --check build|test|floor|bench|dev   silent; 0: all of it is here
+#   deploy/deps.sh build|test|floor|bench|dev           installs what is missing
+#   deploy/deps.sh manuals DIR                          puts libzmq's manual pages into DIR
 #
 # What is needed is asked of the system (pkg-config, commands, files), not of
 # the package manager: a library built by hand is as good as a package. Only
@@ -43,11 +43,23 @@ cmd:clang               clang
 file:/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a|/usr/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a  libclang-rt-dev|libclang-rt-14-dev
 "
 
+# For `make bench`; and for `make bench-peers`, the brokers that it measures too.
+needs_floor="$needs_build
+file:/usr/bin/python3   python3
+"
+needs_bench="$needs_floor
+cmd:nats-server|/usr/sbin/nats-server  nats-server
+pc:libnats              libnats-dev
+file:/usr/lib/rabbitmq/bin/rabbitmq-server  rabbitmq-server
+pc:librabbitmq          librabbitmq-dev
+"
+
 # needs SET: its lines. `dev` is `test` and what checks this project's scripts.
 needs() {
     case $1 in
         build) printf '%s' "$needs_build" ;;
-        bench) printf '%s' "${needs_build}file:/usr/bin/python3 python3" ;;
+        floor) printf '%s' "$needs_floor" ;;
+        bench) printf '%s' "$needs_bench" ;;
         test) printf '%s' "$needs_test" ;;
         dev) printf '%s' "${needs_test}cmd:shellcheck shellcheck" ;;
     esac
@@ -209,10 +221,10 @@ fetch_manuals() {
 root=
 case ${1:-} in
     --check)
-        case ${2:-} in build | test | bench | dev) ;; *) usage ;; esac
+        case ${2:-} in build | test | floor | bench | dev) ;; *) usage ;; esac
         [ -z "$(list_missing "$2")" ]
         ;;
-    build | test | bench | dev) install_missing "$1" ;;
+    build | test | floor | bench | dev) install_missing "$1" ;;
     manuals) [ -n "${2:-}" ] || usage; fetch_manuals "$2" ;;
     *) usage ;;
 esac

@@ -126,9 +126,17 @@ $(BUILD)/bin/sluice-bench-proxy: $(call obj,tests/bench/proxy.c) $(call lib,cli)
 $(BUILD)/bin/sluice-bench-retrieval: LINK = $(call pc_libs,$(PC_RETRIEVER) libuv) -lm
 $(BUILD)/bin/sluice-bench-retrieval: $(call obj,tests/bench/retrieval.c) $(call lib,retriever) $(call lib,common)
 
-$(BINARIES): WHOLE = $(THIN)
+# Other brokers, for `make bench-peers`: not part of `all`, for their libraries need not be here.
+RIVALS       := $(addprefix $(BUILD)/bin/sluice-bench-,jetstream rabbitmq)
+RIVALS_BUILT := $(if $(shell $(PKG_CONFIG) --exists libnats 2>/dev/null && echo 1),$(BUILD)/bin/sluice-bench-jetstream) \
+                $(if $(shell $(PKG_CONFIG) --exists librabbitmq 2>/dev/null && echo 1),$(BUILD)/bin/sluice-bench-rabbitmq)
+$(BUILD)/bin/sluice-bench-jetstream: LINK = $(call pc_libs,libnats) -lm
+$(BUILD)/bin/sluice-bench-rabbitmq: LINK = $(call pc_libs,librabbitmq) -lm
+$(RIVALS): $(BUILD)/bin/sluice-bench-%: $(call obj,tests/bench/rival_%.c tests/bench/rival.c) $(call lib,cli) $(call lib,common)
+
+$(BINARIES) $(RIVALS): WHOLE = $(THIN)
 $(BUILD)/bin/sluice-broker $(BUILD)/bin/sluice: WHOLE = $(if $(filter 1,$(LTO)),-flto=auto $(CFLAGS))
-$(BINARIES):
+$(BINARIES) $(RIVALS):
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(WHOLE) -o $@ $^ $(LINK) -lpthread
@@ -279,9 +287,17 @@ chaos: ## real processes, killed, stopped and cut off: every task has exactly on
 	    --broker-kills $(BROKER_KILLS) $(if $(SEED),--seed $(SEED))
 
 bench: ## echo, gather and the zmq_proxy floor in one run, with ratios
-	@deploy/deps.sh --check bench || deploy/deps.sh bench
+	@deploy/deps.sh --check floor || deploy/deps.sh floor
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)BUILD=$(BUILD) tests/bench/run
+
+.PHONY: bench-peers
+bench-peers: ## durable tasks, and the same shape on JetStream and RabbitMQ, with ratios
+	@deploy/deps.sh --check floor || deploy/deps.sh floor
+	@deploy/deps.sh --check bench || \
+	    echo "bench-peers: not all other brokers are here; deploy/deps.sh bench installs them" >&2
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(RIVALS_BUILT)
+	$(Q)BUILD=$(BUILD) tests/bench/peers
 
 demo: ## install what is missing, build, and let a cluster answer three questions
 	@deploy/deps.sh --check build || deploy/deps.sh build

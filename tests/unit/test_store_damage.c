@@ -33,6 +33,7 @@ static void clear_folder(const struct fixture *f)
     const struct dirent *entry;
     char path[512];
 
+    assert_non_null(folder); /* somebody tidies up in /tmp */
     while ((entry = readdir(folder)) != NULL) {
         snprintf(path, sizeof path, "%s/%s", f->folder, entry->d_name);
         unlink(path);

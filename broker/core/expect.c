@@ -109,6 +109,7 @@ static void prefetch_offers(const struct loads *loads)
 
     if (least != NULL) {
         prefetch_offer(least);
+        /* The other one of two; of more, maybe another: the next one's place is not there yet. */
         prefetch_offer(loads->offers[__builtin_ctzll(loads->occupied)].prev);
     }
 }

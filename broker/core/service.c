@@ -228,8 +228,9 @@ static struct offer *less_busy(struct offer *first, struct offer *second)
     return second->peer->held < first->peer->held ? second : first;
 }
 
-/* The least loaded with room, among equals the one served longest ago; but the one that served
- * the task's affinity key last, if it has room. NULL: no offer that the task is meant for has. */
+/* The least loaded with room, of the two among equals that were served longest ago the less busy
+ * one; but the one that served the task's affinity key last, if it has room. NULL: no offer that
+ * the task is meant for has. */
 static struct offer *offer_for(const struct broker *broker, const struct service *service,
                                const struct task *task)
 {

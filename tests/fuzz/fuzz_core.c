@@ -13,6 +13,7 @@
 #include "broker/core/broker.h"
 #include "common/check.h"
 #include "proto/codec.h"
+#include "tests/fuzz/readable.h"
 
 #include <stdlib.h>
 
@@ -33,26 +34,11 @@ struct world {
     unsigned resumes, losses;     /* so far */
     connection_id greeting;       /* that says HELLO in this step; 0: none */
     bool spoken[CONNECTIONS + 1]; /* has said something, and was not forgotten since */
+    uint64_t recorded, stored;    /* sequences of the store */
     struct codec_writer writer;
 };
 
 /* ---- effects ----------------------------------------------------------- */
-
-/* A peer must be able to read what the core says. */
-static void check_readable(struct world *world, const struct message *message)
-{
-    struct codec_reader reader;
-    struct codec_error error;
-    struct message back;
-
-    codec_writer_clear(&world->writer);
-    CHECK(codec_write(&world->writer, message) == CODEC_WRITTEN);
-    codec_reader_init(&reader, span_of(world->writer.data, world->writer.size),
-                      world->writer.frames, world->writer.frame_count);
-    CHECK(codec_read(&reader, CODEC_AT_PEER, &back, &error) == CODEC_OK);
-    CHECK(back.command == message->command);
-    CHECK(codec_read(&reader, CODEC_AT_PEER, &back, &error) == CODEC_END);
-}
 
 /* Whatever the shell can say of a numbered session, in turn. */
 static enum resume on_resume(void *context, const struct resume_request *request, uint64_t *start)
@@ -76,7 +62,7 @@ static void on_send(void *context, connection_id to, const struct message *messa
 
     CHECK(to >= 1 && to <= CONNECTIONS);
     CHECK(world->spoken[to]);
-    check_readable(world, message);
+    check_readable(&world->writer, message);
 }
 
 static void on_forget(void *context, connection_id connection)
@@ -88,12 +74,13 @@ static void on_forget(void *context, connection_id connection)
     world->spoken[connection] = connection == world->greeting;
 }
 
-static void on_log(void *context, const struct log_record *record)
+static void on_store(void *context, const struct store_record *record)
 {
-    char line[512];
+    struct world *world = context;
 
-    (void)context;
-    CHECK(log_format(record, line, sizeof line) < sizeof line);
+    CHECK(record->sequence == world->recorded + 1);
+    CHECK(record->key > 0);
+    world->recorded = record->sequence;
 }
 
 /* ---- what the bytes choose --------------------------------------------- */
@@ -241,6 +228,7 @@ static void take_policies(struct world *world, struct submit *submit)
     submit->stream = more & 32 ? take_bounded(world, STREAM_CREDIT_MAX) : 0;
     submit->idempotency_key = more & 64 && more & 128 ? take_key(world) : span_of(NULL, 0);
     submit->cache_ms = submit->idempotency_key.size > 0 && more & 1 ? 1000 : 0;
+    submit->durable = more & 128;
     submit->affinity = span_from_text(more & 64 ? "" : more & 1 ? "here" : more & 2 ? "there" : "");
 }
 
@@ -568,6 +556,33 @@ static void pass_time(struct world *world)
     step(world, (struct event){.kind = EVENT_TICK});
 }
 
+static void store_to(struct world *world, uint64_t sequence)
+{
+    world->stored = sequence;
+    step(world, (struct event){.kind = EVENT_STORED, .stored = sequence});
+}
+
+static void store_all(struct world *world)
+{
+    while (world->stored < world->recorded) {
+        store_to(world, world->recorded);
+    }
+}
+
+/* Some of what has been recorded is safe; or the disk is in another state, or the broker drains. */
+static void store_some(struct world *world)
+{
+    unsigned choice = take_byte(&world->input);
+
+    if (choice == 255) {
+        step(world, (struct event){.kind = EVENT_DRAIN});
+    } else if (choice < 16) {
+        step(world, (struct event){.kind = EVENT_STORE, .store = choice % (STORE_LOST + 1)});
+    } else if (world->recorded > world->stored) {
+        store_to(world, world->stored + 1 + choice % (world->recorded - world->stored));
+    }
+}
+
 static void one_event(struct world *world)
 {
     unsigned kind = take_byte(&world->input);
@@ -596,9 +611,7 @@ static void one_event(struct world *world)
         say_bytes(world, from);
         break;
     case 31:
-        if (take_byte(&world->input) == 255) {
-            step(world, (struct event){.kind = EVENT_DRAIN});
-        }
+        store_some(world);
         break;
     }
 }
@@ -612,10 +625,12 @@ static void all_leave(struct world *world, uint64_t until_ms)
     for (connection_id from = 1; from <= CONNECTIONS; from++) {
         step(world, (struct event){.kind = EVENT_LOST, .from = from});
     }
+    store_all(world);
     while (broker_deadline(world->broker) < until_ms) {
         CHECK(steps++ < END_STEPS_MAX);
         world->now_ms = broker_deadline(world->broker);
         step(world, (struct event){.kind = EVENT_TICK});
+        store_all(world);
     }
 }
 
@@ -662,13 +677,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                               .send = on_send,
                               .forget = on_forget,
                               .resume = on_resume,
-                              .log = on_log,
-                              .log_level = LOG_DEBUG};
+                              .log = check_line,
+                              .log_level = LOG_DEBUG,
+                              .store = on_store};
     struct service_limits limits = {.max_tasks = 3, .attempts = 2, .lease_ms = 20};
 
     world.options = take_options(&world.input);
     world.broker = broker_new(&world.options, &effects, 0);
     CHECK(world.broker != NULL);
+    step(&world, (struct event){.kind = EVENT_STORE, .store = STORE_OPEN});
     if (take_bool(&world.input)) {
         CHECK(broker_configure_service(world.broker, span_from_text("a"), &limits));
     }

@@ -482,7 +482,6 @@ static void a_failure_is_for_good(void **state)
     assert_true(strlen(news.why) > 0);
     assert_int_equal(news.sequence, safe);
     add(f, STORE_TASK, 2);
-    usleep(50000);
     store_take_news(f->store, &news);
     assert_int_equal(news.state, STORE_LOST);
     assert_int_equal(news.sequence, safe);

@@ -1,8 +1,8 @@
 #include "broker/core/broker.h"
 
 #include "broker/core/dead.h"
-#include "broker/core/ending.h"
 #include "broker/core/durable.h"
+#include "broker/core/ending.h"
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
@@ -494,16 +494,6 @@ static void note_sleep(struct broker *broker, uint64_t now_ms)
     }
 }
 
-static void note_store(struct broker *broker, enum store_state state)
-{
-    if (state != broker->store_state) {
-        BROKER_LOG(broker, state == STORE_OPEN ? LOG_INFO : LOG_ERROR, "store",
-                   LOG_WORD("state", store_state_name(state)),
-                   LOG_UINT("unsafe_bytes", broker->unsafe_bytes));
-        broker->store_state = state;
-    }
-}
-
 void broker_step(struct broker *broker, const struct event *event)
 {
     CHECK(event->now_ms >= broker->now_ms);
@@ -537,7 +527,7 @@ void broker_step(struct broker *broker, const struct event *event)
         durable_stored(broker, event->stored);
         break;
     case EVENT_STORE:
-        note_store(broker, event->store);
+        broker->store_state = event->store;
         break;
     case EVENT_DRAIN:
         broker->draining = broker->stopping = true;

@@ -167,7 +167,7 @@ struct broker_options {
     uint64_t hash_seed;     /* random per process: hash tables resist chosen ids */
     struct id broker;       /* new at each start */
     uint64_t shard;
-    uint64_t started_unix_ms; /* wall clock at now_ms 0; for WELCOME only */
+    uint64_t started_unix_ms; /* wall clock when broker_new is called: for people and the store */
     size_t peers_max;
     size_t services_max;
     size_t offers_per_peer_max;

@@ -148,6 +148,9 @@ void dead_bury(struct broker *broker, struct task *task)
     table_insert(&broker->letters, &letter->node,
                  broker_hash(broker, letter->id.bytes, sizeof letter->id.bytes));
     broker->dead_bytes += letter_bytes(letter);
+    if (broker->restoring != NULL) {
+        return; /* that was told in its time */
+    }
     BROKER_LOG(broker, LOG_WARN, "dead_letter", LOG_ID("task", &letter->id),
                LOG_TEXT("service", service_name(task->service)),
                LOG_UINT("attempt", letter->attempt));

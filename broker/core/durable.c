@@ -41,11 +41,12 @@ static void await_store(struct broker *broker, struct durable *durable, uint64_t
     list_push_back(&broker->unsafe, &durable->link);
 }
 
-/* What it says of the past of a session is not kept. */
-static struct submit kept(const struct submit *submit)
+/* What it says of the past of a session is not kept; what its service said then is. */
+static struct submit kept(const struct task *task, const struct submit *submit)
 {
     struct submit copy = *submit;
 
+    copy.attempts = task->attempts_max;
     if (submit->detached) {
         copy.parent = (struct id){{0}};
         copy.parent_attempt = 0;
@@ -56,7 +57,7 @@ static struct submit kept(const struct submit *submit)
 bool durable_open(struct broker *broker, struct task *task, const struct submit *submit)
 {
     struct durable *durable = pool_get(&broker->durable_pool);
-    struct submit copy = kept(submit);
+    struct submit copy = kept(task, submit);
     uint64_t before = task_bytes(task);
 
     if (durable == NULL) {
@@ -144,11 +145,21 @@ void durable_attempt(struct broker *broker, const struct task *task)
 
 void durable_checkpoint(struct broker *broker, const struct task *task)
 {
-    if (records(broker, task)) {
-        record(broker, &(struct store_record){.what = STORE_CHECKPOINT,
-                                              .key = task_durable(task)->key,
-                                              .checkpoint = memo_checkpoint(task)});
+    struct durable *durable = task_durable(task);
+    struct payload checkpoint = memo_checkpoint(task);
+
+    if (!records(broker, task)) {
+        return;
     }
+    if (!list_empty(&durable->link)) {
+        durable->outdated = true;
+        return;
+    }
+    record(broker, &(struct store_record){.what = STORE_CHECKPOINT,
+                                          .key = durable->key,
+                                          .checkpoint = checkpoint});
+    durable->saving = true;
+    await_store(broker, durable, sizeof *durable + checkpoint.bytes.size);
 }
 
 void durable_forget(struct broker *broker, uint64_t key)
@@ -214,6 +225,7 @@ void durable_stored(struct broker *broker, uint64_t sequence)
         list_unlink(link);
         broker->unsafe_bytes -= durable->bytes;
         durable->bytes = 0;
+        durable->saving = false;
         if (durable->starting) {
             durable->starting = false;
             lease_send(broker, task);
@@ -223,6 +235,9 @@ void durable_stored(struct broker *broker, uint64_t sequence)
         }
         if (task->state == TASK_STORING) {
             end(broker, task);
+        } else if (durable->outdated) {
+            durable->outdated = false;
+            durable_checkpoint(broker, task);
         }
     }
 }
@@ -255,8 +270,8 @@ void durable_check(const struct broker *broker)
 
         CHECK(task_durable(task) == durable);
         CHECK(!task_ended(task));
-        CHECK(!durable->accepted || durable->starting || task->state == TASK_STORING ||
-              task->state == TASK_CANCELLING);
+        CHECK(!durable->accepted || durable->starting || durable->saving ||
+              task->state == TASK_STORING || task->state == TASK_CANCELLING);
         CHECK(!durable->starting || task->state == TASK_LEASED);
         CHECK(durable->sequence > sequence);
         CHECK(durable->key > 0 && durable->key < broker->store_key);

@@ -21,6 +21,8 @@ struct durable {
     uint64_t bytes;         /* of that record, about */
     bool accepted;          /* its first record is safe */
     bool starting;          /* leased; its worker gets it when that it may have it is safe */
+    bool saving;            /* a checkpoint is on its way; */
+    bool outdated;          /* and there is a newer one */
     uint8_t state;          /* storing: what it will be, and why */
     uint8_t error;
     struct blob *result;
@@ -28,7 +30,8 @@ struct durable {
 
 /* May a durable task be accepted now? ERROR_NONE: it may. */
 enum error_code durable_admit(const struct broker *broker, const struct submit *submit);
-/* Makes a new task, which has its rare part, durable, and records it. False: no memory. */
+/* Makes a new task, which has its rare part and its options, durable, and records it. False: no
+ * memory. */
 bool durable_open(struct broker *broker, struct task *task, const struct submit *submit);
 /* It is to end so. True: not before that is safe; takes over `result`. */
 bool durable_end(struct broker *broker, struct task *task, enum task_state state,
@@ -38,7 +41,8 @@ bool durable_end(struct broker *broker, struct task *task, enum task_state state
 bool durable_start(struct broker *broker, struct task *task);
 /* An attempt of it has failed, and there will be another. */
 void durable_attempt(struct broker *broker, const struct task *task);
-/* Its checkpoint is another. */
+/* Its checkpoint is another: the last one is recorded, at the latest when no other record of it is
+ * on its way. */
 void durable_checkpoint(struct broker *broker, const struct task *task);
 /* The row is of no use any more. */
 void durable_forget(struct broker *broker, uint64_t key);

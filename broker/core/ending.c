@@ -124,7 +124,7 @@ static void task_count_end(struct broker *broker, const struct task *task)
                                   [TASK_CANCELLED] = &broker->stats.cancelled,
                                   [TASK_EXPIRED] = &broker->stats.expired};
 
-    ++*counters[task->state];
+    *counters[task->state] += broker->restoring == NULL; /* else it was counted in its time */
 }
 
 static void task_notify_parent(struct broker *broker, struct task *task)
@@ -227,13 +227,21 @@ static void send_cancel(struct broker *broker, const struct task *task, enum err
     peer_send(broker, task->offer->peer, &message);
 }
 
-/* Out of its worker's hands. If that has heard of it, it has its credit back when it answers. */
+/* True: its worker has not heard of it, and needs to do nothing more. */
+static bool recall(struct broker *broker, struct task *task)
+{
+    if (!durable_starting(task)) {
+        return false;
+    }
+    task_durable(task)->starting = false;
+    lease_release(broker, task);
+    return true;
+}
+
+/* Out of its worker's hands, who has its credit back when it answers. */
 static void take_back(struct broker *broker, struct task *task, enum error_code reason)
 {
-    if (durable_starting(task)) {
-        task_durable(task)->starting = false;
-        lease_release(broker, task);
-    } else {
+    if (!recall(broker, task)) {
         send_cancel(broker, task, reason);
         lease_stray(broker, task);
     }
@@ -259,10 +267,7 @@ static void task_begin_cancel(struct broker *broker, struct task *task)
     task_set_state(broker, task, TASK_CANCELLING);
     wheel_arm(&broker->wheel, &task->timer,
               broker->now_ms + broker->options.cancel_grace_ms);
-    if (durable_starting(task)) {
-        task_durable(task)->starting = false;
-        lease_release(broker, task);
-    } else if (task->offer != NULL) {
+    if (!recall(broker, task) && task->offer != NULL) {
         send_cancel(broker, task, ERROR_CANCELLED);
     }
 }

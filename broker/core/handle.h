@@ -26,11 +26,10 @@ enum error_code submit_create(struct broker *broker, struct peer *peer,
 /* `flight`: that of its idempotency key, which another task has; NULL: none. */
 void submit_start(struct broker *broker, struct task *task, struct flight *flight,
                   uint64_t delay_ms);
-/* Makes a task that a store gives back, whatever the limits; it has not begun. If one of its needs
- * is missing, it is made without any. Sets `flight` for submit_start. NULL: no room, or no
- * memory. */
-struct task *submit_restore(struct broker *broker, struct peer *peer, struct submit *submit,
-                            struct flight **flight);
+/* Makes a task that a store gives back, whatever the limits; it has not begun, its needs are there.
+ * Sets `flight` for submit_start. NULL: no room, or no memory. */
+struct task *submit_restore(struct broker *broker, struct peer *peer,
+                            const struct submit *submit, struct flight **flight);
 void submit_discard(struct broker *broker, struct task *task);
 /* All that a SUBMIT does but answering when it is refused: the id is not known. */
 enum error_code submit_accept(struct broker *broker, struct peer *peer,

@@ -1,3 +1,4 @@
+#include "broker/core/durable.h"
 #include "broker/core/handle.h"
 #include "broker/core/memo.h"
 
@@ -58,7 +59,8 @@ static void confirm(struct broker *broker, struct peer *peer, uint64_t request, 
 
 static enum error_code check_signal(const struct task *task, const struct signal *signal)
 {
-    if (task == NULL || task_ended(task) || task->state == TASK_CANCELLING) {
+    if (task == NULL || task_ended(task) || task->state == TASK_CANCELLING ||
+        task->state == TASK_STORING) {
         return ERROR_NOT_FOUND;
     }
     if (task->service == NULL) {
@@ -70,7 +72,7 @@ static enum error_code check_signal(const struct task *task, const struct signal
 void handle_signal(struct broker *broker, struct peer *peer, const struct signal *signal)
 {
     struct task *task = task_find(broker, &signal->id);
-    bool runs = task != NULL && task->state == TASK_LEASED;
+    bool runs = task != NULL && task->state == TASK_LEASED && !durable_starting(task);
     enum error_code code = check_signal(task, signal);
 
     if (code == ERROR_NONE) {

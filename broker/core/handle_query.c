@@ -1,5 +1,6 @@
 #include "broker/core/dead.h"
 #include "broker/core/drain.h"
+#include "broker/core/durable.h"
 #include "broker/core/ending.h"
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
@@ -267,6 +268,10 @@ static struct reason task_reason(const struct broker *broker, const struct task 
         return (struct reason){"not_before", "its last attempt failed; the next one starts "
                                              "after the backoff", 0, NULL};
     case TASK_LEASED:
+        if (durable_starting(task)) {
+            return (struct reason){"storing", "it may start once, and does when that is safe on "
+                                              "the broker's disk", 0, NULL};
+        }
         if (task->extra != NULL && task->extra->stream != NULL &&
             stream_paused(task->extra->stream)) {
             return (struct reason){"reader", "a worker has it, and waits for its submitter to "

@@ -480,14 +480,14 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
         (admission->terms && !terms_open(broker, task, submit)) ||
         (submit->join != JOIN_NONE && !join_open(broker, task, submit)) ||
         (submit->idempotency_key.size > 0 && admission->flight == NULL &&
-         !flight_open(broker, task, submit)) ||
-        (submit->durable && !durable_open(broker, task, submit))) {
+         !flight_open(broker, task, submit))) {
         lane_leave(broker, task);
         task_free(broker, task);
         return NULL;
     }
     set_options(broker, task, submit);
-    if (submit->stream > 0 && !stream_open_paced(broker, task, submit->stream)) {
+    if ((submit->stream > 0 && !stream_open_paced(broker, task, submit->stream)) ||
+        (submit->durable && !durable_open(broker, task, submit))) {
         lane_leave(broker, task);
         task_free(broker, task);
         return NULL;
@@ -514,7 +514,7 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
 static void start(struct broker *broker, struct task *task, struct flight *flight,
                   uint64_t delay_ms)
 {
-    if (task->receipts && durable_accepted(task) && broker->restoring == NULL) {
+    if (task->receipts && durable_accepted(task)) {
         struct message message = {.command = COMMAND_ACCEPTED};
 
         message.accepted.id = task->id;
@@ -584,25 +584,12 @@ void submit_start(struct broker *broker, struct task *task, struct flight *fligh
     start(broker, task, flight, delay_ms);
 }
 
-/* Of its needs those that are there: what is missing was not durable, or has been forgotten with a
- * join that has ended. */
-static void drop_lost_needs(const struct broker *broker, struct submit *submit)
-{
-    for (size_t i = 0; i < submit->needs_count; i++) {
-        if (join_find_need(broker, submit, i) == NULL) {
-            submit->join = JOIN_NONE;
-            submit->needs_count = 0;
-        }
-    }
-}
-
-struct task *submit_restore(struct broker *broker, struct peer *peer, struct submit *submit,
-                            struct flight **flight)
+struct task *submit_restore(struct broker *broker, struct peer *peer,
+                            const struct submit *submit, struct flight **flight)
 {
     struct admission admission = {.task_hash = task_hash(broker, &submit->id),
                                   .terms = terms_wanted(submit)};
 
-    drop_lost_needs(broker, submit);
     if (submit->idempotency_key.size > 0) {
         admission.flight = flight_find(broker, peer, submit);
     }

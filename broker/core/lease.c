@@ -58,12 +58,13 @@ void lease_take(struct broker *broker, struct offer *offer, struct task *task)
     list_push_back(&offer->leases, &task->link);
     offer_hold(offer);
     task_set_worker(broker, task, offer->peer->name);
-    lease_renew(broker, task);
     peer_watch(broker, offer->peer);
     limit_started(broker, task);
     service_count_start(task->service, broker->now_ms);
     broker->stats.attempts++;
-    if (!durable_start(broker, task)) {
+    if (durable_start(broker, task)) {
+        task_arm(broker, task, WHEEL_NEVER); /* its lease begins when its worker hears of it */
+    } else {
         lease_send(broker, task);
     }
 }
@@ -74,6 +75,8 @@ void lease_send(struct broker *broker, struct task *task)
     struct task_message *out = &message.task;
     struct join_cursor cursor;
 
+    task->started_ms = broker->now_ms;
+    lease_renew(broker, task);
     out->id = task->id;
     out->attempt = task_attempt(task);
     out->service = service_name(task->service);

@@ -24,7 +24,7 @@ void lease_take(struct broker *broker, struct offer *offer, struct task *task);
 void lease_renew(struct broker *broker, struct task *task);
 /* When its attempt has run for max_run_ms, whatever its progress; WHEEL_NEVER: none. */
 uint64_t lease_run_end_ms(const struct broker *broker, const struct task *task);
-/* TASK, to its worker. */
+/* TASK, to its worker: from now on it runs. */
 void lease_send(struct broker *broker, struct task *task);
 /* STARTED, to its submitter. */
 void lease_tell_started(struct broker *broker, const struct task *task);

@@ -376,8 +376,10 @@ void peer_end(struct broker *broker, struct peer *peer, const char *why)
             list_unlink(&task->owner_link);
             continue;
         }
-        task->orphan = true;
-        task_doom(broker, task);
+        if (task->state != TASK_STORING) { /* else it has an outcome, for whoever asks */
+            task->orphan = true;
+            task_doom(broker, task);
+        }
     }
     stream_peer_gone(broker, peer);
     peer->tasks--;

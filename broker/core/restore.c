@@ -6,6 +6,7 @@
 #include "broker/core/durable.h"
 #include "broker/core/ending.h"
 #include "broker/core/handle.h"
+#include "broker/core/join.h"
 #include "broker/core/memo.h"
 #include "broker/core/retention.h"
 
@@ -98,6 +99,27 @@ static bool end(struct broker *broker, struct task *task, const struct outcome_r
     return true;
 }
 
+/* All of its needs, or none: what is missing has been forgotten with a join that had ended, or
+ * could not be read. */
+static void drop_lost_needs(const struct broker *broker, struct submit *submit)
+{
+    for (size_t i = 0; i < submit->needs_count; i++) {
+        if (join_find_need(broker, submit, i) == NULL) {
+            submit->join = JOIN_NONE;
+            submit->needs_count = 0;
+        }
+    }
+}
+
+/* What has not been recorded: it becomes of the task now. True. */
+static bool end_now(struct broker *broker, struct task *task, enum task_state state,
+                    enum error_code error)
+{
+    broker->restoring = NULL;
+    task_end(broker, task, state, error, NULL);
+    return true;
+}
+
 /* More than it may have: those of a dead letter that was submitted again. */
 static void set_attempts(struct task *task, uint64_t attempts)
 {
@@ -118,6 +140,7 @@ static bool restore(struct broker *broker, const struct store_row *row)
     if (!make_way(broker, &submit.id, task_hash(broker, &submit.id))) {
         return true;
     }
+    drop_lost_needs(broker, &submit);
     task = submit_restore(broker, peer, &submit, &flight);
     if (task == NULL) {
         return false;
@@ -126,45 +149,62 @@ static bool restore(struct broker *broker, const struct store_row *row)
     if (row->ended) {
         return end(broker, task, &row->outcome);
     }
-    if (!id_is_nil(&submit.parent)) {
-        /* It belongs to an attempt that is over. */
-        broker->restoring = NULL;
-        task_end(broker, task, TASK_CANCELLED, ERROR_CANCELLED, NULL);
-        return true;
+    if (!id_is_nil(&submit.parent)) { /* it belongs to an attempt that is over */
+        return end_now(broker, task, TASK_CANCELLED, ERROR_CANCELLED);
     }
     if (row->submit.join != submit.join) {
-        broker->restoring = NULL;
-        task_end(broker, task, TASK_FAILED, ERROR_DEPENDENCY_FAILED, NULL);
-        return true;
+        return end_now(broker, task, TASK_FAILED, ERROR_DEPENDENCY_FAILED);
     }
-    if (task->attempt == task->attempts_max && task->attempts_max == 1) {
-        broker->restoring = NULL; /* a worker may have had it, and may not have it again */
-        task_end(broker, task, TASK_FAILED, ERROR_WORKER_LOST, NULL);
-        return true;
-    }
-    if (task->attempt == task->attempts_max) {
-        task->attempt--; /* it had failed for the last time, but nobody was told */
+    if (task->attempt == task->attempts_max) { /* a worker may have had it, and none may again */
+        return end_now(broker, task, TASK_FAILED, ERROR_WORKER_LOST);
     }
     if (row->checkpoint.bytes.size > 0 &&
         memo_set_checkpoint(broker, task, &row->checkpoint) != ERROR_NONE) {
         return false;
     }
+    broker->restoring = NULL; /* if it follows what has ended, so does it, and that is new */
     submit_start(broker, task, flight, submit.delay_ms);
     return true;
 }
 
 bool broker_restore(struct broker *broker, const struct store_row *row)
 {
+    uint64_t notes = broker->notes;
     bool good;
 
     CHECK(broker->restoring == NULL);
     broker->restoring = row;
+    broker->notes = 0; /* it has all been told, in its time */
     good = restore(broker, row);
     broker->restoring = NULL;
+    broker->notes = notes;
     if (row->key >= broker->store_key) {
         broker->store_key = row->key + 1;
     }
     return good;
+}
+
+/* It waits for the outcome of something. */
+static bool may_come_back(const struct peer *peer)
+{
+    list_each(link, &peer->submitted) {
+        if (!list_entry(link, struct task, owner_link)->detached) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As if they had said BYE: they must not take the places of those who come. */
+static void end_sessions(struct broker *broker)
+{
+    list_each(link, &broker->peers.lanes[0]) {
+        struct peer *peer = list_entry(link, struct peer, place.lanes);
+
+        if (!may_come_back(peer)) {
+            peer_end(broker, peer, "nothing to come back for");
+        }
+    }
 }
 
 void broker_restored(struct broker *broker, uint64_t next_key)
@@ -172,5 +212,6 @@ void broker_restored(struct broker *broker, uint64_t next_key)
     if (next_key > broker->store_key) {
         broker->store_key = next_key;
     }
+    end_sessions(broker);
     broker_settle(broker);
 }

@@ -337,6 +337,13 @@ static void on_log(void *context, const struct log_record *record)
     }
 }
 
+static void on_note(void *context, const struct note *note)
+{
+    struct fixture *f = context;
+
+    f->noted += !id_is_nil(&note->task);
+}
+
 static void on_store(void *context, const struct store_record *record)
 {
     struct fixture *f = context;
@@ -351,6 +358,8 @@ void fixture_restart(struct fixture *f)
                               .forget = on_forget,
                               .log = on_log,
                               .resume = f->no_numbers ? NULL : on_resume,
+                              .note = on_note,
+                              .notes = f->notes ? NOTES_ALL : 0,
                               .store = f->shelf != NULL ? on_store : NULL,
                               .log_level = f->log_level};
 
@@ -399,6 +408,27 @@ void fixture_crash(struct fixture *f, uint64_t sequence)
     }
     broker_restored(f->broker, shelf_next_key(f->shelf));
     store_is(f, STORE_OPEN);
+}
+
+void crash(struct fixture *f)
+{
+    fixture_crash(f, shelf_last(f->shelf));
+}
+
+void given_echo_again(struct fixture *f)
+{
+    given_echo(f, 10);
+    drop_trace(f);
+}
+
+int fixture_setup_stored(void **state)
+{
+    int rc = fixture_setup(state);
+    struct fixture *f = *state;
+
+    fixture_crash(f, 0);
+    given_echo_again(f);
+    return rc;
 }
 
 void stored(struct fixture *f)

@@ -35,6 +35,8 @@ struct fixture {
     enum resume resume;      /* what the shell says of a numbered session's next HELLO */
     struct resume_request asked; /* the last one */
     bool no_numbers;         /* from fixture_restart on: the shell cannot number anything */
+    bool notes;              /* from fixture_restart on: it tells what happens */
+    uint64_t noted;          /* times it did, of tasks */
     struct shelf *shelf;     /* from fixture_crash on: what the broker has stored; NULL: no store */
 };
 
@@ -47,6 +49,12 @@ void fixture_restart(struct fixture *f);
 /* The broker is gone, and a new one has what was recorded up to `sequence`. The first of these
  * gives it a store. */
 void fixture_crash(struct fixture *f, uint64_t sequence);
+/* As fixture_setup; with a store, and given_echo. */
+int fixture_setup_stored(void **state);
+/* A crash that keeps all that was recorded. */
+void crash(struct fixture *f);
+/* given_echo with a credit of 10, untraced: peers come back. */
+void given_echo_again(struct fixture *f);
 /* The store has all that was recorded. */
 void stored(struct fixture *f);
 void store_is(struct fixture *f, enum store_state state);

@@ -1,0 +1,389 @@
+/* The promise: after a crash a broker has what it accepted, and tells nothing twice. */
+#include "tests/spec/fixture.h"
+
+#include <string.h>
+
+static const struct submit durable = {.durable = true, .receipts = true, .attempts = 3};
+
+#define DURABLE(name) cmocka_unit_test_setup_teardown(name, fixture_setup_stored, fixture_teardown)
+
+/* Whatever a crash leaves, nobody was told more than is there; and what was told is there. */
+static void after_every_crash_what_was_told_holds(void **state)
+{
+    for (uint64_t kept = 0; kept <= 2; kept++) {
+        struct fixture *f = *state;
+        bool told_accepted, told_done;
+
+        shelf_free(f->shelf);
+        f->shelf = NULL;
+        fixture_crash(f, 0);
+        given_echo_again(f);
+        submit_with(f, "s1", "t1", "echo", "x", &durable);
+        if (kept >= 1) {
+            stored(f);
+        }
+        done(f, "w1", "t1", 1, "y");
+        if (kept >= 2) {
+            stored(f);
+        }
+        told_accepted = trace_has(f, "ACCEPTED t1");
+        told_done = trace_has(f, "RESULT t1 done");
+        assert_int_equal(told_accepted, kept >= 1);
+        assert_int_equal(told_done, kept >= 2);
+        fixture_crash(f, kept);
+        assert_int_equal(shelf_count(f->shelf), kept >= 1);
+        given_echo_again(f);
+        submit_with(f, "s1", "t1", "echo", "x", &durable); /* as submitters do */
+        if (kept < 2) {
+            done(f, "w1", "t1", 1, "y");
+            stored(f);
+        }
+        assert_true(trace_has(f, "RESULT t1 done attempt=1 payload=y"));
+        assert_int_equal(f->sent[COMMAND_TASK], kept < 2 ? 2 : 1);
+        memset(f->sent, 0, sizeof f->sent);
+    }
+}
+
+static void a_waiting_task_waits_again(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+
+    options.if_absent = IF_ABSENT_WAIT;
+    options.priority = 7;
+    submit_with(f, "s1", "t1", "later", "x", &options);
+    stored(f);
+    crash(f);
+    hello(f, "w2");
+    drop_trace(f);
+    offer(f, "w2", "later", 1);
+    assert_true(trace_has(f, "w2 <- TASK t1 attempt=1 payload=x"));
+    done(f, "w2", "t1", 1, "y");
+    hello(f, "s1");
+    stored(f);
+    assert_true(trace_has(f, "s1 <- RESULT t1 done attempt=1 payload=y"));
+}
+
+static void a_submitter_that_stays_away_cancels_what_is_not_detached(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+
+    options.if_absent = IF_ABSENT_WAIT;
+    submit_with(f, "s1", "t1", "later", "", &options);
+    options.detached = true;
+    submit_with(f, "s1", "t2", "later", "", &options);
+    stored(f);
+    crash(f);
+    advance_ms(f, f->options.resume_ms);
+    stored(f);
+    assert_int_equal(stats_of(f).cancelled, 1);
+    assert_int_equal(stats_of(f).ready, 1);
+}
+
+static void deadlines_and_delays_go_on_while_the_broker_is_down(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+
+    options.delay_ms = 5000;
+    submit_with(f, "s1", "t1", "echo", "", &options);
+    options.delay_ms = 0;
+    options.if_absent = IF_ABSENT_WAIT;
+    options.deadline_ms = 3000;
+    options.detached = true;
+    submit_with(f, "s1", "t2", "later", "", &options);
+    stored(f);
+    f->now_ms = 2000; /* it is down for so long */
+    crash(f);
+    given_echo_again(f);
+    advance_ms(f, 999);
+    stored(f);
+    assert_int_equal(stats_of(f).expired, 0);
+    advance_ms(f, 1);
+    stored(f);
+    assert_int_equal(stats_of(f).expired, 1);
+    assert_false(trace_has(f, "TASK t1"));
+    advance_ms(f, 2000);
+    assert_true(trace_has(f, "TASK t1"));
+}
+
+static void attempts_and_checkpoints_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_CHECKPOINT};
+    struct submit options = durable;
+
+    options.attempts = 2;
+    submit_with(f, "s1", "t1", "echo", "", &options);
+    message.checkpoint.id = id_of("t1");
+    message.checkpoint.attempt = 1;
+    message.checkpoint.payload.bytes = span_from_text("half");
+    say(f, "w1", &message);
+    fail_task(f, "w1", "t1", 1, "busy", true);
+    stored(f);
+    crash(f);
+    given_echo_again(f);
+    assert_int_equal(shelf_row(f->shelf, 0)->attempts, 1);
+    assert_true(span_is(shelf_row(f->shelf, 0)->checkpoint.bytes, "half"));
+    hello(f, "s1");
+    submit_with(f, "s1", "t2", "echo", "", NULL);
+    advance_ms(f, 1);
+    fail_task(f, "w1", "t1", 2, "busy", true);
+    stored(f);
+    assert_true(trace_has(f, "RESULT t1 failed"));
+    assert_int_equal(stats_of(f).retries, 0);
+}
+
+static void a_cancelled_one_is_cancelled_after_a_crash(void **state)
+{
+    struct fixture *f = *state;
+
+    submit_with(f, "s1", "t1", "echo", "", &durable);
+    stored(f);
+    cancel(f, "s1", "t1", 0);
+    done(f, "w1", "t1", 1, "");
+    assert_int_equal(stats_of(f).storing, 1);
+    stored(f);
+    assert_true(trace_has(f, "RESULT t1 cancelled"));
+    crash(f);
+    assert_int_equal(stats_of(f).tasks, 0);
+    assert_int_equal(shelf_count(f->shelf), 1); /* what is remembered */
+}
+
+static void a_dead_letter_survives_and_takes_its_row_with_it(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+    struct message message = {.command = COMMAND_CONTROL};
+
+    options.dead_letter = true;
+    options.attempts = 1;
+    submit_with(f, "s1", "t1", "echo", "x", &options);
+    fail_task(f, "w1", "t1", 1, "broken", false);
+    stored(f);
+    crash(f);
+    given_echo_again(f);
+    assert_int_equal(stats_of(f).dead, 1);
+    advance_ms(f, f->options.retain_ms); /* its outcome is forgotten, the letter is not */
+    given_echo_again(f);
+    message.control.request = 9;
+    message.control.what = CONTROL_RETRY;
+    message.control.task = id_of("t1");
+    drop_trace(f);
+    say(f, "s1", &message);
+    stored(f);
+    assert_true(trace_has(f, "w1 <- TASK t1 attempt=2 payload=x"));
+    crash(f);
+    assert_int_equal(shelf_count(f->shelf), 1);
+    assert_int_equal(stats_of(f).dead, 0);
+    assert_int_equal(stats_of(f).storing, 1); /* it was the only attempt, and may have begun */
+}
+
+static void what_is_forgotten_is_forgotten_in_the_store(void **state)
+{
+    struct fixture *f = *state;
+
+    submit_with(f, "s1", "t1", "echo", "", &durable);
+    done(f, "w1", "t1", 1, "");
+    stored(f);
+    advance_ms(f, f->options.retain_ms);
+    crash(f);
+    assert_int_equal(shelf_count(f->shelf), 0);
+}
+
+static void a_key_is_under_way_after_a_crash_too(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+
+    options.idempotency_key = span_from_text("k");
+    submit_with(f, "s1", "t1", "echo", "x", &options);
+    submit_with(f, "s1", "t2", "echo", "x", &options);
+    stored(f);
+    crash(f);
+    given_echo_again(f);
+    assert_int_equal(stats_of(f).leased, 1);
+    assert_int_equal(stats_of(f).waiting, 1);
+    done(f, "w1", "t1", 1, "y");
+    stored(f); /* the first */
+    stored(f); /* and who follows */
+    assert_true(trace_has(f, "RESULT t1 done"));
+    assert_true(trace_has(f, "RESULT t2 done"));
+}
+
+static void a_join_waits_for_the_same_tasks_after_a_crash(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t needs[2 * ID_BYTES];
+    struct id ids[2] = {id_of("t1"), id_of("t2")};
+    struct submit options = durable, join = durable;
+
+    options.held = true;
+    submit_with(f, "s1", "t1", "echo", "", &options);
+    submit_with(f, "s1", "t2", "echo", "", &options);
+    memcpy(needs, ids[0].bytes, ID_BYTES);
+    memcpy(needs + ID_BYTES, ids[1].bytes, ID_BYTES);
+    join.join = JOIN_ALL;
+    join.needs = needs;
+    join.needs_count = 2;
+    join.needs_stride = ID_BYTES;
+    submit_with(f, "s1", "j1", "", "", &join);
+    done(f, "w1", "t1", 1, "a");
+    stored(f);
+    crash(f);
+    given_echo_again(f);
+    assert_int_equal(stats_of(f).waiting, 1);
+    done(f, "w1", "t2", 1, "b");
+    stored(f);
+    stored(f);
+    assert_true(trace_has(f, "RESULT j1 done"));
+}
+
+static void what_was_not_started_is_started_after_a_crash(void **state)
+{
+    struct fixture *f = *state;
+    struct submit once = durable;
+
+    once.attempts = 1;
+    submit_with(f, "s1", "t1", "echo", "", &once);
+    fixture_crash(f, 1); /* of its lease nothing is left */
+    given_echo_again(f);
+    stored(f);
+    assert_true(trace_has(f, "TASK t1 attempt=1"));
+}
+
+/* The new row may be there and the old one not yet gone. */
+static void a_retried_letter_is_one_task_whatever_a_crash_leaves(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+    struct message message = {.command = COMMAND_CONTROL};
+    uint64_t last;
+
+    options.dead_letter = true;
+    submit_with(f, "s1", "t1", "echo", "x", &options);
+    fail_task(f, "w1", "t1", 1, "broken", false);
+    stored(f);
+    last = shelf_last(f->shelf);
+    message.control.request = 9;
+    message.control.what = CONTROL_RETRY;
+    message.control.task = id_of("t1");
+    say(f, "s1", &message);
+    assert_true(shelf_last(f->shelf) > last + 1);
+    fixture_crash(f, last + 1);
+    assert_int_equal(shelf_count(f->shelf), 2);
+    assert_int_equal(stats_of(f).dead, 0);
+    assert_int_equal(stats_of(f).ready, 1);
+    crash(f);
+    assert_int_equal(shelf_count(f->shelf), 1);
+}
+
+/* The offer that said so is gone after a restart. */
+static void attempts_are_kept_as_they_were_accepted(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_OFFER};
+    struct submit options = {.durable = true};
+
+    message.offer.service = span_from_text("once");
+    message.offer.credit = 1;
+    message.offer.attempts = 1;
+    say(f, "w1", &message);
+    submit_with(f, "s1", "t1", "once", "", &options);
+    stored(f);
+    assert_true(trace_has(f, "TASK t1"));
+    crash(f);
+    given_echo_again(f);
+    offer(f, "w1", "once", 1);
+    stored(f);
+    assert_false(trace_has(f, "TASK t1"));
+    assert_int_equal(stats_of(f).failed, 1);
+}
+
+static void who_follows_a_cached_outcome_has_it_for_good(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+
+    options.idempotency_key = span_from_text("k");
+    options.cache_ms = 1000;
+    submit_with(f, "s1", "t1", "echo", "x", &options);
+    done(f, "w1", "t1", 1, "y");
+    stored(f);
+    submit_with(f, "s1", "t2", "echo", "x", &options);
+    fixture_crash(f, shelf_last(f->shelf) - 1); /* what t2 became of it is lost */
+    assert_false(shelf_row(f->shelf, 1)->ended);
+    hello(f, "s1");
+    stored(f);
+    assert_true(trace_has(f, "RESULT t2 done"));
+    crash(f);
+    assert_true(shelf_row(f->shelf, 1)->ended);
+}
+
+static void a_restart_repeats_no_event(void **state)
+{
+    struct fixture *f = *state;
+
+    submit_with(f, "s1", "t1", "echo", "", &durable);
+    done(f, "w1", "t1", 1, "");
+    stored(f);
+    f->noted = 0;
+    f->notes = true;
+    crash(f);
+    assert_int_equal(f->noted, 0);
+    assert_int_equal(stats_of(f).done, 0); /* since its start */
+    given_echo_again(f);
+    submit_with(f, "s1", "t2", "echo", "", &durable);
+    assert_true(f->noted > 0);
+}
+
+/* Nobody will ever come back as most of them. */
+static void sessions_that_have_nothing_to_come_back_for_take_no_place(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+    char name[8], task[8];
+
+    options.detached = true;
+    options.if_absent = IF_ABSENT_WAIT;
+    for (unsigned i = 2; i < 9; i++) {
+        snprintf(name, sizeof name, "s%u", i);
+        snprintf(task, sizeof task, "t%u", i);
+        hello(f, name);
+        submit_with(f, name, task, "later", "", &options);
+    }
+    submit_with(f, "s1", "t1", "echo", "", &durable);
+    stored(f);
+    f->options.peers_max = 3;
+    crash(f);
+    assert_int_equal(stats_of(f).peers, 1); /* s1 has 10 s */
+    hello(f, "w1");
+    hello(f, "w2");
+    assert_int_equal(stats_of(f).peers, 3);
+    assert_int_equal(stats_of(f).ready, 8);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        DURABLE(after_every_crash_what_was_told_holds),
+        DURABLE(a_waiting_task_waits_again),
+        DURABLE(a_submitter_that_stays_away_cancels_what_is_not_detached),
+        DURABLE(deadlines_and_delays_go_on_while_the_broker_is_down),
+        DURABLE(attempts_and_checkpoints_are_kept),
+        DURABLE(a_cancelled_one_is_cancelled_after_a_crash),
+        DURABLE(a_dead_letter_survives_and_takes_its_row_with_it),
+        DURABLE(what_is_forgotten_is_forgotten_in_the_store),
+        DURABLE(a_key_is_under_way_after_a_crash_too),
+        DURABLE(a_join_waits_for_the_same_tasks_after_a_crash),
+        DURABLE(what_was_not_started_is_started_after_a_crash),
+        DURABLE(a_retried_letter_is_one_task_whatever_a_crash_leaves),
+        DURABLE(attempts_are_kept_as_they_were_accepted),
+        DURABLE(who_follows_a_cached_outcome_has_it_for_good),
+        DURABLE(a_restart_repeats_no_event),
+        DURABLE(sessions_that_have_nothing_to_come_back_for_take_no_place),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -349,10 +349,9 @@ static void peer_drop_waits(struct broker *broker, struct peer *peer)
 
 void peer_end(struct broker *broker, struct peer *peer, const char *why)
 {
+    uint64_t cancelled = 0;
+
     CHECK(peer->state != PEER_GONE);
-    BROKER_LOG(broker, LOG_INFO, "peer_ended", LOG_TEXT("peer", label_span(peer->name)),
-               LOG_ID("session", &peer->session), LOG_WORD("why", why),
-               LOG_UINT("cancelled", peer->submitted_count));
     peer_disconnect(broker, peer);
     peer_note(broker, NOTE_PEER_ENDED, peer, span_from_text(why));
     peer_stop_work(broker, peer);
@@ -379,8 +378,12 @@ void peer_end(struct broker *broker, struct peer *peer, const char *why)
         if (task->state != TASK_STORING) { /* else it has an outcome, for whoever asks */
             task->orphan = true;
             task_doom(broker, task);
+            cancelled++;
         }
     }
+    BROKER_LOG(broker, LOG_INFO, "peer_ended", LOG_TEXT("peer", label_span(peer->name)),
+               LOG_ID("session", &peer->session), LOG_WORD("why", why),
+               LOG_UINT("cancelled", cancelled));
     stream_peer_gone(broker, peer);
     peer->tasks--;
     peer_release(broker, peer);

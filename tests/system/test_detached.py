@@ -41,6 +41,15 @@ def _():
         equal(json.loads(sluice(broker, "result", task)), "ok")
 
 
+@case("the broker's log counts as cancelled what a leaving submitter takes with it, and no more")
+def _():
+    with Broker() as broker, Peer(broker, "asker") as asker:
+        asker.submit("later", if_absent="wait", detached=True)
+        asker.submit("later", if_absent="wait")
+        asker.bye()
+        check("cancelled=1" in broker.wait_line("peer_ended peer=asker"), "one of the two")
+
+
 @case("sluice result waits no longer than it is told, and the task goes on")
 def _():
     with Broker() as broker, Peer(broker, "worker") as worker:

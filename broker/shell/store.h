@@ -47,8 +47,9 @@ struct store_report {
                               * missing that nobody knew of any more */
 };
 
-/* Gives each row, in the order of keys. Once, before store_start. A row that is damaged is told
- * by its key, set aside and never given; the others are. *next_key: greater than any key ever
+/* Gives each row, in the order of keys, from this thread; another one reads ahead. Once, before
+ * store_start. A row that is damaged is told by its key, set aside and never given; the others
+ * are. *next_key: greater than any key ever
  * used. False: it cannot be read (`problem`); close it. */
 bool store_load(struct store *store, const struct store_taker *taker, uint64_t *next_key,
                 struct store_report *report, struct problem *problem);

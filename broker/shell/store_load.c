@@ -1,12 +1,16 @@
 #include "broker/shell/store_load.h"
 
 #include "broker/shell/store_mend.h"
+#include "broker/shell/store_rows.h"
 #include "common/check.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
 #define KEYS_SKIPPED (1ULL << 32) /* more than a broker has used since it last said */
+
+#define FERRIES 3 /* one is filled, one is emptied, one lets neither wait */
 
 /* A row that is to be set aside. */
 struct aside {
@@ -14,15 +18,71 @@ struct aside {
     const char *why;
 };
 
+/* A thread reads and checks the rows, while the one that asked for them takes them. */
 struct load {
     struct store_file *file;
-    const struct store_taker *taker;
     struct store_report *report;
-    uint64_t key_max; /* of the rows that were given */
-    int64_t from;     /* keys below it have been seen */
+    /* The reading thread's, until it has ended. */
+    uint64_t key_max;  /* of the rows that were given */
+    int64_t from;      /* keys below it have been seen */
+    uint64_t lost_key; /* the lowest that could not even be read; 0: none */
     struct aside *asides;
     size_t aside_count, aside_capacity;
+    struct problem *problem;
+    bool good;
+    /* Which is whose: under the lock. */
+    struct store_rows ferries[FERRIES];
+    uint64_t filled, emptied; /* so many so far */
+    bool ended;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
 };
+
+/* ---- from thread to thread ----------------------------------------------------------- */
+
+/* The one that is being filled. */
+static struct store_rows *ferry(struct load *load)
+{
+    return &load->ferries[load->filled % FERRIES];
+}
+
+/* It is full, or the last one. Waits for an empty one. */
+static void send_ferry(struct load *load, bool last)
+{
+    pthread_mutex_lock(&load->lock);
+    load->filled++;
+    load->ended = last;
+    pthread_cond_broadcast(&load->changed);
+    while (!last && load->filled - load->emptied == FERRIES) {
+        pthread_cond_wait(&load->changed, &load->lock);
+    }
+    pthread_mutex_unlock(&load->lock);
+}
+
+static void take_all(struct load *load, const struct store_taker *taker)
+{
+    struct store_rows *rows;
+
+    pthread_mutex_lock(&load->lock);
+    for (;;) {
+        while (load->emptied == load->filled && !load->ended) {
+            pthread_cond_wait(&load->changed, &load->lock);
+        }
+        if (load->emptied == load->filled) {
+            break;
+        }
+        rows = &load->ferries[load->emptied % FERRIES];
+        pthread_mutex_unlock(&load->lock);
+        for (size_t i = 0; i < rows->count; i++) {
+            taker->take(taker->context, &rows->rows[i]);
+        }
+        store_rows_clear(rows);
+        pthread_mutex_lock(&load->lock);
+        load->emptied++;
+        pthread_cond_broadcast(&load->changed);
+    }
+    pthread_mutex_unlock(&load->lock);
+}
 
 /* ---- one row ------------------------------------------------------------------------- */
 
@@ -87,28 +147,39 @@ static int note_damage(struct load *load, uint64_t key, const char *why)
         load->aside_capacity = capacity;
     }
     load->asides[load->aside_count++] = (struct aside){key, why};
-    load->report->damaged++;
-    load->taker->damaged(load->taker->context, key, why);
     return SQLITE_OK;
 }
 
-static int take_row(struct load *load, sqlite3_stmt *statement)
+/* *why: NULL if it is on its way. */
+static int give_row(struct load *load, const struct store_parts *parts, const char **why)
+{
+    enum store_rows_result result = store_rows_add(ferry(load), parts, why);
+
+    if (result == STORE_ROWS_FULL) {
+        send_ferry(load, false);
+        result = store_rows_add(ferry(load), parts, why);
+    }
+    if (result == STORE_ROWS_ADDED) {
+        load->key_max = parts->key;
+        load->report->rows++;
+    }
+    return result == STORE_ROWS_NO_MEMORY ? SQLITE_NOMEM : SQLITE_OK;
+}
+
+static int read_row(struct load *load, sqlite3_stmt *statement)
 {
     struct store_parts parts = {.key = (uint64_t)sqlite3_column_int64(statement, 0)};
-    struct store_row row;
     const char *why;
     int code = get_parts(load, statement, &parts, &why);
 
+    if (code == SQLITE_OK && why == NULL && (parts.key == 0 || parts.key > STORE_KEY_MAX)) {
+        why = "its key is impossible";
+    }
     if (code == SQLITE_OK && why == NULL) {
-        why = parts.key > 0 && parts.key <= STORE_KEY_MAX ? store_row_read(&parts, &row)
-                                                          : "its key is impossible";
+        code = give_row(load, &parts, &why);
     }
     if (code == SQLITE_OK && why != NULL) {
         code = note_damage(load, parts.key, why);
-    } else if (code == SQLITE_OK) {
-        load->key_max = parts.key;
-        load->report->rows++;
-        load->taker->take(load->taker->context, &row);
     }
     for (unsigned i = 0; i < STORE_PART_COUNT; i++) {
         blob_unref(parts.large[i]);
@@ -118,25 +189,25 @@ static int take_row(struct load *load, sqlite3_stmt *statement)
 
 /* ---- all rows ------------------------------------------------------------------------ */
 
-static int take_rows(struct load *load)
+static int read_rows(struct load *load)
 {
     sqlite3_stmt *statement = store_file_prepare(
         load->file, "SELECT key, task, attempts, checkpoint, outcome FROM task WHERE key >= ?1"
                     " ORDER BY key");
-    int code, taken = SQLITE_OK;
+    int code, given = SQLITE_OK;
 
     if (statement == NULL) {
         return sqlite3_errcode(load->file->db);
     }
     sqlite3_bind_int64(statement, 1, load->from);
-    while (taken == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (given == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         int64_t key = sqlite3_column_int64(statement, 0);
 
-        taken = take_row(load, statement);
+        given = read_row(load, statement);
         load->from = key < INT64_MAX ? key + 1 : key;
     }
     sqlite3_finalize(statement);
-    return taken != SQLITE_OK ? taken : code == SQLITE_DONE ? SQLITE_OK : code;
+    return given != SQLITE_OK ? given : code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
 /* What SQLite itself can find: pages in two places or in none, cells that overlap, keys out of
@@ -159,19 +230,15 @@ static int check(struct store_file *file)
     return code;
 }
 
-static bool mend(struct load *load, struct problem *problem)
+static bool mend(struct load *load)
 {
     struct store_mended mended;
 
-    if (!store_mend(load->file, &mended, problem)) {
+    if (!store_mend(load->file, &mended, load->problem)) {
         return false;
     }
     load->report->mended_unix_ms = mended.unix_ms;
-    if (mended.lost_key > 0) {
-        load->report->damaged++;
-        load->taker->damaged(load->taker->context, mended.lost_key,
-                             "it could not be read, and maybe others after it");
-    }
+    load->lost_key = mended.lost_key;
     return true;
 }
 
@@ -203,42 +270,99 @@ static int set_aside(struct load *load)
     return code;
 }
 
-static bool load_all(struct load *load, struct problem *problem)
+/* The check comes last: by then others are still busy with the rows, and what it finds is a danger
+ * to what will be written, not to what has been read. */
+static bool read_all(struct load *load)
 {
     struct store_file *file = load->file;
-    int code = check(file);
+    int code = read_rows(load);
 
-    code = code != SQLITE_OK ? code : take_rows(load);
+    code = code != SQLITE_OK ? code : check(file);
     if (store_file_is_damage(code)) {
-        if (!mend(load, problem)) {
+        if (!mend(load)) {
             return false;
         }
-        code = take_rows(load);
+        code = read_rows(load);
     }
     if (code == SQLITE_OK && load->aside_count > 0) {
         code = set_aside(load);
     }
     /* No room to set them aside: they stay where they are, and are found again the next time. */
     if (store_file_judge(file, code, "loading") == STORE_FILE_FAILED) {
-        problem_set(problem, "cannot read the store %s: %s", file->path, file->why);
+        problem_set(load->problem, "cannot read the store %s: %s", file->path, file->why);
         return false;
     }
     return true;
 }
 
+static void *run(void *context)
+{
+    struct load *load = context;
+
+    load->good = read_all(load);
+    send_ferry(load, true);
+    return NULL;
+}
+
+/* Both threads' work. */
+static void load_all(struct load *load, const struct store_taker *taker)
+{
+    pthread_t thread;
+    int error;
+
+    pthread_mutex_init(&load->lock, NULL);
+    pthread_cond_init(&load->changed, NULL);
+    error = pthread_create(&thread, NULL, run, load);
+    if (error != 0) {
+        problem_set(load->problem, "cannot start the thread that reads the store: %s",
+                    strerror(error));
+    } else {
+        take_all(load, taker);
+        pthread_join(thread, NULL);
+    }
+    pthread_cond_destroy(&load->changed);
+    pthread_mutex_destroy(&load->lock);
+    for (unsigned i = 0; i < FERRIES; i++) {
+        store_rows_deinit(&load->ferries[i]);
+    }
+}
+
+static void tell_damage(struct load *load, const struct store_taker *taker)
+{
+    for (size_t i = 0; i < load->aside_count; i++) {
+        taker->damaged(taker->context, load->asides[i].key, load->asides[i].why);
+    }
+    if (load->lost_key > 0) {
+        taker->damaged(taker->context, load->lost_key,
+                       "it could not be read, and maybe others after it");
+    }
+    load->report->damaged = load->aside_count + (load->lost_key > 0);
+}
+
 bool store_file_load(struct store_file *file, const struct store_taker *taker, uint64_t *next_key,
                      struct store_report *report, struct problem *problem)
 {
-    struct load load = {.file = file, .taker = taker, .report = report, .from = INT64_MIN};
-    bool loaded;
+    struct load *load = calloc(1, sizeof *load);
+    bool good;
 
     *report = (struct store_report){0};
-    loaded = load_all(&load, problem);
-    free(load.asides);
-    if (!loaded) {
+    if (load == NULL) {
+        problem_set(problem, "out of memory");
         return false;
     }
-    *next_key = load.key_max + 1 + (file->reserved_lost ? KEYS_SKIPPED : 0);
+    load->file = file;
+    load->report = report;
+    load->problem = problem;
+    load->from = INT64_MIN;
+    load_all(load, taker);
+    tell_damage(load, taker);
+    good = load->good;
+    *next_key = load->key_max + 1 + (file->reserved_lost ? KEYS_SKIPPED : 0);
+    free(load->asides);
+    free(load);
+    if (!good) {
+        return false;
+    }
     if (file->reserved_lost) {
         file->reserved = 0; /* the next batch says it anew */
     } else if (file->reserved > *next_key) {

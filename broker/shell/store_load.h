@@ -1,6 +1,6 @@
 /* store_load: all rows of a store's database, and nothing that was not written.
  *
- * One thread. */
+ * The caller's thread, and one more until it returns. */
 #ifndef SLUICE_BROKER_SHELL_STORE_LOAD_H
 #define SLUICE_BROKER_SHELL_STORE_LOAD_H
 

@@ -27,7 +27,8 @@ pc_libs   = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 
 PC_PROTO   := $(MSGPACK_PC)
 PC_SHELL   := libzmq libczmq libsystemd libsodium sqlite3 $(PC_PROTO)
-PC_CLI      = libsodium $(PC_RUNTIME)
+PC_STORE   := sqlite3
+PC_CLI      = libsodium $(PC_STORE) $(PC_RUNTIME)
 PC_RUNTIME := libzmq libuv libcurl jansson $(PC_PROTO)
 PC_RETRIEVER := sqlite3 zlib libxml-2.0
 PC_TOOL      := libxml-2.0
@@ -63,19 +64,21 @@ SRC_json    := common/json.c
 SRC_chain   := common/chain.c
 SRC_proto   := $(sort $(wildcard proto/*.c))
 SRC_core    := $(sort $(wildcard broker/core/*.c))
-SRC_shell   := $(sort $(filter-out broker/shell/main.c,$(wildcard broker/shell/*.c)))
+# The store's database is also what `sluice store` looks at, without a broker.
+SRC_store   := $(sort $(wildcard broker/shell/store_*.c))
+SRC_shell   := $(sort $(filter-out broker/shell/main.c $(SRC_store),$(wildcard broker/shell/*.c)))
 SRC_sluice  := $(sort $(wildcard agents/runtime/*.c))
 SRC_retriever := $(sort $(wildcard agents/retriever/*.c))
 SRC_tool      := $(sort $(wildcard agents/tool/*.c))
 SRC_analysis  := $(sort $(wildcard agents/analysis/*.c))
 SRC_research  := $(sort $(wildcard agents/research/*.c))
 SRC_cron      := $(sort $(wildcard agents/cron/*.c))
-SRC_cli       := $(sort $(wildcard cli/*.c))
+SRC_cli       := $(sort $(wildcard cli/*.c cli/store/*.c))
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 lib = $(BUILD)/lib/lib$(1).a
 
-LAYERS := common json chain proto core shell sluice
+LAYERS := common json chain proto core store shell sluice
 # An agent's program is its folder; everything but main.c is also a library,
 # so that its unit tests link what they test.
 AGENTS := retriever tool analysis research cron
@@ -102,7 +105,7 @@ $(BUILD)/bin/sluice-$(1): $(call obj,agents/$(1)/main.c) $(call lib,$(1)) $(LIBS
 endef
 
 LIBS_RUNTIME := $(foreach l,sluice json proto common,$(call lib,$(l)))
-LIBS_BROKER  := $(foreach l,shell core proto chain common,$(call lib,$(l)))
+LIBS_BROKER  := $(foreach l,shell store core proto chain common,$(call lib,$(l)))
 LIBS_CORE    := $(foreach l,core proto common,$(call lib,$(l)))
 $(foreach a,$(AGENTS),$(eval $(call agent_rule,$(a))))
 # Everything but main.c, for the unit tests and the benchmark's floor.
@@ -117,7 +120,7 @@ $(BUILD)/lib/lib%.a:
 $(BUILD)/bin/sluice-broker: LINK = $(call pc_libs,$(PC_SHELL))
 $(BUILD)/bin/sluice-broker: $(call obj,broker/shell/main.c) $(LIBS_BROKER)
 $(BUILD)/bin/sluice: LINK = $(call pc_libs,$(PC_CLI)) -lm
-$(BUILD)/bin/sluice: $(call obj,cli/main.c) $(call lib,cli) $(call lib,chain) $(LIBS_RUNTIME)
+$(BUILD)/bin/sluice: $(call obj,cli/main.c) $(call lib,cli) $(call lib,chain) $(call lib,store) $(LIBS_RUNTIME)
 $(BUILD)/bin/sluice-retriever: LINK = $(call pc_libs,$(PC_RETRIEVER) $(PC_RUNTIME)) -lm
 $(BUILD)/bin/sluice-tool: LINK = $(call pc_libs,$(PC_TOOL) $(PC_RUNTIME)) -lm
 $(addprefix $(BUILD)/bin/sluice-,analysis research cron): LINK = $(call pc_libs,$(PC_RUNTIME)) -lm
@@ -198,7 +201,7 @@ LINK_fuzz_core := $(call lib,fuzz_core)
 LINK_meaning   := $(call lib,meaning)
 LINK_shell     := $(LIBS_BROKER) $(call pc_libs,$(PC_SHELL))
 LINK_runtime   := $(LIBS_RUNTIME) $(call pc_libs,$(PC_RUNTIME))
-LINK_cli       := $(call lib,cli) $(call lib,chain) $(LINK_runtime) $(call pc_libs,libsodium)
+LINK_cli       := $(call lib,cli) $(call lib,chain) $(call lib,store) $(LINK_runtime) $(call pc_libs,libsodium $(PC_STORE))
 LINK_retriever := $(call lib,retriever) $(LINK_runtime) $(call pc_libs,$(PC_RETRIEVER))
 LINK_tool      := $(call lib,tool) $(LINK_runtime) $(call pc_libs,$(PC_TOOL))
 LINK_analysis  := $(call lib,analysis) $(LINK_runtime)

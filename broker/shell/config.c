@@ -2,21 +2,11 @@
 
 #include "common/check.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /* Short enough that an operator who stops a broker gets it stopped. */
 #define DRAIN_MS_DEFAULT 30000
-
-void problem_set(struct problem *problem, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(problem->text, sizeof problem->text, format, arguments);
-    va_end(arguments);
-}
 
 void config_init(struct config *config)
 {

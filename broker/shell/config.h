@@ -8,6 +8,7 @@
 
 #include "broker/core/broker.h"
 #include "broker/shell/endpoint.h"
+#include "common/problem.h"
 
 #define CONFIG_ENDPOINTS_MAX 16
 #define CONFIG_FILE_BYTES_MAX (1024 * 1024)
@@ -15,14 +16,6 @@
 #define CONFIG_RULES_MAX 2048
 #define CONFIG_PATH_MAX 512
 #define CONFIG_DEFAULT_ENDPOINT "tcp://127.0.0.1:5570"
-
-/* Why something was refused: one sentence for people, no newline. */
-struct problem {
-    char text[1024];
-};
-
-void problem_set(struct problem *problem, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
 
 /* Bounds of one service that offers cannot change. */
 struct config_service {

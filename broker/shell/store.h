@@ -17,7 +17,7 @@
 #define SLUICE_BROKER_SHELL_STORE_H
 
 #include "broker/core/store.h"
-#include "broker/shell/config.h"
+#include "common/problem.h"
 
 #define STORE_RETRY_MS 200
 #define STORE_IDLE_MS 1000 /* without records for so long: the log is copied into the database */

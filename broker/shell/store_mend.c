@@ -1,16 +1,15 @@
 #include "broker/shell/store_mend.h"
 
+#include "broker/shell/store_path.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #define RANGES_MAX 65536 /* so many reads are made to get around what is damaged in one table */
-#define PATH_MAX_HERE (CONFIG_PATH_MAX + 40)
 
 struct range {
     int64_t from, to; /* both included */
@@ -147,47 +146,19 @@ static bool copy_all(struct store_file *from, struct store_file *to, struct stor
     return code == SQLITE_OK;
 }
 
-static void remove_all(const char *path)
-{
-    static const char *const endings[] = {"", "-wal", "-journal", "-shm"};
-    char name[PATH_MAX_HERE];
-
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        snprintf(name, sizeof name, "%s%s", path, endings[i]);
-        unlink(name);
-    }
-}
-
-static bool sync_folder(const char *path)
-{
-    char copy[PATH_MAX_HERE];
-    bool synced;
-    int fd;
-
-    snprintf(copy, sizeof copy, "%s", path);
-    fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return false;
-    }
-    synced = fsync(fd) == 0;
-    close(fd);
-    return synced;
-}
-
 /* Both are closed. At each moment there is a database at `path`: the old one, or the new one. */
 static bool swap(const char *path, const char *mend, uint64_t unix_ms, struct problem *problem)
 {
-    char kept[PATH_MAX_HERE], wal[PATH_MAX_HERE];
+    char kept[STORE_PATH_LONG_MAX];
 
     snprintf(kept, sizeof kept, "%s.damaged-%" PRIu64, path, unix_ms);
-    snprintf(wal, sizeof wal, "%s-wal", path);
-    if (access(wal, F_OK) == 0) { /* it would be taken for the new one's */
+    if (store_path_has_log(path)) { /* it would be taken for the new one's */
         problem_set(problem, "the store %s is damaged, and its log cannot be written back: make "
                     "room, or restore the store", path);
         return false;
     }
-    if (link(path, kept) != 0 || !sync_folder(path) || rename(mend, path) != 0 ||
-        !sync_folder(path)) {
+    if (link(path, kept) != 0 || !store_path_sync(path) || rename(mend, path) != 0 ||
+        !store_path_sync(path)) {
         problem_set(problem, "the store %s is damaged, and %s cannot take its place: %s", path,
                     mend, strerror(errno));
         return false;
@@ -199,7 +170,7 @@ bool store_mend(struct store_file *file, struct store_mended *mended, struct pro
 {
     struct timespec now;
     struct store_file new;
-    char path[CONFIG_PATH_MAX], mend[PATH_MAX_HERE];
+    char path[STORE_PATH_MAX], mend[STORE_PATH_LONG_MAX];
     bool copied;
 
     clock_gettime(CLOCK_REALTIME, &now);
@@ -207,7 +178,7 @@ bool store_mend(struct store_file *file, struct store_mended *mended, struct pro
         .unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000};
     snprintf(path, sizeof path, "%s", file->path);
     snprintf(mend, sizeof mend, "%s.mend", path);
-    remove_all(mend);
+    store_path_remove(mend);
     if (!store_file_open(&new, mend, problem)) {
         return false;
     }
@@ -215,7 +186,7 @@ bool store_mend(struct store_file *file, struct store_mended *mended, struct pro
     store_file_close(&new, false);
     store_file_close(file, !copied);
     if (!copied || !swap(path, mend, mended->unix_ms, problem)) {
-        remove_all(mend);
+        store_path_remove(mend);
         return false;
     }
     return store_file_open(file, path, problem);

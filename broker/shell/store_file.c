@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MODE 0600                   /* payloads are nobody else's business */
@@ -116,8 +117,7 @@ sqlite3_stmt *store_file_prepare(struct store_file *file, const char *sql)
     return statement;
 }
 
-/* The one number that `sql` gives. False: file->why says why not. */
-static bool ask_number(struct store_file *file, const char *sql, int64_t *number)
+bool store_file_ask(struct store_file *file, const char *sql, int64_t *number)
 {
     sqlite3_stmt *statement = store_file_prepare(file, sql);
     int code;
@@ -156,8 +156,9 @@ static void explain(const struct store_file *file, int code, struct problem *pro
     switch (code & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-        problem_set(problem, "the store %s is in use: stop the broker that has it, or give this "
-                    "one a store of its own", file->path);
+        problem_set(problem, "the store %s is in use: stop the broker that has it, or %s",
+                    file->path, file->reading ? "name a backup of it"
+                                              : "give this one a store of its own");
         break;
     case SQLITE_NOTADB:
         problem_set(problem, "%s is no store, or its beginning is damaged: move it away, or "
@@ -169,8 +170,8 @@ static void explain(const struct store_file *file, int code, struct problem *pro
         break;
     case SQLITE_READONLY:
     case SQLITE_PERM:
-        problem_set(problem, "the store %s cannot be written to: the broker's user must own it, "
-                    "and its folder", file->path);
+        problem_set(problem, "the store %s cannot be %s: the broker's user must own it, and its "
+                    "folder", file->path, file->reading ? "locked" : "written to");
         break;
     case SQLITE_FULL:
         problem_set(problem, "there is no room for the store %s", file->path);
@@ -210,9 +211,9 @@ static bool is_ours(struct store_file *file, int64_t *version, struct problem *p
 {
     int64_t application, tables;
 
-    if (!ask_number(file, "PRAGMA application_id", &application) ||
-        !ask_number(file, "PRAGMA user_version", version) ||
-        !ask_number(file, "SELECT count(*) FROM sqlite_schema", &tables)) {
+    if (!store_file_ask(file, "PRAGMA application_id", &application) ||
+        !store_file_ask(file, "PRAGMA user_version", version) ||
+        !store_file_ask(file, "SELECT count(*) FROM sqlite_schema", &tables)) {
         problem_set(problem, "cannot read the store %s: %s", file->path, file->why);
         return false;
     }
@@ -287,7 +288,7 @@ static int read_standing(struct store_file *file)
                            &file->reserved);
     sqlite3_finalize(statement);
     /* If this cannot be read, the check of the whole file says so. */
-    ask_number(file, "SELECT EXISTS (SELECT 1 FROM payload)", &large);
+    store_file_ask(file, "SELECT EXISTS (SELECT 1 FROM payload)", &large);
     file->has_large = large != 0;
     return SQLITE_OK;
 }
@@ -301,8 +302,33 @@ static int set_up(struct store_file *file, int64_t version)
     sqlite3_wal_hook(file->db, note_wal_pages, file);
     code = code != SQLITE_OK ? code : migrate(file, version);
     code = code != SQLITE_OK ? code : read_standing(file);
-    ask_number(file, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'", &size);
+    store_file_ask(file, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'",
+                   &size);
     return code == SQLITE_OK && size != 1 ? SQLITE_CANTOPEN : code;
+}
+
+static bool keep_path(struct store_file *file, const char *path, struct problem *problem)
+{
+    memset(file, 0, sizeof *file);
+    if ((size_t)snprintf(file->path, sizeof file->path, "%s", path) >= sizeof file->path) {
+        problem_set(problem, "the path of the store is too long");
+        return false;
+    }
+    return true;
+}
+
+/* Connects, takes the lock, and looks whose it is. False: `problem` says why; close it. */
+static bool take(struct store_file *file, int64_t *version, struct problem *problem)
+{
+    int code = sqlite3_open_v2(file->path, &file->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                               NULL);
+
+    code = code != SQLITE_OK ? code : configure(file);
+    if (code != SQLITE_OK) {
+        explain(file, code, problem);
+        return false;
+    }
+    return is_ours(file, version, problem);
 }
 
 bool store_file_open(struct store_file *file, const char *path, struct problem *problem)
@@ -311,19 +337,10 @@ bool store_file_open(struct store_file *file, const char *path, struct problem *
     bool opened = false;
     int code;
 
-    memset(file, 0, sizeof *file);
-    if ((size_t)snprintf(file->path, sizeof file->path, "%s", path) >= sizeof file->path) {
-        problem_set(problem, "the path of the store is too long");
+    if (!keep_path(file, path, problem) || !make_file(path, problem)) {
         return false;
     }
-    if (!make_file(path, problem)) {
-        return false;
-    }
-    code = sqlite3_open_v2(path, &file->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-    code = code != SQLITE_OK ? code : configure(file);
-    if (code != SQLITE_OK) {
-        explain(file, code, problem);
-    } else if (is_ours(file, &version, problem)) {
+    if (take(file, &version, problem)) {
         code = set_up(file, version);
         opened = code == SQLITE_OK;
         if (!opened) {
@@ -336,13 +353,55 @@ bool store_file_open(struct store_file *file, const char *path, struct problem *
     return opened;
 }
 
+/* Of what has been taken. */
+static bool set_up_to_read(struct store_file *file, int64_t version, struct problem *problem)
+{
+    int code;
+
+    if (version != STORE_SCHEMA_VERSION) {
+        problem_set(problem, version == 0 ? "%s is empty: no broker has had it yet"
+                                          : "the store %s has version %" PRId64 ": start a broker "
+                                            "with it once, which makes it one of version %d",
+                    file->path, version, STORE_SCHEMA_VERSION);
+        return false;
+    }
+    code = store_file_execute(file, "PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0");
+    code = code != SQLITE_OK ? code : prepare_all(file);
+    code = code != SQLITE_OK ? code : read_standing(file);
+    if (code != SQLITE_OK) {
+        explain(file, code, problem);
+    }
+    return code == SQLITE_OK;
+}
+
+bool store_file_open_to_read(struct store_file *file, const char *path, struct problem *problem)
+{
+    struct stat there;
+    int64_t version;
+
+    if (!keep_path(file, path, problem)) {
+        return false;
+    }
+    file->reading = true;
+    if (stat(path, &there) != 0 || !S_ISREG(there.st_mode)) {
+        problem_set(problem, "there is no store %s", path);
+        return false;
+    }
+    if (!take(file, &version, problem) || !set_up_to_read(file, version, problem)) {
+        store_file_close(file, true);
+        return false;
+    }
+    return true;
+}
+
 void store_file_close(struct store_file *file, bool lost)
 {
     for (unsigned i = 0; i < STORE_STATEMENT_COUNT; i++) {
         sqlite3_finalize(file->statements[i]);
         file->statements[i] = NULL;
     }
-    if (lost && file->db != NULL) {
+    /* An empty log is not worth keeping: SQLite has just made it. */
+    if ((lost || file->reading) && file->db != NULL && store_file_log_bytes(file) > 0) {
         sqlite3_db_config(file->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     }
     sqlite3_close(file->db);
@@ -494,11 +553,20 @@ uint64_t store_file_wal_bytes(const struct store_file *file)
     return (uint64_t)file->wal_pages * 4096; /* SQLite's default for pages, which we keep */
 }
 
+uint64_t store_file_log_bytes(const struct store_file *file)
+{
+    char log[STORE_PATH_LONG_MAX];
+    struct stat there;
+
+    snprintf(log, sizeof log, "%s-wal", file->path);
+    return stat(log, &there) == 0 ? (uint64_t)there.st_size : 0;
+}
+
 uint64_t store_file_bytes(struct store_file *file)
 {
     int64_t pages = 0, bytes = 0;
 
-    ask_number(file, "PRAGMA page_count", &pages);
-    ask_number(file, "PRAGMA page_size", &bytes);
+    store_file_ask(file, "PRAGMA page_count", &pages);
+    store_file_ask(file, "PRAGMA page_size", &bytes);
     return (uint64_t)(pages * bytes);
 }

@@ -11,8 +11,9 @@
 #ifndef SLUICE_BROKER_SHELL_STORE_FILE_H
 #define SLUICE_BROKER_SHELL_STORE_FILE_H
 
-#include "broker/shell/config.h"
 #include "broker/shell/store_batch.h"
+#include "broker/shell/store_path.h"
+#include "common/problem.h"
 
 #include <sqlite3.h>
 
@@ -41,17 +42,21 @@ enum store_statement {
 struct store_file {
     sqlite3 *db;
     sqlite3_stmt *statements[STORE_STATEMENT_COUNT];
-    char path[CONFIG_PATH_MAX];
+    char path[STORE_PATH_MAX];
     uint64_t reserved;    /* keys below it may have been used */
     bool reserved_lost;   /* the number that says so was damaged, or is not there */
     bool has_large;       /* some row may have a body beside it */
+    bool reading;         /* nothing may be changed */
     int wal_pages;        /* since the last checkpoint; SQLite's pages */
     char why[256];        /* of the last result that was not OK */
 };
 
 /* Opens or makes the database. False: `problem` says why, and `file` is closed. */
 bool store_file_open(struct store_file *file, const char *path, struct problem *problem);
-/* With a checkpoint, unless `lost`. Accepts one that is closed. */
+/* Opens one that is there, of our version, to look at it: nothing is changed in it, nor in the log
+ * that a broker left which was killed. It is locked meanwhile, as it is by a broker. */
+bool store_file_open_to_read(struct store_file *file, const char *path, struct problem *problem);
+/* With a checkpoint, unless `lost` or opened to read. Accepts one that is closed. */
 void store_file_close(struct store_file *file, bool lost);
 
 /* Writes the batch as one transaction; when this returns STORE_FILE_OK it is on the disk. */
@@ -62,6 +67,8 @@ uint64_t store_file_wal_bytes(const struct store_file *file);
 
 /* The database's own size, in bytes. */
 uint64_t store_file_bytes(struct store_file *file);
+/* That of the log as it is on the disk. */
+uint64_t store_file_log_bytes(const struct store_file *file);
 
 /* ---- for those who read it ------------------------------------------------------------ */
 
@@ -74,6 +81,8 @@ int store_file_run(sqlite3_stmt *statement);
 /* Writes that keys below `below` may have been used. */
 int store_file_reserve(struct store_file *file, uint64_t below);
 int store_file_execute(struct store_file *file, const char *sql);
+/* The one number that `sql` gives. False: file->why says why not. */
+bool store_file_ask(struct store_file *file, const char *sql, int64_t *number);
 /* For the rows of `sql`; NULL: file->why says why not. */
 sqlite3_stmt *store_file_prepare(struct store_file *file, const char *sql);
 

@@ -270,14 +270,26 @@ static int set_aside(struct load *load)
     return code;
 }
 
-/* The check comes last: by then others are still busy with the rows, and what it finds is a danger
- * to what will be written, not to what has been read. */
-static bool read_all(struct load *load)
+/* False: `code` says that it cannot be read. No room to set rows aside does not: they stay where
+ * they are, and are found again the next time. */
+static bool judge(struct load *load, int code)
 {
     struct store_file *file = load->file;
+
+    if (store_file_judge(file, code, "loading") == STORE_FILE_FAILED) {
+        problem_set(load->problem, "cannot read the store %s: %s", file->path, file->why);
+        return false;
+    }
+    return true;
+}
+
+/* The check comes last: by then others are still busy with the rows, and what it finds is a danger
+ * to what will be written, not to what has been read. */
+static bool read_and_mend(struct load *load)
+{
     int code = read_rows(load);
 
-    code = code != SQLITE_OK ? code : check(file);
+    code = code != SQLITE_OK ? code : check(load->file);
     if (store_file_is_damage(code)) {
         if (!mend(load)) {
             return false;
@@ -287,19 +299,26 @@ static bool read_all(struct load *load)
     if (code == SQLITE_OK && load->aside_count > 0) {
         code = set_aside(load);
     }
-    /* No room to set them aside: they stay where they are, and are found again the next time. */
-    if (store_file_judge(file, code, "loading") == STORE_FILE_FAILED) {
-        problem_set(load->problem, "cannot read the store %s: %s", file->path, file->why);
-        return false;
+    return judge(load, code);
+}
+
+/* Nothing becomes of what is damaged. */
+static bool read_only(struct load *load)
+{
+    int code = read_rows(load);
+
+    if (store_file_is_damage(code)) {
+        load->lost_key = load->from > 0 ? (uint64_t)load->from : 1;
+        code = SQLITE_OK;
     }
-    return true;
+    return judge(load, code);
 }
 
 static void *run(void *context)
 {
     struct load *load = context;
 
-    load->good = read_all(load);
+    load->good = load->file->reading ? read_only(load) : read_and_mend(load);
     send_ferry(load, true);
     return NULL;
 }

@@ -46,7 +46,7 @@ SLOW = max(1.0, float(os.environ.get("SLUICE_SLOW", "1")))
 
 # Command codes, PROTOCOL.md section 3.
 HELLO, OFFER, WITHDRAW, CREDIT, SUBMIT, CANCEL, DONE, FAIL = 1, 2, 3, 4, 5, 6, 7, 8
-PROGRESS, QUERY, PING, BYE, CONTROL = 10, 13, 15, 16, 18
+PROGRESS, CHECKPOINT, QUERY, PING, BYE, CONTROL = 10, 11, 13, 15, 16, 18
 WELCOME, ACCEPTED, STARTED, TASK, RESULT = 32, 33, 34, 35, 36
 PROGRESS_OUT, CANCEL_OUT, REPLY, PONG, ERROR = 38, 39, 41, 43, 44
 OUTCOMES = ("done", "failed", "cancelled", "expired", "refused")
@@ -279,6 +279,21 @@ class Broker(Process):
         finally:
             Process.__exit__(self)
             shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class DurableBroker(Broker):
+    """A broker with a store in its own directory."""
+
+    def __init__(self, *options, **more):
+        super().__init__(*options, "--store", "{dir}/tasks.db", **more)
+
+    def _start(self, endpoints):
+        self.options = [option.replace("{dir}", self.directory) for option in self.options]
+        super()._start(endpoints)
+
+    @property
+    def path(self):
+        return os.path.join(self.directory, "tasks.db")
 
 
 def log_field(line, key):

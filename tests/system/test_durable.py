@@ -9,24 +9,10 @@ import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from sluice_test import (ACCEPTED, DONE, QUERY, REPLY, RESULT, SUBMIT, TASK, Broker, Deadline,
-                         Peer, case, check, equal, main, new_id, program, run, sluice)
+                         DurableBroker, Peer, case, check, equal, main, new_id, program, run,
+                         sluice)
 
 KILLS = int(os.environ.get("SLUICE_KILLS", "25"))
-
-
-class DurableBroker(Broker):
-    """A broker with a store in its own directory."""
-
-    def __init__(self, *options, **more):
-        super().__init__(*options, "--store", "{dir}/tasks.db", **more)
-
-    def _start(self, endpoints):
-        self.options = [option.replace("{dir}", self.directory) for option in self.options]
-        super()._start(endpoints)
-
-    @property
-    def path(self):
-        return os.path.join(self.directory, "tasks.db")
 
 
 def text(task):

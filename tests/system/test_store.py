@@ -1,0 +1,222 @@
+#!/usr/bin/python3
+"""The database of durable tasks without its broker: looked at, taken out, put in again."""
+import hashlib
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from sluice_test import (ACCEPTED, CHECKPOINT, TASK, DurableBroker, Peer, case, check, equal, main,
+                         program, quiet)
+
+
+def store(*arguments, status=0, **more):
+    """`sluice store ...`: what it printed, and what it said on standard error."""
+    done = subprocess.run([program("sluice"), "store", *arguments], timeout=60,
+                          capture_output=True, text=True, check=False, **more)
+    equal(done.returncode, status, "exit status, which came with " + done.stdout + done.stderr)
+    return done.stdout, quiet(done.stderr)
+
+
+def files(broker):
+    """What every file of the broker's directory is, byte for byte."""
+    found = {}
+    for name in os.listdir(broker.directory):
+        with open(os.path.join(broker.directory, name), "rb") as file:
+            found[name] = hashlib.sha256(file.read()).hexdigest()
+    return found
+
+
+def fill(broker):
+    """Tasks that wait, one that runs, some that have ended well and badly; large ones, too."""
+    with Peer(broker, "asker") as asker, Peer(broker, "worker") as worker:
+        worker.offer("work", 1)
+        sent = []
+        for number in range(20):
+            payload = bytes([0xa0 + number]) + b"n" * number if number < 16 else b"x" * 20000
+            sent.append(asker.submit("work", payload, durable=True, detached=True, receipts=True,
+                                     priority=9 - number // 3, order="one"))
+        for _ in sent:
+            asker.wait(ACCEPTED)
+        for number in range(8):
+            task = worker.task()
+            if number % 4 == 3:
+                worker.fail(task, "broken", "It fell apart.")
+            else:
+                worker.done(task, b"\xc3" if number % 2 else b"y" * 30000)
+            asker.result(sent[number])
+        task = worker.task()
+        worker.send([CHECKPOINT, bytes(task[1]), task[2], b"\xa4half"])
+        worker.ping()
+        return sent
+
+
+@case("a store that was killed is good, and is as it was after it was looked at")
+def _():
+    with DurableBroker(expect_exit=True) as broker:
+        fill(broker)
+        broker.kill()
+        before = files(broker)
+        check(before["tasks.db-wal"] != hashlib.sha256(b"").hexdigest(), "no log was left")
+        said, _ = store("check", broker.path)
+        check(said.startswith("good: 20 rows, 8 of them ended"), said)
+        report = json.loads(store("check", broker.path, "--json")[0])
+        equal((report["good"], report["rows"], report["ended"], report["damage"]),
+              (True, 20, 8, []))
+        stats = json.loads(store("stats", broker.path, "--json")[0])
+        equal((stats["waiting"], stats["services"]["work"]["waiting"], stats["outcomes"]),
+              (12, 12, {"done": 6, "failed": 2}))
+        check("work" in store("stats", broker.path)[0], "the service is not named")
+        equal(len(store("export", broker.path)[0].splitlines()), 20)
+        equal(files(broker), before, "the files")
+        broker.restart()
+        equal(broker.stop(), 0)
+        before = files(broker)
+        store("check", broker.path)
+        equal(files(broker), before, "the files of a store that was closed")
+
+
+@case("export, import and export give the same lines, and a broker goes on with them")
+def _():
+    with DurableBroker(expect_exit=True) as broker:
+        sent = fill(broker)
+        broker.kill()
+        lines = os.path.join(broker.directory, "lines")
+        said, _ = store("export", broker.path, lines)
+        equal(said, "20 rows\n")
+        equal(os.stat(lines).st_mode & 0o777, 0o600, "mode of what has payloads in it")
+        with open(lines, encoding="utf-8") as file:
+            first = file.read()
+        rows = [json.loads(line) for line in first.splitlines()]
+        equal(rows[3]["payload"], "nnn")
+        equal(rows[19]["payload"].keys(), {"$raw": 0}.keys())
+        equal(rows[3]["outcome"]["error"]["code"], "broken")
+        equal([row.get("checkpoint") for row in rows if "checkpoint" in row], ["half"])
+        copy = os.path.join(broker.directory, "copy.db")
+        equal(store("import", copy, lines)[0], copy + ": 20 rows\n")
+        equal(os.stat(copy).st_mode & 0o777, 0o600, "mode of the store")
+        equal(store("export", copy)[0], first)
+        store("check", copy)
+        # Through a pipe, and onto a file that is empty.
+        other = os.path.join(broker.directory, "other.db")
+        with open(other, "w", encoding="utf-8"):
+            pass
+        store("import", other, input=first)
+        equal(store("export", other)[0], first)
+        equal(sorted(n for n in os.listdir(broker.directory) if "import" in n or "part" in n), [])
+        # The broker on the copy knows all of it, and its keys go on.
+        broker.options[broker.options.index(broker.path)] = copy
+        broker.restart()
+        with Peer(broker, "worker") as worker, Peer(broker, "asker") as asker:
+            worker.offer("work", 1)
+            task = worker.task()
+            equal(bytes(task[1]), sent[8])
+            task = asker.submit("work", b"new", durable=True, detached=True, receipts=True)
+            asker.wait(ACCEPTED)
+        broker.kill()
+        rows = [json.loads(line) for line in store("export", copy)[0].splitlines()]
+        equal(len(rows), 21)
+        check(rows[-1]["key"] > rows[-2]["key"], "keys")
+
+
+@case("a line that is wrong is named, and then there is no store")
+def _():
+    with DurableBroker(expect_exit=True) as broker:
+        fill(broker)
+        broker.kill()
+        lines = store("export", broker.path)[0].splitlines()
+        new = os.path.join(broker.directory, "new.db")
+
+        def refused(changed, why):
+            _, said = store("import", new, input="\n".join(changed) + "\n", status=1)
+            check(why in said, "%r is not in %r" % (why, said))
+            equal([name for name in os.listdir(broker.directory) if name.startswith("new")], [])
+
+        refused(lines[:5] + ["{"] + lines[6:], "line 6: no JSON")
+        refused(lines[:5] + [""] + lines[6:], "line 6: no JSON")
+        refused(lines[:5] + lines[4:], "line 6: `key` must be greater")
+        refused(lines[:7] + [lines[7].replace('"priority":', '"priory":')] + lines[8:],
+                "line 8: `priory` is unknown")
+        refused([lines[0][:-20]] + lines[1:], "line 1: no JSON")
+        before = files(broker)
+        for path, why in ((broker.path, "is there already"), (broker.directory, "is there already"),
+                          (os.path.join(broker.directory, "no", "x.db"), "cannot make")):
+            _, said = store("import", path, input=lines[0] + "\n", status=1 if "no/" in path else 2)
+            check(why in said, said)
+        equal(files(broker), before)
+
+
+@case("what is damaged is named, left out, and left alone")
+def _():
+    with DurableBroker(expect_exit=True) as broker:
+        fill(broker)
+        equal(broker.stop(), 0)
+        database = sqlite3.connect(broker.path)
+        keys = [row[0] for row in database.execute("SELECT key FROM task ORDER BY key")]
+        database.execute("UPDATE task SET task = CAST(substr(task, 1, 40) || x'ff' || substr(task, 42)"
+                         " AS BLOB) WHERE key = ?", (keys[4],))
+        database.execute("DELETE FROM payload WHERE key = ? AND part = 0", (keys[18],))
+        database.execute("INSERT INTO payload VALUES (?, 0, zeroblob(10000))", (keys[-1] + 7,))
+        database.execute("INSERT INTO damaged (key, why, task) VALUES (3, 'old', zeroblob(100))")
+        database.commit()
+        database.close()
+        before = files(broker)
+        said, _ = store("check", broker.path, status=1)
+        for line in ("row %d: a checksum is wrong" % keys[4],
+                     "row %d: a payload is missing" % keys[18], "damaged: 18 rows",
+                     "set aside: 1 damaged rows", "left over: 1 payloads"):
+            check(line in said, "%r is not in %r" % (line, said))
+        report = json.loads(store("check", broker.path, "--json", status=1)[0])
+        equal((report["good"], report["damaged"], report["orphans"], report["set_aside"]),
+              (False, 2, 1, 1))
+        out, said = store("export", broker.path, status=1)
+        equal(len(out.splitlines()), 18)
+        check("row %d is left out" % keys[4] in said and "18 rows; left out, damaged: 2" in said,
+              said)
+        store("stats", broker.path, status=1)
+        equal({name: sha for name, sha in files(broker).items() if not name.endswith("-shm")},
+              {name: sha for name, sha in before.items() if not name.endswith("-shm")})
+        # Pages that SQLite finds wrong.
+        size = os.path.getsize(broker.path)
+        with open(broker.path, "r+b") as file:
+            file.seek(size // 4096 // 2 * 4096)
+            file.write(b"\xff" * 4096)
+        said, _ = store("check", broker.path, status=1)
+        check("file: " in said, said)
+
+
+@case("no store, another's, one in use: said with what to do, and nothing is made")
+def _():
+    with DurableBroker() as broker:
+        _, said = store("check", broker.path, status=2)
+        check("is in use: stop the broker" in said, said)
+        for word in ("check", "stats", "export"):
+            _, said = store(word, os.path.join(broker.directory, "none.db"), status=2)
+            check("there is no store" in said, said)
+        check(not os.path.exists(os.path.join(broker.directory, "none.db")), "it was made")
+        strange = os.path.join(broker.directory, "letter")
+        with open(strange, "w", encoding="utf-8") as file:
+            file.write("Dear Ann, " * 1000)
+        _, said = store("export", strange, status=2)
+        check("is no store" in said, said)
+        other = os.path.join(broker.directory, "songs.db")
+        database = sqlite3.connect(other)
+        database.execute("CREATE TABLE song (name)")
+        database.commit()
+        database.close()
+        _, said = store("check", other, status=2)
+        check("another program" in said, said)
+        database = sqlite3.connect(os.path.join(broker.directory, "new.db"))
+        database.execute("PRAGMA application_id = 0x736c7563")
+        database.execute("PRAGMA user_version = 77")
+        database.commit()
+        database.close()
+        _, said = store("check", os.path.join(broker.directory, "new.db"), status=2)
+        check("has version 77" in said, said)
+        for words in (("look", "x"), ("check",), ("check", "a", "b"), ("stats", "a", "b")):
+            store(*words, status=2)
+
+
+main()

@@ -282,6 +282,9 @@ static void receive_some(struct server *server)
             break;
         }
         handle_inbox(server, now_us / 1000);
+        if (server->store != NULL) {
+            store_flush(server->store);
+        }
         now_us = server_now_us(server);
     }
     inbox_clear(&server->inbox);
@@ -291,6 +294,9 @@ static void receive_some(struct server *server)
  * more to say about them; what is left after some rounds waits for the next turn. */
 static void flush(struct server *server)
 {
+    if (server->store != NULL) {
+        store_flush(server->store);
+    }
     for (int i = 0; i < LOST_ROUNDS_MAX; i++) {
         connection_id lost;
         bool broken, news = false;

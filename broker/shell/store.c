@@ -30,7 +30,9 @@ struct store {
     /* All below: under the lock. */
     struct store_queue queue;
     struct store_news news;
-    bool sleeping; /* the thread waits for `wake` */
+    bool urgent;   /* somebody waits for a record in the queue */
+    bool sleeping; /* the thread waits for `wake`, */
+    bool napping;  /* but not for long: records that nobody waits for are there */
     bool stopping;
 };
 
@@ -70,12 +72,22 @@ void store_add(struct store *store, const struct store_record *record)
         if (!added) {
             set_state(store, STORE_LOST, "out of memory");
         }
-        if (store->sleeping) {
-            store->sleeping = false;
-            pthread_cond_signal(&store->wake);
-        }
+        store->urgent |= record->what != STORE_FORGET;
     }
     pthread_mutex_unlock(&store->lock);
+}
+
+void store_flush(struct store *store)
+{
+    bool wake;
+
+    pthread_mutex_lock(&store->lock);
+    wake = store->sleeping && (store->urgent || (store->queue.records > 0 && !store->napping));
+    store->sleeping = store->sleeping && !wake;
+    pthread_mutex_unlock(&store->lock);
+    if (wake) {
+        pthread_cond_signal(&store->wake); /* it would find the lock taken */
+    }
 }
 
 int store_fd(const struct store *store)
@@ -98,20 +110,20 @@ void store_take_news(struct store *store, struct store_news *news)
 
 /* ---- the thread's -------------------------------------------------------------------- */
 
-/* Under the lock. `for_ms` 0: until there is something to do. */
-static void sleep_for(struct store *store, unsigned for_ms)
+/* Under the lock. `for_ms` 0: until there is something to do. False: the time has passed. */
+static bool sleep_for(struct store *store, unsigned for_ms)
 {
     struct timespec until;
 
     if (for_ms == 0) {
         pthread_cond_wait(&store->wake, &store->lock);
-        return;
+        return true;
     }
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += (long)(for_ms % 1000) * 1000000;
     until.tv_sec += (time_t)(for_ms / 1000) + until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
-    pthread_cond_timedwait(&store->wake, &store->lock, &until);
+    return pthread_cond_timedwait(&store->wake, &store->lock, &until) != ETIMEDOUT;
 }
 
 /* Lets go of the lock meanwhile. False: lost. */
@@ -132,16 +144,20 @@ static bool checkpoint(struct store *store)
 /* Until there is something to write (true), or all is over. Under the lock. */
 static bool wait_for_records(struct store *store)
 {
-    while (store->queue.records == 0 && !store->stopping && store->news.state != STORE_LOST) {
-        uint64_t log_bytes = store->log_full ? 0 : store_file_wal_bytes(&store->file);
+    while (!store->urgent && !store->stopping && store->news.state != STORE_LOST) {
+        bool logged = !store->log_full && store_file_wal_bytes(&store->file) > 0;
+        bool in_time;
 
         store->sleeping = true;
-        sleep_for(store, log_bytes > 0 ? STORE_IDLE_MS : 0);
-        if (store->sleeping && log_bytes > 0 && store->queue.records == 0 && !store->stopping) {
-            store->sleeping = false;
+        store->napping = store->queue.records > 0;
+        in_time = sleep_for(store, store->napping ? STORE_LAZY_MS : logged ? STORE_IDLE_MS : 0);
+        store->sleeping = false;
+        if (!in_time && store->napping) {
+            break;
+        }
+        if (!in_time && store->queue.records == 0) {
             checkpoint(store);
         }
-        store->sleeping = false;
     }
     return store->queue.records > 0 && store->news.state != STORE_LOST;
 }
@@ -167,7 +183,7 @@ static bool wait_for_room(struct store *store)
     if (store->stopping || !checkpoint(store)) {
         return false;
     }
-    /* store_add finds nobody `sleeping`, so only store_close ends this early. */
+    /* store_flush finds nobody `sleeping`, so only store_close ends this early. */
     if (!store->stopping) {
         sleep_for(store, STORE_RETRY_MS);
     }
@@ -206,6 +222,7 @@ static bool write_queued(struct store *store)
 
     store->writing = store->queue;
     store->queue = empty;
+    store->urgent = false;
     pthread_mutex_unlock(&store->lock);
     made = store_batch_make(&store->batch, &store->writing);
     pthread_mutex_lock(&store->lock);

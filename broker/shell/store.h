@@ -1,9 +1,9 @@
 /* store: the records of broker/core/store.h on a disk, written by a thread of its own.
  *
- * The broker's thread copies a record into a queue and goes on. The store's thread takes all that
+ * The broker's thread copies records into a queue and goes on. The store's thread takes all that
  * is queued, writes what it comes to as one transaction, and when that is on the disk says so:
- * under load batches grow, idle means at once, and there is no timer. Nothing is said before the
- * disk has confirmed it.
+ * under load batches grow, idle means at once, and only what nobody waits for has a timer. Nothing
+ * is said before the disk has confirmed it.
  *
  *     OPEN -> FULL   no room: what is queued waits, and is tried again every STORE_RETRY_MS
  *     FULL -> OPEN   it fitted
@@ -20,6 +20,7 @@
 #include "common/problem.h"
 
 #define STORE_RETRY_MS 200
+#define STORE_LAZY_MS 20   /* so long may what is forgotten stay where it is */
 #define STORE_IDLE_MS 1000 /* without records for so long: the log is copied into the database */
 #define STORE_LOG_BYTES (64 * 1024 * 1024) /* it is copied, idle or not, when it is larger */
 
@@ -57,9 +58,13 @@ bool store_load(struct store *store, const struct store_taker *taker, uint64_t *
 /* Starts the thread. False: `problem` says why; close it. */
 bool store_start(struct store *store, struct problem *problem);
 
-/* Queues a record, after store_start. Takes references to large payloads, copies the rest; never
- * waits for the disk. Sequences increase one by one. If there is no memory, the store is LOST. */
+/* Queues a record. Takes references to large payloads, copies the rest; never waits for the disk.
+ * Sequences increase one by one. If there is no memory, the store is LOST. */
 void store_add(struct store *store, const struct store_record *record);
+/* All that belongs together has been added: it is written now, or when what is being written is on
+ * the disk. Until then it may be; but what is only forgotten waits up to STORE_LAZY_MS for
+ * something to go with. */
+void store_flush(struct store *store);
 
 /* Readable when there is news; poll it, and leave reading to store_take_news. */
 int store_fd(const struct store *store);

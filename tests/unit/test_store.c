@@ -101,12 +101,18 @@ static void reopen(struct fixture *f)
     open_store(f);
 }
 
-static void add(struct fixture *f, enum store_what what, uint64_t key)
+static void queue(struct fixture *f, enum store_what what, uint64_t key)
 {
     struct store_record record = record_of(&f->sample, what, key);
 
     record.sequence = ++f->sequence;
     store_add(f->store, &record);
+}
+
+static void add(struct fixture *f, enum store_what what, uint64_t key)
+{
+    queue(f, what, key);
+    store_flush(f->store);
 }
 
 /* Until all that was added is safe, or the state is another one. */
@@ -490,6 +496,38 @@ static void a_failure_is_for_good(void **state)
     assert_int_equal(f->count, 1);
 }
 
+static void a_burst_is_one_transaction(void **state)
+{
+    struct fixture *f = *state;
+    struct store_news before, after;
+
+    open_store(f);
+    add(f, STORE_TASK, 1);
+    before = await(f);
+    for (uint64_t key = 2; key <= 50; key++) {
+        queue(f, STORE_TASK, key);
+    }
+    store_flush(f->store);
+    after = await(f);
+    assert_int_equal(after.commits, before.commits + 1);
+    assert_int_equal(after.records, 50);
+}
+
+static void what_is_forgotten_goes_by_itself_in_the_end(void **state)
+{
+    struct fixture *f = *state;
+
+    open_store(f);
+    add(f, STORE_TASK, 1);
+    await_all(f);
+    add(f, STORE_FORGET, 1);
+    await_all(f);
+    add(f, STORE_TASK, 2);
+    add(f, STORE_FORGET, 2); /* left to the end */
+    reopen(f);
+    assert_int_equal(f->count, 0);
+}
+
 static void no_news_is_quiet(void **state)
 {
     struct fixture *f = *state;
@@ -521,6 +559,8 @@ int main(void)
         STORE(a_full_disk_is_waited_for),
         STORE(a_full_disk_does_not_keep_it_from_closing),
         STORE(a_failure_is_for_good),
+        STORE(a_burst_is_one_transaction),
+        STORE(what_is_forgotten_goes_by_itself_in_the_end),
         STORE(no_news_is_quiet),
     };
 

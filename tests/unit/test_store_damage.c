@@ -174,6 +174,7 @@ static void goes_on(struct fixture *f, uint64_t key)
     assert_true(store_start(store, &f->problem));
     record.sequence = 1;
     store_add(store, &record);
+    store_flush(store);
     fd = (struct pollfd){.fd = store_fd(store), .events = POLLIN};
     assert_int_equal(poll(&fd, 1, 20000), 1);
     store_take_news(store, &news);

@@ -2,6 +2,7 @@
  * are before they are told; and what the disk takes by itself. */
 #include "cli/bench.h"
 #include "cli/bench_pass.h"
+#include "cli/bench_receipts.h"
 #include "cli/visit.h"
 
 #include <fcntl.h>
@@ -11,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SYNCS 300
-#define SYNC_BYTES 4096 /* a page, as the store writes them */
-#define CALM_SHARE 10   /* receipts are measured with so much smaller a window */
+#define SYNCS 1000
+#define SYNC_BYTES 4096  /* a page, as the store writes them */
+#define LOAD_SHARE 10    /* receipts are measured at so much less than what it can take */
 #define PATH_SIZE 512
 
 struct durable {
@@ -23,16 +24,8 @@ struct durable {
     const char *directory;
     char store[PATH_SIZE];
     const char *options[4];
-    uint64_t receipts; /* tasks of the second pass */
+    struct bench_receipts receipts;
     struct histogram sync_ns;
-};
-
-/* What many fibers share that submit one task after another. */
-struct calm {
-    struct durable *durable;
-    struct sluice *sluice;
-    uint64_t left, fibers, failed;
-    struct histogram receipt_ns;
 };
 
 struct counts {
@@ -81,103 +74,76 @@ static struct counts count(struct sluice *sluice)
     return counts;
 }
 
-static void calm_fiber(struct sluice *sluice, void *arg)
-{
-    struct calm *calm = arg;
-    struct sluice_submit_options options = {.durable = true};
-    const struct bench_plan *plan = &calm->durable->plan;
-    void *bytes = calloc(1, plan->payload_bytes);
-
-    while (calm->left > 0 && bytes != NULL) {
-        uint64_t begun_ns = bench_now_ns();
-        struct sluice_future *future;
-
-        calm->left--;
-        future = sluice_submit(sluice, plan->service,
-                               (struct sluice_bytes){bytes, plan->payload_bytes}, &options);
-        if (future == NULL || !sluice_accepted(future)) {
-            calm->failed++;
-        } else {
-            histogram_add(&calm->receipt_ns, bench_now_ns() - begun_ns);
-            calm->failed += sluice_await(future) != SLUICE_DONE;
-        }
-        sluice_future_free(future);
-    }
-    free(bytes);
-    calm->fibers--;
-}
-
-/* A tenth of the window: what a receipt takes while there is room. SUSPENDS. */
-static void measure_receipts(struct durable *durable, struct sluice *sluice, struct calm *calm)
-{
-    uint64_t fibers = durable->plan.window / CALM_SHARE + 1;
-
-    memset(calm, 0, sizeof(*calm));
-    calm->durable = durable;
-    calm->sluice = sluice;
-    calm->left = durable->receipts;
-    for (uint64_t i = 0; i < fibers; i++) {
-        calm->fibers += sluice_spawn(sluice, calm_fiber, calm) == 0;
-    }
-    while (calm->fibers > 0 && sluice_sleep_ms(sluice, 5) == 0) {
-    }
-}
-
 static double percentile_us(const struct histogram *histogram, double percent)
 {
     return (double)histogram_percentile(histogram, percent) / 1e3;
 }
 
 static void print(const struct durable *durable, const struct bench_result *result,
-                  const struct calm *calm, const struct counts *counts)
+                  const struct counts *counts)
 {
     const char *format =
         durable->cli->json
             ? "{\"bench\": \"durable\", \"payload\": %llu, \"window\": %llu, \"tasks\": %llu, "
               "\"tasks_per_s\": %.0f, \"commits\": %lld, \"records\": %lld, "
-              "\"records_per_commit\": %.1f, \"receipt_p50_us\": %.0f, \"receipt_p99_us\": %.0f, "
+              "\"records_per_commit\": %.1f, \"receipts_per_s\": %llu, "
+              "\"receipt_p50_us\": %.0f, \"receipt_p99_us\": %.0f, "
               "\"fdatasync_p50_us\": %.0f, \"fdatasync_p99_us\": %.0f, \"good\": %s}\n"
             : "durable: %llu B, window %llu, %llu tasks: %.0f tasks/s, each on the disk before it "
               "was accepted, and before its outcome was told; %lld commits of %lld records, "
-              "%.1f each\n  receipt    p50 %.0f us  p99 %.0f us, with a tenth of the window\n"
-              "  fdatasync  p50 %.0f us  p99 %.0f us, by itself\n  all good: %s\n";
-    bool good = bench_result_good(result) && calm->failed == 0;
+              "%.1f each\n  at %llu tasks/s, a tenth of that, a receipt takes  p50 %.0f us  "
+              "p99 %.0f us\n"
+              "  and one fdatasync by itself  p50 %.0f us  p99 %.0f us\n  all good: %s\n";
+    bool good = bench_result_good(result) && durable->receipts.failed == 0;
 
     printf(format, (unsigned long long)result->payload_bytes, (unsigned long long)result->window,
            (unsigned long long)result->tasks, (double)result->check->received / result->wall_s,
            (long long)counts->commits, (long long)counts->records,
            counts->commits > 0 ? (double)counts->records / (double)counts->commits : 0.0,
-           percentile_us(&calm->receipt_ns, 50), percentile_us(&calm->receipt_ns, 99),
+           (unsigned long long)durable->receipts.per_s,
+           percentile_us(&durable->receipts.receipt_ns, 50),
+           percentile_us(&durable->receipts.receipt_ns, 99),
            percentile_us(&durable->sync_ns, 50), percentile_us(&durable->sync_ns, 99),
            good ? "true" : "false");
+}
+
+/* Its throughput, and then receipts at a tenth of that. SUSPENDS. */
+static bool measure(struct durable *durable, struct sluice *sluice, struct bench_pass *pass)
+{
+    const struct bench_plan *plan = &durable->plan;
+    struct bench_result result = {.bench = plan->bench, .payload_bytes = plan->payload_bytes,
+                                  .window = plan->window, .tasks = plan->tasks};
+    struct counts before = count(sluice), after;
+
+    bench_pass_measure(pass, &result);
+    after = count(sluice);
+    after.commits -= before.commits;
+    after.records -= before.records;
+    durable->receipts.per_s =
+        (uint64_t)((double)result.check->received / result.wall_s / LOAD_SHARE) + 1;
+    if (!bench_receipts_run(&durable->receipts, sluice, plan)) {
+        return false;
+    }
+    print(durable, &result, &after);
+    return bench_result_good(&result) && durable->receipts.failed == 0;
 }
 
 static int passes(struct sluice *sluice, struct bench_pass *pass, void *arg)
 {
     struct durable *durable = arg;
     const struct bench_plan *plan = &durable->plan;
-    struct bench_result result = {.bench = plan->bench, .payload_bytes = plan->payload_bytes,
-                                  .window = plan->window, .tasks = plan->tasks};
-    struct calm *calm = malloc(sizeof(*calm));
-    struct counts before, after;
-    bool good = false;
+    bool good;
 
-    if (calm != NULL && bench_pass_init(pass, &durable->plan, sluice, plan->window)) {
-        bench_pass_run(pass);
-        bench_pass_deinit(pass);
-        if (bench_pass_init(pass, &durable->plan, sluice, plan->tasks)) {
-            before = count(sluice);
-            bench_pass_measure(pass, &result);
-            after = count(sluice);
-            after.commits -= before.commits;
-            after.records -= before.records;
-            measure_receipts(durable, sluice, calm);
-            print(durable, &result, calm, &after);
-            good = bench_result_good(&result) && calm->failed == 0;
-            bench_pass_deinit(pass);
-        }
+    if (!bench_pass_init(pass, &durable->plan, sluice, plan->window)) {
+        return EXIT_TASK;
     }
-    free(calm);
+    bench_pass_run(pass);
+    bench_pass_deinit(pass);
+    if (!bench_pass_init(pass, &durable->plan, sluice, plan->tasks)) {
+        return EXIT_TASK;
+    }
+    good = measure(durable, sluice, pass);
+    bench_pass_deinit(pass);
     return good ? EXIT_DONE : EXIT_TASK;
 }
 
@@ -211,6 +177,8 @@ static int durable_run(struct cli *cli, const struct command *self, int argc, ch
         OPTION_UINT_SPEC("workers", &durable.fleet.workers, "N", 1, FLEET_WORKERS_MAX,
                          "worker processes (2)"),
         OPTION_UINT_SPEC("tasks", &durable.plan.tasks, "N", 1, 1000000000, "how many (200,000)"),
+        OPTION_DURATION_SPEC("receipts", &durable.receipts.duration_ms,
+                             "how long receipts are measured (3s); 0: not at all"),
         OPTION_TEXT_SPEC("directory", &durable.directory, "DIR",
                          "where the store is, while it runs (.)"),
     };
@@ -224,7 +192,7 @@ static int durable_run(struct cli *cli, const struct command *self, int argc, ch
         .plan = {.bench = "durable", .service = service, .window = 1000, .payload_bytes = 64,
                  .tasks = 200000, .durable = true},
         .directory = ".",
-        .receipts = 5000,
+        .receipts = {.duration_ms = 3000},
         .options = {"--store", durable.store, NULL},
     };
     if (!command_parse(cli, self, &set, argc, argv, &arguments, &code)) {
@@ -251,8 +219,9 @@ const struct command command_bench_durable = {
     .arguments = "",
     .summary = "throughput of durable tasks, and how long a receipt takes",
     .about = "Echo as in `sluice bench echo`, of durable tasks: each is synced to the disk before\n"
-             "it is accepted, and its outcome before that is told. Then receipts, with a tenth of\n"
-             "the window; and what one fdatasync of 4 KiB takes. Always a broker of its\n"
-             "own, with a store in --directory that is removed.\n",
+             "it is accepted, and its outcome before that is told. Then receipts at a tenth of\n"
+             "that load, tasks being submitted each millisecond whatever those before them take;\n"
+             "and what one write and fdatasync of 4 KiB takes. Always a broker of its own, with\n"
+             "a store in --directory that is removed.\n",
     .run = durable_run,
 };

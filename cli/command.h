@@ -65,6 +65,7 @@ extern const struct command command_events;
 extern const struct command command_undrain;
 extern const struct command command_limit;
 extern const struct command command_store;
+extern const struct command command_backup;
 extern const struct command command_pause;
 extern const struct command command_resume;
 extern const struct command command_bench;

@@ -12,6 +12,7 @@ static const struct command *const commands[] = {
     &command_tree,   &command_services, &command_peers,  &command_stats,        &command_top,
     &command_limit,  &command_pause,    &command_resume, &command_drain,        &command_undrain,
     &command_events, &command_dead,     &command_cron,   &command_audit,        &command_store,
+    &command_backup,
     &command_bench,  &command_version,  &command_bench_worker,
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -140,7 +140,7 @@ const char *control_what_name(unsigned what)
         [CONTROL_LIMIT] = "limit",     [CONTROL_PAUSE] = "pause",
         [CONTROL_RESUME] = "resume",   [CONTROL_DRAIN] = "drain",
         [CONTROL_UNDRAIN] = "undrain", [CONTROL_RETRY] = "retry",
-        [CONTROL_DROP] = "drop",
+        [CONTROL_DROP] = "drop",       [CONTROL_BACKUP] = "backup",
     };
 
     return NAME_AT(names, what);

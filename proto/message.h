@@ -311,8 +311,9 @@ enum control_what {
     CONTROL_UNDRAIN,
     CONTROL_RETRY,     /* a dead letter is submitted again */
     CONTROL_DROP,      /* a dead letter is forgotten */
+    CONTROL_BACKUP,    /* a copy of the store is made; answered when it is there */
 };
-#define CONTROL_WHAT_COUNT (CONTROL_DROP + 1)
+#define CONTROL_WHAT_COUNT (CONTROL_BACKUP + 1)
 
 /* A number that may be left as it is. */
 #define LIMIT_UNCHANGED UINT64_MAX

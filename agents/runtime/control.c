@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#define BACKUP_TIMEOUT_MS (24 * 3600 * 1000) /* however long it takes: it is answered in the end */
+
 static bool what_parse(const char *name, enum control_what *what)
 {
     for (unsigned i = 0; i < CONTROL_WHAT_COUNT; i++) {
@@ -80,7 +82,9 @@ int sluice_control(struct sluice *sluice, const char *what,
         limits_parse(options->limits, &control.limits) != 0) {
         return -EINVAL;
     }
-    question.request = peer_control(runtime_peer(sluice), &control, QUESTION_TIMEOUT_MS,
+    question.request = peer_control(runtime_peer(sluice), &control,
+                                    control.what == CONTROL_BACKUP ? BACKUP_TIMEOUT_MS
+                                                                   : QUESTION_TIMEOUT_MS,
                                     &question.asking);
     return question_wait(sluice, &question, reply);
 }

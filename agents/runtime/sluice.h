@@ -401,8 +401,9 @@ SLUICE_API int sluice_list(struct sluice *sluice, const char *service, const cha
                            const char *cursor, json_t **reply);
 
 /* What an operator asks for (PROTOCOL.md, CONTROL): `what` is "limit", "pause", "resume", "drain",
- * "undrain", "retry" or "drop"; which options it takes is said there. SUSPENDS. As sluice_query;
- * -EINVAL: a name or value that there is not. `options` may be NULL. */
+ * "undrain", "retry", "drop" or "backup"; which options it takes is said there. SUSPENDS, for a
+ * backup until it is there. As sluice_query; -EINVAL: a name or value that there is not. `options`
+ * may be NULL. */
 struct sluice_control_options {
     const char *service;          /* NULL: none */
     const char *key, *tenant;

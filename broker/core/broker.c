@@ -1,5 +1,6 @@
 #include "broker/core/broker.h"
 
+#include "broker/core/backup.h"
 #include "broker/core/dead.h"
 #include "broker/core/durable.h"
 #include "broker/core/ending.h"
@@ -528,6 +529,9 @@ void broker_step(struct broker *broker, const struct event *event)
         break;
     case EVENT_STORE:
         broker->store_state = event->store;
+        break;
+    case EVENT_BACKUP:
+        backup_end(broker, event->backup);
         break;
     case EVENT_DRAIN:
         broker->draining = broker->stopping = true;

@@ -60,6 +60,7 @@ struct resume_request {
     X(RESUMED, "resumed")                                                                          \
     X(DRAINING, "draining")                                                                        \
     X(UNDRAINED, "undrained")                                                                      \
+    X(BACKUP_STARTED, "backup_started")                                                            \
     X(PROGRESS, "progress")                                                                        \
     X(GATE_CLOSED, "gate_closed")                                                                  \
     X(GATE_PAUSED, "gate_paused")                                                                  \
@@ -106,6 +107,8 @@ struct effects {
     enum resume (*resume)(void *context, const struct resume_request *request, uint64_t *start);
     /* Is to be kept, in this order; copied. NULL: nothing can be. */
     void (*store)(void *context, const struct store_record *record);
+    /* A copy of what the store has is wanted: EVENT_BACKUP says how it ended. NULL: no store. */
+    void (*backup)(void *context);
     /* What has happened; only kinds whose bit (NOTE_BIT) is in `notes`. May be NULL without any. */
     void (*note)(void *context, const struct note *note);
     uint64_t notes;
@@ -121,6 +124,7 @@ enum event_kind {
     EVENT_TICK,      /* time has passed */
     EVENT_STORED,    /* all records up to `stored` are safe */
     EVENT_STORE,     /* the store's state is `store` now; STORE_NONE before the first of these */
+    EVENT_BACKUP,    /* the backup that was wanted has ended as `backup` says */
     EVENT_DRAIN,     /* take nothing new any more, whatever an operator says */
 };
 
@@ -130,6 +134,12 @@ struct malformed {
     const char *field;
     const char *message;
     struct id id;
+};
+
+struct backup_end {
+    struct span path; /* where it is; */
+    uint64_t bytes;   /* and its size */
+    struct span why;  /* there is none: for people; empty: it is there */
 };
 
 /* The core's own: hashes of what an event names, so that they are made once. */
@@ -148,6 +158,7 @@ struct event {
         const struct malformed *malformed;
         uint64_t stored;
         enum store_state store;
+        const struct backup_end *backup;
     };
     struct hint hint; /* zero; broker_expect fills it in */
 };

@@ -1,3 +1,4 @@
+#include "broker/core/backup.h"
 #include "broker/core/dead.h"
 #include "broker/core/drain.h"
 #include "broker/core/handle.h"
@@ -22,6 +23,8 @@ static enum error_code control(struct broker *broker, struct peer *peer,
     case CONTROL_RETRY:
     case CONTROL_DROP:
         return control_letters(broker, peer, control, body);
+    case CONTROL_BACKUP:
+        return backup_start(broker, peer, control->request);
     }
     return ERROR_BAD_MESSAGE;
 }
@@ -95,7 +98,7 @@ static void note_control(struct broker *broker, const struct peer *peer,
         [CONTROL_LIMIT] = NOTE_LIMIT_CHANGED,    [CONTROL_PAUSE] = NOTE_PAUSED,
         [CONTROL_RESUME] = NOTE_RESUMED,         [CONTROL_DRAIN] = NOTE_DRAINING,
         [CONTROL_UNDRAIN] = NOTE_UNDRAINED,      [CONTROL_RETRY] = NOTE_LETTER_RETRIED,
-        [CONTROL_DROP] = NOTE_LETTER_DROPPED,
+        [CONTROL_DROP] = NOTE_LETTER_DROPPED,    [CONTROL_BACKUP] = NOTE_BACKUP_STARTED,
     };
     enum note_kind kind = kinds[control->what];
     struct detail detail = {.size = 0};
@@ -129,6 +132,9 @@ void handle_control(struct broker *broker, struct peer *peer, const struct contr
                LOG_WORD("outcome", code == ERROR_NONE ? "done" : error_code_name(code)));
     if (code == ERROR_NONE) {
         note_control(broker, peer, message);
+        if (message->what == CONTROL_BACKUP) {
+            return; /* backup_end answers */
+        }
     }
     reply.reply.request = message->request;
     reply.reply.ok = code == ERROR_NONE;

@@ -94,6 +94,9 @@ struct broker {
     struct list unsafe;      /* struct durable, by sequence: somebody waits for the store */
     uint64_t unsafe_bytes;   /* of their records, about */
     uint64_t durable_count[TASK_STATE_COUNT]; /* of state_count, the durable ones */
+    bool backing_up;         /* for this request of this session */
+    struct id backup_session;
+    uint64_t backup_request;
     const struct store_row *restoring; /* that is being given back; NULL: none */
 
     /* Ended tasks, oldest first. Those that a join needs stay as long as it, and are not

@@ -39,6 +39,7 @@ struct config {
     char audit[CONFIG_PATH_MAX]; /* its newest file; empty: no audit */
     uint64_t audit_bytes, audit_files; /* of one file; files at most */
     char store[CONFIG_PATH_MAX]; /* database of durable tasks; empty: none is kept */
+    char backups[CONFIG_PATH_MAX]; /* folder of its copies; empty: that of the store */
     uint64_t drain_ms; /* SIGTERM waits this long for tasks; 0: for ever */
     struct endpoint endpoints[CONFIG_ENDPOINTS_MAX];
     size_t endpoint_count;

@@ -6,6 +6,7 @@
 #include "broker/shell/process.h"
 #include "broker/shell/router.h"
 #include "broker/shell/store.h"
+#include "broker/shell/store_backup.h"
 #include "common/check.h"
 #include "common/id.h"
 
@@ -116,6 +117,13 @@ static void effect_store(void *context, const struct store_record *record)
     struct server *server = context;
 
     store_add(server->store, record);
+}
+
+static void effect_backup(void *context)
+{
+    struct server *server = context;
+
+    store_back_up(server->store, server->config->backups);
 }
 
 /* ---- events ------------------------------------------------------------ */
@@ -323,6 +331,24 @@ static void drain(struct server *server, uint64_t now_ms)
                 LOG_UINT("drain_ms", server->config->drain_ms));
 }
 
+static void handle_backup(struct server *server, uint64_t now_ms)
+{
+    const struct store_backup *backup = store_last_backup(server->store);
+    struct backup_end end = {.path = span_from_text(backup->path),
+                             .bytes = backup->bytes,
+                             .why = span_from_text(backup->problem.text)};
+
+    if (end.why.size == 0) {
+        journal_say(server->journal, LOG_INFO, "backup_done", LOG_TEXT("path", end.path),
+                    LOG_UINT("bytes", end.bytes));
+    } else {
+        journal_say(server->journal, LOG_ERROR, "backup_failed", LOG_TEXT("why", end.why));
+    }
+    broker_step(server->broker, &(struct event){.kind = EVENT_BACKUP,
+                                                .now_ms = now_ms,
+                                                .backup = &end});
+}
+
 /* What the store's thread has to say. If it cannot be trusted any more, the broker ends when what
  * is not durable has: at its next start it has all that anybody was told of. */
 static void handle_store(struct server *server)
@@ -336,6 +362,9 @@ static void handle_store(struct server *server)
         broker_step(server->broker, &(struct event){.kind = EVENT_STORED,
                                                     .now_ms = now_ms,
                                                     .stored = news.sequence});
+    }
+    if (news.backup_ended) {
+        handle_backup(server, now_ms);
     }
     if (news.state == server->store_state) {
         return;
@@ -528,6 +557,7 @@ static bool open_broker(struct server *server, struct problem *problem)
                               .resume = effect_resume,
                               .note = effect_note,
                               .store = server->store != NULL ? effect_store : NULL,
+                              .backup = server->store != NULL ? effect_backup : NULL,
                               .notes = server->audit != NULL ? AUDIT_NOTES : 0};
 
     options.broker = id_new();

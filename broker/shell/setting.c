@@ -22,6 +22,8 @@ const struct setting settings[] = {
     {"broker", "allow_plain", SETTING_SWITCH, AT(allow_plain), 0, 1,
      "bind more than loopback and ipc, without encryption"},
     {"broker", "store", SETTING_PATH, AT(store), 0, 0, "keep durable tasks in this file"},
+    {"broker", "backups", SETTING_PATH, AT(backups), 0, 0,
+     "make backups of the store in this folder; else beside it"},
     {"broker", "audit", SETTING_PATH, AT(audit), 0, 0, "keep an audit in this file and older ones"},
     {"broker", "audit_bytes", SETTING_BYTES, AT(audit_bytes), 64 * KIB, 1024 * GIB,
      "one file of the audit"},

@@ -1,5 +1,6 @@
 #include "broker/shell/store.h"
 
+#include "broker/shell/store_backup.h"
 #include "broker/shell/store_batch.h"
 #include "broker/shell/store_file.h"
 #include "broker/shell/store_load.h"
@@ -24,6 +25,7 @@ struct store {
     struct store_queue writing;
     struct store_batch batch;
     bool log_full; /* a checkpoint found no room: no other before the next batch */
+    struct store_backup backup; /* while `backing_up` */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -34,6 +36,8 @@ struct store {
     bool sleeping; /* the thread waits for `wake`, */
     bool napping;  /* but not for long: records that nobody waits for are there */
     bool stopping;
+    bool backing_up;
+    const char *backup_folder;
 };
 
 /* ---- the broker's side --------------------------------------------------------------- */
@@ -105,7 +109,37 @@ void store_take_news(struct store *store, struct store_news *news)
     }
     pthread_mutex_lock(&store->lock);
     *news = store->news;
+    store->news.backup_ended = false;
     pthread_mutex_unlock(&store->lock);
+}
+
+/* Under the lock. */
+static void backup_end(struct store *store)
+{
+    store->backing_up = false;
+    store->news.backup_ended = true;
+    signal_news(store);
+}
+
+void store_back_up(struct store *store, const char *folder)
+{
+    pthread_mutex_lock(&store->lock);
+    CHECK(!store->backing_up);
+    store->backup = (struct store_backup){.fd = -1};
+    store->backing_up = true;
+    store->backup_folder = folder;
+    if (store->news.state == STORE_LOST) {
+        problem_set(&store->backup.problem, "%s", store->news.why);
+        backup_end(store);
+    }
+    store->sleeping = false;
+    pthread_mutex_unlock(&store->lock);
+    pthread_cond_signal(&store->wake);
+}
+
+const struct store_backup *store_last_backup(const struct store *store)
+{
+    return &store->backup;
 }
 
 /* ---- the thread's -------------------------------------------------------------------- */
@@ -141,6 +175,44 @@ static bool checkpoint(struct store *store)
     return result != STORE_FILE_FAILED;
 }
 
+static uint64_t unix_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Copies some more, if there is a backup to be made. Under the lock, which it lets go of. */
+static void back_up(struct store *store)
+{
+    enum store_backup_result result;
+
+    if (!store->backing_up) {
+        return;
+    }
+    pthread_mutex_unlock(&store->lock);
+    result = store->backup.to == NULL
+                 ? store_backup_begin(&store->backup, &store->file, store->backup_folder, unix_ms())
+                 : store_backup_step(&store->backup);
+    pthread_mutex_lock(&store->lock);
+    if (result != STORE_BACKUP_MORE) {
+        backup_end(store);
+    }
+}
+
+/* The same. */
+static void stop_backup(struct store *store, const char *why)
+{
+    if (!store->backing_up) {
+        return;
+    }
+    pthread_mutex_unlock(&store->lock);
+    store_backup_cancel(&store->backup, why);
+    pthread_mutex_lock(&store->lock);
+    backup_end(store);
+}
+
 /* Until there is something to write (true), or all is over. Under the lock. */
 static bool wait_for_records(struct store *store)
 {
@@ -148,6 +220,13 @@ static bool wait_for_records(struct store *store)
         bool logged = !store->log_full && store_file_wal_bytes(&store->file) > 0;
         bool in_time;
 
+        if (store->backing_up && store->queue.records > 0) {
+            break; /* it may be long until there is nothing else to do */
+        }
+        if (store->backing_up) {
+            back_up(store);
+            continue;
+        }
         store->sleeping = true;
         store->napping = store->queue.records > 0;
         in_time = sleep_for(store, store->napping ? STORE_LAZY_MS : logged ? STORE_IDLE_MS : 0);
@@ -180,6 +259,7 @@ static void publish(struct store *store, bool committed)
 static bool wait_for_room(struct store *store)
 {
     set_state(store, STORE_FULL, store->file.why);
+    stop_backup(store, "no room");
     if (store->stopping || !checkpoint(store)) {
         return false;
     }
@@ -247,7 +327,9 @@ static void *run(void *context)
 
     pthread_mutex_lock(&store->lock);
     while (wait_for_records(store) && write_queued(store)) {
+        back_up(store);
     }
+    stop_backup(store, store->news.state == STORE_LOST ? store->news.why : "the broker ends");
     pthread_mutex_unlock(&store->lock);
     return NULL;
 }

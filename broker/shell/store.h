@@ -25,6 +25,7 @@
 #define STORE_LOG_BYTES (64 * 1024 * 1024) /* it is copied, idle or not, when it is larger */
 
 struct store;
+struct store_backup;
 
 /* Opens or makes the database at `path`, and locks it until store_close. NULL: `problem` says why
  * (a newer version, another program's, in use, no permission, ...), and what to do. */
@@ -69,6 +70,10 @@ void store_flush(struct store *store);
 /* Readable when there is news; poll it, and leave reading to store_take_news. */
 int store_fd(const struct store *store);
 
+/* Makes a copy of the database while it is in use, in `folder`, or beside it if that is empty
+ * (store_backup.h). One at a time: until news.backup_ended. Kept: `folder`. */
+void store_back_up(struct store *store, const char *folder);
+
 struct store_news {
     uint64_t sequence; /* all records up to it are on the disk; never goes back */
     enum store_state state; /* STORE_OPEN, STORE_FULL or STORE_LOST */
@@ -76,10 +81,13 @@ struct store_news {
     uint64_t commits;  /* transactions since the start */
     uint64_t records;  /* acknowledged since the start */
     uint64_t writes;   /* rows written, changed or deleted for them */
+    bool backup_ended; /* since the last news; store_last_backup says how */
 };
 
 /* The news, and the fd is quiet until there is more. Cheap. */
 void store_take_news(struct store *store, struct store_news *news);
+/* The backup that has ended, until the next store_back_up. */
+const struct store_backup *store_last_backup(const struct store *store);
 
 /* Writes what is queued, if there is room (it is tried once), ends the thread and closes the
  * database. Accepts NULL. */

@@ -10,7 +10,7 @@
 void store_path_remove(const char *path)
 {
     static const char *const endings[] = {"", "-wal", "-journal", "-shm"};
-    char name[STORE_PATH_LONG_MAX];
+    char name[STORE_PATH_LONG_MAX + sizeof ".part-journal"];
 
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         snprintf(name, sizeof name, "%s%s", path, endings[i]);
@@ -20,7 +20,7 @@ void store_path_remove(const char *path)
 
 bool store_path_has_log(const char *path)
 {
-    char name[STORE_PATH_LONG_MAX];
+    char name[STORE_PATH_LONG_MAX + sizeof ".part-journal"];
 
     snprintf(name, sizeof name, "%s-wal", path);
     return access(name, F_OK) == 0;

@@ -351,6 +351,13 @@ static void on_store(void *context, const struct store_record *record)
     shelf_add(f->shelf, record);
 }
 
+static void on_backup(void *context)
+{
+    struct fixture *f = context;
+
+    f->backups++;
+}
+
 void fixture_restart(struct fixture *f)
 {
     struct effects effects = {.context = f,
@@ -361,6 +368,7 @@ void fixture_restart(struct fixture *f)
                               .note = on_note,
                               .notes = f->notes ? NOTES_ALL : 0,
                               .store = f->shelf != NULL ? on_store : NULL,
+                              .backup = f->shelf != NULL ? on_backup : NULL,
                               .log_level = f->log_level};
 
     broker_free(f->broker);

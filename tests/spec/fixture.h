@@ -37,6 +37,7 @@ struct fixture {
     bool no_numbers;         /* from fixture_restart on: the shell cannot number anything */
     bool notes;              /* from fixture_restart on: it tells what happens */
     uint64_t noted;          /* times it did, of tasks */
+    uint64_t backups;        /* that the broker wanted */
     struct shelf *shelf;     /* from fixture_crash on: what the broker has stored; NULL: no store */
 };
 

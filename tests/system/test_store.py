@@ -3,13 +3,16 @@
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import (ACCEPTED, CHECKPOINT, TASK, DurableBroker, Peer, case, check, equal, main,
-                         program, quiet)
+from sluice_test import (ACCEPTED, CHECKPOINT, CONTROL, ERROR, REPLY, Broker, DurableBroker, Peer,
+                         case, check, equal, main, program, quiet, sluice)
 
 
 def store(*arguments, status=0, **more):
@@ -185,6 +188,52 @@ def _():
             file.write(b"\xff" * 4096)
         said, _ = store("check", broker.path, status=1)
         check("file: " in said, said)
+
+
+@case("a backup of a broker at work is good, and another broker goes on with it")
+def _():
+    with DurableBroker() as broker, Peer(broker, "asker") as asker:
+        sent = fill(broker)
+        path = sluice(broker, "backup").strip()
+        equal(os.path.dirname(path), broker.directory)
+        equal(os.stat(path).st_mode & 0o777, 0o600, "mode")
+        later = asker.submit("work", b"later", durable=True, detached=True, receipts=True)
+        asker.wait(ACCEPTED)
+        report = json.loads(store("check", path, "--json")[0])
+        equal((report["good"], report["rows"], report["ended"]), (True, 20, 8))
+        broker.wait_line("backup_done path=" + path)
+        asker.send([CONTROL, 5, "backup", {}])
+        reply = asker.wait(REPLY)
+        check(reply[2] and reply[3]["bytes"] == os.path.getsize(reply[3]["path"]), reply)
+        with Broker("--store", path) as other, Peer(other, "worker") as worker:
+            worker.offer("work", 30)
+            equal(bytes(worker.task()[1]), sent[8])
+            status = sluice(other, "status", str(uuid.UUID(bytes=bytes(later))), status=1)
+            check("not_found" in status or "no such task" in status, status)
+    with Broker() as broker:
+        check("unsupported" in sluice(broker, "backup", status=1), "without a store")
+
+
+@case("backups go where the operator said, and nowhere else")
+def _():
+    folder = tempfile.mkdtemp(prefix="sluice-test-")
+    try:
+        with DurableBroker("--backups", folder) as broker, Peer(broker, "asker") as asker:
+            equal(os.path.dirname(sluice(broker, "backup").strip()), folder)
+            asker.send([CONTROL, 5, "backup", {"path": "/tmp/x", "service": "../../x"}])
+            asker.wait(ERROR)  # no such service name
+            asker.send([CONTROL, 6, "backup", {"path": "/tmp/sluice-elsewhere"}])
+            reply = asker.wait(REPLY)
+            equal(os.path.dirname(reply[3]["path"]), folder)
+            for _ in range(14):
+                asker.send([CONTROL, 7, "backup", {}])
+                reply = asker.wait(REPLY)
+                check(reply[2], reply)
+            said = sluice(broker, "backup", status=1)
+            check("there are 16 backups already" in said, said)
+            equal(len(os.listdir(folder)), 16)
+    finally:
+        shutil.rmtree(folder)
 
 
 @case("no store, another's, one in use: said with what to do, and nothing is made")

@@ -227,7 +227,8 @@ def what(_, name, value):
 def control_what(_, name, value):
     if type(value) is not str:
         raise Wrong(name)
-    if value not in ("limit", "pause", "resume", "drain", "undrain", "retry", "drop"):
+    if value not in ("limit", "pause", "resume", "drain", "undrain", "retry", "drop",
+                     "backup"):
         raise Wrong(name, "unsupported")
     return value
 

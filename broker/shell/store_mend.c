@@ -9,7 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RANGES_MAX 65536 /* so many reads are made to get around what is damaged in one table */
+#define HOLES_MAX 65536 /* so many places of a table may be damaged */
+#define RANGES_MAX 512  /* so many reads are made to find what is good within one of them */
 
 struct range {
     int64_t from, to; /* both included */
@@ -18,7 +19,7 @@ struct range {
 struct copy {
     sqlite3_stmt *from; /* gives the rows of a range, the key first */
     sqlite3_stmt *to;
-    struct range *ranges;
+    struct range ranges[RANGES_MAX]; /* of the hole that is looked at */
     size_t count;
     bool unique;  /* one row has one key */
     int64_t lost; /* the lowest key that could not be read; 0: none */
@@ -47,20 +48,8 @@ static int copy_row(struct copy *copy)
     return code;
 }
 
-/* Nothing could be read from `range.from` on: the halves are tried later. */
-static void split(struct copy *copy, struct range range)
-{
-    int64_t middle = (int64_t)(((uint64_t)range.to - (uint64_t)range.from) / 2 +
-                               (uint64_t)range.from);
-
-    note_lost(copy, range.from); /* even if nothing fails any more: a search may pass it by */
-    if (range.from < range.to && copy->count + 2 <= RANGES_MAX) {
-        copy->ranges[copy->count++] = (struct range){range.from, middle};
-        copy->ranges[copy->count++] = (struct range){middle + 1, range.to};
-    }
-}
-
-static int copy_range(struct copy *copy, struct range range)
+/* Copies what can be read in one go. *broken: it ended at damage, at *hole or behind it. */
+static int copy_range(struct copy *copy, struct range range, bool *broken, int64_t *hole)
 {
     int code = SQLITE_DONE, written = SQLITE_OK;
     int64_t key;
@@ -75,14 +64,89 @@ static int copy_range(struct copy *copy, struct range range)
         }
     }
     sqlite3_reset(copy->from);
-    if (written != SQLITE_OK || code == SQLITE_DONE) {
+    *broken = written == SQLITE_OK && store_file_is_damage(code);
+    *hole = range.from;
+    if (written != SQLITE_OK || code == SQLITE_DONE || *broken) {
         return written;
     }
-    if (!store_file_is_damage(code)) {
-        return code;
+    return code;
+}
+
+/* Whether reading can begin there. */
+static bool is_good(struct copy *copy, int64_t from)
+{
+    int code;
+
+    sqlite3_bind_int64(copy->from, 1, from);
+    sqlite3_bind_int64(copy->from, 2, INT64_MAX);
+    code = sqlite3_step(copy->from);
+    sqlite3_reset(copy->from);
+    return !store_file_is_damage(code);
+}
+
+/* Where the hole that begins at `hole` ends: a page that cannot be read takes with it all keys
+ * from the page before it on, and most of them may be nobody's. INT64_MAX: nowhere. */
+static int64_t hole_end(struct copy *copy, int64_t hole)
+{
+    uint64_t left = (uint64_t)INT64_MAX - (uint64_t)hole, bad = 0, good = 1;
+
+    while (good < left && !is_good(copy, (int64_t)((uint64_t)hole + good))) {
+        bad = good;
+        good = good <= left / 2 ? good * 2 : left;
     }
-    split(copy, range);
-    return SQLITE_OK;
+    while (good - bad > 1) {
+        uint64_t middle = bad + (good - bad) / 2;
+
+        if (is_good(copy, (int64_t)((uint64_t)hole + middle))) {
+            good = middle;
+        } else {
+            bad = middle;
+        }
+    }
+    return (int64_t)((uint64_t)hole + good);
+}
+
+/* What is good between pages that are damaged: the halves of what cannot be read, and theirs. */
+static int copy_islands(struct copy *copy, struct range range)
+{
+    int code = SQLITE_OK;
+
+    copy->ranges[0] = range;
+    copy->count = 1;
+    for (size_t i = 0; code == SQLITE_OK && i < copy->count; i++) {
+        int64_t hole, middle;
+        bool broken;
+
+        range = copy->ranges[i];
+        code = copy_range(copy, range, &broken, &hole);
+        if (broken && hole < range.to && copy->count + 2 <= RANGES_MAX) {
+            middle = (int64_t)(((uint64_t)range.to - (uint64_t)hole) / 2 + (uint64_t)hole);
+            copy->ranges[copy->count++] = (struct range){hole, middle};
+            copy->ranges[copy->count++] = (struct range){middle + 1, range.to};
+        }
+    }
+    return code;
+}
+
+static int copy_rows(struct copy *copy)
+{
+    struct range range = {INT64_MIN, INT64_MAX};
+    bool broken = true;
+    int code = SQLITE_OK;
+
+    for (size_t holes = 0; broken && code == SQLITE_OK && holes < HOLES_MAX; holes++) {
+        int64_t hole, end;
+
+        code = copy_range(copy, range, &broken, &hole);
+        if (broken) {
+            note_lost(copy, hole); /* even if nothing fails any more: a search may pass it by */
+            end = hole_end(copy, hole);
+            code = copy_islands(copy, (struct range){hole, end - 1});
+            range.from = end;
+            broken = end != INT64_MAX;
+        }
+    }
+    return code;
 }
 
 static int copy_table(struct store_file *from, struct store_file *to, const char *select,
@@ -90,20 +154,15 @@ static int copy_table(struct store_file *from, struct store_file *to, const char
 {
     struct copy copy = {.from = store_file_prepare(from, select),
                         .to = store_file_prepare(to, put),
-                        .ranges = malloc(RANGES_MAX * sizeof(struct range)),
                         .unique = unique};
-    int code = SQLITE_OK;
+    int code;
 
-    if (copy.from == NULL || copy.to == NULL || copy.ranges == NULL) {
+    if (copy.from == NULL || copy.to == NULL) {
         code = copy.from == NULL ? sqlite3_errcode(from->db) : SQLITE_NOMEM;
     } else {
-        copy.ranges[copy.count++] = (struct range){INT64_MIN, INT64_MAX};
-        for (size_t i = 0; code == SQLITE_OK && i < copy.count; i++) {
-            code = copy_range(&copy, copy.ranges[i]);
-        }
+        code = copy_rows(&copy);
     }
     *lost = copy.lost < 0 ? 1 : (uint64_t)copy.lost;
-    free(copy.ranges);
     sqlite3_finalize(copy.from);
     sqlite3_finalize(copy.to);
     return code;

@@ -239,7 +239,7 @@ static void a_page_that_is_lost_costs_its_rows_alone(void **state)
     struct fixture *f = *state;
     size_t mended = 0;
 
-    for (size_t page = 2; page < f->size / 4096; page += 7) {
+    for (size_t page = 2; page < f->size / 4096; page++) {
         struct store_report report;
         uint64_t next_key;
         bool loaded;
@@ -258,7 +258,7 @@ static void a_page_that_is_lost_costs_its_rows_alone(void **state)
             goes_on(f, next_key);
         }
     }
-    assert_true(mended > 3);
+    assert_true(mended > 20);
 }
 
 static void what_is_set_aside_can_be_looked_at(void **state)

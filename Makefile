@@ -198,6 +198,11 @@ LINK_failing   := $(addprefix -Wl$(comma)--wrap=,memory_new table_init pool_get 
 LINK_codec     := $(foreach l,proto common,$(call lib,$(l)))
 LINK_json      := $(foreach l,json proto common,$(call lib,$(l))) $(call pc_libs,$(MSGPACK_PC) jansson)
 LINK_fuzz_core := $(call lib,fuzz_core)
+# The store's disk and its thread's sleep are the test's.
+LINK_disk      := $(addprefix -Wl$(comma)--wrap=,open link rename unlink access stat fsync) \
+                  -Wl,--undefined=__wrap_open $(call lib,disk)
+LINK_nap       := $(addprefix -Wl$(comma)--wrap=pthread_cond_,wait timedwait signal) $(call lib,nap)
+LINK_store_world := $(call lib,store_world)
 LINK_meaning   := $(call lib,meaning)
 LINK_shell     := $(LIBS_BROKER) $(call pc_libs,$(PC_SHELL))
 LINK_runtime   := $(LIBS_RUNTIME) $(call pc_libs,$(PC_RUNTIME))
@@ -209,6 +214,9 @@ LINK_research  := $(call lib,research) $(LINK_runtime)
 LINK_cron      := $(call lib,cron) $(LINK_runtime)
 $(call lib,meaning): $(call obj,tests/unit/meaning.c)
 $(call lib,fuzz_core): $(call obj,tests/fuzz/fuzz_core.c)
+$(call lib,disk): $(call obj,$(addprefix tests/unit/,disk.c disk_vfs.c disk_posix.c))
+$(call lib,nap): $(call obj,tests/unit/nap.c)
+$(call lib,store_world): $(call obj,tests/unit/store_world.c)
 # $(1): source. Default for unit and spec: the core.
 test_links = $(or $(shell sed -n 's,^/\* links: \(.*\) \*/$$,\1,p' $(1)),core)
 

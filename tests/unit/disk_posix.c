@@ -1,0 +1,121 @@
+/* disk_posix: the disk as the store's own calls see it. The linker's --wrap sends them here; paths
+ * and descriptors that are not the disk's go on to libc. */
+#include "tests/unit/disk_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int __real_open(const char *path, int flags, ...);
+int __real_link(const char *path, const char *other);
+int __real_rename(const char *path, const char *other);
+int __real_unlink(const char *path);
+int __real_access(const char *path, int mode);
+int __real_stat(const char *path, struct stat *status);
+int __real_fsync(int fd);
+
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_link(const char *path, const char *other);
+int __wrap_rename(const char *path, const char *other);
+int __wrap_unlink(const char *path);
+int __wrap_access(const char *path, int mode);
+int __wrap_stat(const char *path, struct stat *status);
+int __wrap_fsync(int fd);
+
+static int folder_fd = -1; /* the last that was opened; good for the next fsync */
+
+static bool is_ours(const char *path)
+{
+    size_t size = strlen(DISK_FOLDER);
+
+    return strncmp(path, DISK_FOLDER, size) == 0 && (path[size] == '/' || path[size] == '\0');
+}
+
+static int outcome(int error)
+{
+    errno = error;
+    return error == 0 ? 0 : -1;
+}
+
+/* The folder, or a file that is made: nobody reads or writes through what is opened here. */
+static int open_ours(const char *path, int flags)
+{
+    struct disk_file *file;
+    int error = 0;
+
+    if (flags & O_DIRECTORY) {
+        return folder_fd = memfd_create("folder", MFD_CLOEXEC);
+    }
+    if (disk_name_find(path) != NULL) {
+        error = flags & O_EXCL ? EEXIST : ENOSYS;
+    } else {
+        error = flags & O_CREAT ? disk_name_make(path, &file) : ENOENT;
+    }
+    return outcome(error) == 0 ? memfd_create("file", MFD_CLOEXEC) : -1;
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    mode_t mode = 0;
+    va_list list;
+
+    if (is_ours(path)) {
+        return open_ours(path, flags);
+    }
+    if (flags & O_CREAT) {
+        va_start(list, flags);
+        mode = va_arg(list, mode_t);
+        va_end(list);
+    }
+    return __real_open(path, flags, mode);
+}
+
+int __wrap_link(const char *path, const char *other)
+{
+    return is_ours(path) ? outcome(disk_name_link(path, other)) : __real_link(path, other);
+}
+
+int __wrap_rename(const char *path, const char *other)
+{
+    return is_ours(path) ? outcome(disk_name_rename(path, other)) : __real_rename(path, other);
+}
+
+int __wrap_unlink(const char *path)
+{
+    return is_ours(path) ? outcome(disk_name_remove(path)) : __real_unlink(path);
+}
+
+int __wrap_access(const char *path, int mode)
+{
+    if (is_ours(path)) {
+        return outcome(disk_name_find(path) != NULL ? 0 : ENOENT);
+    }
+    return __real_access(path, mode);
+}
+
+int __wrap_stat(const char *path, struct stat *status)
+{
+    struct disk_file *file;
+
+    if (!is_ours(path)) {
+        return __real_stat(path, status);
+    }
+    file = disk_name_find(path);
+    if (file != NULL) {
+        *status = (struct stat){.st_mode = S_IFREG | 0600, .st_size = (off_t)file->seen.size};
+    }
+    return outcome(file != NULL ? 0 : ENOENT);
+}
+
+int __wrap_fsync(int fd)
+{
+    if (fd == folder_fd) {
+        folder_fd = -1;
+        return outcome(disk_folder_sync());
+    }
+    return __real_fsync(fd);
+}

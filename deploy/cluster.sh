@@ -3,7 +3,7 @@
 #
 #   cluster.sh up [--docs DIR]... [--retriever N] [--tool N] [--analysis N] [--research N]
 #                 [--cron FILE [--cron-state FILE]] [--broker ENDPOINT] [--config FILE]
-#                 [--no-broker] [--wait SECONDS]
+#                 [--no-broker] [--state DIR | --no-store] [--wait SECONDS]
 #   cluster.sh down [--keep-logs]
 #   cluster.sh status
 #   cluster.sh logs [NAME] [-f]
@@ -12,6 +12,10 @@
 #
 # Every command takes --run DIR (or $SLUICE_RUN): where pid files and logs are;
 # default $XDG_RUNTIME_DIR/sluice, else /tmp/sluice-UID.
+#
+# Durable tasks outlive `down`: the broker's store is in --state DIR (or
+# $SLUICE_STATE; default $XDG_STATE_HOME/sluice, else ~/.local/state/sluice), in
+# a file named for its endpoint. --no-store: without one.
 #
 # `up` again starts only what is missing; `down` leaves nothing behind. Each
 # process has a supervisor, a shell that starts it again when it ends, after
@@ -42,7 +46,7 @@ say() { printf '%s\n' "$*"; }
 complain() { printf 'cluster: %s\n' "$*" >&2; }
 die() { complain "$*"; exit 1; }
 
-help() { sed -n '4,14s/^# \{0,1\}//p' "$self"; }
+help() { sed -n '4,18s/^# \{0,1\}//p' "$self"; }
 
 usage() {
     help >&2
@@ -105,6 +109,7 @@ config=
 cron_file=
 cron_state=
 own_broker=yes
+store= # a path; `none`; or empty: the configuration has one
 
 load_settings() {
     local key value
@@ -116,6 +121,7 @@ load_settings() {
             cron_file) cron_file=$value ;;
             cron_state) cron_state=$value ;;
             own_broker) own_broker=$value ;;
+            store) store=$value ;;
             docs) docs+=("$value") ;;
             *) want[$key]=$value ;;
         esac
@@ -125,7 +131,7 @@ load_settings() {
 save_settings() {
     local item
     {
-        printf '%s\n' "broker=$broker" "config=$config" "own_broker=$own_broker" \
+        printf '%s\n' "broker=$broker" "config=$config" "own_broker=$own_broker" "store=$store" \
             "cron_file=$cron_file" "cron_state=$cron_state"
         for item in ${docs[@]+"${docs[@]}"}; do printf 'docs=%s\n' "$item"; done
         for item in "${roles[@]}"; do printf '%s=%s\n' "$item" "${want[$item]:-0}"; done
@@ -263,6 +269,7 @@ start_member() {
     if [ "$name" = broker ]; then
         command+=(--endpoint "$broker")
         [ -z "$config" ] || command+=(--config "$config")
+        [[ $store != /* ]] || command+=(--store "$store")
     else
         command+=(--broker "$broker" --name "$name")
     fi
@@ -416,7 +423,7 @@ need_value() {
 }
 
 cmd_up() {
-    local role dir default asked_broker='' asked_cron='' asked_state='' fresh=yes
+    local role dir default asked_broker='' asked_cron='' asked_state='' asked_store='' fresh=yes
     local -A asked=()
     local -a asked_docs=()
     while [ $# -gt 0 ]; do
@@ -438,6 +445,8 @@ cmd_up() {
             --broker) need_value "$@"; asked_broker=$2; shift ;;
             --config) need_value "$@"; config=$(readlink -e "$2") || die "--config: no such file: $2"; shift ;;
             --no-broker) own_broker=no ;;
+            --state) need_value "$@"; asked_store=$(readlink -m "$2"); shift ;;
+            --no-store) asked_store=none ;;
             --wait)
                 need_value "$@"
                 [[ $2 =~ ^[1-9][0-9]{0,4}$ ]] || die "--wait is a number of seconds, not '$2'"
@@ -456,6 +465,7 @@ cmd_up() {
     [ -z "$broker" ] || [ -z "$asked_broker" ] || [ "$broker" = "$asked_broker" ] ||
         die "this cluster's broker is at $broker; take it down first, or use another --run DIR"
     broker=${broker:-${asked_broker:-${SLUICE_BROKER:-$default_broker}}}
+    choose_store "$asked_store" $fresh
     [ -z "$asked_cron$asked_state" ] || asked[cron]=1
     for role in "${roles[@]}"; do
         default=1
@@ -473,6 +483,32 @@ cmd_up() {
     fi
     say "the cluster is up: $(list_members | paste -sd' '); broker $broker"
     [ "$broker" = "$default_broker" ] || say "export SLUICE_BROKER=$broker   # for the sluice command"
+}
+
+# choose_store DIR|none|'' FRESH: where the broker keeps durable tasks. By the endpoint it is found
+# again when the cluster has been down, and no other cluster has it.
+choose_store() {
+    local dir=$1 name=${broker/:\/\//-}
+    if [ "$own_broker" = no ]; then
+        store=none
+        return
+    elif [ "$2" = no ] && [ -z "$1" ]; then
+        return
+    elif [ -z "$dir" ] && [ -n "$config" ] && grep -q '^ *store *=' "$config"; then
+        store=
+        return
+    elif [ -z "$dir" ] && [ -n "${SLUICE_STATE:-}" ]; then
+        dir=$(readlink -m "$SLUICE_STATE")
+    elif [ -z "$dir" ]; then
+        [ -n "${XDG_STATE_HOME:-${HOME:-}}" ] || die "where are durable tasks to be kept? --state DIR, or --no-store"
+        dir=${XDG_STATE_HOME:-$HOME/.local/state}/sluice
+    fi
+    [ "$dir" = none ] || dir=$dir/${name//[^A-Za-z0-9.-]/_}.db
+    [ "$2" = yes ] || [ "$store" = "$dir" ] ||
+        die "this cluster's store is ${store:-that of $config}; take it down first"
+    store=$dir
+    [ "$store" = none ] || (umask 077 && mkdir -p "$(dirname "$store")") ||
+        die "cannot make the folder of $store"
 }
 
 # stop_role ROLE: all of it that has been started.
@@ -556,6 +592,7 @@ cmd_down() {
     stop_members broker
     clean_run
     say "the cluster is down"
+    [ ! -f "$store" ] || say "durable tasks are in $store"
 }
 
 cmd_status() {
@@ -577,6 +614,7 @@ cmd_status() {
     sluice=$(find_program sluice) || exit 1
     if ask stats >/dev/null; then
         say "the broker answers at $broker"
+        [ ! -f "$store" ] || say "durable tasks are in $store"
     else
         say "no broker answers at $broker"
         bad=1

@@ -59,7 +59,7 @@ SLUICE_BROKER=tcp://127.0.0.1:$(free_port)
 export SLUICE_BROKER
 
 echo "demo: starting a broker, 2 retrievers, 2 tools, 2 analysis, 1 research"
-deploy/cluster.sh up --docs docs --docs "$manuals" \
+deploy/cluster.sh up --no-store --docs docs --docs "$manuals" \
     --retriever 2 --tool 2 --analysis 2 --research 1
 echo
 "$sluice" services

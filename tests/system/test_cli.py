@@ -18,7 +18,7 @@ import msgpack
 
 COMMANDS = ("ask", "submit", "status", "cancel", "why", "tail", "signal", "tree", "services",
             "peers", "stats", "top", "limit", "pause", "resume", "drain", "undrain", "events", "dead",
-            "cron", "audit", "bench", "version")
+            "cron", "audit", "store", "backup", "bench", "version")
 
 
 class Cli:

@@ -9,9 +9,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import BUILD, ROOT, Deadline, Peer, case, check, equal, free_port, main, run
+from sluice_test import (BUILD, ROOT, Deadline, Peer, case, check, equal, free_port, main, program,
+                         run)
 
 CLUSTER = os.path.join(ROOT, "deploy/cluster.sh")
 ONE_EACH = ["broker", "retriever-1", "tool-1", "analysis-1", "research-1"]
@@ -24,6 +26,7 @@ class Cluster:
         self.scratch = tempfile.mkdtemp(prefix="sluice-test-")
         self.run_dir = os.path.join(self.scratch, "run")
         self.docs = os.path.join(self.scratch, "docs")
+        self.state = os.path.join(self.scratch, "state")
         os.mkdir(self.docs)
         with open(os.path.join(self.docs, "note.md"), "w") as file:
             file.write("# Valves\n\nA sluice is a gate that controls how much water flows.\n")
@@ -43,8 +46,8 @@ class Cluster:
 
     def __call__(self, *arguments, seconds=60):
         """Runs cluster.sh: (status, output)."""
-        return run(["env", "SLUICE_BIN=" + os.path.join(BUILD, "bin"), CLUSTER, *arguments,
-                    "--run", self.run_dir], seconds)
+        return run(["env", "SLUICE_BIN=" + os.path.join(BUILD, "bin"), "SLUICE_STATE=" + self.state,
+                    CLUSTER, *arguments, "--run", self.run_dir], seconds)
 
     def good(self, *arguments, seconds=60):
         status, output = self(*arguments, seconds=seconds)
@@ -208,6 +211,60 @@ def _():
         equal((rows["cron.list"], rows["cron.add"]), (2, 1), "workers of cron.list, cron.add")
         cluster.good("down")
         check(os.path.exists(state), "the state has gone")
+
+
+def submit_durable(cluster, service):
+    """(exit status, task or what was said)."""
+    done = subprocess.run([program("sluice"), "submit", service, "--durable", "--detached", "--wait",
+                           "--broker", cluster.endpoint], timeout=30, capture_output=True, text=True,
+                          check=False)
+    return done.returncode, (done.stdout or done.stderr).strip()
+
+
+@case("durable tasks outlive the cluster")
+def _():
+    with Cluster() as cluster:
+        small = ("--retriever", "0", "--analysis", "0", "--research", "0")
+        cluster.up(*small)
+        status, task = submit_durable(cluster, "later")
+        equal(status, 0, "exit status of submit, which said " + task)
+        output = cluster.good("down")
+        stores = os.listdir(cluster.state)
+        equal(stores, ["tcp-127.0.0.1_%s.db" % cluster.endpoint.rsplit(":", 1)[1]], "the state")
+        check(os.path.join(cluster.state, stores[0]) in output, "down does not say where: " + output)
+        equal(os.stat(cluster.state).st_mode & 0o777, 0o700, "mode")
+        equal(os.listdir(cluster.scratch).count("run"), 0, "the run directory")
+        cluster.up(*small)
+        check(stores[0] in cluster("status")[1], "status does not say where")
+        with Peer(cluster.endpoint, "worker") as worker:
+            worker.offer("later", 1)
+            taken = worker.task()
+            equal(str(uuid.UUID(bytes=bytes(taken[1]))), task, "the task")
+            worker.done(taken)
+        os.kill(cluster.pids()["broker"], signal.SIGKILL)  # the supervisor knows the store, too
+        cluster.wait_listed("tool-1")
+        equal(submit_durable(cluster, "later")[0], 0, "exit status of submit")
+
+
+@case("a cluster without a store, and one whose configuration names it")
+def _():
+    small = ("--retriever", "0", "--analysis", "0", "--research", "0")
+    with Cluster() as cluster:
+        cluster.up("--no-store", *small)
+        status, said = submit_durable(cluster, "later")
+        check(status == 1 and "unsupported" in said, "%d: %s" % (status, said))
+        status, said = cluster("up", "--state", cluster.state)
+        check(status != 0 and "take it down first" in said, said)
+        cluster.up()  # again is no error
+        check(not os.path.exists(cluster.state), "there is one")
+    with Cluster() as cluster:
+        own = os.path.join(cluster.scratch, "own.db")
+        config = os.path.join(cluster.scratch, "sluice.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("broker\n    store = %s\n" % own)
+        cluster.up("--config", config, *small)
+        equal(submit_durable(cluster, "later")[0], 0, "exit status of submit")
+        check(os.path.exists(own) and not os.path.exists(cluster.state), "another one is used")
 
 
 @case("a port in use: says so, shows the log, leaves nothing behind")

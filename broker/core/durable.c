@@ -131,6 +131,7 @@ bool durable_start(struct broker *broker, struct task *task)
     durable_attempt(broker, task);
     await_store(broker, durable, durable->bytes + sizeof *durable);
     durable->starting = true;
+    durable->taken_ms = broker->now_ms;
     return true;
 }
 

@@ -23,6 +23,7 @@ struct durable {
     bool starting;          /* leased; its worker gets it when that it may have it is safe */
     bool saving;            /* a checkpoint is on its way; */
     bool outdated;          /* and there is a newer one */
+    uint64_t taken_ms;      /* of one attempt alone: when it was given to its worker */
     uint8_t state;          /* storing: what it will be, and why */
     uint8_t error;
     struct blob *result;
@@ -70,6 +71,14 @@ static inline bool durable_starting(const struct task *task)
     const struct durable *durable = task_durable(task);
 
     return durable != NULL && durable->starting;
+}
+
+/* When its attempt began, for what counts attempts. */
+static inline uint64_t durable_taken_ms(const struct task *task)
+{
+    const struct durable *durable = task_durable(task);
+
+    return durable != NULL && task->attempts_max == 1 ? durable->taken_ms : task->started_ms;
 }
 
 /* What is said of it now is true, and will be after a crash. */

@@ -1,5 +1,6 @@
 #include "broker/core/limit.h"
 
+#include "broker/core/durable.h"
 #include "broker/core/state.h"
 #include "broker/core/terms.h"
 #include "common/mutant.h"
@@ -251,7 +252,7 @@ void limit_released(struct broker *broker, struct task *task)
         return;
     }
     matches = task_matches(broker, task);
-    gate_leave(&task->service->limiter->gate, task->started_ms);
+    gate_leave(&task->service->limiter->gate, durable_taken_ms(task));
     each_match(match, matches) {
         meter_release(match->meter);
         if (match->meter != &match->limit->meter) {
@@ -337,7 +338,7 @@ void limit_report(struct broker *broker, struct task *task, enum gate_report rep
         return;
     }
     before = limiter->gate.state;
-    gate_report(&limiter->gate_bounds, &limiter->gate, report, task->started_ms, code,
+    gate_report(&limiter->gate_bounds, &limiter->gate, report, durable_taken_ms(task), code,
                 broker->now_ms);
     if (limiter->gate.state != before) {
         limiter_gate_changed(broker, limiter);
@@ -355,7 +356,7 @@ void limit_correct(struct broker *broker, struct task *task, uint64_t cost)
     matches = task_matches(broker, task);
     declared = task_cost(task);
     each_match(match, matches) {
-        meter_correct(&match->limit->bounds, match->meter, task->started_ms, declared, cost,
+        meter_correct(&match->limit->bounds, match->meter, durable_taken_ms(task), declared, cost,
                       broker->now_ms);
         if (cost < declared) {
             limit_wake(broker, match->limit);

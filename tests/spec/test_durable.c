@@ -300,6 +300,40 @@ static void a_broker_whose_store_is_lost_waits_for_nothing_durable(void **state)
     assert_false(trace_has(f, "RESULT t2"));
 }
 
+static void pause_echo(struct fixture *f, uint64_t ms)
+{
+    struct message message = {.command = COMMAND_CONTROL};
+
+    memset(&message.control.limits, 0xff, sizeof message.control.limits);
+    message.control.what = CONTROL_PAUSE;
+    message.control.service = span_from_text("echo");
+    message.control.ms = ms;
+    say(f, "s1", &message);
+}
+
+/* It was chosen before the pause, and its worker gets it after: it is not one of those that the
+ * service resumes with. */
+static void a_pause_while_its_start_is_stored_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct submit once = durable;
+
+    once.attempts = 1;
+    submit_with(f, "s1", "t1", "echo", "", &once);
+    pause_echo(f, 10);
+    submit(f, "s1", "v1", "echo");
+    submit(f, "s1", "v2", "echo");
+    advance_ms(f, 10);
+    stored(f);
+    assert_true(trace_has(f, "TASK t1"));
+    assert_true(trace_has(f, "TASK v1"));
+    assert_false(trace_has(f, "TASK v2"));
+    done(f, "w1", "t1", 1, "");
+    assert_false(trace_has(f, "TASK v2"));
+    done(f, "w1", "v1", 1, "");
+    assert_true(trace_has(f, "TASK v2"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +353,7 @@ int main(void)
         DURABLE(an_outcome_stays_though_its_submitter_has_left),
         DURABLE(a_drained_broker_leaves_what_waits_to_its_store),
         DURABLE(a_broker_whose_store_is_lost_waits_for_nothing_durable),
+        DURABLE(a_pause_while_its_start_is_stored_changes_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

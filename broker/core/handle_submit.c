@@ -44,7 +44,7 @@ static bool answer_known(struct broker *broker, struct peer *peer, const struct 
         refusal_send(broker, peer, submit, ERROR_CONFLICT, 0);
         return true;
     }
-    if (task->detached) {
+    if (task->detached || (task->state == TASK_STORING && !task->orphan)) {
         peer_claim(broker, peer, task);
     }
     if (task->orphan && (!task_ended(task) || task->needed_by != NULL)) {

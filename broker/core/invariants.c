@@ -310,7 +310,9 @@ static void check_task(const struct broker *broker, const struct task *task, str
     CHECK(task->attempt <= task->attempts_max);
     CHECK((state == TASK_LEASED) ? task->offer != NULL : true);
     CHECK((state == TASK_READY || state == TASK_DELAYED) ? task->offer == NULL : true);
-    CHECK((task_ended(task) || (task->detached && task->owner->state == PEER_GONE)) ==
+    bool alone = task->detached || (state == TASK_STORING && !task->orphan);
+
+    CHECK((task_ended(task) || (alone && task->owner->state == PEER_GONE)) ==
           list_empty(&task->owner_link));
     if (task->detached) {
         CHECK(!list_empty(&task->extra->terms->place.lanes[0]));

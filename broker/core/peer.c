@@ -369,17 +369,16 @@ void peer_end(struct broker *broker, struct peer *peer, const char *why)
         if (MUTANT(ORPHANS_KEPT) && task->state == TASK_LEASED) {
             continue;
         }
-        if (task->detached && !MUTANT(DETACHED_DIES)) {
+        if ((task->detached && !MUTANT(DETACHED_DIES)) || task->state == TASK_STORING) {
+            /* What is storing has an outcome, for whoever asks. */
             peer->submitted_count--;
             peer->submitted_bytes -= blob_span(task->body).size;
             list_unlink(&task->owner_link);
             continue;
         }
-        if (task->state != TASK_STORING) { /* else it has an outcome, for whoever asks */
-            task->orphan = true;
-            task_doom(broker, task);
-            cancelled++;
-        }
+        task->orphan = true;
+        task_doom(broker, task);
+        cancelled++;
     }
     BROKER_LOG(broker, LOG_INFO, "peer_ended", LOG_TEXT("peer", label_span(peer->name)),
                LOG_ID("session", &peer->session), LOG_WORD("why", why),
@@ -393,7 +392,7 @@ void peer_claim(struct broker *broker, struct peer *peer, struct task *task)
 {
     struct peer *before = task->owner;
 
-    CHECK(task->detached);
+    CHECK(task->detached || task->state == TASK_STORING);
     if (before == peer) {
         return;
     }

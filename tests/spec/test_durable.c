@@ -334,6 +334,21 @@ static void a_pause_while_its_start_is_stored_changes_nothing(void **state)
     assert_true(trace_has(f, "TASK v2"));
 }
 
+static void a_session_that_is_back_has_what_was_being_stored(void **state)
+{
+    struct fixture *f = *state;
+
+    submit_with(f, "s1", "t1", "echo", "", &durable);
+    stored(f);
+    done(f, "w1", "t1", 1, "y");
+    bye(f, "s1");
+    hello(f, "s1");
+    submit_with(f, "s1", "t1", "echo", "", &durable);
+    drop_trace(f);
+    stored(f);
+    expect_trace(f, "[   0] s1 <- RESULT t1 done attempt=1 payload=y\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +369,7 @@ int main(void)
         DURABLE(a_drained_broker_leaves_what_waits_to_its_store),
         DURABLE(a_broker_whose_store_is_lost_waits_for_nothing_durable),
         DURABLE(a_pause_while_its_start_is_stored_changes_nothing),
+        DURABLE(a_session_that_is_back_has_what_was_being_stored),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

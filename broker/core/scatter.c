@@ -21,7 +21,7 @@ static bool supports(const struct submit *submit)
 {
     return submit->join == JOIN_NONE && submit->order.size == 0 && submit->stream == 0 &&
            submit->idempotency_key.size == 0 && !submit->detached && !submit->dead_letter &&
-           submit->affinity.size == 0;
+           submit->affinity.size == 0 && !submit->durable;
 }
 
 static bool is_meant(const struct offer *offer, const struct submit *submit)

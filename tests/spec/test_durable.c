@@ -349,6 +349,17 @@ static void a_session_that_is_back_has_what_was_being_stored(void **state)
     expect_trace(f, "[   0] s1 <- RESULT t1 done attempt=1 payload=y\n");
 }
 
+static void nothing_durable_goes_to_every_worker(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+
+    options.route = ROUTE_ALL;
+    submit_with(f, "s1", "t1", "echo", "", &options);
+    assert_true(trace_has(f, "RESULT t1 refused code=unsupported"));
+    assert_int_equal(shelf_last(f->shelf), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +381,7 @@ int main(void)
         DURABLE(a_broker_whose_store_is_lost_waits_for_nothing_durable),
         DURABLE(a_pause_while_its_start_is_stored_changes_nothing),
         DURABLE(a_session_that_is_back_has_what_was_being_stored),
+        DURABLE(nothing_durable_goes_to_every_worker),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

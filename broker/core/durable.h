@@ -23,6 +23,7 @@ struct durable {
     bool starting;          /* leased; its worker gets it when that it may have it is safe */
     bool saving;            /* a checkpoint is on its way; */
     bool outdated;          /* and there is a newer one */
+    bool released;          /* restored: a join that waited for it is over */
     uint64_t taken_ms;      /* of one attempt alone: when it was given to its worker */
     uint8_t state;          /* storing: what it will be, and why */
     uint8_t error;
@@ -71,6 +72,18 @@ static inline bool durable_starting(const struct task *task)
     const struct durable *durable = task_durable(task);
 
     return durable != NULL && durable->starting;
+}
+
+/* Whether it is, the first time. */
+static inline bool durable_take_released(const struct task *task)
+{
+    struct durable *durable = task_durable(task);
+    bool released = durable != NULL && durable->released && !task_ended(task);
+
+    if (released) {
+        durable->released = false;
+    }
+    return released;
 }
 
 /* When its attempt began, for what counts attempts. */

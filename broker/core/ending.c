@@ -333,7 +333,9 @@ static void task_cancel_tree(struct broker *broker, struct task *task)
 
 static void task_look(struct broker *broker, struct task *task)
 {
-    if (task->state == TASK_CANCELLING) {
+    if (durable_take_released(task) && !join_awaits(task)) {
+        task_doom(broker, task);
+    } else if (task->state == TASK_CANCELLING) {
         if (task_stopped(task)) {
             task_end(broker, task, TASK_CANCELLED, ERROR_CANCELLED, NULL);
         }

@@ -241,6 +241,16 @@ void join_count(struct broker *broker, struct need *need)
     }
 }
 
+bool join_awaits(const struct task *task)
+{
+    for (const struct need *need = task->needed_by; need != NULL; need = need->next) {
+        if (need->join->state == TASK_WAITING && !need->join->extra->join->decided) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool needed_elsewhere(const struct need *need)
 {
     for (const struct need *other = need->task->needed_by; other != NULL; other = other->next) {

@@ -28,6 +28,8 @@ void join_let_go(struct broker *broker, struct task *task);
 void join_count(struct broker *broker, struct need *need);
 /* Ends the join if it is decided, or makes it ready for its service. */
 void join_decide(struct broker *broker, struct task *task);
+/* Some join that waits, and is not decided, needs the task. */
+bool join_awaits(const struct task *task);
 /* Cancels the needs that have not ended and that only this join waits for. */
 void join_doom_needs(struct broker *broker, struct task *task);
 /* Its deadline: a settled join without a service is done, with what it has; any other has

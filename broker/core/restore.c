@@ -111,10 +111,25 @@ static void drop_lost_needs(const struct broker *broker, struct submit *submit)
     }
 }
 
+/* A join that is over has stopped what it alone waited for, and that may not have been stored: it
+ * is looked at when all rows are back. */
+static void release_needs(struct broker *broker, const struct submit *join)
+{
+    for (size_t i = 0; i < join->needs_count; i++) {
+        struct task *need = join_find_need(broker, join, i);
+
+        if (need != NULL && !task_ended(need) && need->held) {
+            task_durable(need)->released = true;
+            task_wake(broker, need);
+        }
+    }
+}
+
 /* What has not been recorded: it becomes of the task now. True. */
 static bool end_now(struct broker *broker, struct task *task, enum task_state state,
                     enum error_code error)
 {
+    release_needs(broker, &broker->restoring->submit);
     broker->restoring = NULL;
     task_end(broker, task, state, error, NULL);
     return true;
@@ -147,6 +162,7 @@ static bool restore(struct broker *broker, const struct store_row *row)
     }
     set_attempts(task, row->ended ? row->outcome.attempt : row->attempts);
     if (row->ended) {
+        release_needs(broker, &row->submit);
         return end(broker, task, &row->outcome);
     }
     if (!id_is_nil(&submit.parent)) { /* it belongs to an attempt that is over */

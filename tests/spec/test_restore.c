@@ -364,6 +364,43 @@ static void sessions_that_have_nothing_to_come_back_for_take_no_place(void **sta
     assert_int_equal(stats_of(f).ready, 8);
 }
 
+static void what_an_ended_join_let_go_of_does_not_run(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable, join = durable;
+    const char *const services[] = {"", "later"};
+    uint8_t needs[2 * ID_BYTES];
+    struct id one = id_of("t1"), other = id_of("t2");
+
+    memcpy(needs, one.bytes, ID_BYTES);
+    memcpy(needs + ID_BYTES, other.bytes, ID_BYTES);
+    options.held = options.detached = true;
+    options.if_absent = IF_ABSENT_WAIT;
+    join.join = JOIN_ALL;
+    join.needs = needs;
+    join.needs_count = 2;
+    join.needs_stride = ID_BYTES;
+    join.if_absent = IF_ABSENT_WAIT;
+    for (unsigned i = 0; i < 2; i++) {
+        shelf_free(f->shelf);
+        f->shelf = NULL;
+        fixture_crash(f, 0);
+        given_echo_again(f);
+        submit_with(f, "s1", "t1", "echo", "", &options);
+        submit_with(f, "s1", "t2", "none", "", &options);
+        submit_with(f, "s1", "j1", services[i], "", &join);
+        stored(f);
+        fail_task(f, "w1", "t1", 1, "bad", false);
+        stored(f); /* it ends, and what it fails is recorded */
+        fixture_crash(f, shelf_last(f->shelf) - (i == 0 ? 1 : 0));
+        drop_trace(f);
+        stored(f);
+        hello(f, "w2");
+        offer(f, "w2", "none", 1);
+        assert_false(trace_has(f, "TASK t2"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -383,6 +420,7 @@ int main(void)
         DURABLE(who_follows_a_cached_outcome_has_it_for_good),
         DURABLE(a_restart_repeats_no_event),
         DURABLE(sessions_that_have_nothing_to_come_back_for_take_no_place),
+        DURABLE(what_an_ended_join_let_go_of_does_not_run),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

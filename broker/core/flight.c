@@ -93,6 +93,19 @@ bool flight_same_content(const struct broker *broker, const struct flight *fligh
     return memcmp(digest, flight->digest, sizeof digest) == 0 || MUTANT(CONFLICT_UNNOTICED);
 }
 
+struct flight *flight_restore(struct broker *broker, const struct peer *peer,
+                              const struct submit *submit)
+{
+    struct flight *flight = flight_find(broker, peer, submit);
+
+    if (flight != NULL && task_ended(flight->task) &&
+        !flight_same_content(broker, flight, submit)) {
+        flight_free(broker, flight); /* what was cached was no more when this one came */
+        return NULL;
+    }
+    return flight;
+}
+
 bool flight_open(struct broker *broker, struct task *task, const struct submit *submit)
 {
     struct flight *flight = pool_get(&broker->flight_pool);

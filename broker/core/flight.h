@@ -24,6 +24,9 @@ struct flight {
 /* The flight that `submit`, which has a key, belongs to; NULL: none. */
 struct flight *flight_find(struct broker *broker, const struct peer *peer,
                            const struct submit *submit);
+/* The same for one that is given back: what is cached may be of a time before it. */
+struct flight *flight_restore(struct broker *broker, const struct peer *peer,
+                              const struct submit *submit);
 /* The payload is that of the first one. */
 bool flight_same_content(const struct broker *broker, const struct flight *flight,
                          const struct submit *submit);

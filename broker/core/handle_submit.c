@@ -591,7 +591,7 @@ struct task *submit_restore(struct broker *broker, struct peer *peer,
                                   .terms = terms_wanted(submit)};
 
     if (submit->idempotency_key.size > 0) {
-        admission.flight = flight_find(broker, peer, submit);
+        admission.flight = flight_restore(broker, peer, submit);
     }
     *flight = admission.flight;
     if (submit->service.size > 0) {

@@ -401,6 +401,31 @@ static void what_an_ended_join_let_go_of_does_not_run(void **state)
     }
 }
 
+static void what_was_cached_answers_no_other_payload(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+
+    options.idempotency_key = span_from_text("k");
+    options.cache_ms = 100;
+    options.retain_ms = 100000;
+    submit_with(f, "s1", "t1", "echo", "one", &options);
+    done(f, "w1", "t1", 1, "1");
+    stored(f);
+    advance_ms(f, 200);
+    submit_with(f, "s1", "t2", "echo", "two", &options);
+    stored(f);
+    crash(f);
+    drop_trace(f);
+    given_echo_again(f);
+    assert_int_equal(f->sent[COMMAND_TASK], 3);
+    done(f, "w1", "t2", 1, "2");
+    hello(f, "s1");
+    submit_with(f, "s1", "t2", "echo", "two", &options);
+    stored(f);
+    assert_true(trace_has(f, "RESULT t2 done attempt=1 payload=2"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +446,7 @@ int main(void)
         DURABLE(a_restart_repeats_no_event),
         DURABLE(sessions_that_have_nothing_to_come_back_for_take_no_place),
         DURABLE(what_an_ended_join_let_go_of_does_not_run),
+        DURABLE(what_was_cached_answers_no_other_payload),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

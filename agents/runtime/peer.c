@@ -273,7 +273,7 @@ static void receive_welcome(struct peer *peer, const struct welcome *welcome)
     leases_forget(peer);
     peer->offer_refused = false;
     offerings_send(peer);
-    readings_resume(peer, welcome->known);
+    readings_resume(peer, welcome->known, same_broker);
     submissions_resume(peer, welcome->known);
     requests_resume(peer);
     watchings_resume(peer);

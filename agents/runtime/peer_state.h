@@ -266,7 +266,8 @@ void submissions_free(struct peer *peer);
 void reading_receive(struct peer *peer, const struct chunk *chunk);
 void reading_receive_result(struct peer *peer, const struct id *id);
 void reading_receive_error(struct peer *peer, const struct error_message *error);
-void readings_resume(struct peer *peer, bool known); /* after WELCOME, before submissions */
+/* After WELCOME, before submissions. */
+void readings_resume(struct peer *peer, bool known, bool same_broker);
 void readings_flush(struct peer *peer);
 /* Nobody here reads the stream of `id`, whatever it is a task of. */
 void reading_decline(struct peer *peer, const struct id *id);

@@ -201,16 +201,21 @@ void reading_receive_error(struct peer *peer, const struct error_message *error)
     }
 }
 
-/* Before anything is submitted again: RESULT of a task that has ended comes after its chunks. */
-void readings_resume(struct peer *peer, bool known)
+/* Before anything is submitted again: RESULT of a task that has ended comes after its chunks. What
+ * another broker has taken up runs anew, with attempts of the same numbers. */
+void readings_resume(struct peer *peer, bool known, bool same_broker)
 {
     for (struct list *at = peer->readings.next; at != &peer->readings; at = at->next) {
         struct reading *reading = list_entry(at, struct reading, link);
         uint64_t left = reading->credit > reading->queued ? reading->credit - reading->queued : 1;
 
-        if (reading->own && !known) {
+        if (!same_broker || (reading->own && !known)) {
             reading_begin_anew(reading);
-        } else if (!reading->own || reading->attempt > 0) {
+        }
+        if (reading->own && !(known && same_broker)) {
+            continue; /* its SUBMIT says it */
+        }
+        if (!reading->own || reading->attempt > 0) {
             reading->told = reading->expected;
             send_read(peer, reading, reading->expected, left);
         } else {

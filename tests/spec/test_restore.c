@@ -426,6 +426,35 @@ static void what_was_cached_answers_no_other_payload(void **state)
     assert_true(trace_has(f, "RESULT t2 done attempt=1 payload=2"));
 }
 
+static void chunk(struct fixture *f, const char *task, uint64_t sequence)
+{
+    struct message message = {.command = COMMAND_CHUNK};
+
+    message.chunk.id = id_of(task);
+    message.chunk.attempt = 1;
+    message.chunk.sequence = sequence;
+    message.chunk.payload.bytes = span_from_text("c");
+    say(f, "w1", &message);
+}
+
+static void a_stream_waits_for_its_reader(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+
+    options.stream = 5;
+    submit_with(f, "s1", "t1", "echo", "", &options);
+    stored(f);
+    crash(f);
+    hello(f, "w1");
+    offer(f, "w1", "echo", 1);
+    chunk(f, "t1", 0);
+    hello(f, "s1");
+    assert_false(trace_has(f, "s1 <- CHUNK"));
+    submit_with(f, "s1", "t1", "echo", "", &options);
+    assert_true(trace_has(f, "s1 <- CHUNK t1"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -447,6 +476,7 @@ int main(void)
         DURABLE(sessions_that_have_nothing_to_come_back_for_take_no_place),
         DURABLE(what_an_ended_join_let_go_of_does_not_run),
         DURABLE(what_was_cached_answers_no_other_payload),
+        DURABLE(a_stream_waits_for_its_reader),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

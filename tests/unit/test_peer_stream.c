@@ -112,6 +112,29 @@ static void a_task_that_begins_anew_is_read_from_its_beginning(void **state)
 }
 
 /* Its worker might wait for us for ever. */
+/* A durable task of another broker than before runs anew, with an attempt of the same number. */
+static void what_another_broker_has_taken_up_is_read_from_its_beginning(void **state)
+{
+    struct fixture *f = *state;
+    struct id id = id_of('x');
+
+    given_session(f, 10);
+    given_own_stream(f, 'a', 2);
+    assert_non_null(peer_read(f->peer, &id, 100, false, NULL));
+    receive(f, chunk_of('a', 1, 0));
+    receive(f, chunk_of('x', 1, 0));
+    receive(f, hello_required());
+    forget_trace(f);
+    receive(f, welcome_of('C', true, 10));
+    expect_trace(f, "-> READ x/0 from=0 credit=99\n"
+                    "-> SUBMIT a s wait\n"
+                    "!! connected\n");
+    receive(f, chunk_of('a', 1, 0));
+    receive(f, chunk_of('x', 1, 0));
+    expect_trace(f, "!! chunk a/1 0 lost=0\n"
+                    "!! chunk x/1 0 lost=0\n");
+}
+
 static void a_chunk_that_nobody_reads_is_declined(void **state)
 {
     struct fixture *f = *state;
@@ -193,6 +216,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_task_that_begins_anew_is_read_from_its_beginning, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(
+            what_another_broker_has_taken_up_is_read_from_its_beginning, setup, teardown),
         cmocka_unit_test_setup_teardown(a_chunk_that_nobody_reads_is_declined, setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_task_that_ends_after_it_was_submitted_again_is_read_no_more, setup, teardown),

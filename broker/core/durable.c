@@ -130,6 +130,8 @@ bool durable_start(struct broker *broker, struct task *task)
     }
     durable_attempt(broker, task);
     await_store(broker, durable, durable->bytes + sizeof *durable);
+    BROKER_LOG(broker, LOG_DEBUG, "task_starting", LOG_ID("task", &task->id),
+               LOG_ID("session", &task->offer->peer->session));
     durable->starting = true;
     durable->taken_ms = broker->now_ms;
     return true;

@@ -330,7 +330,7 @@ help: ## this list
 # a peer_send: the core goes in as one object that shows only broker_*.
 # build/sim: as users run it. build/sim-alt: other optimisation, other allocator
 # (ASan's); the same seeds must hash the same. build/sim-mutants: faults compiled in.
-SIM_SRC    := $(sort $(wildcard tests/sim/*.c))
+SIM_SRC    := $(sort $(wildcard tests/sim/*.c)) tests/lib/shelf.c
 SIM_PURE   := $(addprefix agents/runtime/,id_map.c lease.c numbering.c offering.c peer.c reading.c request.c session.c submission.c submission_receive.c terms.c timers.c watching.c window.c)
 
 $(BUILD)/sim/core.o: $(call obj,$(SRC_core))

@@ -92,16 +92,6 @@ static void draw_retries(struct agent *agent, struct submit *submit)
     }
 }
 
-/* What the model can follow: no letter that is written after the end, no start that waits for the
- * store, no ordering key that is free only then. */
-static void draw_durable(struct agent *agent, struct submit *submit)
-{
-    submit->durable = random_chance(&agent->durables, agent->world->options.durables) &&
-                      !submit->detached && !submit->dead_letter && submit->order.size == 0;
-    if (submit->durable && submit->attempts < 2) {
-        submit->attempts = 2;
-    }
-}
 
 /* Few keys, so that they are shared; as literals, for the submit refers to them. */
 static void draw_turn(struct agent *agent, struct submit *submit)
@@ -180,7 +170,7 @@ void draw_options(struct agent *agent, struct submit *submit)
     }
     draw_retries(agent, submit);
     draw_turn(agent, submit);
-    draw_durable(agent, submit);
+    submit->durable = random_chance(&agent->durables, options->durables);
 }
 
 const char *draw_service(struct agent *agent)
@@ -255,7 +245,7 @@ static void draw_enough(struct agent *agent, struct submit *join)
 }
 
 /* Joins over a join, each with a need or two of its own: as deep as it is drawn. */
-static void ask_join_deeper(struct agent *agent, struct id below)
+static void ask_join_deeper(struct agent *agent, struct id below, bool durable)
 {
     const struct sim_options *options = &agent->world->options;
     struct random *random = &agent->depths;
@@ -267,7 +257,8 @@ static void ask_join_deeper(struct agent *agent, struct id below)
                               .join = random_chance(random, 600) ? JOIN_ALL : JOIN_SETTLED,
                               .needs = needs,
                               .needs_count = 1,
-                              .needs_stride = ID_BYTES};
+                              .needs_stride = ID_BYTES,
+                              .durable = durable};
         const char *service;
 
         more = level < JOIN_LEVELS_MAX && random_chance(random, options->join_levels);
@@ -275,7 +266,8 @@ static void ask_join_deeper(struct agent *agent, struct id below)
         memcpy(needs, below.bytes, ID_BYTES);
         for (uint64_t i = random_below(random, 3); i > 0; i--) {
             struct submit submit = {.priority = PRIORITY_DEFAULT,
-                                    .held = random_chance(random, 500)};
+                                    .held = random_chance(random, 500),
+                                    .durable = durable};
 
             if (ask_submit(agent, NULL, draw_service(agent), &submit) != NULL) {
                 memcpy(needs + join.needs_count++ * ID_BYTES, submit.id.bytes, ID_BYTES);
@@ -297,6 +289,7 @@ static void ask_join(struct agent *agent)
     size_t width = random_below(random, (options->join_width % JOIN_WIDTH_MAX) + 1);
     uint8_t needs[JOIN_WIDTH_MAX * ID_BYTES];
     size_t count = 0;
+    bool durable = random_chance(&agent->durables, options->durables);
 
     for (size_t i = 0; i < width; i++) {
         struct submit submit = {.priority = PRIORITY_DEFAULT,
@@ -305,6 +298,7 @@ static void ask_join(struct agent *agent)
 
         draw_options(agent, &submit);
         draw_likeness(agent, &submit);
+        submit.durable = submit.durable || durable;
         ask = ask_submit(agent, NULL, draw_service(agent), &submit);
         if (ask != NULL) {
             memcpy(needs + count++ * ID_BYTES, submit.id.bytes, ID_BYTES);
@@ -315,14 +309,15 @@ static void ask_join(struct agent *agent)
                               .join = random_chance(random, 500) ? JOIN_ALL : JOIN_SETTLED,
                               .needs = needs,
                               .needs_count = count,
-                              .needs_stride = ID_BYTES};
+                              .needs_stride = ID_BYTES,
+                              .durable = durable};
 
         if (random_chance(random, options->deadlines)) {
             join.deadline_ms = 1 + random_wait(random, 2000);
         }
         draw_enough(agent, &join);
         if (ask_submit(agent, NULL, draw_reducer(agent, &join), &join) != NULL) {
-            ask_join_deeper(agent, join.id);
+            ask_join_deeper(agent, join.id, durable);
         }
     }
 }

@@ -6,9 +6,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define RETRY_US 5000
+#define UNIX_MS 1000000000000 /* when the world begins */
 
 static struct link *find_link(const struct net *net, uint32_t connection)
 {
@@ -73,44 +73,21 @@ static enum resume on_resume(void *context, const struct resume_request *request
                          &broker->model->event->message->hello.session, request->received, start);
 }
 
-/* ---- a store that is done before the step is over -------------------------------
- *
- * To the model a durable task ends as any other: what the core does when the records of a step
- * are safe is part of that step, and it has ended when it is `storing`. (What waits, and what a crash
- * leaves: tests/spec/test_durable_random.c.) */
-
 static void on_store(void *context, const struct store_record *record)
 {
     struct sim_broker *broker = context;
 
-    CHECK(record->sequence == broker->recorded + 1);
-    broker->recorded = record->sequence;
-    if (record->what == STORE_END) {
-        broker->ends_as = record->outcome->outcome; /* what is `storing` next */
-    }
+    disk_add(&broker->disk, record);
+    model_recorded(broker->model, record);
 }
 
 static void on_log(void *context, const struct log_record *record)
 {
     struct sim_broker *broker = context;
-    struct log_record changed = *record;
-    struct log_field fields[8];
 
-    if (broker->quiet_sends) {
-        return;
+    if (!broker->quiet_sends) {
+        model_logged(broker->model, record);
     }
-    if (strcmp(record->event, "task_state") == 0) {
-        CHECK(record->field_count <= sizeof fields / sizeof *fields);
-        memcpy(fields, record->fields, record->field_count * sizeof *fields);
-        changed.fields = fields;
-        if (span_is(fields[1].text, "storing")) {
-            return; /* it is as it was said to be */
-        }
-        if (span_is(fields[2].text, "storing")) {
-            fields[2].text = span_from_text(outcome_name(broker->ends_as));
-        }
-    }
-    model_logged(broker->model, &changed);
 }
 
 static void on_note(void *context, const struct note *note)
@@ -142,14 +119,8 @@ static void step(struct sim_broker *broker, struct event *event)
     broker->steps++;
     model_before(broker->model, broker->core, event);
     broker_step(broker->core, event);
-    while (broker->stored < broker->recorded) {
-        struct event stored = {
-            .kind = EVENT_STORED, .now_ms = event->now_ms, .stored = broker->recorded};
-
-        broker->stored = broker->recorded;
-        broker_step(broker->core, &stored);
-    }
     model_after(broker->model, broker->core, event);
+    disk_look(&broker->disk);
 }
 
 /* Its connection is gone: what was said to a numbered session is kept for the next one. */
@@ -352,6 +323,101 @@ static void on_receive(void *context, struct link *link, const struct packet *pa
     flush(broker);
 }
 
+/* ---- its store ------------------------------------------------------------------------- */
+
+static void on_stored(void *context, uint64_t sequence)
+{
+    struct sim_broker *broker = context;
+    struct event event = {.kind = EVENT_STORED, .stored = sequence};
+
+    step(broker, &event);
+    if (broker->options->store_us > 0) {
+        flush(broker); /* else whoever has made the record does */
+    }
+}
+
+void sim_broker_store(struct sim_broker *broker, enum store_state state)
+{
+    struct event event = {.kind = EVENT_STORE, .store = state};
+
+    if (broker->core == NULL || broker->disk.state == STORE_LOST ||
+        broker->disk.state == state) {
+        return;
+    }
+    sometimes(state == STORE_LOST   ? SOMETIMES_STORE_LOST
+              : state == STORE_FULL ? SOMETIMES_STORE_FULL
+                                    : SOMETIMES_STORE_OPEN_AGAIN);
+    broker->disk.state = state;
+    step(broker, &event);
+    if (state == STORE_LOST) {
+        sim_broker_drain(broker);
+    }
+    disk_look(&broker->disk);
+    flush(broker);
+}
+
+bool sim_broker_drained(const struct sim_broker *broker)
+{
+    return broker->core != NULL && broker_drained(broker->core);
+}
+
+/* Of the rows the first `count`; true: those were all. */
+static bool restore(struct sim_broker *broker, struct broker *core, size_t count)
+{
+    struct shelf *shelf = broker->disk.shelf;
+    size_t rows = shelf_count(shelf);
+
+    for (size_t i = 0; i < rows && i < count; i++) {
+        CHECK(broker_restore(core, shelf_row(shelf, i)));
+    }
+    if (count < rows) {
+        return false;
+    }
+    broker_restored(core, shelf_next_key(shelf));
+    return true;
+}
+
+/* Killed before it has begun to serve. */
+static void tear(struct sim_broker *broker, const struct broker_options *options,
+                 const struct effects *effects, const struct event *event)
+{
+    struct broker *core = broker_new(options, effects, event->now_ms);
+    size_t rows = shelf_count(broker->disk.shelf);
+
+    CHECK(core != NULL);
+    sometimes(SOMETIMES_RESTORE_TORN);
+    model_restoring(broker->model);
+    model_before(broker->model, core, event);
+    restore(broker, core, (size_t)random_below(&broker->disk.random, rows + 1));
+    model_torn(broker->model);
+    broker->quiet_sends = true;
+    broker_free(core);
+    broker->quiet_sends = false;
+    model_crashed(broker->model, disk_crash(&broker->disk));
+    model_started(broker->model, options);
+}
+
+static void begin(struct sim_broker *broker, const struct broker_options *options,
+                  const struct effects *effects)
+{
+    struct event open = {
+        .kind = EVENT_STORE, .now_ms = sim_broker_now_ms(broker), .store = STORE_OPEN};
+
+    model_started(broker->model, options);
+    while (random_chance(&broker->disk.random, broker->options->torn)) {
+        tear(broker, options, effects, &open);
+    }
+    broker->core = broker_new(options, effects, open.now_ms);
+    CHECK(broker->core != NULL);
+    broker->disk.state = STORE_OPEN;
+    model_restoring(broker->model);
+    model_before(broker->model, broker->core, &open);
+    CHECK(restore(broker, broker->core, SIZE_MAX));
+    broker_step(broker->core, &open);
+    model_after(broker->model, broker->core, &open);
+    disk_look(&broker->disk);
+}
+
 /* ---- life --------------------------------------------------------------------------- */
 
 void sim_broker_init(struct sim_broker *broker, struct net *net, const struct sim_options *options,
@@ -361,6 +427,7 @@ void sim_broker_init(struct sim_broker *broker, struct net *net, const struct si
         .net = net, .agenda = net->agenda, .options = options, .model = model};
     list_init(&broker->dirty);
     random_init(&broker->random, options->seed, "broker", 0);
+    disk_init(&broker->disk, net->agenda, options, on_stored, broker);
     net->broker = broker;
     net->broker_receive = on_receive;
 }
@@ -372,6 +439,10 @@ static struct broker_options core_options(struct sim_broker *broker)
 
     options.hash_seed = random_next(&broker->random);
     options.broker = random_id(&broker->random);
+    options.started_unix_ms = UNIX_MS + sim_broker_now_ms(broker);
+    if (from->unsafe_kib > 0) {
+        options.unsafe_bytes = from->unsafe_kib * 1024ULL;
+    }
     options.peers_max = from->submitters + from->workers + from->onlookers + from->peers_spare +
                         (from->drains > 0 || from->said_live > 0 || from->pauses > 0 ||
                          from->exhumed > 0); /* the operator */
@@ -417,14 +488,8 @@ void sim_broker_start(struct sim_broker *broker)
     broker->incarnation++;
     broker->draining = false;
     broker->retrying = false;
-    broker->core = broker_new(&options, &effects, sim_broker_now_ms(broker));
-    CHECK(broker->core != NULL);
-    broker->recorded = broker->stored = 0;
-    broker_step(broker->core, &(struct event){.kind = EVENT_STORE,
-                                              .now_ms = sim_broker_now_ms(broker),
-                                              .store = STORE_OPEN});
+    begin(broker, &options, &effects);
     broker->net->broker_alive = true;
-    model_started(broker->model, &options);
     schedule_tick(broker);
 }
 
@@ -448,6 +513,7 @@ void sim_broker_kill(struct sim_broker *broker)
         outbox_free(list_entry(at, struct link, all));
     }
     net_broker_died(broker->net);
+    model_crashed(broker->model, disk_crash(&broker->disk));
     model_stopped(broker->model);
 }
 
@@ -541,4 +607,10 @@ void sim_broker_police_key(struct sim_broker *broker, const char *service, unsig
         step(broker, &tick);
     }
     flush(broker);
+}
+
+void sim_broker_deinit(struct sim_broker *broker)
+{
+    sim_broker_kill(broker);
+    disk_deinit(&broker->disk);
 }

@@ -4,6 +4,7 @@
 #define SLUICE_TESTS_SIM_BROKER_H
 
 #include "broker/core/broker.h"
+#include "tests/sim/disk.h"
 #include "tests/sim/model.h"
 #include "tests/sim/net.h"
 
@@ -24,8 +25,7 @@ struct sim_broker {
     bool draining;
     bool retrying;            /* an agenda entry will flush again */
     bool quiet_sends;         /* the core sends while the process ends: nobody hears */
-    uint64_t recorded, stored; /* sequences */
-    enum outcome ends_as;     /* of the last record of an end */
+    struct disk disk;
     uint64_t steps, visits, restarts, starts; /* starts: of numbers, in all incarnations */
     void (*operator_hears)(void *context, const struct message *message);
     void *operator_context;
@@ -33,10 +33,14 @@ struct sim_broker {
 
 void sim_broker_init(struct sim_broker *broker, struct net *net, const struct sim_options *options,
                      struct model *model);
+void sim_broker_deinit(struct sim_broker *broker);
 void sim_broker_start(struct sim_broker *broker);
 /* kill -9 */
 void sim_broker_kill(struct sim_broker *broker);
 void sim_broker_drain(struct sim_broker *broker);
+/* Its store is full, has room again, or is lost: then it is drained, too. */
+void sim_broker_store(struct sim_broker *broker, enum store_state state);
+bool sim_broker_drained(const struct sim_broker *broker); /* false: or down */
 /* The operator changes the bounds of a service. */
 void sim_broker_limit(struct sim_broker *broker, const char *service, uint64_t max_tasks,
                       uint64_t max_bytes);

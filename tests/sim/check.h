@@ -25,11 +25,15 @@ bool check_limits_let(const struct model *model, const struct shadow_service *se
 /* Nothing of its ordering key has to end before this ready task may start. */
 bool check_lane_lets(const struct model *model, const struct shadow_task *task);
 
+/* What a store has of it is all that there is to be had: it may be told that it is accepted. */
+bool check_accepted(const struct shadow_task *task);
+
 struct doc;
 /* The answer to a QUERY limits, in the step under way. */
 void check_limits_told(struct model *model, const struct doc *doc);
 
 extern const struct checker check_one_outcome;
+extern const struct checker check_durable;
 extern const struct checker check_none_forgotten;
 extern const struct checker check_declared_moves;
 extern const struct checker check_attempts_increase;

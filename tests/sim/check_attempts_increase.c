@@ -11,6 +11,9 @@ static void see_move(struct model *model, const struct fact *fact)
     const struct shadow_task *task = model_task(model, &fact->id);
     uint64_t expected;
 
+    if (fact->from == SHADOW_NEW && model->restoring) {
+        return; /* check_durable */
+    }
     if (fact->from == SHADOW_NEW) {
         MODEL_CHECK(model, PROPERTY, fact->attempt == 0, "%s begins with attempt %" PRIu64,
                     model_id_text(&fact->id), fact->attempt);
@@ -90,6 +93,7 @@ static void after(struct model *model, const struct broker *core)
                     : fact->kind == FACT_NOTE || fact->kind == FACT_GATE ||
                               fact->kind == FACT_LETTER
                         ? true /* told of what the others say */
+                    : fact->kind == FACT_RECORD ? fact->what == STORE_ATTEMPT
                                               : of_start(fact->command),
                     "a stale %s moves %s: %s -> %s",
                     command_name(model->event->message->command), model_id_text(&fact->id),

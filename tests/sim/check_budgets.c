@@ -88,11 +88,10 @@ static void see_acceptance(struct model *model, const struct submit *submit)
 
 static void on_fact(struct model *model, const struct fact *fact)
 {
-    const struct shadow_task *task;
+    const struct shadow_task *task = model_begins(model, fact);
 
-    if (fact->kind == FACT_SEND && fact->command == COMMAND_TASK) {
-        task = model_task(model, &fact->id);
-        for (unsigned i = 0; task != NULL && task->home != NULL && i < SHADOW_RULES; i++) {
+    if (task != NULL) {
+        for (unsigned i = 0; task->home != NULL && i < SHADOW_RULES; i++) {
             see_start(model, task, &model_rule(model, task->home, i)->budget);
         }
     } else if (fact->kind == FACT_SEND && fact->command == COMMAND_RESULT &&

@@ -8,7 +8,8 @@
 
 static bool stopping(const struct shadow_task *task)
 {
-    return shadow_ended(task) || task->state == SHADOW_CANCELLING;
+    return shadow_ended(task) || task->state == SHADOW_CANCELLING ||
+           task->state == SHADOW_STORING;
 }
 
 /* The handler that submitted the task still runs, in the same attempt. */
@@ -46,7 +47,7 @@ static void see_move(struct model *model, const struct fact *fact,
                     "%s is handed out, but the attempt of %s that submitted it is over",
                     model_id_text(&task->id), model_id_text(&task->parent));
     }
-    if (fact->from == SHADOW_CANCELLING && fact->to == SHADOW_CANCELLED) {
+    if (fact->from == SHADOW_CANCELLING && fact->aim == SHADOW_CANCELLED) {
         MODEL_CHECK(model, PROPERTY, task->live_children == 0 || grace_over(model, task),
                     "%s ends before its %u children", model_id_text(&task->id),
                     (unsigned)task->live_children);
@@ -85,7 +86,8 @@ static bool is_wanted(const struct model *model, const struct shadow_task *task)
 static bool begins_to_stop(const struct fact *fact)
 {
     return fact->to == SHADOW_CANCELLING ||
-           (fact->to == SHADOW_CANCELLED && fact->from != SHADOW_CANCELLING);
+           (fact->aim == SHADOW_CANCELLED && fact->from != SHADOW_CANCELLING &&
+            fact->from != SHADOW_STORING);
 }
 
 static void on_fact(struct model *model, const struct fact *fact)
@@ -111,7 +113,7 @@ static void on_fact(struct model *model, const struct fact *fact)
 /* Its run_if did not agree (check_joins_end). */
 static bool skipped(const struct fact *fact, const struct shadow_task *task)
 {
-    return fact->from == SHADOW_WAITING && fact->to == SHADOW_CANCELLED && task->home != NULL;
+    return fact->from == SHADOW_WAITING && fact->aim == SHADOW_CANCELLED && task->home != NULL;
 }
 
 /* A join that names `task` has ended or begun to stop in this step. */
@@ -197,7 +199,7 @@ static void after(struct model *model, const struct broker *core)
         if (fact->kind != FACT_MOVE || (task = model_task(model, &fact->id)) == NULL) {
             continue;
         }
-        if (begins_to_stop(fact) && !skipped(fact, task)) {
+        if (begins_to_stop(fact) && !skipped(fact, task) && !model->restoring) {
             MODEL_CHECK(model, PROPERTY, has_reason(model, task),
                         "%s: %s -> %s, and nobody has cancelled it", model_id_text(&task->id),
                         shadow_state_name(fact->from), shadow_state_name(fact->to));

@@ -20,8 +20,8 @@ static struct deeds count_deeds(const struct model *model)
         const struct fact *fact = &model->facts[i];
 
         if (fact->kind == FACT_MOVE) {
-            deeds.moves[fact->to]++;
-            deeds.accepted += fact->from == SHADOW_NEW;
+            deeds.moves[fact->to] += fact->from != SHADOW_NEW; /* restored: counted in its time */
+            deeds.accepted += fact->from == SHADOW_NEW && !model->restoring;
             deeds.retried += fact->from == SHADOW_LEASED &&
                              (fact->to == SHADOW_READY || fact->to == SHADOW_DELAYED);
         } else if (fact->kind == FACT_SEND) {
@@ -71,7 +71,10 @@ static void check_sums(struct model *model)
               deeds.moves[SHADOW_CANCELLED]);
     check_sum(model, "expired", before->expired, now->expired, deeds.moves[SHADOW_EXPIRED]);
     check_sum(model, "attempts", before->attempts, now->attempts, deeds.moves[SHADOW_LEASED]);
-    check_sum(model, "TASKs", before->attempts, now->attempts, deeds.tasks_sent);
+    MODEL_CHECK(model, PROPERTY,
+                model->starting + deeds.tasks_sent <= model->started_before + deeds.moves[SHADOW_LEASED],
+                "%" PRIu64 " TASKs were sent, and %" PRIu64 " attempts began", deeds.tasks_sent,
+                deeds.moves[SHADOW_LEASED]);
     check_sum(model, "retries", before->retries, now->retries, deeds.retried);
     MODEL_CHECK(model, PROPERTY,
                 now->stale - before->stale <= 1 && now->peers_lost >= before->peers_lost,
@@ -105,8 +108,10 @@ static void check_levels(struct model *model)
     check_level(model, "delayed", now->delayed, levels[SHADOW_DELAYED]);
     check_level(model, "leased", now->leased, levels[SHADOW_LEASED]);
     check_level(model, "cancelling", now->cancelling, levels[SHADOW_CANCELLING]);
+    check_level(model, "storing", now->storing, levels[SHADOW_STORING]);
     check_level(model, "tasks", now->tasks,
-                now->waiting + now->ready + now->delayed + now->leased + now->cancelling);
+                now->waiting + now->ready + now->delayed + now->leased + now->cancelling +
+                    now->storing);
     if (!model->ambiguous) {
         check_level(model, "offers", now->offers, count_offers(model));
     }

@@ -11,7 +11,8 @@ static void on_fact(struct model *model, const struct fact *fact)
     const struct shadow_task *task = fact->kind == FACT_MOVE ? model_task(model, &fact->id) : NULL;
 
     if (task == NULL || !task->detached ||
-        (fact->to != SHADOW_CANCELLING && fact->to != SHADOW_CANCELLED)) {
+        (fact->aim != SHADOW_CANCELLING && fact->aim != SHADOW_CANCELLED) ||
+        fact->from == SHADOW_STORING) {
         return;
     }
     MODEL_CHECK(model, PROPERTY,

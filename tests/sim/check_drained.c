@@ -10,10 +10,10 @@
 
 static void see_task(struct model *model, const struct fact *fact)
 {
-    const struct shadow_session *session = model_session(model, fact->connection);
+    const struct shadow_session *session = model_taker(model, fact);
 
     MODEL_CHECK(model, PROPERTY, session == NULL || !session->draining,
-                "TASK %s to c%u, which is drained", model_id_text(&fact->id), fact->connection);
+                "TASK %s to c%u, which is drained", model_id_text(&fact->id), session->connection);
 }
 
 static void see_submit(struct model *model, const struct submit *submit, const struct fact *fact)
@@ -41,7 +41,7 @@ static void see_submit(struct model *model, const struct submit *submit, const s
 
 static void on_fact(struct model *model, const struct fact *fact)
 {
-    if (fact->kind == FACT_SEND && fact->command == COMMAND_TASK) {
+    if (model_begins(model, fact) != NULL) {
         see_task(model, fact);
     }
     if (model_event_is(model, COMMAND_SUBMIT)) {

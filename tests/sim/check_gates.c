@@ -34,10 +34,10 @@ static enum shadow_report report_of(const struct model *model, const struct fact
 {
     bool answered = model->current && model->subject == task;
 
-    if (fact->to == SHADOW_DONE) {
+    if (fact->aim == SHADOW_DONE) {
         return SHADOW_SUCCESS;
     }
-    if (fact->to != SHADOW_READY && fact->to != SHADOW_DELAYED && fact->to != SHADOW_FAILED) {
+    if (fact->to != SHADOW_READY && fact->to != SHADOW_DELAYED && fact->aim != SHADOW_FAILED) {
         return SHADOW_SAYS_NOTHING;
     }
     if (!answered) {
@@ -204,14 +204,7 @@ static void see_move(struct model *model, const struct fact *fact)
 
 static void see_send(struct model *model, const struct fact *fact)
 {
-    const struct shadow_task *task;
-
-    if (fact->command == COMMAND_TASK) {
-        task = model_task(model, &fact->id);
-        if (task != NULL && task->home != NULL) {
-            see_start(model, task);
-        }
-    } else if (fact->command == COMMAND_RESULT && strcmp(fact->code, "circuit_open") == 0) {
+    if (fact->command == COMMAND_RESULT && strcmp(fact->code, "circuit_open") == 0) {
         see_refusal(model, fact);
     } else if (fact->command == COMMAND_REPLY && model_event_is(model, COMMAND_CONTROL)) {
         see_control(model, fact);
@@ -220,6 +213,11 @@ static void see_send(struct model *model, const struct fact *fact)
 
 static void on_fact(struct model *model, const struct fact *fact)
 {
+    const struct shadow_task *task = model_begins(model, fact);
+
+    if (task != NULL && task->home != NULL) {
+        see_start(model, task);
+    }
     switch (fact->kind) {
     case FACT_MOVE:
         see_move(model, fact);

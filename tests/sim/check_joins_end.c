@@ -64,12 +64,12 @@ static void see_end(struct model *model, const struct shadow_task *join, const s
     bool right = true;
 
     if (join->home != NULL) {
-        right = task_right(join, &needs, fact->to, late);
-    } else if (fact->to == SHADOW_DONE) {
+        right = task_right(join, &needs, fact->aim, late);
+    } else if (fact->aim == SHADOW_DONE) {
         right = fulfilled(join, &needs) || (late && join->policy == JOIN_SETTLED);
-    } else if (fact->to == SHADOW_FAILED) {
+    } else if (fact->aim == SHADOW_FAILED) {
         right = impossible(join, &needs);
-    } else if (fact->to == SHADOW_EXPIRED) {
+    } else if (fact->aim == SHADOW_EXPIRED) {
         right = join->policy != JOIN_SETTLED && late;
     }
     MODEL_CHECK(model, PROPERTY, right,

@@ -24,7 +24,8 @@ static uint64_t leased(const struct model *model, const struct shadow_task *like
     return count;
 }
 
-static void see_task(struct model *model, const struct shadow_task *task)
+/* `others`: it is not counted as leased yet. */
+static void see_task(struct model *model, const struct shadow_task *task, bool others)
 {
     const struct shadow_keys *keys = task->home->keys;
     int key = shadow_key_of(task);
@@ -35,7 +36,7 @@ static void see_task(struct model *model, const struct shadow_task *task)
     if (!shadow_key_bound(keys, key) || (task->key[0] == '\0' && task->detached)) {
         return; /* its session may have had a life before, which is another key */
     }
-    count = leased(model, task);
+    count = leased(model, task) + others;
     MODEL_CHECK(model, PROPERTY, each->concurrency == 0 || count <= each->concurrency,
                 "TASK %s: %" PRIu64 " of key '%s' of '%s' are leased, and each may have %" PRIu64,
                 model_id_text(&task->id), count, task->key, task->service, each->concurrency);
@@ -146,8 +147,9 @@ static void on_fact(struct model *model, const struct fact *fact)
     }
     if (fact->kind == FACT_MOVE && fact->to == SHADOW_LEASED) {
         see_start(model, task);
-    } else if (fact->kind == FACT_SEND && fact->command == COMMAND_TASK) {
-        see_task(model, task);
+    }
+    if (model_begins(model, fact) != NULL) {
+        see_task(model, task, fact->kind == FACT_MOVE);
     }
     if (fact->kind == FACT_MOVE && fact->from == SHADOW_READY) {
         note_idle(model, task);

@@ -29,7 +29,7 @@ static const struct shadow_offer *nearest(const struct model *model,
 static void see_choice(struct model *model, const struct fact *fact)
 {
     const struct shadow_task *task = model_task(model, &fact->id);
-    const struct shadow_session *session = model_session(model, fact->connection);
+    const struct shadow_session *session = model_taker(model, fact);
     const struct shadow_offer *chosen =
         task == NULL || session == NULL
             ? NULL
@@ -41,7 +41,7 @@ static void see_choice(struct model *model, const struct fact *fact)
     }
     MODEL_CHECK(model, PROPERTY, model_suits(chosen, task),
                 "%s asks for version '%s', and goes to c%u of '%s'", model_id_text(&fact->id),
-                task->version, fact->connection, chosen->version);
+                task->version, session->connection, chosen->version);
     if (task->version[0] != '\0') {
         sometimes(SOMETIMES_PINNED);
     }
@@ -50,7 +50,7 @@ static void see_choice(struct model *model, const struct fact *fact)
         sometimes(SOMETIMES_NEAR_PREFERRED);
         MODEL_CHECK(model, PROPERTY, near == chosen,
                     "%s goes to c%u, while c%u served its affinity key last and has room",
-                    model_id_text(&fact->id), fact->connection, near->session->connection);
+                    model_id_text(&fact->id), session->connection, near->session->connection);
         return;
     }
     if (chosen->held > EXACT_LOAD_MAX) {
@@ -64,14 +64,14 @@ static void see_choice(struct model *model, const struct fact *fact)
         }
         MODEL_CHECK(model, PROPERTY, chosen->held <= other->held,
                     "%s goes to c%u, which holds %" PRIu64 ", while c%u holds %" PRIu64
-                    " of credit %" PRIu64, model_id_text(&fact->id), fact->connection,
+                    " of credit %" PRIu64, model_id_text(&fact->id), session->connection,
                     chosen->held, other->session->connection, other->held, other->credit);
     }
 }
 
 static void on_fact(struct model *model, const struct fact *fact)
 {
-    if (fact->kind == FACT_SEND && fact->command == COMMAND_TASK) {
+    if (model_begins(model, fact) != NULL) {
         see_choice(model, fact);
     }
 }

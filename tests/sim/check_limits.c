@@ -73,9 +73,7 @@ bool check_limits_let(const struct model *model, const struct shadow_service *se
 
 static const struct shadow_task *started(const struct model *model, const struct fact *fact)
 {
-    const struct shadow_task *task = fact->kind == FACT_SEND && fact->command == COMMAND_TASK
-                                         ? model_task(model, &fact->id)
-                                         : NULL;
+    const struct shadow_task *task = model_begins(model, fact);
 
     return task != NULL && task->home != NULL ? task : NULL;
 }

@@ -37,7 +37,9 @@ static void after_submit(struct model *model, const struct submit *submit)
     } else {
         MODEL_CHECK(model, PROPERTY, !task->orphan || task->state != SHADOW_CANCELLING,
                     "SUBMIT of %s, which is being cancelled, is met with silence", text);
-        MODEL_CHECK(model, PROPERTY, !task->receipts || sent(model, COMMAND_ACCEPTED, &submit->id),
+        MODEL_CHECK(model, PROPERTY,
+                    !task->receipts || sent(model, COMMAND_ACCEPTED, &submit->id) ||
+                        !check_accepted(task),
                     "%s wants receipts, and got no ACCEPTED", text);
     }
 }

@@ -113,23 +113,14 @@ static void see_result(struct model *model, const struct fact *fact)
                 fact->connection);
 }
 
-/* In the same step; that of a durable task comes last: maybe to the connection that has just said
- * HELLO, or when its own has just been lost. */
 static bool result_follows(const struct model *model, const struct fact *fact,
-                           const struct shadow_task *task, uint32_t connection)
+                           uint32_t connection)
 {
     const struct fact *end = model->facts + model->fact_count;
-    uint32_t begins = task->durable && model_event_is(model, COMMAND_HELLO) ? model->event->from
-                                                                             : connection;
 
     for (const struct fact *next = fact + 1; next < end; next++) {
         if (next->kind == FACT_SEND && next->command == COMMAND_RESULT &&
-            (next->connection == connection || next->connection == begins) &&
-            id_equal(&next->id, &fact->id)) {
-            return true;
-        }
-        if (next->kind == FACT_FORGET && next->connection == connection && task->durable &&
-            begins == connection) {
+            next->connection == connection && id_equal(&next->id, &fact->id)) {
             return true;
         }
     }
@@ -141,14 +132,14 @@ static void see_end(struct model *model, const struct fact *fact)
     const struct shadow_task *task = model_task(model, &fact->id);
     const struct shadow_session *session;
 
-    if (task == NULL) {
-        return; /* declared_moves complains */
+    if (task == NULL || fact->from == SHADOW_NEW) {
+        return; /* declared_moves complains; or it is restored */
     }
     MODEL_CHECK(model, PROPERTY, !shadow_ended(task), "%s ends a second time",
                 model_id_text(&fact->id));
     session = model_session_by_id(model, &task->session);
     if (!task->held && !task->orphan && !task->alone && session != NULL && session->connection != 0) {
-        MODEL_CHECK(model, PROPERTY, result_follows(model, fact, task, session->connection),
+        MODEL_CHECK(model, PROPERTY, result_follows(model, fact, session->connection),
                     "%s is %s, its submitter c%u is here and gets no RESULT",
                     model_id_text(&fact->id), shadow_state_name(fact->to), session->connection);
     }

@@ -3,6 +3,7 @@
  * result that is cached answers for its time, and no longer; another content is a conflict. */
 #include "tests/sim/check.h"
 #include "tests/sim/shadow.h"
+#include "tests/sim/shadow_row.h"
 #include "tests/sim/sometimes.h"
 
 #include <inttypes.h>
@@ -57,7 +58,7 @@ static void see_landing(struct model *model, const struct shadow_task *task,
 {
     const struct shadow_task *other;
 
-    switch (fact->to) {
+    switch (fact->aim) {
     case SHADOW_READY:
     case SHADOW_DELAYED:
         sometimes(SOMETIMES_TWIN_TOOK_OVER);
@@ -67,12 +68,17 @@ static void see_landing(struct model *model, const struct shadow_task *task,
         break;
     case SHADOW_DONE:
     case SHADOW_FAILED:
-        other = model_of(model, task, fact->to);
+        other = model_of(model, task, fact->aim);
         MODEL_CHECK(model, PROPERTY, other != NULL, "%s is %s, and no other task of '%s'",
-                    model_id_text(&task->id), shadow_state_name(fact->to), task->twin);
+                    model_id_text(&task->id), shadow_state_name(fact->aim), task->twin);
         MODEL_CHECK(model, PROPERTY, other->content == task->content,
                     "%s gets the outcome of %s: '%s', but another payload",
                     model_id_text(&task->id), model_id_text(&other->id), task->twin);
+        MODEL_CHECK(model, PROPERTY,
+                    fact->to != SHADOW_STORING || fact->aim != SHADOW_DONE ||
+                        shadow_row_recorded(model, task->row)->digest == other->answer,
+                    "%s has a result that is not that of '%s'", model_id_text(&task->id),
+                    task->twin);
         if (other->ended_ms < model->now_ms) {
             sometimes(SOMETIMES_TWIN_ANSWERED_FROM_CACHE);
         }
@@ -117,8 +123,8 @@ static void see_result(struct model *model, const struct fact *fact)
                     model_id_text(&fact->id));
     }
     if (fact->outcome != OUTCOME_DONE || task == NULL || task->twin[0] == '\0' || task->ran ||
-        task->ended_ms != model->now_ms) {
-        return;
+        task->durable || task->ended_ms != model->now_ms) {
+        return; /* what is durable: see_landing, and check_durable */
     }
     other = model_of(model, task, SHADOW_DONE);
     MODEL_CHECK(model, PROPERTY, other != NULL && other->answer == fact->digest,

@@ -305,6 +305,7 @@ static void on_fact(struct model *model, const struct fact *fact)
     case FACT_NOTE:
     case FACT_GATE:
     case FACT_LETTER:
+    case FACT_RECORD:
         break;
     }
 }

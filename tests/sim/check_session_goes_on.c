@@ -8,10 +8,11 @@
 
 static void see_task(struct model *model, const struct fact *fact)
 {
-    const struct shadow_session *session = model_session(model, fact->connection);
+    const struct shadow_session *session = model_taker(model, fact);
 
     MODEL_CHECK(model, PROPERTY, session == NULL || !session->suspended,
-                "TASK %s to c%u, which is suspended", model_id_text(&fact->id), fact->connection);
+                "TASK %s to c%u, which is suspended", model_id_text(&fact->id),
+                session->connection);
 }
 
 /* What it holds, offers and has submitted is as it was: nothing moves but tasks that are handed out
@@ -68,7 +69,7 @@ static void see_suspension(struct model *model)
 
 static void on_fact(struct model *model, const struct fact *fact)
 {
-    if (fact->kind == FACT_SEND && fact->command == COMMAND_TASK) {
+    if (model_begins(model, fact) != NULL) {
         see_task(model, fact);
     } else if (fact->kind == FACT_SEND && fact->command == COMMAND_WELCOME) {
         see_known(model, fact);

@@ -37,7 +37,7 @@ static void on_fact(struct model *model, const struct fact *fact)
 
 static void check_all_told(struct model *model, const struct shadow_task *task)
 {
-    if (task == NULL || task->memo == NULL || task->state != SHADOW_LEASED) {
+    if (task == NULL || task->memo == NULL || task->state != SHADOW_LEASED || task->starting) {
         return;
     }
     MODEL_CHECK(model, PROPERTY, task->memo->told == task->memo->count,
@@ -64,7 +64,8 @@ static void after_signal(struct model *model, const struct signal *signal)
 {
     const struct shadow_task *task = model->subject;
     const char *told = answer(model, signal->request);
-    bool unfit = !model->subject_live || task->state == SHADOW_CANCELLING;
+    bool unfit = !model->subject_live || task->state == SHADOW_CANCELLING ||
+                 task->state == SHADOW_STORING;
 
     if (model_session(model, model->event->from) == NULL) {
         return;

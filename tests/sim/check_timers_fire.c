@@ -17,6 +17,9 @@ static struct due next_due(const struct model *model, const struct shadow_task *
 {
     struct due due = {"deadline", task->deadline_ms};
 
+    if (task->state == SHADOW_STORING) {
+        return (struct due){NULL, UINT64_MAX};
+    }
     if (task->state == SHADOW_CANCELLING) {
         /* A task that waits for what is below it gives that one tick more, to end first. */
         bool waits = task->live_children > 0 || task->policy != JOIN_NONE;
@@ -45,7 +48,9 @@ static void check_tasks(struct model *model)
         MODEL_CHECK(model, PROPERTY, due.at_ms > model->now_ms,
                     "%s is still %s, its %s was due at %" PRIu64 " ms", model_id_text(&task->id),
                     shadow_state_name(task->state), due.timer, due.at_ms);
-        MODEL_CHECK(model, PROPERTY, !task->orphan || task->state == SHADOW_CANCELLING,
+        MODEL_CHECK(model, PROPERTY,
+                    !task->orphan || task->state == SHADOW_CANCELLING ||
+                        task->state == SHADOW_STORING,
                     "%s is still %s, its session is gone", model_id_text(&task->id),
                     shadow_state_name(task->state));
     }

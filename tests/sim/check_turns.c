@@ -43,7 +43,8 @@ static const struct shadow_task *ahead_in_lane(const struct model *model,
         const struct shadow_task *other = list_entry(at, struct shadow_task, link);
 
         if (other != task && other->home == task->home && other->lined_up > 0 &&
-            other->lined_up < task->lined_up && strcmp(other->lane, task->lane) == 0) {
+            other->lined_up < task->lined_up && !other->passed &&
+            strcmp(other->lane, task->lane) == 0) {
             return other;
         }
     }
@@ -121,10 +122,16 @@ static void on_fact(struct model *model, const struct fact *fact)
     struct shadow_task *task;
     bool before = true;
 
-    if (fact->kind != FACT_MOVE || fact->to != SHADOW_LEASED) {
+    if (fact->kind != FACT_MOVE) {
         return;
     }
     task = model_task(model, &fact->id);
+    if (task != NULL && fact->to == SHADOW_STORING) {
+        task->passed = !check_lane_lets(model, task);
+    }
+    if (fact->to != SHADOW_LEASED) {
+        return;
+    }
     if (task == NULL || task->home == NULL) {
         return; /* declared_moves complains */
     }

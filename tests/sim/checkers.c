@@ -2,6 +2,7 @@
 
 const struct checker *const checkers[] = {
     &check_declared_moves,
+    &check_durable,
     &check_one_outcome,
     &check_none_forgotten,
     &check_attempts_increase,

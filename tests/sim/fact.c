@@ -73,12 +73,29 @@ static void letter_logged(struct model *model, const struct log_record *record)
     hash_bytes(model, fact->id.bytes, sizeof fact->id.bytes);
 }
 
+/* {task, session}: of the last move */
+static void starting_logged(struct model *model, const struct log_record *record)
+{
+    struct fact *move = NULL;
+
+    for (size_t i = 0; i < model->fact_count; i++) {
+        if (model->facts[i].kind == FACT_MOVE) {
+            move = &model->facts[i];
+        }
+    }
+    CHECK(move != NULL && id_equal(&move->id, record->fields[0].id));
+    move->starts = true;
+    move->session = *record->fields[1].id;
+}
+
 void model_logged(struct model *model, const struct log_record *record)
 {
     struct fact *fact;
 
     if (strcmp(record->event, "gate") == 0) {
         gate_logged(model, record);
+    } else if (strcmp(record->event, "task_starting") == 0) {
+        starting_logged(model, record);
     } else if (strncmp(record->event, "dead_letter", 11) == 0) {
         letter_logged(model, record);
     }
@@ -97,9 +114,80 @@ void model_logged(struct model *model, const struct log_record *record)
     fact->id = *record->fields[0].id;
     fact->from = shadow_state_from(record->fields[1].text);
     fact->to = shadow_state_from(record->fields[2].text);
+    fact->aim = fact->to == SHADOW_STORING ? model->recorded_end : fact->to;
     fact->attempt = record->fields[3].number;
     hash_bytes(model, fact->id.bytes, sizeof fact->id.bytes);
     fact_hash_number(model, (uint64_t)fact->from << 8 | fact->to);
+}
+
+static uint64_t mix(uint64_t digest, uint64_t number)
+{
+    return (digest ^ number) * 0x100000001b3ULL;
+}
+
+uint64_t fact_submit_digest(const struct submit *submit)
+{
+    const struct span texts[] = {submit->service, submit->payload.bytes, submit->key,
+                                 submit->order, submit->affinity, submit->version,
+                                 submit->retry_on, submit->final_on, submit->idempotency_key,
+                                 span_of(submit->id.bytes, ID_BYTES)};
+    const uint64_t numbers[] = {submit->deadline_ms, submit->queue_ttl_ms, submit->lease_ms,
+                                submit->receipts, submit->held, submit->join, submit->needs_count,
+                                submit->k, submit->run_if, submit->no_inputs, submit->priority,
+                                submit->cost, submit->delay_ms, submit->max_run_ms,
+                                submit->backoff_ms, submit->backoff_max_ms, submit->dead_letter,
+                                submit->cache_ms, submit->detached, submit->retain_ms,
+                                submit->stream};
+    uint64_t digest = 0xcbf29ce484222325ULL;
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        digest = mix(digest, fact_digest(texts[i]));
+    }
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        digest = mix(digest, numbers[i]);
+    }
+    for (size_t i = 0; i < submit->needs_count; i++) {
+        digest = mix(digest, fact_digest(span_of(submit->needs + i * submit->needs_stride,
+                                                 ID_BYTES)));
+    }
+    return mix(digest, submit->detached ? 0
+                                        : fact_digest(span_of(submit->parent.bytes, ID_BYTES)));
+}
+
+static void fact_of_error(struct fact *fact, const struct error *error);
+
+static void fact_of_end(struct fact *fact, const struct outcome_record *outcome)
+{
+    fact->id = outcome->id;
+    fact->attempt = outcome->attempt;
+    fact->outcome = outcome->outcome;
+    if (fact->outcome == OUTCOME_DONE) {
+        fact->digest = fact_digest(outcome->payload.bytes);
+    } else {
+        fact_of_error(fact, &outcome->error);
+        fact->digest = fact_digest(outcome->error.raw);
+    }
+}
+
+void model_recorded(struct model *model, const struct store_record *record)
+{
+    struct fact *fact = fact_add(model, FACT_RECORD);
+
+    fact->what = record->what;
+    fact->key = record->key;
+    fact->sequence = record->sequence;
+    fact->attempt = record->attempts;
+    fact->digest = fact_digest(record->checkpoint.bytes);
+    if (record->what == STORE_TASK) {
+        fact->id = record->submit->id;
+        fact->attempts_max = record->submit->attempts;
+        fact->said = fact_submit_digest(record->submit);
+    } else if (record->what == STORE_END) {
+        fact_of_end(fact, record->outcome);
+        model->recorded_end = shadow_state_of(fact->outcome);
+    }
+    fact_hash_number(model, (uint64_t)fact->what << 56 | fact->sequence << 28 | fact->key);
+    fact_hash_number(model, fact->digest);
 }
 
 void model_forgot(struct model *model, uint32_t connection)
@@ -148,6 +236,7 @@ static void fact_of_result(struct fact *fact, const struct result *result)
     fact->input_count = result->input_count;
     if (fact->outcome != OUTCOME_DONE) {
         fact_of_error(fact, &result->record.error);
+        fact->digest = fact_digest(result->record.error.raw);
     } else {
         fact->digest = fact_digest(result->record.payload.bytes);
     }
@@ -340,6 +429,10 @@ static void print_id(const struct id *id)
 
 static void print_fact(const struct model *model, const struct fact *fact)
 {
+    static const char *const records[] = {[STORE_TASK] = "task", [STORE_ATTEMPT] = "attempt",
+                                          [STORE_CHECKPOINT] = "checkpoint",
+                                          [STORE_END] = "end", [STORE_FORGET] = "forget"};
+
     printf("[%8" PRIu64 "]   ", model->now_ms);
     if (fact->kind == FACT_MOVE) {
         print_id(&fact->id);
@@ -349,6 +442,11 @@ static void print_fact(const struct model *model, const struct fact *fact)
         printf(" note %s", fact->code);
         print_id(&fact->id);
         printf("\n");
+    } else if (fact->kind == FACT_RECORD) {
+        printf(" record %" PRIu64 " of row %" PRIu64 ": %s", fact->sequence, fact->key,
+               records[fact->what]);
+        print_id(&fact->id);
+        printf(" attempt=%" PRIu64 "\n", fact->attempt);
     } else if (fact->kind == FACT_FORGET) {
         printf(" forget c%u\n", fact->connection);
     } else if (fact->kind == FACT_LETTER) {
@@ -386,7 +484,7 @@ void fact_print_step(const struct model *model)
     static const char *const kinds[] = {
         [EVENT_MESSAGE] = "MESSAGE", [EVENT_MALFORMED] = "MALFORMED", [EVENT_PROBE] = "PROBE",
         [EVENT_LOST] = "LOST",       [EVENT_BROKEN] = "BROKEN",       [EVENT_TICK] = "TICK",
-        [EVENT_DRAIN] = "DRAIN",
+        [EVENT_DRAIN] = "DRAIN",     [EVENT_STORED] = "STORED",       [EVENT_STORE] = "STORE",
     };
     const struct event *event = model->event;
     const struct id *id = fact_event_task(event);
@@ -396,6 +494,11 @@ void fact_print_step(const struct model *model)
                                         : kinds[event->kind]);
     if (id != NULL) {
         print_id(id);
+    }
+    if (event->kind == EVENT_STORED) {
+        printf(" %" PRIu64, event->stored);
+    } else if (event->kind == EVENT_STORE) {
+        printf(" %s", store_state_name(event->store));
     }
     printf("\n");
     for (size_t i = 0; i < model->fact_count; i++) {

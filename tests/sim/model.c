@@ -5,6 +5,7 @@
 #include "tests/sim/check.h"
 #include "tests/sim/sometimes.h"
 #include "tests/sim/shadow_memo.h"
+#include "tests/sim/shadow_row.h"
 #include "tests/sim/shadow_stream.h"
 #include "tests/sim/shadow_watch.h"
 
@@ -14,6 +15,11 @@
 #include <stdlib.h>
 
 /* ---- what follows from it ---------------------------------------------------------------- */
+
+void model_restoring(struct model *model)
+{
+    model->restoring = true;
+}
 
 void model_before(struct model *model, const struct broker *core, const struct event *event)
 {
@@ -28,6 +34,7 @@ void model_before(struct model *model, const struct broker *core, const struct e
     model->chunk_code = NULL;
     model->returned = false;
     model->replay_next = 0;
+    model->started_before = model->starting;
     shadow_budget_pass(&model->wide_rule.budget, model->now_ms);
     list_each(at, &model->services) {
         struct shadow_service *service = list_entry(at, struct shadow_service, link);
@@ -77,22 +84,21 @@ static uint64_t lease_end_ms(const struct model *model, const struct shadow_task
                              uint64_t lease_ms)
 {
     uint64_t silent_ms = lease_ms > 0 ? model->now_ms + lease_ms : UINT64_MAX;
-    uint64_t run_ms = task->max_run_ms > 0 ? task->run_started_ms + task->max_run_ms : UINT64_MAX;
+    uint64_t run_ms = task->max_run_ms > 0 ? task->sent_ms + task->max_run_ms : UINT64_MAX;
 
     return silent_ms < run_ms ? silent_ms : run_ms;
 }
 
-static void take_task(struct model *model, const struct fact *fact)
+/* An attempt of the task is its worker's: it counts from now on. */
+struct shadow_lease *shadow_begin(struct model *model, struct shadow_task *task,
+                                  struct shadow_session *session, uint64_t attempt)
 {
-    struct shadow_session *session = model_session(model, fact->connection);
-    struct shadow_task *task = model_task(model, &fact->id);
-    struct shadow_offer *offer;
-    uint64_t lease_ms;
     struct shadow_lease *lease = calloc(1, sizeof *lease);
+    struct shadow_offer *offer;
 
     CHECK(lease != NULL);
-    MODEL_CHECK(model, "credit_kept", session != NULL && task != NULL,
-                "TASK to a connection without a session, or of an unknown task");
+    MODEL_CHECK(model, "credit_kept", session != NULL, "%s is handed to nobody who is here",
+                model_id_text(&task->id));
     offer = model_offer(model, session, span_from_text(task->service));
     MODEL_CHECK(model, "credit_kept", offer != NULL,
                 "TASK of '%s' to a peer that does not offer it", task->service);
@@ -101,23 +107,53 @@ static void take_task(struct model *model, const struct fact *fact)
         struct shadow_lease *older = list_entry(at, struct shadow_lease, link);
 
         if (older->offer->session == session && older->task_order != task->order &&
-            id_equal(&older->task, &fact->id)) {
+            id_equal(&older->task, &task->id)) {
             older->twin = lease->twin = true;
         }
     }
     list_push_back(&model->leases, &lease->link);
     lease->offer = offer;
-    lease->task = fact->id;
+    lease->task = task->id;
     lease->task_order = task->order;
-    lease->attempt = fact->attempt;
+    lease->attempt = attempt;
     offer->held++;
     offer->near[task->near] = task->home->near[task->near] = ++model->orders;
-    lease_ms = task->lease_ms > 0 ? task->lease_ms : offer->lease_ms;
     task->run_started_ms = model->now_ms;
     shadow_rule_start(&task->home->rule, task->cost, model->now_ms);
     shadow_rule_start(&task->home->tenant_rule, task->cost, model->now_ms);
     shadow_rule_start(&model->wide_rule, task->cost, model->now_ms);
-    task->lease_until_ms = lease_end_ms(model, task, lease_ms);
+    return lease;
+}
+
+struct shadow_lease *shadow_lease_of(const struct model *model, const struct shadow_task *task)
+{
+    list_each(at, &model->leases) {
+        struct shadow_lease *lease = list_entry(at, struct shadow_lease, link);
+
+        if (lease->task_order == task->order && lease->attempt == task->attempt) {
+            return lease;
+        }
+    }
+    return NULL;
+}
+
+static void take_task(struct model *model, const struct fact *fact)
+{
+    struct shadow_task *task = model_task(model, &fact->id);
+    const struct shadow_lease *lease;
+
+    MODEL_CHECK(model, "credit_kept", task != NULL, "TASK of an unknown task");
+    if (task->starting) {
+        task->starting = false;
+        model->starting--;
+        lease = shadow_lease_of(model, task);
+    } else {
+        lease = shadow_begin(model, task, model_session(model, fact->connection), fact->attempt);
+    }
+    CHECK(lease != NULL); /* check_durable has looked */
+    task->sent_ms = model->now_ms;
+    task->lease_until_ms =
+        lease_end_ms(model, task, task->lease_ms > 0 ? task->lease_ms : lease->offer->lease_ms);
 }
 
 bool model_holds(const struct model *model, const struct shadow_session *session)
@@ -208,8 +244,9 @@ static void session_end(struct model *model, struct shadow_session *session)
         struct shadow_task *task = list_entry(at, struct shadow_task, link);
 
         if (id_equal(&task->session, &session->id)) {
-            task->alone = task->detached;
-            task->orphan = !task->detached;
+            /* What is certain to end, ends as it does. */
+            task->alone = task->detached || task->state == SHADOW_STORING;
+            task->orphan = !task->alone;
             task->stopping = task->state == SHADOW_CANCELLING || !id_is_nil(&task->parent);
         }
     }
@@ -430,6 +467,10 @@ static void take_event(struct model *model)
 
     if (event->kind == EVENT_DRAIN) {
         model->draining = true;
+    } else if (event->kind == EVENT_STORED) {
+        shadow_rows_stored(model, event->stored);
+    } else if (event->kind == EVENT_STORE) {
+        model->store = event->store;
     }
     take_time(model);
     if (event->kind == EVENT_LOST && session != NULL && session->numbered) {
@@ -503,6 +544,51 @@ static void take_event(struct model *model)
     shadow_watch_event(model, session);
 }
 
+static void take_record(struct model *model, const struct fact *fact)
+{
+    const struct shadow_session *session;
+    struct submit submit;
+
+    if (fact->what != STORE_TASK) {
+        shadow_row_record(model, fact, NULL, NULL, 0);
+        return;
+    }
+    submit = shadow_submit_of(model, fact);
+    session = model_session(model, model->event->from);
+    CHECK(session != NULL);
+    shadow_row_record(model, fact, &submit, &session->id, fact->attempts_max);
+}
+
+/* Sessions that have nothing to come back for do not wait for it. */
+static void end_idle_sessions(struct model *model)
+{
+    list_each(at, &model->sessions) {
+        struct shadow_session *session = list_entry(at, struct shadow_session, link);
+        bool idle = true;
+
+        list_each(link, &model->tasks) {
+            const struct shadow_task *task = list_entry(link, struct shadow_task, link);
+
+            idle = idle && (task->detached || !id_equal(&task->session, &session->id));
+        }
+        if (idle) {
+            session_end(model, session);
+        }
+    }
+}
+
+void model_torn(struct model *model)
+{
+    for (size_t i = 0; i < model->fact_count; i++) {
+        if (model->facts[i].kind == FACT_RECORD) {
+            take_record(model, &model->facts[i]);
+        }
+    }
+    model->fact_count = 0;
+    model->restoring = false;
+    model->event = NULL;
+}
+
 static void drop_gone_sessions(struct model *model)
 {
     list_each(at, &model->sessions) {
@@ -539,6 +625,9 @@ void model_after(struct model *model, const struct broker *core, const struct ev
         case FACT_FORGET:
             take_forget(model, fact);
             break;
+        case FACT_RECORD:
+            take_record(model, fact);
+            break;
         case FACT_NOTE:
         case FACT_GATE:
         case FACT_LETTER:
@@ -547,6 +636,9 @@ void model_after(struct model *model, const struct broker *core, const struct ev
         shadow_stream_fact(model, fact);
         shadow_memo_fact(model, fact);
         shadow_watch_fact(model, fact);
+    }
+    if (model->restoring) {
+        end_idle_sessions(model);
     }
     for (unsigned k = 0; k < checker_count; k++) {
         if (checkers[k]->after != NULL) {
@@ -557,6 +649,7 @@ void model_after(struct model *model, const struct broker *core, const struct ev
     shadow_watch_settle(model);
     drop_gone_sessions(model);
     model->previous_ms = model->now_ms;
+    model->restoring = false;
     model->event = NULL;
 }
 

@@ -23,6 +23,7 @@ enum shadow_state {
     SHADOW_DELAYED,
     SHADOW_LEASED,
     SHADOW_CANCELLING,
+    SHADOW_STORING,
     SHADOW_DONE,
     SHADOW_FAILED,
     SHADOW_CANCELLED,
@@ -116,7 +117,8 @@ struct shadow_task {
     uint64_t ttl_ms;       /* absolute; UINT64_MAX: none */
     uint64_t lease_ms;     /* 0: none */
     uint64_t leased_ms;    /* last TASK or PROGRESS */
-    uint64_t run_started_ms; /* last TASK */
+    uint64_t run_started_ms; /* the same for what counts attempts: when it was given to a worker */
+    uint64_t sent_ms;      /* last TASK */
     uint64_t lease_until_ms;   /* meaningful while leased; UINT64_MAX: none */
     /* While delayed: when it is ready at the earliest, and at the latest. */
     uint64_t delayed_from_ms, delayed_until_ms;
@@ -163,17 +165,30 @@ struct shadow_task {
     unsigned results;      /* RESULTs sent for it that are not repetitions */
     enum outcome outcome;
     uint64_t ended_ms;
+    struct shadow_row *row; /* durable; NULL: it is not, or its row is forgotten */
+    enum shadow_state aim; /* storing: how it is going to end */
+    bool passed;           /* storing: another of its ordering key had its turn when it was to end */
+    bool starting;         /* leased, and its worker has yet to hear of it: shadow_row.h */
     struct shadow_stream *stream; /* NULL: nobody has said or read anything */
     struct shadow_memo *memo;     /* NULL: nothing was kept */
 };
 
-enum fact_kind { FACT_MOVE, FACT_SEND, FACT_FORGET, FACT_NOTE, FACT_GATE, FACT_LETTER };
+enum fact_kind {
+    FACT_MOVE, FACT_SEND, FACT_FORGET, FACT_NOTE, FACT_GATE, FACT_LETTER, FACT_RECORD
+};
 
 /* One thing that a step did, in order. */
 struct fact {
     enum fact_kind kind;
     struct id id;                /* MOVE; SEND, NOTE about a task */
     enum shadow_state from, to;  /* MOVE */
+    enum shadow_state aim;       /* MOVE: `to`; to storing: how it is going to end */
+    enum store_what what;        /* RECORD: `sequence` is its own; `digest` of a checkpoint or an
+                                    outcome, `attempt` how many, or the one that it ended in */
+    uint64_t key, attempts_max;  /* RECORD; of a new row */
+    uint64_t said;               /* RECORD of a new row: digest of the SUBMIT */
+    bool starts;                 /* MOVE to leased: TASK follows when the store has a record; */
+    struct id session;           /* to the worker of this session */
     uint64_t attempt;
     uint32_t connection;         /* SEND, FORGET */
     enum command command;        /* SEND */
@@ -225,6 +240,13 @@ struct model {
     uint64_t joins; /* that have ended, in all incarnations */
     struct shadow_rule wide_rule; /* of the only tenant, whatever the service */
     struct list dead; /* letters: shadow_dead.h */
+    struct list rows; /* of durable tasks, by key: shadow_row.h */
+    struct shadow_record *records; /* that are not safe */
+    size_t record_count, record_capacity;
+    enum store_state store;
+    uint64_t starting, started_before; /* tasks that are; that were before the step */
+    bool restoring; /* the step gives back what a store has kept */
+    enum shadow_state recorded_end; /* of the last record of an end */
     uint64_t dead_count;
     /* A session answered one of two TASKs of equal id and attempt (the id was submitted anew
      * while it held the first), of different offers: whose credit is free is not told. */
@@ -250,10 +272,17 @@ void model_tenant_policed(struct model *model, const char *service,
 /* `rule`: as in shadow_keys_set. */
 void model_key_policed(struct model *model, const char *service, unsigned rule,
                        const struct limit_values *values);
+/* The next step gives back what the store has, which is what there was up to the last crash. */
+void model_restoring(struct model *model);
+/* The broker is killed in that very step. */
+void model_torn(struct model *model);
+/* The broker is gone, and of its records those up to `kept` are left. */
+void model_crashed(struct model *model, uint64_t kept);
 void model_before(struct model *model, const struct broker *core, const struct event *event);
 void model_sent(struct model *model, uint32_t to, const struct message *message);
 void model_forgot(struct model *model, uint32_t connection);
 void model_logged(struct model *model, const struct log_record *record);
+void model_recorded(struct model *model, const struct store_record *record);
 void model_noted(struct model *model, const struct note *note);
 void model_after(struct model *model, const struct broker *core, const struct event *event);
 /* The faults are over and everybody has had time: what must hold then. */
@@ -272,6 +301,10 @@ void model_drained(struct model *model, const struct id *session, bool draining)
 struct shadow_session *model_session_by_id(const struct model *model, const struct id *id);
 /* The task in whose handler `task` was submitted; NULL: none, or no longer known. */
 struct shadow_task *model_parent(const struct model *model, const struct shadow_task *task);
+/* The task that is given to a worker: with TASK or, when that comes later, before. NULL: none. */
+struct shadow_task *model_begins(const struct model *model, const struct fact *fact);
+/* And to whom. NULL: to no session that is here. */
+struct shadow_session *model_taker(const struct model *model, const struct fact *fact);
 /* Attempts of `service` (NULL: of any) in workers' hands that began at `since_ms` or later. One that
  * has confirmed a cancel is in nobody's, nor is one whose lease has run out. */
 uint64_t model_running(const struct model *model, const struct shadow_service *service,

@@ -4,8 +4,10 @@
 #include "common/check.h"
 #include "tests/sim/shadow_dead.h"
 #include "tests/sim/shadow_memo.h"
+#include "tests/sim/shadow_row.h"
 #include "tests/sim/shadow_scatter.h"
 #include "tests/sim/shadow_stream.h"
+#include "tests/sim/sometimes.h"
 
 #include <stdlib.h>
 
@@ -24,13 +26,18 @@ static uint64_t last_attempt_held(const struct model *model, const struct id *id
     return last;
 }
 
-/* What the task that appears was submitted with: by the SUBMIT under way, or by whose letter an
- * operator tries again. */
-static struct submit submit_of(struct model *model, const struct fact *fact)
+struct submit shadow_submit_of(struct model *model, const struct fact *fact)
 {
     struct shadow_dead *letter = model_dead(model, &fact->id);
     struct submit submit;
 
+    if (model->restoring) {
+        struct shadow_row *row = shadow_row_unbound(model, &fact->id);
+
+        MODEL_CHECK(model, "durable", row != NULL, "%s is restored, and nobody has stored it",
+                    model_id_text(&fact->id));
+        return shadow_row_submit(model, row);
+    }
     if (model_event_is(model, COMMAND_CONTROL) &&
         model->event->message->control.what == CONTROL_RETRY) {
         MODEL_CHECK(model, "dead", letter != NULL && letter->said != NULL,
@@ -46,11 +53,25 @@ static struct submit submit_of(struct model *model, const struct fact *fact)
     return submit.route == ROUTE_ALL ? shadow_scatter_submit(model, fact, &submit) : submit;
 }
 
+/* What it has had before. */
+static void restore(struct model *model, struct shadow_task *task, const struct shadow_row *row)
+{
+    task->attempt = row->ended ? row->attempt : row->attempts;
+    if (!row->ended) {
+        shadow_memo_restore(task, row->checkpoint);
+    } else if (row->outcome == OUTCOME_DONE) {
+        task->answer = row->digest;
+    }
+}
+
 /* A task was accepted: its shadow begins. */
 static struct shadow_task *task_begin(struct model *model, const struct fact *fact)
 {
-    const struct submit said = submit_of(model, fact), *submit = &said;
-    struct shadow_session *session = model_session(model, model->event->from);
+    const struct submit said = shadow_submit_of(model, fact), *submit = &said;
+    struct shadow_row *row = submit->durable ? shadow_row_unbound(model, &fact->id) : NULL;
+    struct shadow_session *session = model->restoring
+                                         ? shadow_session_restore(model, &row->session)
+                                         : model_session(model, model->event->from);
     struct shadow_task *old = model_task(model, &fact->id);
     struct shadow_task *task = calloc(1, sizeof *task);
     struct shadow_dead *letter = NULL;
@@ -58,6 +79,9 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
 
     CHECK(task != NULL);
     MODEL_CHECK(model, "declared_moves", session != NULL, "a task appeared for nobody");
+    if (model->restoring && model_dead(model, &fact->id) != NULL) {
+        shadow_dead_drop(model, model_dead(model, &fact->id)); /* it was submitted again */
+    }
     if (old != NULL) {
         MODEL_CHECK(model, "one_outcome", shadow_ended(old), "a live task was accepted again");
         shadow_task_drop(model, old); /* forgotten by the broker, and submitted anew */
@@ -85,6 +109,9 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     shadow_copy_text(task->final_on, sizeof task->final_on, submit->final_on);
     task->detached = submit->detached;
     task->durable = submit->durable;
+    MODEL_CHECK(model, "durable", !task->durable || row != NULL,
+                "%s, which is durable, is accepted without a record", model_id_text(&task->id));
+    task->row = row;
     task->priority = submit->priority;
     task->cost = submit->cost;
     shadow_copy_text(task->key, sizeof task->key, submit->key);
@@ -99,7 +126,7 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     }
     if (submit->idempotency_key.size > 0) {
         shadow_copy_text(task->twin, sizeof task->twin, submit->idempotency_key);
-        task->content = fact_digest(submit->payload.bytes);
+        task->content = row != NULL ? row->content : fact_digest(submit->payload.bytes);
         task->cache_ms = submit->cache_ms;
     }
     task->retain_ms = submit->retain_ms > 0 ? submit->retain_ms : model->core.detached_retain_ms;
@@ -107,7 +134,8 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     task->delayed_from_ms = task->delayed_until_ms = model->now_ms + submit->delay_ms;
     task->held = submit->held;
     task->receipts = submit->receipts;
-    task->parent = submit->detached ? (struct id){{0}} : submit->parent;
+    /* A child that is restored belongs to an attempt that is over. */
+    task->parent = submit->detached || model->restoring ? (struct id){{0}} : submit->parent;
     task->policy = submit->join;
     task->enough = submit->join == JOIN_ALL   ? submit->needs_count
                    : submit->join == JOIN_ANY ? 1
@@ -133,6 +161,12 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     task->said = task->mourned ? shadow_said_keep(submit) : NULL;
     if (letter != NULL) {
         shadow_dead_drop(model, letter);
+    }
+    if (row != NULL) {
+        row->bound = true;
+        if (model->restoring) {
+            restore(model, task, row);
+        }
     }
     parent = model_task(model, &submit->parent);
     if (!id_is_nil(&task->parent)) {
@@ -231,14 +265,58 @@ static uint64_t delay_ms(const struct model *model, const struct shadow_task *ta
     return ms < max_ms ? ms : max_ms;
 }
 
+/* Its worker never hears of it. */
+static void take_back(struct model *model, struct shadow_task *task)
+{
+    struct shadow_lease *lease = shadow_lease_of(model, task);
+
+    task->starting = false;
+    model->starting--;
+    if (lease != NULL) {
+        shadow_lease_drop(lease);
+    }
+}
+
+/* Another live task runs for its idempotency key. */
+static bool runs_elsewhere(const struct model *model, const struct shadow_task *task)
+{
+    list_each(at, &model->tasks) {
+        const struct shadow_task *other = list_entry(at, struct shadow_task, link);
+
+        if (other != task && other->ran && other->home == task->home &&
+            strcmp(other->twin, task->twin) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* There was no room for it. */
+static bool letter_forgotten(const struct model *model, const struct id *id)
+{
+    for (size_t i = 0; i < model->fact_count; i++) {
+        if (model->facts[i].kind == FACT_LETTER && id_equal(&model->facts[i].id, id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void shadow_move(struct model *model, const struct fact *fact)
 {
     struct shadow_task *task =
         fact->from == SHADOW_NEW ? task_begin(model, fact) : model_task(model, &fact->id);
 
     MODEL_CHECK(model, "declared_moves", task != NULL, "a move of a task that was not accepted");
+    if (task->starting) {
+        take_back(model, task);
+    }
     task->state = fact->to;
+    task->aim = fact->aim;
     task->attempt = fact->attempt;
+    if (fact->from == SHADOW_NEW && model->restoring) {
+        task->decided_ms = model->now_ms;
+    }
     if (fact->from == SHADOW_WAITING) {
         task->decided_ms = model->now_ms;
         if (fact->to == SHADOW_READY && task->queue_ttl_ms > 0) {
@@ -254,9 +332,16 @@ void shadow_move(struct model *model, const struct fact *fact)
     }
     if (fact->to == SHADOW_LEASED) {
         task->leased_ms = model->now_ms;
+        if (fact->starts) {
+            sometimes(SOMETIMES_STARTING);
+            task->starting = true;
+            model->starting++;
+            task->lease_until_ms = UINT64_MAX;
+            shadow_begin(model, task, model_taker(model, fact), fact->attempt);
+        }
     }
     task->ran = task->ran || fact->to == SHADOW_READY || fact->to == SHADOW_DELAYED;
-    if (fact->to == SHADOW_DONE && model->subject == task &&
+    if (fact->aim == SHADOW_DONE && model->subject == task &&
         model_event_is(model, COMMAND_DONE)) {
         task->answer = fact_digest(model->event->message->done.payload.bytes);
     }
@@ -277,10 +362,20 @@ void shadow_move(struct model *model, const struct fact *fact)
         task->cancelled = true;
         task->cancelled_ms = model->now_ms;
     }
+    if (model->restoring && fact->from == SHADOW_NEW) {
+        task->ran = task->ran || shadow_ended(task) ||
+                    (fact->to == SHADOW_STORING && !runs_elsewhere(model, task));
+    }
     model->levels[fact->from] -= fact->from != SHADOW_NEW;
     model->levels[fact->to]++;
     take_queue(task, fact);
     if (shadow_ended(task)) {
         take_end(model, task);
+        if (model->restoring && task->state == SHADOW_FAILED && task->mourned &&
+            !letter_forgotten(model, &task->id)) {
+            sometimes(SOMETIMES_RESTORED_LETTER);
+            shadow_dead_add(model, &task->id); /* that was told in its time */
+            shadow_dead_fill(model_dead(model, &task->id), task);
+        }
     }
 }

@@ -149,6 +149,23 @@ static void draw_retries(struct sim_options *o)
     o->dead_tasks = scaled(&random, 0, 100);
 }
 
+static void draw_durables(struct sim_options *o)
+{
+    struct random random;
+
+    random_init(&random, o->seed, "durables", 0);
+    o->durables = some(&random, 1000);
+    o->store_us = random_chance(&random, 700) ? scaled(&random, 1, 2000000) : 0;
+    o->unsafe_kib = random_chance(&random, 300) ? scaled(&random, 1, 64) : 0;
+    o->full_every_ms = some(&random, 1) ? scaled(&random, 1000, 60000) : 0;
+    o->full_ms = scaled(&random, 1, 10000);
+    o->lost_every_ms = random_chance(&random, 300) ? scaled(&random, 5000, 60000) : 0;
+    o->torn = some(&random, 500);
+    if (o->durables == 0) {
+        o->full_every_ms = o->lost_every_ms = o->torn = o->store_us = 0;
+    }
+}
+
 static void draw_policies(struct sim_options *o)
 {
     struct random random;
@@ -292,6 +309,7 @@ struct sim_options sim_options_draw(uint64_t seed)
     draw_tight_memory(&options);
     draw_retries(&options);
     draw_policies(&options);
+    draw_durables(&options);
     draw_streams(&options);
     draw_joins(&options);
     draw_gates(&options);

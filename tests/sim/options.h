@@ -82,7 +82,13 @@
     X(backoffs, 0, "permille with a backoff of their own")                                         \
     X(codes, 0, "permille with codes of their own to retry or not")                                \
     X(detached, 0, "permille that outlive their submitter")                                        \
-    X(durables, 0, "permille that are durable; never drawn: the model expects ends at once")       \
+    X(durables, 0, "permille of tasks that are durable, and of joins that are with all they need") \
+    X(store_us, 0, "mean time that the broker's store takes for a commit")                         \
+    X(unsafe_kib, 0, "what may wait for it; 0: the default")                                       \
+    X(full_every_ms, 0, "mean time between times in which it has no room; 0: none")                \
+    X(full_ms, 1, "mean length of these")                                                          \
+    X(lost_every_ms, 0, "mean time between failures of it; 0: none")                               \
+    X(torn, 0, "permille of the broker's starts that it does not survive")                         \
     X(dead_letters, 0, "permille that leave a dead letter")                                        \
     X(dead_tasks, 0, "dead letters that are kept")                                                 \
     X(policy_changes, 0, "permille of operator actions that change what a service may start")      \

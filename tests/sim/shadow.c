@@ -4,6 +4,7 @@
 #include "tests/sim/shadow_letter.h"
 #include "tests/sim/shadow_dead.h"
 #include "tests/sim/shadow_memo.h"
+#include "tests/sim/shadow_row.h"
 #include "tests/sim/shadow_stream.h"
 #include "tests/sim/shadow_watch.h"
 #include "tests/sim/sometimes.h"
@@ -17,8 +18,8 @@
 #include <stdlib.h>
 
 static const char *const state_names[] = {"new",       "waiting",    "ready", "delayed",
-                                          "leased",    "cancelling", "done",  "failed",
-                                          "cancelled", "expired"};
+                                          "leased",    "cancelling", "storing", "done",
+                                          "failed",    "cancelled",  "expired"};
 
 const char *shadow_state_name(enum shadow_state state)
 {
@@ -34,6 +35,14 @@ enum shadow_state shadow_state_from(struct span name)
     }
     CHECK(!"a state that PROTOCOL.md does not know");
     return SHADOW_NEW;
+}
+
+enum shadow_state shadow_state_of(enum outcome outcome)
+{
+    return outcome == OUTCOME_DONE        ? SHADOW_DONE
+           : outcome == OUTCOME_CANCELLED ? SHADOW_CANCELLED
+           : outcome == OUTCOME_EXPIRED   ? SHADOW_EXPIRED
+                                          : SHADOW_FAILED;
 }
 
 void shadow_copy_text(char *to, size_t size, struct span from)
@@ -69,6 +78,7 @@ void model_init(struct model *model, const struct sim_options *options)
     list_init(&model->leases);
     list_init(&model->watches);
     list_init(&model->dead);
+    list_init(&model->rows);
     list_init(&model->streams_touched);
     list_init(&model->threads);
     CHECK(table_init(&model->tasks_by_id));
@@ -225,6 +235,13 @@ struct shadow_lease *model_lease(const struct model *model, const struct shadow_
     return NULL;
 }
 
+/* Its worker may still answer its cancel. (One that waits for what is below it goes on without.) */
+static bool in_hands(const struct model *model, const struct shadow_task *task)
+{
+    return task->in_hands && (task->state != SHADOW_CANCELLING ||
+                              model->now_ms < task->cancelled_ms + model->core.cancel_grace_ms);
+}
+
 uint64_t model_running(const struct model *model, const struct shadow_service *service,
                        uint64_t since_ms)
 {
@@ -236,7 +253,7 @@ uint64_t model_running(const struct model *model, const struct shadow_service *s
 
         count += task != NULL && task->order == lease->task_order &&
                  (service == NULL || task->home == service) &&
-                 task->attempt == lease->attempt && task->in_hands &&
+                 task->attempt == lease->attempt && in_hands(model, task) &&
                  task->run_started_ms >= since_ms;
     }
     return count;
@@ -323,6 +340,22 @@ void shadow_session_reset(struct model *model, struct shadow_session *session)
     }
 }
 
+struct shadow_session *shadow_session_restore(struct model *model, const struct id *id)
+{
+    struct shadow_session *session = model_session_by_id(model, id);
+
+    if (session == NULL) {
+        session = calloc(1, sizeof *session);
+        CHECK(session != NULL);
+        list_init(&session->link);
+        session->id = *id;
+        session->away_ms = model->now_ms;
+        session->spoken = true;
+        list_push_back(&model->sessions, &session->link);
+    }
+    return session;
+}
+
 void shadow_session_drop(struct model *model, struct shadow_session *session)
 {
     shadow_session_reset(model, session);
@@ -350,6 +383,7 @@ static void forget_all(struct model *model)
         shadow_dead_drop(model, list_entry(at, struct shadow_dead, link));
     }
     memset(model->levels, 0, sizeof model->levels);
+    model->starting = 0;
 }
 
 void model_started(struct model *model, const struct broker_options *options)
@@ -435,6 +469,7 @@ void model_key_policed(struct model *model, const char *service, unsigned rule,
 void model_deinit(struct model *model)
 {
     forget_all(model);
+    shadow_rows_free(model);
     shadow_letters_forget(model);
     table_deinit(&model->tasks_by_id);
     free(model->facts);

@@ -2,6 +2,7 @@
 
 #include "common/check.h"
 #include "tests/sim/shadow.h"
+#include "tests/sim/shadow_row.h"
 
 #include <stdlib.h>
 
@@ -71,6 +72,7 @@ void shadow_dead_fill(struct shadow_dead *letter, struct shadow_task *task)
     CHECK(task->said != NULL);
     letter->said = task->said;
     letter->attempt = task->attempt;
+    letter->key = task->row != NULL ? task->row->key : 0;
     task->said = NULL;
 }
 

@@ -16,6 +16,7 @@ struct shadow_dead {
     struct id id;
     struct shadow_said *said; /* NULL: its task is about to end */
     uint64_t attempt;         /* the last one */
+    uint64_t key;             /* of its row; 0: it was not durable */
 };
 
 struct shadow_dead *model_dead(const struct model *model, const struct id *id); /* NULL: none */

@@ -15,6 +15,13 @@ static struct shadow_memo *memo_of(struct shadow_task *task)
     return task->memo;
 }
 
+void shadow_memo_restore(struct shadow_task *task, uint64_t checkpoint)
+{
+    if (checkpoint != 0) {
+        memo_of(task)->checkpoint = checkpoint;
+    }
+}
+
 /* The step's message was answered with an error. */
 static bool refused(const struct model *model)
 {

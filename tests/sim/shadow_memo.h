@@ -15,6 +15,8 @@ struct shadow_memo {
     unsigned told;  /* of those: the attempt that runs has had them */
 };
 
+/* It begins with a checkpoint of another life; 0: without. */
+void shadow_memo_restore(struct shadow_task *task, uint64_t checkpoint);
 /* NULL: nothing is kept. */
 void shadow_memo_event(struct model *model);
 void shadow_memo_fact(struct model *model, const struct fact *fact);

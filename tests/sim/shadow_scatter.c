@@ -59,11 +59,14 @@ static bool is_meant(const struct shadow_offer *offer, const struct submit *subm
 
 uint64_t shadow_scatter_offer(const struct model *model, const struct fact *fact)
 {
-    const struct submit *submit = &model->event->message->submit;
+    const struct submit *submit;
     size_t left;
 
-    if (!model_event_is(model, COMMAND_SUBMIT) || submit->route != ROUTE_ALL ||
-        id_equal(&submit->id, &fact->id)) {
+    if (!model_event_is(model, COMMAND_SUBMIT)) {
+        return 0;
+    }
+    submit = &model->event->message->submit;
+    if (submit->route != ROUTE_ALL || id_equal(&submit->id, &fact->id)) {
         return 0;
     }
     left = appeared_before(model, fact, NULL);

@@ -170,7 +170,7 @@ void shadow_stream_submitted(struct model *model, struct shadow_task *task, uint
         struct shadow_reader *reader = reader_add(stream_of(model, task), &task->session);
 
         reader->pacer = true;
-        reader->away = false;
+        reader->away = model->restoring; /* then it has to come back first */
         reader->credit = reader->until = credit;
     }
 }

@@ -128,7 +128,25 @@
     X(LETTER_DROPPED)                                                                              \
     X(LETTER_FORGOTTEN)                                                                            \
     X(WIDE_BUDGET_HELD)                                                                            \
-    X(LIMIT_CHANGED_UNDER_LOAD)
+    X(LIMIT_CHANGED_UNDER_LOAD)                                                                    \
+    X(STORING)                                                                                     \
+    X(STARTING)                                                                                    \
+    X(REFUSED_STORE)                                                                               \
+    X(STORE_OPEN_AGAIN)                                                                            \
+    X(STORE_FULL)                                                                                  \
+    X(STORE_LOST)                                                                                  \
+    X(PREFIX_DROPPED)                                                                              \
+    X(PREFIX_KEPT)                                                                                 \
+    X(RESTORE_TORN)                                                                                \
+    X(RESTORED_OUTCOME)                                                                            \
+    X(RESTORED_JOIN)                                                                               \
+    X(RESTORED_CHILD)                                                                              \
+    X(RESTORED_STARTED_ONCE)                                                                       \
+    X(RESTORED_RETRIED)                                                                            \
+    X(RESTORED_CHECKPOINT)                                                                         \
+    X(RESTORED_TWIN)                                                                               \
+    X(RESTORED_LETTER)                                                                             \
+    X(OUTCOME_TOLD_AGAIN)
 
 enum sometimes_state {
 #define SOMETIMES_ENUM(name) SOMETIMES_##name,

@@ -20,6 +20,7 @@
  * a short queue, or for a memory full of parents, is refused a hundred thousand times otherwise. */
 #define REST_STEPS 60000
 #define BURST_MS 3000
+#define LOST_MS 3000 /* a broker without its store goes on so long */
 
 uint64_t world_now_ms(const struct world *world)
 {
@@ -142,6 +143,60 @@ static void restart_loop(void *context, uint64_t argument)
                  broker_back, world, 0);
 }
 
+static void full_loop(void *context, uint64_t full)
+{
+    struct world *world = context;
+    const struct sim_options *options = &world->options;
+
+    if (world->calm) {
+        return;
+    }
+    agenda_enter(&world->agenda,
+                 world->agenda.now_us +
+                     1000 * (1 + random_wait(&world->disks, full ? options->full_ms
+                                                                 : options->full_every_ms)),
+                 full_loop, world, !full);
+    sim_broker_store(&world->broker, full ? STORE_FULL : STORE_OPEN);
+}
+
+/* As server.c does: a broker whose store is lost ends when what is not durable has, or after a
+ * time. */
+static void lost_end(void *context, uint64_t until_ms)
+{
+    struct world *world = context;
+    struct sim_broker *broker = &world->broker;
+
+    if (world->calm || broker->core == NULL || broker->disk.state != STORE_LOST) {
+        return;
+    }
+    if (!sim_broker_drained(broker) && world_now_ms(world) < until_ms) {
+        agenda_enter(&world->agenda, world->agenda.now_us + 100000, lost_end, world, until_ms);
+        return;
+    }
+    sim_broker_kill(broker);
+    agenda_enter(&world->agenda,
+                 world->agenda.now_us +
+                     1000 * random_wait(&world->losses, world->options.restart_ms),
+                 broker_back, world, 0);
+}
+
+static void lost_loop(void *context, uint64_t argument)
+{
+    struct world *world = context;
+
+    if (world->calm) {
+        return;
+    }
+    agenda_enter(&world->agenda,
+                 world->agenda.now_us +
+                     1000 * (1 + random_wait(&world->losses, world->options.lost_every_ms)),
+                 lost_loop, world, 1);
+    if (argument == 1 && world->broker.core != NULL) {
+        sim_broker_store(&world->broker, STORE_LOST);
+        lost_end(world, world_now_ms(world) + LOST_MS);
+    }
+}
+
 static void drain_once(void *context, uint64_t argument)
 {
     struct world *world = context;
@@ -231,6 +286,14 @@ static void begin_faults(struct world *world)
     if (options->pauses > 0 || options->exhumed > 0) {
         desk_loop(world, 0);
     }
+    random_init(&world->disks, options->seed, "disks", 0);
+    if (options->full_every_ms > 0) {
+        full_loop(world, 0);
+    }
+    random_init(&world->losses, options->seed, "losses", 0);
+    if (options->lost_every_ms > 0) {
+        lost_loop(world, 0);
+    }
     rules_begin(world);
     if (random_chance(&world->operator, options->drain)) {
         agenda_enter(&world->agenda,
@@ -318,6 +381,7 @@ static void calm_down(struct world *world)
     if (world->broker.core == NULL) {
         sim_broker_start(&world->broker);
     }
+    sim_broker_store(&world->broker, STORE_OPEN);
     for (size_t i = 0; i < world->agent_count; i++) {
         agent_calm(world->agents[i]);
     }
@@ -352,7 +416,7 @@ static void take_down(struct world *world)
     for (size_t i = 0; i < world->onlooker_count; i++) {
         onlooker_free(world->onlookers[i]);
     }
-    sim_broker_kill(&world->broker);
+    sim_broker_deinit(&world->broker);
     net_deinit(&world->net);
     model_deinit(&world->model);
     agenda_deinit(&world->agenda);

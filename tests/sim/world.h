@@ -26,7 +26,8 @@ struct world {
     size_t hostile_count;
     struct onlooker **onlookers;
     size_t onlooker_count;
-    struct random operator, policies, drains, budgets, blips, key_rules, desk, tenants;
+    struct random operator, policies, drains, budgets, blips, key_rules, desk, tenants,
+        disks, losses;
     bool calm;               /* the faults are over */
     struct id ids[WORLD_IDS]; /* tasks that somebody submitted lately */
     uint64_t id_count;

@@ -1,0 +1,379 @@
+/* PROTOCOL.md, 4.9: what anybody was told of a durable task is safe by then: ACCEPTED and STARTED its
+ * record, its outcome that of its end, TASK of one that may be started once that it may have been.
+ * What the store has is complete and right, and a broker that begins with it comes to exactly that;
+ * so nothing that was accepted is lost, and no outcome told twice is two. It says so as soon as
+ * it may, and records no more than its bounds allow. */
+#include "tests/sim/check.h"
+#include "tests/sim/shadow.h"
+#include "tests/sim/shadow_dead.h"
+#include "tests/sim/shadow_memo.h"
+#include "tests/sim/shadow_row.h"
+#include "tests/sim/sometimes.h"
+
+#include <inttypes.h>
+
+#define PROPERTY "durable"
+
+bool check_accepted(const struct shadow_task *task)
+{
+    return task->row == NULL || (task->row->safe && task->row->pending == 0);
+}
+
+/* ---- what is recorded -------------------------------------------------------------------- */
+
+static void see_new_row(struct model *model, const struct fact *fact)
+{
+    struct submit submit = shadow_submit_of(model, fact);
+    uint64_t bytes = submit.payload.bytes.size, unsafe = shadow_rows_unsafe_bytes(model);
+
+    MODEL_CHECK(model, PROPERTY, submit.durable && model->store == STORE_OPEN,
+                "%s is recorded; it is%s durable, and the store is %s", model_id_text(&fact->id),
+                submit.durable ? "" : " not", store_state_name(model->store));
+    MODEL_CHECK(model, PROPERTY,
+                model_event_is(model, COMMAND_CONTROL) ||
+                    fact->said == fact_submit_digest(&submit),
+                "the record of %s is not what was submitted", model_id_text(&fact->id));
+    MODEL_CHECK(model, PROPERTY, submit.attempts == 0 || fact->attempts_max == submit.attempts ||
+                                     fact->attempts_max == ATTEMPTS_MAX,
+                "the record of %s has %" PRIu64 " attempts, and was submitted with %" PRIu64,
+                model_id_text(&fact->id), fact->attempts_max, submit.attempts);
+    MODEL_CHECK(model, PROPERTY, unsafe == 0 || unsafe + bytes <= model->core.unsafe_bytes,
+                "%s of %" PRIu64 " bytes is accepted, and %" PRIu64 " are not safe yet",
+                model_id_text(&fact->id), bytes, unsafe);
+}
+
+static uint64_t checkpoint_of(const struct shadow_task *task)
+{
+    return task->memo == NULL ? 0 : task->memo->checkpoint;
+}
+
+static void see_end_record(struct model *model, const struct fact *fact,
+                           const struct shadow_row *row, const struct shadow_task *task)
+{
+    bool bound = task != NULL && task->row == row;
+
+    MODEL_CHECK(model, PROPERTY,
+                bound ? !shadow_ended(task) && task->state != SHADOW_STORING
+                      : model->restoring && !row->bound,
+                "an end of %s is recorded, which is %s", model_id_text(&row->id),
+                task == NULL ? "unknown" : shadow_state_name(task->state));
+    MODEL_CHECK(model, PROPERTY, fact->attempt == (bound ? task->attempt : row->attempts),
+                "%s ends in attempt %" PRIu64 ", its record says %" PRIu64,
+                model_id_text(&row->id), bound ? task->attempt : row->attempts, fact->attempt);
+    if (bound && fact->outcome == OUTCOME_DONE && model->current && model->subject == task) {
+        MODEL_CHECK(model, PROPERTY,
+                    fact->digest == fact_digest(model->event->message->done.payload.bytes),
+                    "the record of the end of %s has another result", model_id_text(&row->id));
+    }
+}
+
+/* The step takes it away: it is retried or dropped, or there is no room for it. */
+static bool letter_goes(const struct model *model, const struct shadow_dead *letter)
+{
+    if (model_event_is(model, COMMAND_CONTROL) || model->restoring) {
+        return true;
+    }
+    for (size_t i = 0; i < model->fact_count; i++) {
+        const struct fact *fact = &model->facts[i];
+
+        if ((fact->kind == FACT_LETTER || (fact->kind == FACT_MOVE && fact->to == SHADOW_FAILED)) &&
+            id_equal(&fact->id, &letter->id)) {
+            return true; /* or takes the place of an older one */
+        }
+    }
+    return false;
+}
+
+static void see_forget(struct model *model, const struct shadow_row *row,
+                       const struct shadow_task *task)
+{
+    const struct shadow_dead *letter = model_dead(model, &row->id);
+
+    MODEL_CHECK(model, PROPERTY, row->ended && !row->forgetting,
+                "%s is forgotten, and has not ended for sure", model_id_text(&row->id));
+    MODEL_CHECK(model, PROPERTY,
+                task == NULL || task->row != row ||
+                    (shadow_ended(task) && task->open_joins == 0),
+                "%s is forgotten, and is %s; %" PRIu64 " joins need it", model_id_text(&row->id),
+                shadow_state_name(task->state), task->open_joins);
+    MODEL_CHECK(model, PROPERTY,
+                letter == NULL || letter->key != row->key || letter_goes(model, letter),
+                "%s is forgotten, and has a dead letter", model_id_text(&row->id));
+}
+
+static void see_record(struct model *model, const struct fact *fact)
+{
+    const struct shadow_row *row = shadow_row_find(model, fact->key);
+    const struct shadow_task *task;
+
+    if (fact->what == STORE_TASK) {
+        MODEL_CHECK(model, PROPERTY, row == NULL, "row %" PRIu64 " is made a second time",
+                    fact->key);
+        see_new_row(model, fact);
+        return;
+    }
+    MODEL_CHECK(model, PROPERTY, row != NULL, "a record of row %" PRIu64 ", which is not there",
+                fact->key);
+    MODEL_CHECK(model, PROPERTY, fact->what == STORE_FORGET || !row->ending,
+                "a record of %s after its end", model_id_text(&row->id));
+    task = model_task(model, &row->id);
+    switch (fact->what) {
+    case STORE_TASK:
+        break;
+    case STORE_ATTEMPT:
+        MODEL_CHECK(model, PROPERTY,
+                    task != NULL && task->row == row &&
+                        task->attempt - task->attempts_before == fact->attempt,
+                    "%" PRIu64 " attempts of %s are recorded", fact->attempt,
+                    model_id_text(&row->id));
+        break;
+    case STORE_CHECKPOINT:
+        MODEL_CHECK(model, PROPERTY,
+                    task != NULL && task->row == row && checkpoint_of(task) == fact->digest,
+                    "another checkpoint of %s is recorded", model_id_text(&row->id));
+        MODEL_CHECK(model, PROPERTY, row->pending_checkpoints == 0,
+                    "two checkpoints of %s are under way", model_id_text(&row->id));
+        break;
+    case STORE_END:
+        see_end_record(model, fact, row, task);
+        break;
+    case STORE_FORGET:
+        see_forget(model, row, task);
+        break;
+    }
+}
+
+/* ---- what is told ------------------------------------------------------------------------ */
+
+static void see_result(struct model *model, const struct fact *fact, struct shadow_row *row)
+{
+    if (fact->outcome == OUTCOME_REFUSED) {
+        return;
+    }
+    MODEL_CHECK(model, PROPERTY, row->ended, "RESULT of %s, whose end is not safe",
+                model_id_text(&fact->id));
+    MODEL_CHECK(model, PROPERTY, row->outcome == fact->outcome && row->digest == fact->digest,
+                "RESULT of %s is %s; the store says %s%s", model_id_text(&fact->id),
+                outcome_name(fact->outcome), outcome_name(row->outcome),
+                row->outcome == fact->outcome ? ", with something else" : "");
+    MODEL_CHECK(model, PROPERTY, strcmp(row->code, fact->code) == 0,
+                "RESULT of %s says '%s'; the store says '%s'", model_id_text(&fact->id), fact->code,
+                row->code);
+    if (row->told) {
+        sometimes(SOMETIMES_OUTCOME_TOLD_AGAIN);
+    }
+    row->told = true;
+}
+
+static void see_send(struct model *model, const struct fact *fact)
+{
+    struct shadow_task *task = model_task(model, &fact->id);
+    struct shadow_row *row = task != NULL ? task->row : NULL;
+
+    if (row == NULL) {
+        return;
+    }
+    switch (fact->command) {
+    case COMMAND_ACCEPTED:
+    case COMMAND_STARTED:
+        MODEL_CHECK(model, PROPERTY, row->safe, "%s of %s, which is not safe",
+                    command_name(fact->command), model_id_text(&fact->id));
+        row->accepted = true;
+        break;
+    case COMMAND_TASK:
+        MODEL_CHECK(model, PROPERTY, !row->once || row->attempts > 0,
+                    "TASK %s, which may be started once: that it was is not safe",
+                    model_id_text(&fact->id));
+        MODEL_CHECK(model, PROPERTY, !row->once || !row->handed,
+                    "TASK %s, which may be started once, a second time",
+                    model_id_text(&fact->id));
+        row->handed = true;
+        break;
+    case COMMAND_RESULT:
+        see_result(model, fact, row);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- what moves -------------------------------------------------------------------------- */
+
+static enum shadow_state state_restored(const struct shadow_row *row, enum shadow_state *aim)
+{
+    const struct submit *submit = &row->said->submit;
+
+    *aim = SHADOW_STORING;
+    if (row->ended) {
+        return shadow_state_of(row->outcome);
+    }
+    if (!id_is_nil(&submit->parent)) {
+        sometimes(SOMETIMES_RESTORED_CHILD);
+        *aim = SHADOW_CANCELLED;
+        return SHADOW_STORING;
+    }
+    if (row->attempts >= submit->attempts && row->attempts > 0) {
+        sometimes(SOMETIMES_RESTORED_STARTED_ONCE);
+        *aim = SHADOW_FAILED;
+        return SHADOW_STORING;
+    }
+    return submit->join != JOIN_NONE ? SHADOW_WAITING
+           : submit->delay_ms > 0    ? SHADOW_DELAYED
+                                     : SHADOW_READY;
+}
+
+static void note_restored(const struct shadow_row *row)
+{
+    if (row->ended) {
+        sometimes(SOMETIMES_RESTORED_OUTCOME);
+    } else if (row->said->submit.join != JOIN_NONE) {
+        sometimes(SOMETIMES_RESTORED_JOIN);
+    } else if (row->checkpoint != 0) {
+        sometimes(SOMETIMES_RESTORED_CHECKPOINT);
+    } else if (row->attempts > 0) {
+        sometimes(SOMETIMES_RESTORED_RETRIED);
+    }
+    if (!row->ended && row->twin[0] != '\0') {
+        sometimes(SOMETIMES_RESTORED_TWIN);
+    }
+}
+
+static void see_restored(struct model *model, const struct fact *fact)
+{
+    const struct shadow_row *row = shadow_row_unbound(model, &fact->id);
+    enum shadow_state to, aim;
+
+    MODEL_CHECK(model, PROPERTY, row != NULL && row->safe, "%s is restored, which was not safe",
+                model_id_text(&fact->id));
+    to = state_restored(row, &aim);
+    note_restored(row);
+    if (fact->to == SHADOW_WAITING && row->twin[0] != '\0' && !row->ended) {
+        return; /* check_one_run_a_key */
+    }
+    MODEL_CHECK(model, PROPERTY, fact->to == to && (to != SHADOW_STORING || fact->aim == aim),
+                "%s is restored as %s, and was %s", model_id_text(&fact->id),
+                shadow_state_name(fact->to), shadow_state_name(to));
+    MODEL_CHECK(model, PROPERTY, fact->attempt == (row->ended ? row->attempt : row->attempts),
+                "%s is restored with attempt %" PRIu64 ", and had %" PRIu64,
+                model_id_text(&fact->id), fact->attempt,
+                row->ended ? row->attempt : row->attempts);
+}
+
+static void see_move(struct model *model, const struct fact *fact)
+{
+    const struct shadow_task *task;
+
+    if (model->restoring && fact->from == SHADOW_NEW) {
+        see_restored(model, fact);
+        return;
+    }
+    task = fact->from == SHADOW_NEW ? NULL : model_task(model, &fact->id);
+    if (task != NULL && fact->to == SHADOW_LEASED) {
+        MODEL_CHECK(model, PROPERTY, fact->starts == (task->row != NULL && task->row->once),
+                    "%s is handed out%s", model_id_text(&fact->id),
+                    fact->starts ? " later" : ", and nobody has recorded that");
+    }
+    if (task == NULL || (fact->to < SHADOW_STORING)) {
+        return;
+    }
+    if (!task->durable) {
+        MODEL_CHECK(model, PROPERTY, fact->to != SHADOW_STORING, "%s is storing, and not durable",
+                    model_id_text(&fact->id));
+        return;
+    }
+    if (fact->to == SHADOW_STORING) {
+        sometimes(SOMETIMES_STORING);
+        return;
+    }
+    MODEL_CHECK(model, PROPERTY,
+                fact->from == SHADOW_STORING && task->row != NULL && task->row->ended,
+                "%s is %s, which is not safe", model_id_text(&fact->id),
+                shadow_state_name(fact->to));
+}
+
+static void on_fact(struct model *model, const struct fact *fact)
+{
+    if (fact->kind == FACT_RECORD) {
+        see_record(model, fact);
+    } else if (fact->kind == FACT_SEND) {
+        see_send(model, fact);
+        if (fact->command == COMMAND_RESULT && strcmp(fact->code, "store_unavailable") == 0) {
+            sometimes(SOMETIMES_REFUSED_STORE);
+            MODEL_CHECK(model, PROPERTY, model->store != STORE_OPEN || model->record_count > 0,
+                        "%s is refused, and the store has room", model_id_text(&fact->id));
+        }
+    } else if (fact->kind == FACT_MOVE) {
+        see_move(model, fact);
+    }
+}
+
+/* ---- what must have been told ------------------------------------------------------------ */
+
+static void check_told(struct model *model, const struct shadow_task *task)
+{
+    struct shadow_row *row = task->row;
+    const struct shadow_session *session;
+
+    MODEL_CHECK(model, PROPERTY, task->state != SHADOW_STORING || !row->ended,
+                "the end of %s is safe, and it is storing", model_id_text(&task->id));
+    if (row->pending > 0) {
+        return;
+    }
+    MODEL_CHECK(model, PROPERTY, !task->starting,
+                "%s may be started, and its worker has not got it", model_id_text(&task->id));
+    MODEL_CHECK(model, PROPERTY,
+                task->state == SHADOW_STORING || row->checkpoint == checkpoint_of(task),
+                "all records of %s are safe, and its checkpoint is not", model_id_text(&task->id));
+    session = model_session_by_id(model, &task->session);
+    if (row->fresh && task->receipts && !task->orphan && !task->alone && session != NULL &&
+        session->connection != 0) {
+        MODEL_CHECK(model, PROPERTY, row->accepted, "%s is safe, and its submitter is not told",
+                    model_id_text(&task->id));
+    }
+    row->fresh = false;
+}
+
+static void check_restored(struct model *model)
+{
+    list_each(at, &model->rows) {
+        const struct shadow_row *row = list_entry(at, struct shadow_row, link);
+
+        MODEL_CHECK(model, PROPERTY, row->bound, "%s was stored, and is not restored",
+                    model_id_text(&row->id));
+    }
+}
+
+static void after(struct model *model, const struct broker *core)
+{
+    if (model->restoring) {
+        check_restored(model);
+    }
+    if (model->event->kind != EVENT_STORED) {
+        return;
+    }
+    list_each(at, &model->tasks) {
+        const struct shadow_task *task = list_entry(at, struct shadow_task, link);
+
+        if (task->row != NULL) {
+            check_told(model, task);
+        }
+    }
+}
+
+/* Each that was ever accepted has ended, in whichever life of the broker. */
+static void rest(struct model *model, const struct broker *core)
+{
+    for (size_t i = 0; i < model->record_count; i++) {
+        MODEL_CHECK(model, PROPERTY, model->records[i].what == STORE_FORGET,
+                    "at rest record %" PRIu64 " is not safe", model->records[i].sequence);
+    }
+    list_each(at, &model->rows) {
+        const struct shadow_row *row = list_entry(at, struct shadow_row, link);
+
+        MODEL_CHECK(model, PROPERTY, row->ended, "at rest %s has not ended",
+                    model_id_text(&row->id));
+    }
+}
+
+const struct checker check_durable = {
+    .property = PROPERTY, .fact = on_fact, .after = after, .rest = rest};

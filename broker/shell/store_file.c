@@ -293,6 +293,17 @@ static int read_standing(struct store_file *file)
     return SQLITE_OK;
 }
 
+/* A log that was found is copied before anything follows it. If a sync of it failed, which ended
+ * the broker before this one, it is read as if it were whole, for it is still in memory; but no
+ * sync writes it any more, and what follows it would be lost with it. The database is written
+ * anew. */
+static int settle_log(struct store_file *file)
+{
+    int code = sqlite3_wal_checkpoint_v2(file->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+
+    return no_room(code, last_error(file, false)) ? SQLITE_OK : code; /* later, then */
+}
+
 static int set_up(struct store_file *file, int64_t version)
 {
     int64_t size = 0;
@@ -300,6 +311,7 @@ static int set_up(struct store_file *file, int64_t version)
                                         "PRAGMA wal_autocheckpoint = 0;");
 
     sqlite3_wal_hook(file->db, note_wal_pages, file);
+    code = code != SQLITE_OK ? code : settle_log(file);
     code = code != SQLITE_OK ? code : migrate(file, version);
     code = code != SQLITE_OK ? code : read_standing(file);
     store_file_ask(file, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'",

@@ -49,7 +49,8 @@ static int file_read(sqlite3_file *base, void *to, int size, sqlite3_int64 at)
         memset((uint8_t *)to + got, 0, (size_t)size - got);
         return SQLITE_IOERR_SHORT_READ;
     }
-    return result(handle, error, SQLITE_IOERR_READ);
+    /* What cannot be read is damaged: SQLite's own says so, too. */
+    return result(handle, error, error == EIO ? SQLITE_IOERR_CORRUPTFS : SQLITE_IOERR_READ);
 }
 
 static int file_write(sqlite3_file *base, const void *from, int size, sqlite3_int64 at)

@@ -1,5 +1,6 @@
 #include "broker/shell/store_load.h"
 
+#include "broker/shell/store_aside.h"
 #include "broker/shell/store_mend.h"
 #include "broker/shell/store_rows.h"
 #include "common/check.h"
@@ -12,12 +13,6 @@
 
 #define FERRIES 3 /* one is filled, one is emptied, one lets neither wait */
 
-/* A row that is to be set aside. */
-struct aside {
-    uint64_t key;
-    const char *why;
-};
-
 /* A thread reads and checks the rows, while the one that asked for them takes them. */
 struct load {
     struct store_file *file;
@@ -26,7 +21,7 @@ struct load {
     uint64_t key_max;  /* of the rows that were given */
     int64_t from;      /* keys below it have been seen */
     uint64_t lost_key; /* the lowest that could not even be read; 0: none */
-    struct aside *asides;
+    struct store_aside *asides;
     size_t aside_count, aside_capacity;
     struct problem *problem;
     bool good;
@@ -138,7 +133,7 @@ static int note_damage(struct load *load, uint64_t key, const char *why)
 {
     if (load->aside_count == load->aside_capacity) {
         size_t capacity = load->aside_capacity > 0 ? load->aside_capacity * 2 : 64;
-        struct aside *asides = realloc(load->asides, capacity * sizeof *asides);
+        struct store_aside *asides = realloc(load->asides, capacity * sizeof *asides);
 
         if (asides == NULL) {
             return SQLITE_NOMEM;
@@ -146,7 +141,7 @@ static int note_damage(struct load *load, uint64_t key, const char *why)
         load->asides = asides;
         load->aside_capacity = capacity;
     }
-    load->asides[load->aside_count++] = (struct aside){key, why};
+    load->asides[load->aside_count++] = (struct store_aside){key, why};
     return SQLITE_OK;
 }
 
@@ -245,29 +240,8 @@ static bool mend(struct load *load)
 /* Out of the way, for people to look at. */
 static int set_aside(struct load *load)
 {
-    struct store_file *file = load->file;
-    sqlite3_stmt *copy = store_file_prepare(
-        file, "INSERT OR REPLACE INTO damaged SELECT key, ?2, ?3, task, attempts, checkpoint,"
-              " outcome FROM task WHERE key = ?1");
-    sqlite3_stmt *drop = store_file_prepare(file, "DELETE FROM task WHERE key = ?1");
-    int code = copy != NULL && drop != NULL ? store_file_execute(file, "BEGIN IMMEDIATE")
-                                            : sqlite3_errcode(file->db);
-
-    for (size_t i = 0; code == SQLITE_OK && i < load->aside_count; i++) {
-        sqlite3_bind_int64(copy, 1, (int64_t)load->asides[i].key);
-        sqlite3_bind_text(copy, 2, load->asides[i].why, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(copy, 3, (int64_t)time(NULL) * 1000);
-        sqlite3_bind_int64(drop, 1, (int64_t)load->asides[i].key);
-        code = store_file_run(copy);
-        code = code != SQLITE_OK ? code : store_file_run(drop);
-    }
-    code = code != SQLITE_OK ? code : store_file_execute(file, "COMMIT");
-    sqlite3_finalize(copy);
-    sqlite3_finalize(drop);
-    if (code != SQLITE_OK && !sqlite3_get_autocommit(file->db)) {
-        store_file_execute(file, "ROLLBACK");
-    }
-    return code;
+    return store_aside_put(load->file, load->asides, load->aside_count,
+                           (uint64_t)time(NULL) * 1000);
 }
 
 /* False: `code` says that it cannot be read. No room to set rows aside does not: they stay where

@@ -293,6 +293,72 @@ static void what_is_set_aside_can_be_looked_at(void **state)
     sqlite3_close(db);
 }
 
+static void execute(const struct fixture *f, const char *sql)
+{
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK) {
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    }
+    sqlite3_close(db);
+}
+
+static int64_t number(const struct fixture *f, const char *sql)
+{
+    sqlite3_stmt *statement;
+    int64_t value;
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    value = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return value;
+}
+
+/* With `rows` set aside long ago, of `bytes` each, and one that is set aside now. */
+static void set_aside(struct fixture *f, unsigned rows, unsigned bytes)
+{
+    struct store_report report;
+    uint64_t next_key;
+    char sql[400];
+
+    clear_folder(f);
+    damage(f, 0, f->sound, 1); /* none */
+    snprintf(sql, sizeof sql,
+             "WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < %u)"
+             " INSERT INTO damaged (key, why, found_unix_ms, task) SELECT 1000000 + n, 'old', n,"
+             " zeroblob(%u) FROM i; INSERT INTO payload VALUES (1000001, 0, zeroblob(9000)),"
+             " (7777777, 0, zeroblob(9000)); UPDATE task SET attempts = NULL WHERE key = 8",
+             rows, bytes);
+    execute(f, sql);
+    assert_true(load(f, &report, &next_key));
+    assert_int_equal(report.damaged, 1);
+    assert_int_equal(number(f, "SELECT count(*) FROM damaged WHERE key = 8"), 1);
+    assert_int_equal(number(f, "SELECT count(*) FROM payload WHERE key = 7777777"), 0);
+    assert_int_equal(number(f, "SELECT count(*) > 0 FROM payload WHERE key = 8"), 1);
+    assert_int_equal(number(f, "SELECT count(DISTINCT key) FROM payload JOIN task USING (key)"),
+                     37); /* all large ones but that of key 8 */
+}
+
+static void what_is_set_aside_has_a_bound(void **state)
+{
+    struct fixture *f = *state;
+
+    set_aside(f, 10, 100);
+    assert_int_equal(number(f, "SELECT count(*) FROM damaged"), 11);
+    assert_int_equal(number(f, "SELECT count(*) FROM payload WHERE key = 1000001"), 1);
+    set_aside(f, 1200, 100);
+    assert_int_equal(number(f, "SELECT count(*) FROM damaged"), 1000);
+    assert_int_equal(number(f, "SELECT min(found_unix_ms) FROM damaged"), 202); /* the oldest go */
+    assert_int_equal(number(f, "SELECT count(*) FROM payload WHERE key = 1000001"), 0);
+    set_aside(f, 100, 1024 * 1024);
+    assert_int_equal(number(f, "SELECT count(*) FROM damaged"), 64);
+}
+
 static void a_file_that_was_cut_gives_what_it_has(void **state)
 {
     struct fixture *f = *state;
@@ -317,6 +383,7 @@ int main(void)
         STORE(a_flipped_bit_is_never_served),
         STORE(a_page_that_is_lost_costs_its_rows_alone),
         STORE(what_is_set_aside_can_be_looked_at),
+        STORE(what_is_set_aside_has_a_bound),
         STORE(a_file_that_was_cut_gives_what_it_has),
     };
 

@@ -153,6 +153,7 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
         return NULL;
     }
     broker->options = *options;
+    broker->durable_services = options->service.durable;
     broker->effects = *effects;
     broker->now_ms = broker->started_ms = now_ms;
     broker->page = memory_new(sizeof *broker->page);
@@ -344,6 +345,8 @@ bool broker_configure_service(struct broker *broker, struct span name,
     service->limits.max_run_ms = limits->max_run_ms;
     service->limits.backoff_ms = limits->backoff_ms;
     service->limits.backoff_max_ms = limits->backoff_max_ms;
+    service->limits.durable |= limits->durable;
+    broker->durable_services |= limits->durable;
     return true;
 }
 

@@ -171,6 +171,7 @@ struct service_limits {
     uint64_t max_run_ms;     /* of an attempt; 0: none */
     uint64_t backoff_ms;     /* before the first retry; 0: the broker's */
     uint64_t backoff_max_ms; /* 0: the broker's */
+    bool durable;       /* its tasks are, whatever their SUBMITs say */
 };
 
 /* All durations in ms, all sizes in bytes. See broker_options_default. */

@@ -192,6 +192,7 @@ enum error_code dead_retry(struct broker *broker, struct peer *peer, struct lett
     submit.id = letter->id;
     submit.payload = (struct payload){blob_span(letter->payload), letter->payload};
     submit.detached = true;
+    submit.durable |= durable_by_service(broker, submit.service);
     submit.idempotency_key = span_of(NULL, 0); /* its past must not answer for it */
     if (letter->attempt > ATTEMPT_NUMBERS_MAX) {
         return ERROR_LIMIT_EXCEEDED;

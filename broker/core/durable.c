@@ -4,9 +4,20 @@
 #include "broker/core/ending.h"
 #include "broker/core/memo.h"
 
+bool durable_by_service(const struct broker *broker, struct span name)
+{
+    const struct service *service;
+
+    if (name.size == 0 || !broker->durable_services) {
+        return false;
+    }
+    service = service_find(broker, name);
+    return service != NULL ? service->limits.durable : broker->options.service.durable;
+}
+
 enum error_code durable_admit(const struct broker *broker, const struct submit *submit)
 {
-    if (broker->store_state == STORE_NONE || submit->route == ROUTE_ALL) {
+    if (broker->store_state == STORE_NONE) {
         return ERROR_UNSUPPORTED;
     }
     if (broker->store_state != STORE_OPEN ||

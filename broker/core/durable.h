@@ -30,6 +30,8 @@ struct durable {
     struct blob *result;
 };
 
+/* The tasks of the service (empty: a pure join's) are durable, whatever their SUBMITs say. */
+bool durable_by_service(const struct broker *broker, struct span service);
 /* May a durable task be accepted now? ERROR_NONE: it may. */
 enum error_code durable_admit(const struct broker *broker, const struct submit *submit);
 /* Makes a new task, which has its rare part and its options, durable, and records it. False: no

@@ -639,11 +639,17 @@ void handle_submit(struct broker *broker, struct peer *peer, const struct submit
         .flow_hash = hint->flow,
         .flow_hashed = hint->peer == peer->place.serial, /* not of its session before this one */
     };
+    struct submit durable;
     struct task *task = NULL;
     enum error_code code;
     uint64_t after_ms = 0;
 
     broker->stats.submitted++;
+    if (!submit->durable && durable_by_service(broker, submit->service)) {
+        durable = *submit;
+        durable.durable = true;
+        submit = &durable;
+    }
     if (answer_known(broker, peer, submit, admission.task_hash)) {
         return;
     }

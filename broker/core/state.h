@@ -93,6 +93,7 @@ struct broker {
     uint64_t store_key;      /* of the next row */
     struct list unsafe;      /* struct durable, by sequence: somebody waits for the store */
     uint64_t unsafe_bytes;   /* of their records, about */
+    bool durable_services;   /* there are some whose tasks all are */
     uint64_t durable_count[TASK_STATE_COUNT]; /* of state_count, the durable ones */
     bool backing_up;         /* for this request of this session */
     struct id backup_session;

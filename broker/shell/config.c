@@ -169,6 +169,16 @@ bool config_apply(const struct config *config, struct broker *broker, struct pro
     return true;
 }
 
+static bool wants_store(const struct config *config)
+{
+    bool wants = config->broker.service.durable;
+
+    for (size_t i = 0; !wants && i < config->service_count; i++) {
+        wants = config->services[i].limits.durable;
+    }
+    return wants;
+}
+
 static bool check_relations(const struct config *config, struct problem *problem)
 {
     const struct broker_options *broker = &config->broker;
@@ -183,6 +193,8 @@ static bool check_relations(const struct config *config, struct problem *problem
     } else if (broker->window_bytes < broker->payload_max) {
         problem_set(problem, "window_bytes must be at least max_payload, "
                              "or the largest task never fits");
+    } else if (wants_store(config) && config->store[0] == '\0') {
+        problem_set(problem, "durable services need a store: name a file for it");
     } else if (config->service_count > broker->services_max) {
         problem_set(problem, "the services section names more services than max_services allows");
     } else {

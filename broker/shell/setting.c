@@ -70,6 +70,8 @@ const struct setting settings[] = {
      "longest silence about a task; 0: while its worker lives"},
     {"service", "max_run_ms", SETTING_DURATION, IN_SERVICE(max_run_ms), 0, DURATION_MS_MAX,
      "longest run of an attempt, whatever its progress; 0: no bound"},
+    {"service", "durable", SETTING_SWITCH, IN_SERVICE(durable), 0, 1,
+     "its tasks are durable, asked for or not"},
 
     {"timers", "ping_ms", SETTING_DURATION, AT(broker.ping_ms), 10, HOUR_MS,
      "a peer says something at least this often"},

@@ -21,6 +21,53 @@ static void acceptance_and_start_are_told_when_the_task_is_stored(void **state)
     expect_trace(f, "");
 }
 
+static void a_service_makes_all_its_tasks_durable(void **state)
+{
+    static const struct submit plain = {.receipts = true, .attempts = 3, .detached = true};
+    struct service_limits limits = {.durable = true};
+    struct fixture *f = *state;
+
+    assert_true(broker_configure_service(f->broker, span_from_text("echo"), &limits));
+    drop_trace(f);
+    submit_with(f, "s1", "t1", "echo", "x", &plain);
+    expect_trace(f, "[   0] w1 <- TASK t1 attempt=1 payload=x\n");
+    submit_with(f, "s1", "t2", "later", "", &(struct submit){.if_absent = IF_ABSENT_WAIT,
+                                                             .detached = true});
+    crash(f);
+    given_echo_again(f);
+    assert_int_equal(stats_of(f).tasks, 1); /* this broker knows of no such service */
+    done(f, "w1", "t1", 1, "y");
+    assert_int_equal(stats_of(f).storing, 1);
+}
+
+static void a_broker_can_make_all_tasks_durable(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.service.durable = true;
+    crash(f);
+    given_echo_again(f);
+    submit_with(f, "s1", "t1", "echo", "", &(struct submit){.receipts = true});
+    submit_with(f, "s1", "t2", "later", "", &(struct submit){.if_absent = IF_ABSENT_WAIT});
+    assert_false(trace_has(f, "ACCEPTED"));
+    crash(f);
+    assert_int_equal(stats_of(f).tasks, 2);
+}
+
+static void what_all_workers_shall_do_is_not_durable(void **state)
+{
+    struct submit all = {.durable = true, .route = ROUTE_ALL};
+    struct service_limits limits = {.durable = true};
+    struct fixture *f = *state;
+
+    submit_with(f, "s1", "t1", "echo", "x", &all);
+    expect_trace(f, "[   0] s1 <- RESULT t1 refused code=unsupported\n");
+    assert_true(broker_configure_service(f->broker, span_from_text("echo"), &limits));
+    all.durable = false;
+    submit_with(f, "s1", "t2", "echo", "x", &all);
+    expect_trace(f, "[   0] s1 <- RESULT t2 refused code=unsupported\n");
+}
+
 static void an_outcome_is_told_when_it_is_stored(void **state)
 {
     struct fixture *f = *state;
@@ -364,6 +411,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         DURABLE(acceptance_and_start_are_told_when_the_task_is_stored),
+        DURABLE(a_service_makes_all_its_tasks_durable),
+        DURABLE(a_broker_can_make_all_tasks_durable),
+        DURABLE(what_all_workers_shall_do_is_not_durable),
         DURABLE(an_outcome_is_told_when_it_is_stored),
         DURABLE(one_that_ends_before_it_is_stored_is_accepted_first),
         DURABLE(its_worker_takes_others_meanwhile),

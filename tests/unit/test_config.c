@@ -123,6 +123,7 @@ static void every_setting_is_an_option(void **state)
     struct fixture *f = *state;
     char option[SETTING_OPTION_MAX], argument[128], value[PEER_NAME_MAX + 1];
 
+    strcpy(f->config.store, "tasks.db");
     for (size_t i = 0; i < setting_count; i++) {
         setting_option(&settings[i], option);
         setting_format(&settings[i], &f->config, value, sizeof value);
@@ -209,11 +210,16 @@ static void services_have_bounds_of_their_own(void **state)
                   "        max_tasks = 10   # few\n"
                   "\n"
                   "        attempts = 2\n"
+                  "        durable = 1\n"
                   "    tool.calc\n"
                   "service\n"
-                  "    max_tasks = 77\n");
+                  "    max_tasks = 77\n"
+                  "broker\n"
+                  "    store = tasks.db\n");
     assert_int_equal(read_all(f), ARGUMENTS_RUN);
     assert_int_equal(f->config.service_count, 2);
+    assert_true(f->config.services[0].limits.durable);
+    assert_false(f->config.services[1].limits.durable);
     assert_string_equal(f->config.services[0].name, "tool.fetch");
     assert_int_equal(f->config.services[0].limits.max_tasks, 10);
     assert_int_equal(f->config.services[0].limits.attempts, 2);
@@ -368,7 +374,8 @@ static void settings_that_contradict_each_other_are_refused(void **state)
     static const char *const arguments[][2] = {{"--ping-ms=10s", "silence_ms"},
                                                {"--backoff-max-ms=1ms", "backoff_max_ms"},
                                                {"--memory=1M", "memory"},
-                                               {"--window-bytes=1M", "window_bytes"}};
+                                               {"--window-bytes=1M", "window_bytes"},
+                                               {"--service-durable", "store"}};
     struct fixture *f = *state;
 
     for (size_t i = 0; i < sizeof arguments / sizeof arguments[0]; i++) {

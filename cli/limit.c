@@ -258,8 +258,8 @@ const struct command command_limit = {
     .arguments = "[SERVICE]",
     .summary = "what services, tenants and keys may take: see it, or change it",
     .about = "Without a value: the limits that hold, and what is left of them right now.\n"
-             "With values: they hold from now on, until the broker ends; put what is to last\n"
-             "into its configuration. What waits for a limit says so: `sluice why TASK`.\n"
+             "With values: they hold from now on, until the broker ends, or for good if it has a\n"
+             "store. What waits for a limit says so: `sluice why TASK`.\n"
              "All limits that match a task hold at once: the smallest wins.\n",
     .arguments_max = 1,
     .run = limit_run,

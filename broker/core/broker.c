@@ -2,6 +2,7 @@
 
 #include "broker/core/backup.h"
 #include "broker/core/dead.h"
+#include "broker/core/directive.h"
 #include "broker/core/durable.h"
 #include "broker/core/ending.h"
 #include "broker/core/handle.h"
@@ -76,6 +77,7 @@ static void init_pools(struct broker *broker)
               tasks_max * (options->stream_chunks / STREAM_BLOCK + 2));
     pool_init(&broker->reader_pool, sizeof(struct reader), 2 * tasks_max);
     pool_init(&broker->durable_pool, sizeof(struct durable), tasks_max);
+    pool_init(&broker->directive_pool, sizeof(struct directive), DIRECTIVES_MAX);
     pool_init(&broker->memo_pool, sizeof(struct memo), tasks_max);
     pool_init(&broker->signal_pool, sizeof(struct kept_signal), tasks_max * SIGNALS_MAX);
     /* Sessions, and those that are gone but for a task of theirs. */
@@ -124,6 +126,7 @@ static void deinit_pools(struct broker *broker)
     pool_deinit(&broker->stream_block_pool);
     pool_deinit(&broker->reader_pool);
     pool_deinit(&broker->durable_pool);
+    pool_deinit(&broker->directive_pool);
     pool_deinit(&broker->memo_pool);
     pool_deinit(&broker->signal_pool);
     pool_deinit(&broker->peer_pool);
@@ -181,6 +184,7 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
     list_init(&broker->doomed);
     list_init(&broker->dirty);
     list_init(&broker->unsafe);
+    list_init(&broker->directives);
     broker->store_key = 1;
     list_init(&broker->retained);
     list_init(&broker->watchers);
@@ -291,6 +295,7 @@ void broker_free(struct broker *broker)
         dead_drop(broker, list_entry(link, struct letter, place.lanes));
     }
     limit_clear(broker);
+    directive_clear(broker);
     while ((link = list_first(&broker->services.lanes[0])) != NULL) {
         service_free(broker, list_entry(link, struct service, place.lanes));
     }

@@ -31,16 +31,21 @@ static enum error_code drain_peer(struct broker *broker, uint64_t number, bool o
     return ERROR_NONE;
 }
 
-static enum error_code drain_service(struct broker *broker, struct span name, bool on,
-                                     struct doc *body)
+void drain_service(struct broker *broker, struct service *service, bool on)
+{
+    service->draining = on;
+    service_note_idle(broker, service);
+}
+
+static enum error_code drain_named(struct broker *broker, struct span name, bool on,
+                                   struct doc *body)
 {
     struct service *service = service_find(broker, name);
 
     if (service == NULL) {
         return ERROR_NOT_FOUND;
     }
-    service->draining = on;
-    service_note_idle(broker, service);
+    drain_service(broker, service, on);
     doc_uint(body, "left", service->unfinished);
     return ERROR_NONE;
 }
@@ -58,7 +63,7 @@ enum error_code control_drain(struct broker *broker, const struct control *contr
         return drain_peer(broker, control->peer, on, body);
     }
     if (control->service.size > 0) {
-        return drain_service(broker, control->service, on, body);
+        return drain_named(broker, control->service, on, body);
     }
     if (!on && broker->stopping) {
         return ERROR_DRAINING;

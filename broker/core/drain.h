@@ -16,6 +16,8 @@ bool drain_refuses(const struct broker *broker, const struct service *service,
                    const struct submit *submit);
 /* A worker is there that would take a task of `flow` were it not drained. */
 bool drain_holds(const struct flow *flow);
+/* It takes nothing new, or does again. */
+void drain_service(struct broker *broker, struct service *service, bool on);
 /* NULL: no such session. `number` as QUERY peers shows it. */
 struct peer *peer_find_number(const struct broker *broker, uint64_t number);
 

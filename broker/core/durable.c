@@ -176,6 +176,20 @@ void durable_checkpoint(struct broker *broker, const struct task *task)
     await_store(broker, durable, sizeof *durable + checkpoint.bytes.size);
 }
 
+uint64_t durable_direct(struct broker *broker, const struct peer *peer,
+                        const struct control *control)
+{
+    record(broker, &(struct store_record){
+                       .what = STORE_DIRECTIVE,
+                       .key = broker->store_key,
+                       .directive = control,
+                       .session = peer->session,
+                       .peer = label_span(peer->name),
+                       .accepted_unix_ms = broker_unix_ms(broker, broker->now_ms),
+                   });
+    return broker->store_key++;
+}
+
 void durable_forget(struct broker *broker, uint64_t key)
 {
     if (broker->effects.store != NULL) {

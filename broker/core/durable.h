@@ -48,6 +48,9 @@ void durable_attempt(struct broker *broker, const struct task *task);
 /* Its checkpoint is another: the last one is recorded, at the latest when no other record of it is
  * on its way. */
 void durable_checkpoint(struct broker *broker, const struct task *task);
+/* A new row: what an operator has said. Its key. */
+uint64_t durable_direct(struct broker *broker, const struct peer *peer,
+                        const struct control *control);
 /* The row is of no use any more. */
 void durable_forget(struct broker *broker, uint64_t key);
 /* Its record is gone; the row, too, unless a dead letter keeps it. */

@@ -1,13 +1,14 @@
 #include "broker/core/backup.h"
 #include "broker/core/dead.h"
+#include "broker/core/directive.h"
 #include "broker/core/drain.h"
 #include "broker/core/handle.h"
 #include "broker/core/watch.h"
 
-/* What an operator asks for, one function a thing. Each fills `body`, the map of the REPLY, and
- * says ERROR_NONE; or it says why not and has changed nothing. */
-static enum error_code control(struct broker *broker, struct peer *peer,
-                               const struct control *control, struct doc *body)
+/* One function a thing. Each fills `body`, the map of the REPLY, and says ERROR_NONE; or it says
+ * why not and has changed nothing. */
+static enum error_code carry_out(struct broker *broker, struct peer *peer,
+                                 const struct control *control, struct doc *body)
 {
     switch (control->what) {
     case CONTROL_LIMIT:
@@ -27,6 +28,24 @@ static enum error_code control(struct broker *broker, struct peer *peer,
         return backup_start(broker, peer, control->request);
     }
     return ERROR_BAD_MESSAGE;
+}
+
+/* What an operator asks for, and what of it the next broker has to know. */
+static enum error_code control(struct broker *broker, struct peer *peer,
+                               const struct control *control, struct doc *body)
+{
+    enum error_code code;
+
+    if (!directive_fits(broker, control)) {
+        return ERROR_LIMIT_EXCEEDED;
+    }
+    code = carry_out(broker, peer, control, body);
+    if (code == ERROR_NONE && !directive_keep(broker, peer, control)) {
+        BROKER_LOG(broker, LOG_ERROR, "control_not_kept",
+                   LOG_WORD("what", control_what_name(control->what)),
+                   LOG_TEXT("service", control->service));
+    }
+    return code;
 }
 
 /* Of a note: what was asked for, as far as its other fields do not say it. */

@@ -1,5 +1,6 @@
 /* invariants: broker_check, every fact that must hold between two steps. */
 #include "broker/core/dead.h"
+#include "broker/core/directive.h"
 #include "broker/core/durable.h"
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
@@ -684,6 +685,7 @@ void broker_check(const struct broker *broker)
     }
     check_letters(broker, &tally);
     limit_check(broker);
+    directive_check(broker);
     durable_check(broker);
     check_pools(broker, &tally);
     unsee_all(broker);

@@ -142,6 +142,8 @@ void limit_each_lease(const struct broker *broker, const struct service *service
 void limit_free(struct broker *broker, struct limit *limit);
 /* All that it holds back look again. */
 void limit_wake(struct broker *broker, struct limit *limit);
+/* What is LIMIT_UNCHANGED in `said` stays. */
+void limit_values_merge(struct limit_values *values, const struct limit_values *said);
 bool limit_values_any(const struct limit_values *values);
 /* Tasks that count against it and are in some worker's hands; looks at all leases. */
 uint64_t limit_leased(const struct broker *broker, const struct limit *limit);

@@ -6,7 +6,7 @@
 static_assert(sizeof(struct limit_values) % sizeof(uint64_t) == 0, "numbers only");
 #define VALUES (sizeof(struct limit_values) / sizeof(uint64_t))
 
-static void merge(struct limit_values *values, const struct limit_values *said)
+void limit_values_merge(struct limit_values *values, const struct limit_values *said)
 {
     uint64_t *to = (uint64_t *)values;
     const uint64_t *from = (const uint64_t *)said;
@@ -290,7 +290,7 @@ static enum error_code set(struct broker *broker, const struct scope *scope,
     if (limit != NULL) {
         values = limit->values;
     }
-    merge(&values, said);
+    limit_values_merge(&values, said);
     if (!values_valid(&values, scope)) {
         return ERROR_BAD_MESSAGE;
     }

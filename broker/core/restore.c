@@ -3,6 +3,7 @@
  * Each is submitted again as it was, past every bound: what was accepted is not refused now. Who
  * submitted it is away, and has resume_ms to come back; what was leased is ready again. */
 #include "broker/core/dead.h"
+#include "broker/core/directive.h"
 #include "broker/core/durable.h"
 #include "broker/core/ending.h"
 #include "broker/core/handle.h"
@@ -144,11 +145,16 @@ static void set_attempts(struct task *task, uint64_t attempts)
 
 static bool restore(struct broker *broker, const struct store_row *row)
 {
-    struct submit submit = submit_now(broker, row);
-    struct peer *peer = peer_restore(broker, &row->session, row->peer);
+    struct submit submit;
     struct flight *flight;
+    struct peer *peer;
     struct task *task;
 
+    if (row->is_directive) {
+        return directive_restore(broker, row);
+    }
+    submit = submit_now(broker, row);
+    peer = peer_restore(broker, &row->session, row->peer);
     if (peer == NULL) {
         return false;
     }

@@ -98,6 +98,7 @@ struct broker {
     bool backing_up;         /* for this request of this session */
     struct id backup_session;
     uint64_t backup_request;
+    struct list directives;  /* that it keeps, the oldest first */
     const struct store_row *restoring; /* that is being given back; NULL: none */
 
     /* Ended tasks, oldest first. Those that a join needs stay as long as it, and are not
@@ -127,7 +128,7 @@ struct broker {
     uint64_t state_count[TASK_STATE_COUNT];
 
     struct pool task_pool, flow_pool, lane_pool, extra_pool, join_pool, need_pool, wait_pool;
-    struct pool durable_pool;
+    struct pool durable_pool, directive_pool;
     struct pool terms_pool, cause_pool, letter_pool, flight_pool, affinity_pool;
     struct pool target_pool, stream_pool, stream_block_pool, reader_pool, memo_pool, signal_pool;
     struct pool peer_pool, label_pool, service_pool, offer_pool, stray_pool, watcher_pool;

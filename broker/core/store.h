@@ -5,8 +5,9 @@
  * is to be kept by records, in the order of their `sequence`, one by one; its shell writes them to
  * a disk and says with EVENT_STORED up to which sequence all of them are there. Until then the
  * core holds back what it would say. Records of one `key` are about one row; a row is made by
- * STORE_TASK and gone with STORE_FORGET. Whoever has kept the records up to some sequence, in
- * order, has kept a state that the broker was in: any prefix of them may be restored.
+ * STORE_TASK, or by STORE_DIRECTIVE for what an operator has said, and gone with STORE_FORGET.
+ * Whoever has kept the records up to some sequence, in order, has kept a state that the broker was
+ * in: any prefix of them may be restored.
  *
  * Types only, and pure. Spans and blobs are borrowed for the call. */
 #ifndef SLUICE_BROKER_CORE_STORE_H
@@ -20,6 +21,7 @@ enum store_what {
     STORE_CHECKPOINT, /* replaces the one before */
     STORE_END,        /* its outcome; nothing but STORE_FORGET follows */
     STORE_FORGET,
+    STORE_DIRECTIVE,  /* a new row, too; nothing but STORE_FORGET follows */
 };
 
 struct store_record {
@@ -36,6 +38,8 @@ struct store_record {
     /* STORE_END */
     const struct outcome_record *outcome;
     uint64_t ended_unix_ms;
+    /* STORE_DIRECTIVE, with `peer` and accepted_unix_ms. */
+    const struct control *directive;
 };
 
 /* A row as it was when the records ended. */
@@ -50,6 +54,8 @@ struct store_row {
     bool ended;
     struct outcome_record outcome; /* if it has ended */
     uint64_t ended_unix_ms;
+    bool is_directive;       /* no task, but `directive`, which `peer` said at accepted_unix_ms */
+    struct control directive;
 };
 
 /* Of the disk. */

@@ -187,7 +187,7 @@ static void change_apply(struct store_change *change, struct store_entry *entry)
                                                            : STORE_CHANGE_DELETE;
         return;
     }
-    if (entry->what == STORE_TASK) {
+    if (entry->what == STORE_TASK || entry->what == STORE_DIRECTIVE) {
         change->kind = STORE_CHANGE_INSERT;
     }
     change->parts[entry->part] = entry;

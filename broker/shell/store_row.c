@@ -137,10 +137,10 @@ static bool encode_checkpoint(struct store_encoder *encoder, const struct payloa
     return true;
 }
 
-static bool encode_task(struct store_encoder *encoder, const struct store_record *record)
+static bool encode_task(struct store_encoder *encoder, const struct store_record *record,
+                        const struct message *message)
 {
-    struct message message = {.command = COMMAND_SUBMIT, .submit = *record->submit};
-    struct store_draft *draft = draft_message(encoder, STORE_PART_TASK, &message);
+    struct store_draft *draft = draft_message(encoder, STORE_PART_TASK, message);
     uint8_t *at;
 
     CHECK(record->peer.size <= PEER_NAME_MAX);
@@ -181,7 +181,11 @@ bool store_encode(struct store_encoder *encoder, const struct store_record *reco
     encoder->checkpoint = NULL;
     switch (record->what) {
     case STORE_TASK:
-        return encode_task(encoder, record);
+        return encode_task(encoder, record, &(struct message){.command = COMMAND_SUBMIT,
+                                                              .submit = *record->submit});
+    case STORE_DIRECTIVE:
+        return encode_task(encoder, record, &(struct message){.command = COMMAND_CONTROL,
+                                                              .control = *record->directive});
     case STORE_ATTEMPT:
         draft_put_number(draft_add(encoder, STORE_PART_ATTEMPTS, NULL), record->attempts);
         return true;
@@ -302,10 +306,15 @@ static const char *read_task(const struct store_parts *parts, struct store_row *
     head = TASK_HEAD_BYTES + row->peer.size;
     if (!message_read(parts, STORE_PART_TASK, span_of(held.data + head, held.size - head),
                       CODEC_AT_BROKER, &message) ||
-        message.command != COMMAND_SUBMIT) {
-        return "the task is no SUBMIT";
+        (message.command != COMMAND_SUBMIT && message.command != COMMAND_CONTROL)) {
+        return "the task is no SUBMIT, and no CONTROL";
     }
-    row->submit = message.submit;
+    row->is_directive = message.command == COMMAND_CONTROL;
+    if (row->is_directive) {
+        row->directive = message.control;
+    } else {
+        row->submit = message.submit;
+    }
     return NULL;
 }
 

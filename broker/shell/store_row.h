@@ -8,7 +8,7 @@
  *     digest (8 bytes) of all of the above
  *
  *     TASK        accepted_unix_ms (8), session (16), size of the peer's name (1), the name,
- *                 the SUBMIT as it is on the wire (proto/PROTOCOL.md)
+ *                 the SUBMIT as it is on the wire (proto/PROTOCOL.md); or a CONTROL
  *     ATTEMPTS    attempts (8)
  *     CHECKPOINT  its bytes, unless LARGE
  *     OUTCOME     ended_unix_ms (8), the RESULT as it is on the wire

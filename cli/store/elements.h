@@ -30,6 +30,15 @@ enum result_element {
     RESULT_ELEMENTS,
 };
 
+/* In CONTROL (section 3.1). */
+enum control_element {
+    CONTROL_COMMAND,
+    CONTROL_REQUEST,
+    CONTROL_WHAT,
+    CONTROL_OPTIONS,
+    CONTROL_ELEMENTS,
+};
+
 /* Those of the one command in `bytes`, which the codec has written; they borrow from it. */
 size_t elements_split(struct span bytes, struct span elements[ELEMENTS_MAX]);
 

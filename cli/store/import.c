@@ -66,9 +66,10 @@ static bool write_rows(struct import *import)
 
 static bool put_row(struct import *import, const struct store_row *row)
 {
-    struct store_record record = {.what = STORE_TASK,
+    struct store_record record = {.what = row->is_directive ? STORE_DIRECTIVE : STORE_TASK,
                                   .key = row->key,
                                   .submit = &row->submit,
+                                  .directive = &row->directive,
                                   .session = row->session,
                                   .peer = row->peer,
                                   .accepted_unix_ms = row->accepted_unix_ms,

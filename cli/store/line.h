@@ -6,9 +6,14 @@
  *      "ended_unix_ms": 1700000001000, "outcome": {"is": "done", "payload": VALUE, "attempt": 2,
  *      "waited_ms": 3, "ran_ms": 4, "worker": "w1"}}
  *
- * A VALUE is as cli/store/value.h says. `options` are those of SUBMIT, by the names that they have
- * in proto/PROTOCOL.md; an outcome that is not `done` has an `error`. What has its default is left
- * out. What is read has passed the codec, as if it had come over the wire. */
+ * or, if it is something that an operator has said (CONTROL),
+ *
+ *     {"key": 18, "control": "limit", "session": "0189...", "peer": "sluice-limit",
+ *      "accepted_unix_ms": 1700000000000, "options": {"service": "echo", "concurrency": 10}}
+ *
+ * A VALUE is as cli/store/value.h says. `options` are those of the command, by the names that they
+ * have in proto/PROTOCOL.md; an outcome that is not `done` has an `error`. What has its default is
+ * left out. What is read has passed the codec, as if it had come over the wire. */
 #ifndef SLUICE_CLI_STORE_LINE_H
 #define SLUICE_CLI_STORE_LINE_H
 

@@ -135,14 +135,26 @@ static json_t *outcome_make(const struct outcome_record *record)
     return outcome;
 }
 
-json_t *line_make(const struct store_row *row)
+/* ---- a row -------------------------------------------------------------------------------- */
+
+static bool set_control(json_t *line, const struct control *control)
+{
+    struct message message = {.command = COMMAND_CONTROL, .control = *control};
+    struct span elements[ELEMENTS_MAX];
+    struct codec_writer writer;
+    bool set = message_pack(&writer, &message) &&
+               elements_split(span_of(writer.data, writer.size), elements) > CONTROL_OPTIONS &&
+               set_bytes(line, "control", elements[CONTROL_WHAT]) &&
+               set_bytes(line, "options", elements[CONTROL_OPTIONS]);
+
+    codec_writer_deinit(&writer);
+    return set;
+}
+
+static bool set_task(json_t *line, const struct store_row *row)
 {
     const struct submit *submit = &row->submit;
-    json_t *line = json_object();
-    bool set = set_number(line, "key", row->key) && set_id(line, "id", &submit->id) &&
-               set_text(line, "service", submit->service) &&
-               set_id(line, "session", &row->session) && set_text(line, "peer", row->peer) &&
-               set_number(line, "accepted_unix_ms", row->accepted_unix_ms) &&
+    bool set = set_id(line, "id", &submit->id) && set_text(line, "service", submit->service) &&
                (row->attempts == 0 || set_number(line, "attempts", row->attempts)) &&
                set_bytes(line, "payload", submit->payload.bytes) && set_options(line, submit) &&
                (row->checkpoint.bytes.size == 0 ||
@@ -152,6 +164,17 @@ json_t *line_make(const struct store_row *row)
         set = set_number(line, "ended_unix_ms", row->ended_unix_ms) &&
               json_object_set_new(line, "outcome", outcome_make(&row->outcome)) == 0;
     }
+    return set;
+}
+
+json_t *line_make(const struct store_row *row)
+{
+    json_t *line = json_object();
+    bool set = set_number(line, "key", row->key) && set_id(line, "session", &row->session) &&
+               set_text(line, "peer", row->peer) &&
+               set_number(line, "accepted_unix_ms", row->accepted_unix_ms) &&
+               (row->is_directive ? set_control(line, &row->directive) : set_task(line, row));
+
     if (!set) {
         json_decref(line);
         line = NULL;

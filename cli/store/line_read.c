@@ -167,6 +167,28 @@ static bool read_submit(struct reading *reading, struct submit *submit)
     return submit->durable || wrong(reading, "durable", "is missing: only durable tasks are kept");
 }
 
+/* ---- CONTROL ------------------------------------------------------------------------ */
+
+static bool read_control(struct reading *reading, struct control *control)
+{
+    const uint8_t command = COMMAND_CONTROL, request = 0;
+    struct span elements[CONTROL_ELEMENTS] = {[CONTROL_COMMAND] = span_of(&command, 1),
+                                              [CONTROL_REQUEST] = span_of(&request, 1)};
+    struct message message;
+
+    if (!take_bytes(reading, json_object_get(reading->json, "control"), "control",
+                    BATCH_BYTES_MAX, &elements[CONTROL_WHAT]) ||
+        !take_bytes(reading, json_object_get(reading->json, "options"), "options",
+                    BATCH_BYTES_MAX, &elements[CONTROL_OPTIONS]) ||
+        !take_message(reading, elements, CONTROL_ELEMENTS, CODEC_AT_BROKER, &message)) {
+        return false;
+    }
+    *control = message.control;
+    return control->what == CONTROL_LIMIT || control->what == CONTROL_PAUSE ||
+           control->what == CONTROL_DRAIN ||
+           wrong(reading, "control", "must be limit, pause or drain: nothing else is kept");
+}
+
 /* ---- RESULT --------------------------------------------------------------------------- */
 
 static bool take_outcome(struct reading *reading, const json_t *json, uint8_t *outcome)
@@ -277,6 +299,13 @@ static bool read_checkpoint(struct reading *reading, struct payload *checkpoint)
            take_bytes(reading, value, "checkpoint", CHECKPOINT_MAX, &checkpoint->bytes);
 }
 
+static bool read_task(struct reading *reading, struct store_row *row)
+{
+    return take_number(reading, "attempts", 0, &row->attempts) &&
+           read_submit(reading, &row->submit) && read_checkpoint(reading, &row->checkpoint) &&
+           read_end(reading, row);
+}
+
 bool line_read(struct line *line, const json_t *json, struct problem *problem)
 {
     struct reading reading = {line, json, problem};
@@ -287,12 +316,13 @@ bool line_read(struct line *line, const json_t *json, struct problem *problem)
         problem_set(problem, "no JSON object");
         return false;
     }
+    row->is_directive = json_object_get(json, "control") != NULL;
     return take_number(&reading, "key", 1, &row->key) &&
            take_id(&reading, "session", &row->session) && take_peer(&reading, &row->peer) &&
            take_number(&reading, "accepted_unix_ms", 1, &row->accepted_unix_ms) &&
-           take_number(&reading, "attempts", 0, &row->attempts) &&
-           read_submit(&reading, &row->submit) && read_checkpoint(&reading, &row->checkpoint) &&
-           read_end(&reading, row) && nothing_is_lost(&reading);
+           (row->is_directive ? read_control(&reading, &row->directive)
+                              : read_task(&reading, row)) &&
+           nothing_is_lost(&reading);
 }
 
 void line_deinit(struct line *line)

@@ -13,6 +13,7 @@
 struct stats {
     struct tally tally;
     uint64_t rows, ended, bytes;
+    uint64_t directives;     /* rows: what an operator has said */
     uint64_t oldest_unix_ms; /* of those that have not ended; 0: none */
     json_t *services;        /* by name: waiting, ended, payload_bytes */
     json_t *outcomes;        /* by name: how many */
@@ -37,15 +38,12 @@ static json_t *service_of(struct stats *stats, struct span name)
     return service;
 }
 
-static void take(void *context, const struct store_row *row)
+static void take_task(struct stats *stats, const struct store_row *row)
 {
-    struct stats *stats = context;
     json_t *service = service_of(stats, row->submit.service);
     uint64_t bytes = row->submit.payload.bytes.size + row->checkpoint.bytes.size +
                      (row->ended ? row->outcome.payload.bytes.size : 0);
 
-    tally_add(&stats->tally);
-    stats->rows++;
     stats->ended += row->ended;
     stats->bytes += bytes;
     add(service, row->ended ? "ended" : "waiting", 1);
@@ -57,6 +55,19 @@ static void take(void *context, const struct store_row *row)
     }
 }
 
+static void take(void *context, const struct store_row *row)
+{
+    struct stats *stats = context;
+
+    tally_add(&stats->tally);
+    stats->rows++;
+    if (row->is_directive) {
+        stats->directives++;
+    } else {
+        take_task(stats, row);
+    }
+}
+
 static void pass_damage(void *context, uint64_t key, const char *why)
 {
 }
@@ -65,10 +76,12 @@ static json_t *stats_json(const struct stats *stats, const struct store_figures 
                           uint64_t damaged)
 {
     json_t *json = json_pack(
-        "{s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "version", STORE_SCHEMA_VERSION,
-        "bytes", (json_int_t)figures->bytes, "free_bytes", (json_int_t)figures->free_bytes,
+        "{s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "version",
+        STORE_SCHEMA_VERSION, "bytes", (json_int_t)figures->bytes, "free_bytes",
+        (json_int_t)figures->free_bytes,
         "log_bytes", (json_int_t)figures->log_bytes, "rows", (json_int_t)stats->rows, "waiting",
-        (json_int_t)(stats->rows - stats->ended), "ended", (json_int_t)stats->ended, "damaged",
+        (json_int_t)(stats->rows - stats->ended - stats->directives), "controls",
+        (json_int_t)stats->directives, "ended", (json_int_t)stats->ended, "damaged",
         (json_int_t)damaged, "set_aside", (json_int_t)figures->set_aside, "payload_bytes",
         (json_int_t)stats->bytes, "large_payloads", (json_int_t)figures->large,
         "large_payload_bytes", (json_int_t)figures->large_bytes, "orphans",

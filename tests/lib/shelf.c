@@ -11,6 +11,7 @@ struct kept {
     struct store_record record;
     struct submit submit;
     struct outcome_record outcome;
+    struct control directive;
     uint8_t *texts;
     size_t used, size;
 };
@@ -49,7 +50,8 @@ static struct span copy(struct kept *kept, struct span from)
     X(submit.service) X(submit.payload.bytes) X(submit.key) X(submit.order) X(submit.affinity)     \
     X(submit.version) X(submit.retry_on) X(submit.final_on) X(submit.idempotency_key)              \
     X(record.peer) X(record.checkpoint.bytes) X(outcome.payload.bytes) X(outcome.error.raw)        \
-    X(outcome.error.code) X(outcome.error.message) X(outcome.worker)
+    X(outcome.error.code) X(outcome.error.message) X(outcome.worker)                               \
+    X(directive.service) X(directive.key) X(directive.tenant)
 
 static struct kept *keep(const struct store_record *record)
 {
@@ -65,6 +67,9 @@ static struct kept *keep(const struct store_record *record)
         kept->outcome = *record->outcome;
         kept->outcome.payload.blob = NULL;
         kept->outcome.error.details = NULL;
+    }
+    if (record->directive != NULL) {
+        kept->directive = *record->directive;
     }
     kept->record.checkpoint.blob = NULL;
     needs = kept->submit.needs_count;
@@ -146,7 +151,9 @@ static void add_row(struct shelf *shelf, struct kept *kept)
                                 .session = record->session,
                                 .peer = record->peer,
                                 .accepted_unix_ms = record->accepted_unix_ms,
-                                .attempts = record->attempts}};
+                                .attempts = record->attempts,
+                                .is_directive = record->what == STORE_DIRECTIVE,
+                                .directive = kept->directive}};
 }
 
 static void apply(struct shelf *shelf, struct kept *kept)
@@ -154,9 +161,10 @@ static void apply(struct shelf *shelf, struct kept *kept)
     const struct store_record *record = &kept->record;
     struct row *row = find(shelf, record->key);
 
-    CHECK((row == NULL) == (record->what == STORE_TASK));
+    CHECK((row == NULL) == (record->what == STORE_TASK || record->what == STORE_DIRECTIVE));
     switch (record->what) {
     case STORE_TASK:
+    case STORE_DIRECTIVE:
         add_row(shelf, kept);
         return;
     case STORE_ATTEMPT:

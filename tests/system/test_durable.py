@@ -38,6 +38,29 @@ def _():
         equal(json.loads(sluice(broker, "result", first)), "done")
 
 
+@case("limits, pauses and drains that were set at run time survive kill -9")
+def _():
+    with DurableBroker() as broker:
+        for service in ("work", "later", "old"):
+            sluice(broker, "limit", service, "--concurrency", "1")
+        sluice(broker, "pause", "later")
+        sluice(broker, "drain", "service", "old")
+        task = sluice(broker, "submit", "work", "--durable", "--detached", "--wait").strip()
+        broker.kill()
+        broker.restart()
+        row = [r for r in json.loads(sluice(broker, "limit", "--json"))
+               if r["service"] == "work"][0]
+        equal(row["concurrency"], 1)
+        row = [r for r in json.loads(sluice(broker, "services", "--json"))
+               if r["service"] == "old"][0]
+        check(row["draining"], "a drained service is still drained")
+        sluice(broker, "limit", "work", "--concurrency", "0")
+        sluice(broker, "resume", "later")
+        broker.kill()
+        broker.restart()
+        equal(json.loads(sluice(broker, "status", task, "--json"))["state"], "ready")
+
+
 @case("an orderly end leaves what waits to the next start")
 def _():
     with DurableBroker() as broker:

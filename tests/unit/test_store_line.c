@@ -80,6 +80,36 @@ static void every_option_comes_back(void **state)
     }
 }
 
+static const char said[] =
+    "{\"key\":8,\"session\":\"00000000-0000-0000-0000-000000000009\",\"peer\":\"operator\","
+    "\"accepted_unix_ms\":1700000000000,\"control\":%s,\"options\":{\"service\":\"work\"%s}}";
+
+static void what_an_operator_said_comes_back(void **state)
+{
+    static const char *const pairs[][2] = {{"\"pause\"", ",\"ms\":500"},
+                                           {"\"drain\"", ""},
+                                           {"\"limit\"", ",\"key\":\"*\",\"concurrency\":0"}};
+    struct problem problem = {""};
+    struct line line;
+    char text[512];
+
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        json_t *json, *made;
+
+        snprintf(text, sizeof(text), said, pairs[i][0], pairs[i][1]);
+        json = json_loads(text, VALUE_READ, NULL);
+        if (!line_read(&line, json, &problem)) {
+            fail_msg("%s: %s", problem.text, text);
+        }
+        assert_true(line.row.is_directive);
+        made = line_make(&line.row);
+        assert_true(json_equal(made, json));
+        line_deinit(&line);
+        json_decref(made);
+        json_decref(json);
+    }
+}
+
 static void values_are_lossless(void **state)
 {
 #define BYTES(...) {{__VA_ARGS__}, sizeof((uint8_t[]){__VA_ARGS__})}
@@ -163,6 +193,14 @@ static void refused_with(const char *from, const char *to, const char *why)
     refused(text, why);
 }
 
+static void refused_control(const char *what, const char *options, const char *why)
+{
+    char text[512];
+
+    snprintf(text, sizeof(text), said, what, options);
+    refused(text, why);
+}
+
 static void refused_end(const char *end, const char *why)
 {
     char more[512], text[1024];
@@ -170,6 +208,16 @@ static void refused_end(const char *end, const char *why)
     snprintf(more, sizeof(more), ended, end);
     snprintf(text, sizeof(text), plain, more);
     refused(text, why);
+}
+
+static void what_nobody_can_have_said_is_named(void **state)
+{
+    refused_control("7", "", "`what`");
+    refused_control("\"retry\"", "", "must be limit, pause or drain");
+    refused_control("\"fly\"", "", "`what`");
+    refused_control("\"limit\"", ",\"wings\":2", "`wings` is unknown");
+    refused_control("\"limit\"", ",\"concurrency\":-2", "`concurrency`");
+    refused_control("\"drain\",\"attempts\":1", "", "`attempts` is unknown");
 }
 
 static void what_is_wrong_is_named(void **state)
@@ -227,6 +275,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_option_comes_back),
+        cmocka_unit_test(what_an_operator_said_comes_back),
+        cmocka_unit_test(what_nobody_can_have_said_is_named),
         cmocka_unit_test(values_are_lossless),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(lines_are_bounded_and_counted),

@@ -66,6 +66,33 @@ static const char *read_back(const struct store_parts *parts, struct store_row *
     return why != NULL ? why : store_row_read(parts, row);
 }
 
+static void what_an_operator_said_comes_back(void **state)
+{
+    struct control said = {.what = CONTROL_LIMIT, .service = span_from_text("echo"),
+                           .key = span_from_text("ann")};
+    struct store_record record = {.what = STORE_DIRECTIVE, .key = 7, .directive = &said,
+                                  .session = SESSION, .peer = span_from_text("operator"),
+                                  .accepted_unix_ms = 1700000000000};
+    struct message message = {.command = COMMAND_CONTROL}, other = message;
+    struct store_row row;
+    struct kept kept;
+
+    (void)state;
+    memset(&said.limits, 0xff, sizeof said.limits);
+    said.limits.concurrency = 0;
+    said.limits.weight = 3;
+    kept_init(&kept, 7);
+    keep(&kept, &record);
+    assert_null(read_back(&kept.parts, &row));
+    assert_true(row.is_directive && !row.ended);
+    message.control = said;
+    other.control = row.directive;
+    assert_true(same_message(&message, &other));
+    assert_int_equal(row.accepted_unix_ms, 1700000000000);
+    assert_true(span_is(row.peer, "operator"));
+    kept_deinit(&kept);
+}
+
 static void every_option_comes_back(void **state)
 {
     static struct sample sample;
@@ -263,6 +290,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_option_comes_back),
+        cmocka_unit_test(what_an_operator_said_comes_back),
         cmocka_unit_test(a_plain_task_comes_back),
         cmocka_unit_test(a_task_that_begins_with_attempts_keeps_them),
         cmocka_unit_test(the_longest_list_of_needs_comes_back),

@@ -1,0 +1,211 @@
+#include "broker/core/directive.h"
+
+#include "broker/core/drain.h"
+#include "broker/core/durable.h"
+#include "broker/core/state.h"
+
+/* What it is kept as: what it undoes, or changes. */
+static enum control_what kind_of(enum control_what what)
+{
+    switch (what) {
+    case CONTROL_RESUME:
+        return CONTROL_PAUSE;
+    case CONTROL_UNDRAIN:
+        return CONTROL_DRAIN;
+    case CONTROL_LIMIT:
+    case CONTROL_PAUSE:
+    case CONTROL_DRAIN:
+    case CONTROL_RETRY:
+    case CONTROL_DROP:
+    case CONTROL_BACKUP:
+        break;
+    }
+    return what;
+}
+
+static bool is_undone(const struct control *control)
+{
+    return control->what != kind_of(control->what);
+}
+
+/* Or undone. What is said of a session, or of this broker, ends with it. */
+static bool is_kept(const struct broker *broker, const struct control *control)
+{
+    enum control_what kind = kind_of(control->what);
+
+    return broker->effects.store != NULL &&
+           (kind == CONTROL_LIMIT || kind == CONTROL_PAUSE ||
+            (kind == CONTROL_DRAIN && control->service.size > 0));
+}
+
+static struct directive *find(const struct broker *broker, const struct control *control)
+{
+    list_each(link, &broker->directives) {
+        struct directive *directive = list_entry(link, struct directive, link);
+        const struct control *other = &directive->control;
+
+        if (other->what == kind_of(control->what) &&
+            span_equal(other->service, control->service) &&
+            span_equal(other->tenant, control->tenant) && span_equal(other->key, control->key)) {
+            return directive;
+        }
+    }
+    return NULL;
+}
+
+bool directive_fits(const struct broker *broker, const struct control *control)
+{
+    return !is_kept(broker, control) || is_undone(control) ||
+           broker->directive_pool.used < DIRECTIVES_MAX || find(broker, control) != NULL;
+}
+
+static struct span copy(uint8_t **at, struct span text)
+{
+    struct span copied = span_of(*at, text.size);
+
+    if (text.size > 0) {
+        memcpy(*at, text.data, text.size);
+    }
+    *at += text.size;
+    return copied;
+}
+
+/* NULL: no memory. */
+static struct directive *directive_new(struct broker *broker, const struct control *control)
+{
+    struct directive *directive = pool_get(&broker->directive_pool);
+    uint8_t *at;
+
+    if (directive == NULL) {
+        return NULL;
+    }
+    at = directive->text;
+    directive->control = *control;
+    directive->control.request = 0;
+    directive->control.service = copy(&at, control->service);
+    directive->control.tenant = copy(&at, control->tenant);
+    directive->control.key = copy(&at, control->key);
+    list_init(&directive->link);
+    list_push_back(&broker->directives, &directive->link);
+    return directive;
+}
+
+static void directive_free(struct broker *broker, struct directive *directive)
+{
+    list_unlink(&directive->link);
+    pool_put(&broker->directive_pool, directive);
+}
+
+bool directive_keep(struct broker *broker, const struct peer *peer,
+                    const struct control *control)
+{
+    struct directive *directive;
+    uint64_t before = 0;
+
+    if (!is_kept(broker, control)) {
+        return true;
+    }
+    directive = find(broker, control);
+    if (is_undone(control)) {
+        if (directive != NULL) {
+            durable_forget(broker, directive->key);
+            directive_free(broker, directive);
+        }
+        return true;
+    }
+    if (directive == NULL) {
+        directive = directive_new(broker, control);
+        if (directive == NULL) {
+            return false;
+        }
+    } else {
+        before = directive->key;
+        directive->control.ms = control->ms;
+        limit_values_merge(&directive->control.limits, &control->limits);
+    }
+    directive->key = durable_direct(broker, peer, &directive->control);
+    if (before != 0) {
+        durable_forget(broker, before); /* after that: one of them is there whatever happens */
+    }
+    return true;
+}
+
+/* A pause that has ended meanwhile ends nothing else. */
+static bool is_over(const struct broker *broker, const struct store_row *row)
+{
+    uint64_t now = broker_unix_ms(broker, broker->now_ms);
+
+    return row->directive.what == CONTROL_PAUSE && row->directive.ms > 0 &&
+           now >= row->accepted_unix_ms && now - row->accepted_unix_ms >= row->directive.ms;
+}
+
+static enum error_code carry_out(struct broker *broker, const struct control *control)
+{
+    struct service *service;
+
+    if (control->what == CONTROL_LIMIT) {
+        return limit_set(broker, control->service, control->key, control->tenant,
+                         &control->limits);
+    }
+    service = service_open_waiting(broker, control->service);
+    if (service == NULL) {
+        return ERROR_LIMIT_EXCEEDED;
+    }
+    if (control->what == CONTROL_PAUSE) {
+        return limit_pause(broker, control->service, control->ms);
+    }
+    drain_service(broker, service, true);
+    return ERROR_NONE;
+}
+
+bool directive_restore(struct broker *broker, const struct store_row *row)
+{
+    struct control control = row->directive;
+    struct directive *directive = find(broker, &control);
+    uint64_t now = broker_unix_ms(broker, broker->now_ms);
+
+    if (directive != NULL) { /* of two rows the later one is what was said last */
+        durable_forget(broker, directive->key);
+        directive_free(broker, directive);
+    }
+    if (is_over(broker, row) || is_undone(&control) || !is_kept(broker, &control)) {
+        durable_forget(broker, row->key);
+        return true;
+    }
+    directive = directive_new(broker, &control);
+    if (directive == NULL) {
+        return false;
+    }
+    directive->key = row->key;
+    if (control.ms > 0 && now > row->accepted_unix_ms) {
+        control.ms -= now - row->accepted_unix_ms;
+    }
+    BROKER_LOG(broker, LOG_INFO, "control_restored",
+               LOG_WORD("what", control_what_name(control.what)),
+               LOG_TEXT("service", control.service), LOG_TEXT("key", control.key),
+               LOG_TEXT("tenant", control.tenant), LOG_TEXT("peer", row->peer));
+    return carry_out(broker, &control) == ERROR_NONE;
+}
+
+void directive_clear(struct broker *broker)
+{
+    struct list *link;
+
+    while ((link = list_first(&broker->directives)) != NULL) {
+        directive_free(broker, list_entry(link, struct directive, link));
+    }
+}
+
+void directive_check(const struct broker *broker)
+{
+    uint64_t count = 0;
+
+    list_each(link, &broker->directives) {
+        const struct directive *directive = list_entry(link, struct directive, link);
+
+        CHECK(directive->key > 0 && directive->key < broker->store_key);
+        CHECK(!is_undone(&directive->control));
+        count++;
+    }
+    CHECK(count == broker->directive_pool.used);
+}

@@ -1,0 +1,36 @@
+/* directive: what an operator has said of a service or tenant, and a restart must not undo.
+ *
+ * With a store, the limits, pauses and drains that CONTROL has set are rows of it, one for each
+ * scope: all that was said of its limits, one over the other; its pause; its drain. They are given
+ * back when the config has been applied: what was said at run time wins.
+ *
+ * A directive holds at once, and nobody waits for the store: it is there within milliseconds. */
+#ifndef SLUICE_BROKER_CORE_DIRECTIVE_H
+#define SLUICE_BROKER_CORE_DIRECTIVE_H
+
+#include "broker/core/limit.h"
+#include "broker/core/store.h"
+
+#define DIRECTIVES_MAX LIMIT_RULES_MAX
+
+struct directive {
+    struct list link; /* broker->directives */
+    uint64_t key;     /* of its row */
+    /* CONTROL_LIMIT, with LIMIT_UNCHANGED for what was not said; CONTROL_PAUSE; CONTROL_DRAIN. Its
+     * spans are in `text`. */
+    struct control control;
+    uint8_t text[SERVICE_NAME_MAX + PEER_NAME_MAX + KEY_MAX];
+};
+
+/* There is room to keep what `control` says; always, if that is nothing to be kept. */
+bool directive_fits(const struct broker *broker, const struct control *control);
+/* It has been done, and is kept. False: no memory, it holds until the broker ends. */
+bool directive_keep(struct broker *broker, const struct peer *peer,
+                    const struct control *control);
+/* Does again what the row says. False: no room for it. */
+bool directive_restore(struct broker *broker, const struct store_row *row);
+/* All go: the broker ends. */
+void directive_clear(struct broker *broker);
+void directive_check(const struct broker *broker);
+
+#endif

@@ -1,0 +1,229 @@
+/* The promise: what an operator has said of limits, pauses and drains holds after a crash, too. */
+#include "tests/spec/fixture.h"
+
+#include "broker/core/directive.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct control said(enum control_what what, const char *service)
+{
+    struct control control = {.request = 9, .what = what, .service = span_from_text(service)};
+
+    memset(&control.limits, 0xff, sizeof control.limits);
+    return control;
+}
+
+static void say_it(struct fixture *f, const struct control *control)
+{
+    struct message message = {.command = COMMAND_CONTROL, .control = *control};
+
+    drop_trace(f);
+    say(f, "s1", &message);
+    expect_trace(f, trace_has(f, "ok") ? f->trace : "an answer");
+}
+
+static void set_concurrency(struct fixture *f, const char *service, uint64_t concurrency)
+{
+    struct control control = said(CONTROL_LIMIT, service);
+
+    control.limits.concurrency = concurrency;
+    say_it(f, &control);
+}
+
+static void crash_and_come_back(struct fixture *f)
+{
+    crash(f);
+    given_echo_again(f);
+}
+
+/* How many of three tasks of echo start; they are gone then. */
+static size_t starts(struct fixture *f, const char *const tasks[3])
+{
+    size_t started = stats_of(f).leased;
+
+    for (size_t i = 0; i < 3; i++) {
+        submit(f, "s1", tasks[i], "echo");
+    }
+    started = stats_of(f).leased - started;
+    for (size_t i = 0; i < 3; i++) {
+        cancel(f, "s1", tasks[i], i + 1);
+    }
+    drop_trace(f);
+    return started;
+}
+
+static const char *const first[] = {"a1", "a2", "a3"};
+static const char *const second[] = {"b1", "b2", "b3"};
+
+static void a_limit_holds_after_a_crash(void **state)
+{
+    struct fixture *f = *state;
+
+    set_concurrency(f, "echo", 1);
+    crash_and_come_back(f);
+    assert_int_equal(starts(f, first), 1);
+    crash_and_come_back(f);
+    assert_int_equal(starts(f, second), 1);
+}
+
+static void what_was_said_last_of_each_limit_holds(void **state)
+{
+    struct control more = said(CONTROL_LIMIT, "echo");
+    struct fixture *f = *state;
+
+    set_concurrency(f, "echo", 1);
+    set_concurrency(f, "echo", 2);
+    more.limits.attempts = 7;
+    say_it(f, &more);
+    assert_int_equal(shelf_count(f->shelf), 0); /* until a crash nothing is certain */
+    crash_and_come_back(f);
+    assert_int_equal(shelf_count(f->shelf), 1);
+    assert_int_equal(starts(f, first), 2);
+    set_concurrency(f, "echo", 0);
+    crash_and_come_back(f);
+    assert_int_equal(shelf_count(f->shelf), 1); /* for the config may say another thing */
+    assert_int_equal(starts(f, second), 3);
+    assert_int_equal(shelf_row(f->shelf, 0)->directive.limits.attempts, 7);
+}
+
+static void of_two_rows_of_a_limit_the_later_one_holds(void **state)
+{
+    struct fixture *f = *state;
+
+    set_concurrency(f, "echo", 1);
+    set_concurrency(f, "echo", 2);
+    fixture_crash(f, shelf_last(f->shelf) - 1); /* before the first one was forgotten */
+    assert_int_equal(shelf_count(f->shelf), 2);
+    given_echo_again(f);
+    assert_int_equal(starts(f, first), 2);
+    crash_and_come_back(f);
+    assert_int_equal(shelf_count(f->shelf), 1);
+    assert_int_equal(starts(f, second), 2);
+}
+
+static void each_scope_has_its_own(void **state)
+{
+    struct control tenant = said(CONTROL_LIMIT, ""), key = said(CONTROL_LIMIT, "echo");
+    struct fixture *f = *state;
+
+    tenant.tenant = span_from_text("default");
+    tenant.limits.concurrency = 2;
+    say_it(f, &tenant);
+    key.key = span_from_text("ann");
+    key.limits.weight = 3;
+    say_it(f, &key);
+    set_concurrency(f, "echo", 5);
+    crash_and_come_back(f);
+    assert_int_equal(shelf_count(f->shelf), 3);
+    assert_int_equal(starts(f, first), 2);
+}
+
+static void a_pause_goes_on_and_ends_in_time(void **state)
+{
+    struct control pause = said(CONTROL_PAUSE, "echo");
+    struct fixture *f = *state;
+
+    pause.ms = 1000;
+    say_it(f, &pause);
+    f->now_ms += 600;
+    crash_and_come_back(f);
+    submit(f, "s1", "t1", "echo");
+    advance_ms(f, 399);
+    assert_false(trace_has(f, "TASK t1"));
+    advance_ms(f, 1);
+    assert_true(trace_has(f, "TASK t1"));
+    f->now_ms += 600;
+    crash_and_come_back(f);
+    assert_int_equal(starts(f, first), 3);
+    crash(f);
+    assert_int_equal(shelf_count(f->shelf), 0);
+}
+
+static void a_pause_without_an_end_has_one_when_it_is_resumed(void **state)
+{
+    struct control pause = said(CONTROL_PAUSE, "echo"), resume = said(CONTROL_RESUME, "echo");
+    struct fixture *f = *state;
+
+    say_it(f, &resume);
+    say_it(f, &pause);
+    crash_and_come_back(f);
+    assert_int_equal(starts(f, first), 0);
+    say_it(f, &resume);
+    crash_and_come_back(f);
+    assert_int_equal(starts(f, second), 3);
+    assert_int_equal(shelf_count(f->shelf), 0);
+}
+
+static void a_drained_service_stays_drained(void **state)
+{
+    struct control drain = said(CONTROL_DRAIN, "echo"), undrain = said(CONTROL_UNDRAIN, "echo");
+    struct fixture *f = *state;
+
+    say_it(f, &drain);
+    crash_and_come_back(f);
+    submit(f, "s1", "t1", "echo");
+    expect_trace(f, trace_has(f, "RESULT t1 refused code=draining") ? f->trace : "a refusal");
+    say_it(f, &undrain);
+    crash_and_come_back(f);
+    assert_int_equal(starts(f, first), 3);
+}
+
+static void a_drained_broker_is_another_one_next_time(void **state)
+{
+    struct control drain = said(CONTROL_DRAIN, "");
+    struct fixture *f = *state;
+
+    say_it(f, &drain);
+    crash_and_come_back(f);
+    assert_int_equal(starts(f, first), 3);
+}
+
+static void there_is_an_end_to_what_is_kept(void **state)
+{
+    struct control one_more = said(CONTROL_PAUSE, "echo");
+    struct fixture *f = *state;
+    char service[16];
+
+    for (unsigned i = 0; i < DIRECTIVES_MAX; i++) {
+        snprintf(service, sizeof service, "s%u", i);
+        set_concurrency(f, service, 1);
+    }
+    say(f, "s1", &(struct message){.command = COMMAND_CONTROL, .control = one_more});
+    assert_true(trace_has(f, "REPLY 9 failed code=limit_exceeded"));
+    set_concurrency(f, "s0", 2);
+}
+
+static void without_room_for_its_service_the_broker_does_not_start(void **state)
+{
+    struct fixture *f = *state;
+    struct store_row row = {.key = 1000, .peer = span_from_text("ann"), .is_directive = true};
+
+    f->options.services_max = 1;
+    crash(f);
+    row.directive = said(CONTROL_DRAIN, "echo");
+    assert_true(broker_restore(f->broker, &row));
+    row.key++;
+    row.directive = said(CONTROL_DRAIN, "another");
+    assert_false(broker_restore(f->broker, &row));
+}
+
+#define STORED(name) cmocka_unit_test_setup_teardown(name, fixture_setup_stored, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORED(a_limit_holds_after_a_crash),
+        STORED(what_was_said_last_of_each_limit_holds),
+        STORED(of_two_rows_of_a_limit_the_later_one_holds),
+        STORED(each_scope_has_its_own),
+        STORED(a_pause_goes_on_and_ends_in_time),
+        STORED(a_pause_without_an_end_has_one_when_it_is_resumed),
+        STORED(a_drained_service_stays_drained),
+        STORED(a_drained_broker_is_another_one_next_time),
+        STORED(there_is_an_end_to_what_is_kept),
+        STORED(without_room_for_its_service_the_broker_does_not_start),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -15,7 +15,7 @@
 
 #define MUTANT_SECONDS 60
 #define RARE_WORLDS 2000 /* a run of so many must reach every rare state */
-#define SETS_MAX 64
+#define SETS_MAX 256
 
 static void usage(FILE *to)
 {

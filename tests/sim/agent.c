@@ -65,6 +65,7 @@ static void on_task(void *context, struct lease *lease, const struct task_messag
     list_push_back(&agent->jobs, &job->link);
     job->serial = ++agent->serials;
     job->lease = lease;
+    job->late = agent->node.late;
     job->depth = task->payload.bytes.size > 0 ? task->payload.bytes.data[0] : 0;
     while (!span_is(task->service, world_service(job->service))) {
         job->service++;

@@ -15,6 +15,7 @@ struct job {
     unsigned depth;
     unsigned service;      /* as in world_service */
     unsigned children;     /* that it waits for */
+    bool late;             /* it came over a connection that was gone: it is not its any more */
     bool hangs, ignores_cancel, cancelled, gave_credit, finished_work;
     bool stores;           /* checkpoints */
     uint64_t said, chunks_left;

@@ -36,6 +36,7 @@ static void flight_free(struct flight *flight)
 static void node_read(struct node *node, struct flight *flight)
 {
     if (!node->gone) {
+        node->late = flight->over != node->link;
         node->receive(node->context, &flight->packet);
     }
 }

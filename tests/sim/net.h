@@ -47,6 +47,7 @@ struct node {
     struct net *net;
     struct link *link;        /* NULL: between links */
     bool paused;
+    bool late;                /* what it gets is of a connection that is gone */
     bool gone;                /* its process has ended: nothing arrives */
     bool honest;              /* numbers its messages rightly, if at all */
     struct list backlog;      /* arrived while paused */

@@ -339,7 +339,7 @@ static void task_look(struct broker *broker, struct task *task)
         if (task_stopped(task)) {
             task_end(broker, task, TASK_CANCELLED, ERROR_CANCELLED, NULL);
         }
-    } else if (task->state == TASK_WAITING) {
+    } else if (task->state == TASK_WAITING && task->extra->join != NULL) {
         join_decide(broker, task);
     }
 }

@@ -401,6 +401,37 @@ static void what_an_ended_join_let_go_of_does_not_run(void **state)
     }
 }
 
+/* A need may wait for another task of its key, and is still needed. */
+static void what_follows_another_task_stays_where_a_join_waits_for_it(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable, join = durable;
+    const char *const keyed[] = {"t1", "t2"};
+    const struct id needs[] = {id_of("t2"), id_of("t3")};
+
+    options.if_absent = IF_ABSENT_WAIT;
+    for (unsigned i = 0; i < 2; i++) {
+        options.idempotency_key = span_from_text("k");
+        options.held = i == 1;
+        submit_with(f, "s1", keyed[i], "later", "", &options);
+    }
+    options.idempotency_key = span_of(NULL, 0);
+    options.attempts = 1;
+    submit_with(f, "s1", "t3", "echo", "", &options);
+    join.needs = needs[0].bytes;
+    join.needs_count = 2;
+    join.needs_stride = sizeof needs[0];
+    join.join = JOIN_ALL;
+    submit_with(f, "s1", "j1", "", "", &join);
+    join.join = JOIN_SETTLED;
+    submit_with(f, "s1", "j2", "", "", &join);
+    stored(f);
+    fail_task(f, "w1", "t3", 1, "bad", false);
+    stored(f);
+    crash(f);
+    assert_int_equal(stats_of(f).waiting, 2); /* t2 and j2 */
+}
+
 static void what_was_cached_answers_no_other_payload(void **state)
 {
     struct fixture *f = *state;
@@ -475,6 +506,7 @@ int main(void)
         DURABLE(a_restart_repeats_no_event),
         DURABLE(sessions_that_have_nothing_to_come_back_for_take_no_place),
         DURABLE(what_an_ended_join_let_go_of_does_not_run),
+        DURABLE(what_follows_another_task_stays_where_a_join_waits_for_it),
         DURABLE(what_was_cached_answers_no_other_payload),
         DURABLE(a_stream_waits_for_its_reader),
     };

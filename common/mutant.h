@@ -99,7 +99,22 @@
     X(TENANT_WAKES_NOBODY)                                                                         \
     X(LETTER_RETRIED_TWICE)                                                                        \
     X(SCATTER_MISSES_ONE)                                                                          \
-    X(STRANDED_FORGOTTEN)
+    X(STRANDED_FORGOTTEN)                                                                          \
+    X(ACCEPTED_TOO_EARLY)                                                                          \
+    X(OUTCOME_TOO_EARLY)                                                                           \
+    X(START_TOO_EARLY)                                                                             \
+    X(STORED_ONE_TOO_FAR)                                                                          \
+    X(RETRY_NOT_STORED)                                                                            \
+    X(NEWER_CHECKPOINT_NOT_STORED)                                                                 \
+    X(FORGOTTEN_WITH_LETTER)                                                                       \
+    X(CANCEL_REACHES_STORING)                                                                      \
+    X(FULL_STORE_TAKES_MORE)                                                                       \
+    X(UNSAFE_UNBOUNDED)                                                                            \
+    X(CHECKPOINT_NOT_RESTORED)                                                                     \
+    X(TIME_STOPS_WITH_BROKER)                                                                      \
+    X(RESTORED_CHILD_RUNS)                                                                         \
+    X(RESTORED_START_REPEATED)                                                                     \
+    X(RESTORED_NEEDS_RUN_ON)
 
 #ifdef SLUICE_MUTANTS
 enum mutant {

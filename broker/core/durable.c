@@ -3,6 +3,7 @@
 #include "broker/core/dead.h"
 #include "broker/core/ending.h"
 #include "broker/core/memo.h"
+#include "common/mutant.h"
 
 bool durable_by_service(const struct broker *broker, struct span name)
 {
@@ -20,8 +21,8 @@ enum error_code durable_admit(const struct broker *broker, const struct submit *
     if (broker->store_state == STORE_NONE) {
         return ERROR_UNSUPPORTED;
     }
-    if (broker->store_state != STORE_OPEN ||
-        (broker->unsafe_bytes > 0 &&
+    if ((broker->store_state != STORE_OPEN && !MUTANT(FULL_STORE_TAKES_MORE)) ||
+        (broker->unsafe_bytes > 0 && !MUTANT(UNSAFE_UNBOUNDED) &&
          broker->unsafe_bytes + submit->payload.bytes.size > broker->options.unsafe_bytes)) {
         return ERROR_STORE_UNAVAILABLE;
     }
@@ -84,6 +85,7 @@ bool durable_open(struct broker *broker, struct task *task, const struct submit 
         durable->accepted = true;
         return true;
     }
+    durable->accepted = MUTANT(ACCEPTED_TOO_EARLY);
     durable->key = broker->store_key++;
     record(broker, &(struct store_record){
                        .what = STORE_TASK,
@@ -116,6 +118,9 @@ bool durable_end(struct broker *broker, struct task *task, enum task_state state
                        .outcome = &outcome,
                        .ended_unix_ms = broker_unix_ms(broker, broker->now_ms),
                    });
+    if (MUTANT(OUTCOME_TOO_EARLY)) {
+        return false;
+    }
     durable->starting = false;
     durable->state = (uint8_t)state;
     durable->error = (uint8_t)error;
@@ -140,6 +145,9 @@ bool durable_start(struct broker *broker, struct task *task)
         return false;
     }
     durable_attempt(broker, task);
+    if (MUTANT(START_TOO_EARLY)) {
+        return false;
+    }
     await_store(broker, durable, durable->bytes + sizeof *durable);
     BROKER_LOG(broker, LOG_DEBUG, "task_starting", LOG_ID("task", &task->id),
                LOG_ID("session", &task->offer->peer->session));
@@ -166,7 +174,7 @@ void durable_checkpoint(struct broker *broker, const struct task *task)
         return;
     }
     if (!list_empty(&durable->link)) {
-        durable->outdated = true;
+        durable->outdated = !MUTANT(NEWER_CHECKPOINT_NOT_STORED);
         return;
     }
     record(broker, &(struct store_record){.what = STORE_CHECKPOINT,
@@ -205,7 +213,7 @@ void durable_free(struct broker *broker, struct task *task)
     broker->unsafe_bytes -= durable->bytes;
     broker->durable_count[task->state]--;
     blob_unref(durable->result);
-    if (!dead_keeps(broker, &task->id, durable->key)) {
+    if (!dead_keeps(broker, &task->id, durable->key) || MUTANT(FORGOTTEN_WITH_LETTER)) {
         durable_forget(broker, durable->key);
     }
     pool_put(&broker->durable_pool, durable);
@@ -247,7 +255,7 @@ void durable_stored(struct broker *broker, uint64_t sequence)
         struct durable *durable = list_entry(link, struct durable, link);
         struct task *task = durable->task;
 
-        if (durable->sequence > sequence) {
+        if (durable->sequence > sequence + MUTANT(STORED_ONE_TOO_FAR)) {
             break;
         }
         list_unlink(link);

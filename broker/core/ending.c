@@ -289,7 +289,8 @@ void task_doom(struct broker *broker, struct task *task)
     bool has_below = task->extra != NULL &&
                      (task->extra->live_children > 0 || task->extra->join != NULL);
 
-    if (task_ended(task) || task->state == TASK_CANCELLING || task->state == TASK_STORING) {
+    if (task_ended(task) || task->state == TASK_CANCELLING ||
+        (task->state == TASK_STORING && !MUTANT(CANCEL_REACHES_STORING))) {
         return;
     }
     if (MUTANT(CANCEL_SKIPS_DELAYED) && task->state == TASK_DELAYED) {

@@ -10,11 +10,12 @@
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
 #include "broker/core/retention.h"
+#include "common/mutant.h"
 
 /* What is left at `now` of a time that began at `since`; at least 1 ms if there was any. */
 static uint64_t left_ms(uint64_t ms, uint64_t since, uint64_t now)
 {
-    uint64_t gone = now > since ? now - since : 0;
+    uint64_t gone = now > since && !MUTANT(TIME_STOPS_WITH_BROKER) ? now - since : 0;
 
     return ms == 0 ? 0 : gone < ms ? ms - gone : 1;
 }
@@ -119,7 +120,7 @@ static void release_needs(struct broker *broker, const struct submit *join)
     for (size_t i = 0; i < join->needs_count; i++) {
         struct task *need = join_find_need(broker, join, i);
 
-        if (need != NULL && !task_ended(need) && need->held) {
+        if (need != NULL && !task_ended(need) && need->held && !MUTANT(RESTORED_NEEDS_RUN_ON)) {
             task_durable(need)->released = true;
             task_wake(broker, need);
         }
@@ -171,16 +172,18 @@ static bool restore(struct broker *broker, const struct store_row *row)
         release_needs(broker, &row->submit);
         return end(broker, task, &row->outcome);
     }
-    if (!id_is_nil(&submit.parent)) { /* it belongs to an attempt that is over */
+    if (!id_is_nil(&submit.parent) && !MUTANT(RESTORED_CHILD_RUNS)) {
+        /* it belongs to an attempt that is over */
         return end_now(broker, task, TASK_CANCELLED, ERROR_CANCELLED);
     }
     if (row->submit.join != submit.join) {
         return end_now(broker, task, TASK_FAILED, ERROR_DEPENDENCY_FAILED);
     }
-    if (task->attempt == task->attempts_max) { /* a worker may have had it, and none may again */
+    if (task->attempt == task->attempts_max && !MUTANT(RESTORED_START_REPEATED)) {
+        /* a worker may have had it, and none may again */
         return end_now(broker, task, TASK_FAILED, ERROR_WORKER_LOST);
     }
-    if (row->checkpoint.bytes.size > 0 &&
+    if (row->checkpoint.bytes.size > 0 && !MUTANT(CHECKPOINT_NOT_RESTORED) &&
         memo_set_checkpoint(broker, task, &row->checkpoint) != ERROR_NONE) {
         return false;
     }

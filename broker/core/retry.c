@@ -116,7 +116,9 @@ static void try_again(struct broker *broker, struct task *task, const struct fai
                LOG_TEXT("worker", label_span(task->worker)),
                LOG_UINT("attempt", task_attempt(task)), LOG_TEXT("why", failure_code(failure)));
     watch_task(broker, NOTE_RETRIED, task, label_span(task->worker), failure_code(failure));
-    durable_attempt(broker, task);
+    if (!MUTANT(RETRY_NOT_STORED)) {
+        durable_attempt(broker, task);
+    }
     task->overrun = false;
     task_doom_children(broker, task); /* they belong to the attempt that is over */
     if (delay_ms == 0 && !failure->at_once) {

@@ -273,7 +273,14 @@ static void see_move(struct model *model, const struct fact *fact)
                     "%s is handed out%s", model_id_text(&fact->id),
                     fact->starts ? " later" : ", and nobody has recorded that");
     }
-    if (task == NULL || (fact->to < SHADOW_STORING)) {
+    if (task != NULL && task->row != NULL && fact->from == SHADOW_LEASED &&
+        (fact->to == SHADOW_READY || fact->to == SHADOW_DELAYED)) {
+        MODEL_CHECK(model, PROPERTY,
+                    task->row->attempts_said == task->attempt - task->attempts_before,
+                    "%s is tried again after attempt %" PRIu64 ", which is not recorded",
+                    model_id_text(&fact->id), task->attempt);
+    }
+    if (task == NULL || fact->to < SHADOW_STORING) {
         return;
     }
     if (!task->durable) {

@@ -125,6 +125,7 @@ void shadow_row_record(struct model *model, const struct fact *fact, const struc
     row->pending++;
     row->pending_checkpoints += fact->what == STORE_CHECKPOINT;
     row->ending = row->ending || fact->what == STORE_END;
+    row->attempts_said = fact->what == STORE_ATTEMPT ? fact->attempt : row->attempts_said;
     if (fact->what == STORE_FORGET) {
         row->forgetting = true;
         task = model_task(model, &row->id);
@@ -201,6 +202,7 @@ void model_crashed(struct model *model, uint64_t kept)
             continue;
         }
         row->pending = row->pending_checkpoints = 0;
+        row->attempts_said = row->attempts;
         row->ending = row->forgetting = row->bound = row->fresh = false;
     }
 }

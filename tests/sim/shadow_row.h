@@ -26,6 +26,7 @@ struct shadow_row {
     /* What has been recorded by this broker, and is not safe. */
     uint64_t pending, pending_checkpoints;
     bool ending, forgetting;
+    uint64_t attempts_said;   /* of this broker's last record of it, or what was safe before */
     /* What others have seen, of all brokers. */
     bool accepted, handed, told;
     bool fresh;               /* it has become safe, and there was more to come */

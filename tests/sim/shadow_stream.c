@@ -393,7 +393,7 @@ void shadow_stream_settle(struct model *model)
                                              ? model_task(model, &fact->id)
                                              : NULL;
 
-        if (task == NULL || task->stream == NULL) {
+        if (task == NULL || !shadow_ended(task) || task->stream == NULL) {
             continue;
         }
         list_each(link, &task->stream->readers) {

@@ -4,6 +4,7 @@
 #include "broker/shell/store_batch.h"
 #include "broker/shell/store_file.h"
 #include "broker/shell/store_load.h"
+#include "broker/shell/store_shrink.h"
 #include "common/check.h"
 
 #include <errno.h>
@@ -175,6 +176,21 @@ static bool checkpoint(struct store *store)
     return result != STORE_FILE_FAILED;
 }
 
+/* In an idle moment, when the log is empty. Under the lock, which it lets go of. */
+static void shrink(struct store *store)
+{
+    enum store_file_result result = STORE_FILE_OK;
+
+    pthread_mutex_unlock(&store->lock);
+    if (store_file_wal_bytes(&store->file) == 0 && store_shrink_pays(&store->file)) {
+        result = store_shrink(&store->file);
+    }
+    pthread_mutex_lock(&store->lock);
+    if (result == STORE_FILE_FAILED) {
+        set_state(store, STORE_LOST, store->file.why);
+    }
+}
+
 static uint64_t unix_ms(void)
 {
     struct timespec now;
@@ -234,8 +250,8 @@ static bool wait_for_records(struct store *store)
         if (!in_time && store->napping) {
             break;
         }
-        if (!in_time && store->queue.records == 0) {
-            checkpoint(store);
+        if (!in_time && store->queue.records == 0 && checkpoint(store)) {
+            shrink(store);
         }
     }
     return store->queue.records > 0 && store->news.state != STORE_LOST;

@@ -18,6 +18,14 @@ void store_path_remove(const char *path)
     }
 }
 
+void store_path_remove_log(const char *path)
+{
+    char name[STORE_PATH_LONG_MAX];
+
+    snprintf(name, sizeof name, "%s-wal", path);
+    unlink(name);
+}
+
 bool store_path_has_log(const char *path)
 {
     char name[STORE_PATH_LONG_MAX + sizeof ".part-journal"];

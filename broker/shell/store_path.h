@@ -10,6 +10,9 @@
 /* Removes a database and what SQLite has beside it; what is not there is no fault. */
 void store_path_remove(const char *path);
 
+/* Removes its log. */
+void store_path_remove_log(const char *path);
+
 /* True: a log stands beside `path`, which SQLite would take for that of whatever is at `path`. */
 bool store_path_has_log(const char *path);
 

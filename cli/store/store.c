@@ -34,22 +34,26 @@ static int store_run(struct cli *cli, const struct command *self, int argc, char
     if (strcmp(what, "stats") == 0 && file == NULL) {
         return stats_run(path, cli->json);
     }
-    return command_usage(self, "it is check PATH, stats PATH, export PATH [FILE], or import PATH "
-                               "[FILE]");
+    if (strcmp(what, "compact") == 0 && file == NULL) {
+        return compact_run(path, cli->json);
+    }
+    return command_usage(self, "it is check, stats or compact with PATH, or export or import with "
+                               "PATH [FILE]");
 }
 
 const struct command command_store = {
     .name = "store",
     .arguments = "WORD PATH [FILE]",
-    .summary = "a broker's durable tasks: check, stats, export, import",
+    .summary = "a broker's durable tasks: check, stats, export, import, compact",
     .about = "WORD is one of\n"
              "  check   is all that is in it as it was written? Names what is not\n"
              "  stats   what is in it: tasks by service, bytes, what is free\n"
              "  export  writes its rows to FILE, or standard output: a line of JSON each\n"
              "  import  makes a new store at PATH of such lines: of all of them, or none\n"
+             "  compact makes the file as small as what is in it\n"
              "It needs no broker, and the store of one that runs is locked: it says so. Only\n"
-             "import writes to PATH. Exit codes: 0 good, 1 damage was found or a line is\n"
-             "wrong, 2 there is no such store, or it cannot be opened.\n",
+             "import and compact write to PATH. Exit codes: 0 good, 1 damage was found or a\n"
+             "line is wrong, 2 there is no such store, or it cannot be opened.\n",
     .arguments_min = 2,
     .arguments_max = 3,
     .run = store_run,

@@ -18,5 +18,6 @@ enum store_exit stats_run(const char *path, bool json);
 /* `file` NULL or "-": standard output, or input. */
 enum store_exit export_run(const char *path, const char *file, bool json);
 enum store_exit import_run(const char *path, const char *file, bool json);
+enum store_exit compact_run(const char *path, bool json);
 
 #endif

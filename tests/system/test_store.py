@@ -236,6 +236,35 @@ def _():
         shutil.rmtree(folder)
 
 
+@case("a store is made as small as what is in it")
+def _():
+    with DurableBroker(expect_exit=True) as broker:
+        fill(broker)
+        broker.kill()
+        lines = store("export", broker.path)[0]
+        # Free pages, as after a day with many more tasks.
+        database = sqlite3.connect(broker.path)
+        database.execute("CREATE TABLE day (body)")
+        database.executemany("INSERT INTO day VALUES (zeroblob(?))", [(100000,)] * 50)
+        database.execute("DROP TABLE day")
+        database.commit()
+        database.close()
+        large = os.path.getsize(broker.path)
+        said = json.loads(store("compact", broker.path, "--json")[0])
+        check(said["before_bytes"] > 5000000 > 1000000 > said["bytes"], said)
+        check(os.path.getsize(broker.path) == said["bytes"] < large, "the file is as large as it was")
+        equal(os.stat(broker.path).st_mode & 0o777, 0o600, "mode")
+        equal(sorted(os.listdir(broker.directory)), ["tasks.db"])
+        equal(store("export", broker.path)[0], lines)
+        check(store("check", broker.path)[0].startswith("good: 20 rows"), "it is not good")
+        broker.restart()
+        _, said = store("compact", broker.path, status=2)
+        check("is in use" in said, said)
+        _, said = store("compact", broker.path + "x", status=2)
+        check("there is no store" in said, said)
+        equal(broker.stop(), 0)
+
+
 @case("no store, another's, one in use: said with what to do, and nothing is made")
 def _():
     with DurableBroker() as broker:

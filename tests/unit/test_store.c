@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -228,6 +229,47 @@ static void a_task_that_comes_and_goes_needs_no_transaction(void **state)
     assert_true(after.commits - before.commits <= after.records);
     reopen(f);
     assert_int_equal(f->count, 1);
+}
+
+static uint64_t file_bytes(const struct fixture *f)
+{
+    struct stat there;
+
+    assert_int_equal(stat(f->path, &there), 0);
+    return (uint64_t)there.st_size;
+}
+
+/* The log is copied a while after the last record, then what is left is written anew, and copied. */
+static void a_large_file_with_little_in_it_gets_small(void **state)
+{
+    struct fixture *f = *state;
+    struct pollfd fd = {.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), .events = POLLIN};
+    char events[4096];
+    uint64_t key;
+
+    open_store(f);
+    for (key = 1; key <= 16000; key++) {
+        queue(f, STORE_TASK, key);
+    }
+    await_all(f);
+    reopen(f); /* all of it is in the file */
+    assert_true(file_bytes(f) > 40 * 1024 * 1024);
+    assert_true(inotify_add_watch(fd.fd, f->path, IN_MODIFY) >= 0);
+    for (key = 1; key <= 16000; key++) {
+        if (key % 100 != 0) {
+            queue(f, STORE_FORGET, key);
+        }
+    }
+    store_flush(f->store);
+    while (file_bytes(f) > 4 * 1024 * 1024) {
+        assert_int_equal(poll(&fd, 1, 30000), 1);
+        assert_true(read(fd.fd, events, sizeof events) > 0);
+    }
+    close(fd.fd);
+    add(f, STORE_TASK, 16001);
+    reopen(f);
+    assert_int_equal(f->count, 161);
+    assert_true(f->found[8000] && f->found[16001]);
 }
 
 static void the_file_is_private(void **state)
@@ -546,6 +588,7 @@ int main(void)
         STORE(what_is_queued_at_the_end_is_written),
         STORE(keys_are_never_used_again),
         STORE(a_task_that_comes_and_goes_needs_no_transaction),
+        STORE(a_large_file_with_little_in_it_gets_small),
         STORE(the_file_is_private),
         STORE(what_was_acknowledged_survives_kill),
         STORE(one_broker_has_it),

@@ -28,6 +28,11 @@ bool check_lane_lets(const struct model *model, const struct shadow_task *task);
 /* What a store has of it is all that there is to be had: it may be told that it is accepted. */
 bool check_accepted(const struct shadow_task *task);
 
+/* Facts of the step, without what the store is told to forget: that is due at any time. And the
+ * first of them; NULL: none. */
+size_t check_count_facts(const struct model *model);
+const struct fact *check_first_fact(const struct model *model);
+
 struct doc;
 /* The answer to a QUERY limits, in the step under way. */
 void check_limits_told(struct model *model, const struct doc *doc);

@@ -81,9 +81,9 @@ static void after(struct model *model, const struct broker *core)
     if (!is_answer(model) || model->current || model_session(model, model->event->from) == NULL) {
         return;
     }
-    MODEL_CHECK(model, PROPERTY, model->answered || model->fact_count == 0,
+    MODEL_CHECK(model, PROPERTY, model->answered || check_count_facts(model) == 0,
                 "a stale %s has %zu effects", command_name(model->event->message->command),
-                model->fact_count);
+                check_count_facts(model));
     for (size_t i = 0; i < model->fact_count; i++) {
         const struct fact *fact = &model->facts[i];
 
@@ -93,7 +93,8 @@ static void after(struct model *model, const struct broker *core)
                     : fact->kind == FACT_NOTE || fact->kind == FACT_GATE ||
                               fact->kind == FACT_LETTER
                         ? true /* told of what the others say */
-                    : fact->kind == FACT_RECORD ? fact->what == STORE_ATTEMPT
+                    : fact->kind == FACT_RECORD ? fact->what == STORE_ATTEMPT ||
+                                                    fact->what == STORE_FORGET
                                               : of_start(fact->command),
                     "a stale %s moves %s: %s -> %s",
                     command_name(model->event->message->command), model_id_text(&fact->id),

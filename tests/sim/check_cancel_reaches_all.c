@@ -177,9 +177,10 @@ static void check_children(struct model *model)
 /* Too many wait for the end of a cancel already: REPLY limit_exceeded, and nothing is done. */
 static bool cancel_refused(const struct model *model)
 {
-    return model->fact_count == 1 && model->facts[0].kind == FACT_SEND &&
-           model->facts[0].command == COMMAND_REPLY &&
-           strcmp(model->facts[0].code, "limit_exceeded") == 0;
+    const struct fact *fact = check_first_fact(model);
+
+    return check_count_facts(model) == 1 && fact->kind == FACT_SEND &&
+           fact->command == COMMAND_REPLY && strcmp(fact->code, "limit_exceeded") == 0;
 }
 
 static void after(struct model *model, const struct broker *core)

@@ -19,6 +19,31 @@ bool check_accepted(const struct shadow_task *task)
     return task->row == NULL || (task->row->safe && task->row->pending == 0);
 }
 
+static bool forgets(const struct fact *fact)
+{
+    return fact->kind == FACT_RECORD && fact->what == STORE_FORGET;
+}
+
+size_t check_count_facts(const struct model *model)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < model->fact_count; i++) {
+        count += !forgets(&model->facts[i]);
+    }
+    return count;
+}
+
+const struct fact *check_first_fact(const struct model *model)
+{
+    for (size_t i = 0; i < model->fact_count; i++) {
+        if (!forgets(&model->facts[i])) {
+            return &model->facts[i];
+        }
+    }
+    return NULL;
+}
+
 /* ---- what is recorded -------------------------------------------------------------------- */
 
 static void see_new_row(struct model *model, const struct fact *fact)
@@ -119,6 +144,7 @@ static void see_record(struct model *model, const struct fact *fact)
     task = model_task(model, &row->id);
     switch (fact->what) {
     case STORE_TASK:
+    case STORE_DIRECTIVE: /* sim_broker keeps them to itself */
         break;
     case STORE_ATTEMPT:
         MODEL_CHECK(model, PROPERTY,

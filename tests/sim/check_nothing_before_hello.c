@@ -38,7 +38,7 @@ static void on_fact(struct model *model, const struct fact *fact)
 static void after(struct model *model, const struct broker *core)
 {
     const struct event *event = model->event;
-    const struct fact *fact = model->facts;
+    const struct fact *fact = check_first_fact(model);
 
     if ((event->kind != EVENT_MESSAGE && event->kind != EVENT_MALFORMED &&
          event->kind != EVENT_PROBE) ||
@@ -46,10 +46,10 @@ static void after(struct model *model, const struct broker *core)
         return;
     }
     MODEL_CHECK(model, PROPERTY,
-                model->fact_count == 1 && fact->kind == FACT_SEND &&
+                check_count_facts(model) == 1 && fact->kind == FACT_SEND &&
                     fact->connection == event->from && fact->command == COMMAND_ERROR,
                 "c%u has no session: expected one ERROR, seen %zu effects", event->from,
-                model->fact_count);
+                check_count_facts(model));
 }
 
 const struct checker check_nothing_before_hello = {

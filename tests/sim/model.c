@@ -245,7 +245,7 @@ static void session_end(struct model *model, struct shadow_session *session)
 
         if (id_equal(&task->session, &session->id)) {
             /* What is certain to end, ends as it does. */
-            task->alone = task->detached || task->state == SHADOW_STORING;
+            task->alone = task->detached || (task->state == SHADOW_STORING && !task->orphan);
             task->orphan = !task->alone;
             task->stopping = task->state == SHADOW_CANCELLING || !id_is_nil(&task->parent);
         }

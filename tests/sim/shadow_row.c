@@ -168,6 +168,8 @@ static void apply(struct shadow_row *row, const struct shadow_record *record)
         row->digest = record->digest;
         memcpy(row->code, record->code, sizeof row->code);
         break;
+    case STORE_DIRECTIVE:
+        break;
     case STORE_FORGET:
         CHECK(row->pending == 0);
         row_free(row);

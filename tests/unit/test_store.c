@@ -248,14 +248,14 @@ static void a_large_file_with_little_in_it_gets_small(void **state)
     uint64_t key;
 
     open_store(f);
-    for (key = 1; key <= 16000; key++) {
+    for (key = 1; key <= 8000; key++) {
         queue(f, STORE_TASK, key);
     }
     await_all(f);
     reopen(f); /* all of it is in the file */
-    assert_true(file_bytes(f) > 40 * 1024 * 1024);
+    assert_true(file_bytes(f) > 20 * 1024 * 1024);
     assert_true(inotify_add_watch(fd.fd, f->path, IN_MODIFY) >= 0);
-    for (key = 1; key <= 16000; key++) {
+    for (key = 1; key <= 8000; key++) {
         if (key % 100 != 0) {
             queue(f, STORE_FORGET, key);
         }
@@ -266,10 +266,10 @@ static void a_large_file_with_little_in_it_gets_small(void **state)
         assert_true(read(fd.fd, events, sizeof events) > 0);
     }
     close(fd.fd);
-    add(f, STORE_TASK, 16001);
+    add(f, STORE_TASK, 8001);
     reopen(f);
-    assert_int_equal(f->count, 161);
-    assert_true(f->found[8000] && f->found[16001]);
+    assert_int_equal(f->count, 81);
+    assert_true(f->found[4000] && f->found[8001]);
 }
 
 static void the_file_is_private(void **state)

@@ -6,12 +6,14 @@
 #include <inttypes.h>
 #include <libgen.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #define STEP_PAGES 64
 #define SYNC_PAGES 256 /* a MiB: no sync takes longer than a batch of the store's own */
 #define INFIX ".backup-"
+#define PART ".part"
 
 static enum store_backup_result failed(struct store_backup *backup, const char *doing,
                                        const char *why)
@@ -22,7 +24,27 @@ static enum store_backup_result failed(struct store_backup *backup, const char *
 
 /* ---- where to ------------------------------------------------------------------------- */
 
-/* How many backups of `name` are in the folder. */
+/* One that nobody is making any more: its broker was killed. */
+static void remove_stale(int folder, const char *part)
+{
+    int fd = openat(folder, part, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        unlinkat(folder, part, 0);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+static bool is_part(const char *name)
+{
+    size_t size = strlen(name), end = strlen(PART);
+
+    return size > end && strcmp(name + size - end, PART) == 0;
+}
+
+/* How many backups of `name` are in the folder; those that were not finished go. */
 static unsigned count_in(DIR *folder, const char *name)
 {
     size_t size = strlen(name), infix = strlen(INFIX);
@@ -30,8 +52,15 @@ static unsigned count_in(DIR *folder, const char *name)
     unsigned count = 0;
 
     while ((entry = readdir(folder)) != NULL) {
-        count += strncmp(entry->d_name, name, size) == 0 &&
-                 strncmp(entry->d_name + size, INFIX, infix) == 0;
+        if (strncmp(entry->d_name, name, size) != 0 ||
+            strncmp(entry->d_name + size, INFIX, infix) != 0) {
+            continue;
+        }
+        if (is_part(entry->d_name)) {
+            remove_stale(dirfd(folder), entry->d_name);
+        } else {
+            count++;
+        }
     }
     return count;
 }
@@ -75,7 +104,7 @@ static enum store_backup_result find_place(struct store_backup *backup, struct s
             return failed(backup, folder, "the path is too long");
         }
     } while (access(backup->path, F_OK) == 0);
-    snprintf(backup->part, sizeof backup->part, "%s.part", backup->path);
+    snprintf(backup->part, sizeof backup->part, "%s" PART, backup->path);
     return STORE_BACKUP_MORE;
 }
 
@@ -121,6 +150,7 @@ enum store_backup_result store_backup_begin(struct store_backup *backup, struct 
     if (backup->fd < 0) {
         return failed(backup, backup->part, strerror(errno));
     }
+    flock(backup->fd, LOCK_EX); /* it is being made */
     /* It is synced here, and if it fails it is removed: SQLite need not care. */
     if (sqlite3_open_v2(backup->part, &backup->to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK ||

@@ -5,7 +5,9 @@
 #include "tests/unit/store_fixture.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -201,6 +203,23 @@ static void what_cannot_be_is_said_and_leaves_nothing(void **state)
     clear_folder(f->backups);
 }
 
+static void what_a_killed_broker_left_goes(void **state)
+{
+    struct fixture *f = *state;
+    char stale[160], making[160];
+    int fd;
+
+    snprintf(stale, sizeof stale, "%s/tasks.db.backup-5.part", f->backups);
+    snprintf(making, sizeof making, "%s/tasks.db.backup-6.part", f->backups);
+    fclose(fopen(stale, "we"));
+    fd = open(making, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(flock(fd, LOCK_EX), 0); /* as another broker's would be */
+    free(backed_up(f, f->backups));
+    assert_int_not_equal(access(stale, F_OK), 0);
+    assert_int_equal(access(making, F_OK), 0);
+    close(fd);
+}
+
 static void one_that_is_not_finished_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -225,6 +244,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_backup_has_what_the_store_had, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_written_meanwhile_harms_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_is_said_and_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_killed_broker_left_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(one_that_is_not_finished_leaves_nothing, setup, teardown),
     };
 

@@ -156,6 +156,13 @@ static void add_row(struct shelf *shelf, struct kept *kept)
                                 .directive = kept->directive}};
 }
 
+static void row_remove(struct shelf *shelf, struct row *row)
+{
+    row_free(row);
+    memmove(row, row + 1, (size_t)(shelf->rows + shelf->count - row - 1) * sizeof *row);
+    shelf->count--;
+}
+
 static void apply(struct shelf *shelf, struct kept *kept)
 {
     const struct store_record *record = &kept->record;
@@ -185,9 +192,7 @@ static void apply(struct shelf *shelf, struct kept *kept)
         row->row.ended_unix_ms = record->ended_unix_ms;
         return;
     case STORE_FORGET:
-        row_free(row);
-        memmove(row, row + 1, (size_t)(shelf->rows + shelf->count - row - 1) * sizeof *row);
-        shelf->count--;
+        row_remove(shelf, row);
         break;
     }
     drop(kept);
@@ -249,6 +254,12 @@ const struct store_row *shelf_row(struct shelf *shelf, size_t index)
 {
     CHECK(index < shelf->count);
     return &shelf->rows[index].row;
+}
+
+void shelf_lose(struct shelf *shelf, size_t index)
+{
+    CHECK(index < shelf->count);
+    row_remove(shelf, &shelf->rows[index]);
 }
 
 void shelf_free(struct shelf *shelf)

@@ -23,5 +23,7 @@ uint64_t shelf_next_key(const struct shelf *shelf);
 size_t shelf_count(const struct shelf *shelf); /* rows */
 /* In the order of keys. Rows are borrowed until the next call of shelf_add or shelf_crash. */
 const struct store_row *shelf_row(struct shelf *shelf, size_t index);
+/* It cannot be read any more: those behind it move up. */
+void shelf_lose(struct shelf *shelf, size_t index);
 
 #endif

@@ -383,12 +383,31 @@ bool sim_broker_drained(const struct sim_broker *broker)
     return broker->core != NULL && broker_drained(broker->core);
 }
 
+/* A row that cannot be read is set aside, and named. */
+static void lose_rows(struct sim_broker *broker)
+{
+    struct shelf *shelf = broker->disk.shelf;
+
+    for (size_t i = shelf_count(shelf); i > 0 && broker->options->damaged > 0; i--) {
+        const struct store_row *row = shelf_row(shelf, i - 1);
+
+        if (!row->is_directive &&
+            random_chance(&broker->disk.random, broker->options->damaged)) {
+            sometimes(SOMETIMES_ROW_DAMAGED);
+            model_damaged(broker->model, row->key);
+            shelf_lose(shelf, i - 1);
+        }
+    }
+}
+
 /* Of the rows the first `count`; true: those were all. */
 static bool restore(struct sim_broker *broker, struct broker *core, size_t count)
 {
     struct shelf *shelf = broker->disk.shelf;
-    size_t rows = shelf_count(shelf);
+    size_t rows;
 
+    lose_rows(broker);
+    rows = shelf_count(shelf);
     for (size_t i = 0; i < rows && i < count; i++) {
         CHECK(shelf_row(shelf, i)->is_directive || broker_restore(core, shelf_row(shelf, i)));
     }
@@ -476,6 +495,7 @@ static struct broker_options core_options(struct sim_broker *broker)
     options.window_bytes = 65536 + from->window_tasks * 1000ULL; /* above any one payload */
     options.service.max_tasks = from->queue_tasks;
     options.service.max_bytes = from->queue_bytes;
+    options.service.durable = from->all_durable > 0;
     options.retain_ms = from->retain_ms;
     options.retain_tasks = from->retain_tasks;
     options.resume_ms = from->resume_ms;

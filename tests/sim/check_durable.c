@@ -225,7 +225,8 @@ static void see_send(struct model *model, const struct fact *fact)
 
 /* ---- what moves -------------------------------------------------------------------------- */
 
-static enum shadow_state state_restored(const struct shadow_row *row, enum shadow_state *aim)
+static enum shadow_state state_restored(const struct model *model, const struct shadow_row *row,
+                                        enum shadow_state *aim)
 {
     const struct submit *submit = &row->said->submit;
 
@@ -236,6 +237,11 @@ static enum shadow_state state_restored(const struct shadow_row *row, enum shado
     if (!id_is_nil(&submit->parent)) {
         sometimes(SOMETIMES_RESTORED_CHILD);
         *aim = SHADOW_CANCELLED;
+        return SHADOW_STORING;
+    }
+    if (submit->join != JOIN_NONE && shadow_row_submit(model, row).join == JOIN_NONE) {
+        sometimes(SOMETIMES_RESTORED_JOIN_BROKEN);
+        *aim = SHADOW_FAILED;
         return SHADOW_STORING;
     }
     if (row->attempts >= submit->attempts && row->attempts > 0) {
@@ -271,7 +277,7 @@ static void see_restored(struct model *model, const struct fact *fact)
 
     MODEL_CHECK(model, PROPERTY, row != NULL && row->safe, "%s is restored, which was not safe",
                 model_id_text(&fact->id));
-    to = state_restored(row, &aim);
+    to = state_restored(model, row, &aim);
     note_restored(row);
     if (fact->to == SHADOW_WAITING && row->twin[0] != '\0' && !row->ended) {
         return; /* check_one_run_a_key */

@@ -276,6 +276,8 @@ void model_key_policed(struct model *model, const char *service, unsigned rule,
 void model_restoring(struct model *model);
 /* The broker is killed in that very step. */
 void model_torn(struct model *model);
+/* The row is lost: it cannot be read. */
+void model_damaged(struct model *model, uint64_t key);
 /* The broker is gone, and of its records those up to `kept` are left. */
 void model_crashed(struct model *model, uint64_t kept);
 void model_before(struct model *model, const struct broker *core, const struct event *event);

@@ -50,6 +50,7 @@ struct submit shadow_submit_of(struct model *model, const struct fact *fact)
                      model->event->message->submit.route == ROUTE_ALL),
                 "a task appeared without a SUBMIT");
     submit = model->event->message->submit;
+    submit.durable = submit.durable || (model->core.service.durable && submit.service.size > 0);
     return submit.route == ROUTE_ALL ? shadow_scatter_submit(model, fact, &submit) : submit;
 }
 

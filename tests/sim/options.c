@@ -161,8 +161,10 @@ static void draw_durables(struct sim_options *o)
     o->full_ms = scaled(&random, 1, 10000);
     o->lost_every_ms = random_chance(&random, 300) ? scaled(&random, 5000, 60000) : 0;
     o->torn = some(&random, 500);
+    o->damaged = random_chance(&random, 200) ? scaled(&random, 1, 50) : 0;
+    o->all_durable = random_chance(&random, 50);
     if (o->durables == 0) {
-        o->full_every_ms = o->lost_every_ms = o->torn = o->store_us = 0;
+        o->all_durable = o->damaged = o->full_every_ms = o->lost_every_ms = o->torn = o->store_us = 0;
     }
 }
 

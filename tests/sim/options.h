@@ -89,6 +89,8 @@
     X(full_ms, 1, "mean length of these")                                                          \
     X(lost_every_ms, 0, "mean time between failures of it; 0: none")                               \
     X(torn, 0, "permille of the broker's starts that it does not survive")                         \
+    X(damaged, 0, "permille of rows that cannot be read any more at such a start")                 \
+    X(all_durable, 0, "1: all tasks of services are durable, whatever is said of them")            \
     X(dead_letters, 0, "permille that leave a dead letter")                                        \
     X(dead_tasks, 0, "dead letters that are kept")                                                 \
     X(policy_changes, 0, "permille of operator actions that change what a service may start")      \

@@ -4,6 +4,8 @@
 #include "tests/sim/shadow.h"
 #include "tests/sim/shadow_dead.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -207,6 +209,18 @@ void model_crashed(struct model *model, uint64_t kept)
         row->attempts_said = row->attempts;
         row->ending = row->forgetting = row->bound = row->fresh = false;
     }
+}
+
+void model_damaged(struct model *model, uint64_t key)
+{
+    struct shadow_row *row = shadow_row_find(model, key);
+
+    CHECK(row != NULL && row->pending == 0);
+    if (model->trace) {
+        printf("[%8" PRIu64 "] row %" PRIu64 " of %s cannot be read\n", model->now_ms, key,
+               model_id_text(&row->id));
+    }
+    row_free(row);
 }
 
 static uint64_t left_ms(uint64_t ms, uint64_t gone_ms)

@@ -138,6 +138,8 @@
     X(PREFIX_DROPPED)                                                                              \
     X(PREFIX_KEPT)                                                                                 \
     X(RESTORE_TORN)                                                                                \
+    X(ROW_DAMAGED)                                                                                 \
+    X(RESTORED_JOIN_BROKEN)                                                                        \
     X(RESTORED_OUTCOME)                                                                            \
     X(RESTORED_JOIN)                                                                               \
     X(RESTORED_CHILD)                                                                              \

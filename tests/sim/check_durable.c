@@ -171,7 +171,24 @@ static void see_record(struct model *model, const struct fact *fact)
 
 /* ---- what is told ------------------------------------------------------------------------ */
 
-static void see_result(struct model *model, const struct fact *fact, struct shadow_row *row)
+/* Told again, a join has the same results. (What it did not wait for may have ended since: after a
+ * restart it shows as what became of it.) An orphan has let go of them. */
+static void check_inputs(struct model *model, const struct fact *fact,
+                         const struct shadow_task *task, const struct shadow_row *row)
+{
+    for (size_t i = 0; i < row->input_count && !task->orphan; i++) {
+        bool cut = row->inputs[i] == OUTCOME_CANCELLED || row->inputs[i] == OUTCOME_EXPIRED;
+
+        MODEL_CHECK(model, PROPERTY,
+                    i < fact->input_count && (cut || row->inputs[i] == fact->input_outcomes[i]),
+                    "join %s is told again, its input %zu is %s and was %s",
+                    model_id_text(&fact->id), i, outcome_name(fact->input_outcomes[i]),
+                    outcome_name(row->inputs[i]));
+    }
+}
+
+static void see_result(struct model *model, const struct fact *fact,
+                       const struct shadow_task *task, struct shadow_row *row)
 {
     if (fact->outcome == OUTCOME_REFUSED) {
         return;
@@ -187,8 +204,11 @@ static void see_result(struct model *model, const struct fact *fact, struct shad
                 row->code);
     if (row->told) {
         sometimes(SOMETIMES_OUTCOME_TOLD_AGAIN);
+        check_inputs(model, fact, task, row);
     }
     row->told = true;
+    row->input_count = fact->input_count < 16 ? fact->input_count : 16;
+    memcpy(row->inputs, fact->input_outcomes, sizeof row->inputs);
 }
 
 static void see_send(struct model *model, const struct fact *fact)
@@ -216,7 +236,7 @@ static void see_send(struct model *model, const struct fact *fact)
         row->handed = true;
         break;
     case COMMAND_RESULT:
-        see_result(model, fact, row);
+        see_result(model, fact, task, row);
         break;
     default:
         break;

@@ -29,6 +29,8 @@ struct shadow_row {
     uint64_t attempts_said;   /* of this broker's last record of it, or what was safe before */
     /* What others have seen, of all brokers. */
     bool accepted, handed, told;
+    size_t input_count;       /* told: how the first needs of a join had ended */
+    enum outcome inputs[16];
     bool fresh;               /* it has become safe, and there was more to come */
     bool bound;               /* this broker has a task of it, or had */
 };

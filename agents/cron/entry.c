@@ -247,10 +247,20 @@ static bool read_priority(struct reading *reading, json_t *value)
     return true;
 }
 
+static bool read_switch(struct reading *reading, json_t *value, bool *on)
+{
+    *on = json_is_true(value);
+    return json_is_boolean(value) || fail(reading, "%s: true or false is needed", reading->key);
+}
+
 static bool read_wait(struct reading *reading, json_t *value)
 {
-    reading->entry->work.options.wait_absent = json_is_true(value);
-    return json_is_boolean(value) || fail(reading, "wait: true or false is needed");
+    return read_switch(reading, value, &reading->entry->work.options.wait_absent);
+}
+
+static bool read_durable(struct reading *reading, json_t *value)
+{
+    return read_switch(reading, value, &reading->entry->work.options.durable);
 }
 
 static const struct key {
@@ -262,6 +272,7 @@ static const struct key {
     {"missed", read_missed},       {"late", read_late},       {"overlap", read_overlap},
     {"deadline", read_deadline},   {"retain", read_retain},   {"queue_ttl", read_queue_ttl},
     {"attempts", read_attempts},   {"priority", read_priority}, {"wait", read_wait},
+    {"durable", read_durable},
 };
 
 /* ---- the whole ---- */
@@ -276,7 +287,7 @@ static bool read_key(struct reading *reading, const char *name, json_t *value)
     }
     return fail(reading, "there is no '%.*s'; an entry has name, cron or every, zone, service, "
                          "payload, missed, late, overlap, deadline, retain, queue_ttl, attempts, "
-                         "priority, wait", shown(name), name);
+                         "priority, wait, durable", shown(name), name);
 }
 
 static bool settle_plan(struct reading *reading)

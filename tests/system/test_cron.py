@@ -297,6 +297,23 @@ def _():
                 two.stop()
 
 
+@case("a durable run and what became of it outlive the broker")
+def _():
+    with Folder() as folder, Broker("--store", folder.path("tasks.db")) as broker:
+        path = folder.config({"name": "soon", "every": "10s", "service": "echo", "wait": True,
+                              "durable": True})
+        with Cron(broker, "--config", path) as cron:
+            planned = log_field(cron.wait_line("cron_planned entry=soon", seconds=15), "planned")
+            cron.kill()
+            broker.kill()
+            broker.restart()
+            with Peer(broker, "worker") as worker:
+                worker.offer("echo", 4)
+                lease = worker.task(15)
+                moment = datetime.datetime.fromisoformat(planned.replace("Z", "+00:00"))
+                equal(int.from_bytes(bytes(lease[1])[:6], "big"), int(moment.timestamp()) * 1000)
+
+
 @case("without a broker a run is given up when it is late, and never submitted after that")
 def _():
     with Broker() as broker, Folder() as folder:
@@ -454,6 +471,7 @@ BAD = [
     (dict(PLAIN, every="1s", attempts=0), "attempts: a whole number from 1"),
     (dict(PLAIN, every="1s", priority=10), "priority: a whole number from 0 to 9"),
     (dict(PLAIN, every="1s", wait=1), "wait: true or false"),
+    (dict(PLAIN, every="1s", durable="yes"), "durable: true or false"),
     (dict(PLAIN, every="1s", payload="x" * 70000), "payload: 65536 bytes at most"),
     (dict(PLAIN, every="1s", payload=json.loads("[" * 40 + "]" * 40)), "nested too deeply"),
     (dict(PLAIN, when="1s"), "there is no 'when'; an entry has name"),

@@ -144,7 +144,8 @@ static void what_it_says_goes_with_its_task(void **state)
     struct entry *entry = entry_of(
         "{\"name\": \"n\", \"every\": 2000, \"service\": \"s\", \"payload\": [1], \"missed\": \"once\","
         " \"late\": \"2h\", \"overlap\": \"queue\", \"deadline\": \"5m\", \"queue_ttl\": \"1m\","
-        " \"attempts\": 2, \"priority\": 0, \"wait\": true, \"retain\": \"30m\"}");
+        " \"attempts\": 2, \"priority\": 0, \"wait\": true, \"durable\": true,"
+        " \"retain\": \"30m\"}");
     const struct sluice_submit_options *options = &entry->work.options;
 
     assert_int_equal(entry->plan.every_s, 2);
@@ -155,6 +156,7 @@ static void what_it_says_goes_with_its_task(void **state)
     assert_int_equal(options->attempts, 2);
     assert_int_equal(options->priority, SLUICE_PRIORITY_LOWEST);
     assert_true(options->wait_absent);
+    assert_true(options->durable);
     /* Remembered for longer than somebody may submit it again. */
     assert_int_equal(options->retain_ms, 3 * 3600 * 1000);
     entry_free(entry);

@@ -296,6 +296,7 @@ void broker_free(struct broker *broker)
     }
     limit_clear(broker);
     directive_clear(broker);
+    restore_end(broker);
     while ((link = list_first(&broker->services.lanes[0])) != NULL) {
         service_free(broker, list_entry(link, struct service, place.lanes));
     }

@@ -50,7 +50,8 @@ static size_t append(uint8_t *bytes, size_t used, struct span text)
     return used + text.size;
 }
 
-void cause_add(struct broker *broker, struct cause_chain *chain, const struct cause_said *said)
+static void add_at(struct broker *broker, struct cause_chain *chain,
+                   const struct cause_said *said, uint64_t at_ms)
 {
     uint8_t bytes[PEER_NAME_MAX + ERROR_CODE_MAX + CAUSE_MESSAGE_MAX];
     struct span worker = text_cut(said->worker, PEER_NAME_MAX);
@@ -74,7 +75,7 @@ void cause_add(struct broker *broker, struct cause_chain *chain, const struct ca
         chain->dropped++;
         return;
     }
-    cause->at_ms = broker->now_ms;
+    cause->at_ms = at_ms;
     cause->attempt = (uint16_t)said->attempt;
     cause->worker_size = (uint8_t)worker.size;
     cause->code_size = (uint8_t)code.size;
@@ -82,6 +83,11 @@ void cause_add(struct broker *broker, struct cause_chain *chain, const struct ca
     chain->last = cause;
     chain->count++;
     chain->bytes += cause_bytes(cause);
+}
+
+void cause_add(struct broker *broker, struct cause_chain *chain, const struct cause_said *said)
+{
+    add_at(broker, chain, said, broker->now_ms);
 }
 
 void cause_clear(struct broker *broker, struct cause_chain *chain)
@@ -126,4 +132,87 @@ uint64_t cause_check(const struct cause_chain *chain)
     CHECK(count <= CAUSES_FIRST + CAUSES_LAST);
     CHECK(bytes == chain->bytes);
     return count;
+}
+
+/* ---- as bytes -------------------------------------------------------------------------- */
+
+/* How many were dropped (4); and of each: attempt (2), Unix ms (8), size of the worker's name (1),
+ * of the code (1), of all texts (2), these. The least significant byte comes first. */
+
+static uint8_t *put(uint8_t *at, uint64_t number, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        *at++ = (uint8_t)(number >> (8 * i));
+    }
+    return at;
+}
+
+/* Of the first `bytes` of the rest. */
+static uint64_t take(struct span *rest, size_t bytes)
+{
+    uint64_t number = 0;
+
+    for (size_t i = 0; i < bytes; i++) {
+        number |= (uint64_t)rest->data[i] << (8 * i);
+    }
+    *rest = span_of(rest->data + bytes, rest->size - bytes);
+    return number;
+}
+
+size_t cause_pack(const struct broker *broker, const struct cause_chain *chain,
+                  uint8_t bytes[CAUSES_PACKED_MAX])
+{
+    uint8_t *at = put(bytes, chain->dropped, 4);
+
+    if (chain->count == 0) {
+        return 0;
+    }
+    for (const struct cause *cause = chain->first; cause != NULL; cause = cause->next) {
+        struct span text = blob_span(cause->text);
+
+        at = put(at, cause->attempt, 2);
+        at = put(at, broker_unix_ms(broker, cause->at_ms), 8);
+        at = put(at, cause->worker_size, 1);
+        at = put(at, cause->code_size, 1);
+        at = put(at, text.size, 2);
+        at += append(at, 0, text);
+    }
+    return (size_t)(at - bytes);
+}
+
+/* False: nothing more can be read. */
+static bool unpack_one(struct broker *broker, struct cause_chain *chain, struct span *rest)
+{
+    struct cause_said said;
+    uint64_t at_ms;
+    size_t worker, code, all;
+
+    if (rest->size < 14) {
+        return false;
+    }
+    said.attempt = take(rest, 2);
+    at_ms = broker_ms_of_unix(broker, take(rest, 8));
+    worker = take(rest, 1);
+    code = take(rest, 1);
+    all = take(rest, 2);
+    if (all > rest->size || worker + code > all ||
+        (chain->last != NULL && said.attempt <= chain->last->attempt)) {
+        return false;
+    }
+    said.worker = span_of(rest->data, worker);
+    said.code = span_of(rest->data + worker, code);
+    said.message = span_of(rest->data + worker + code, all - worker - code);
+    *rest = span_of(rest->data + all, rest->size - all);
+    add_at(broker, chain, &said, at_ms);
+    return true;
+}
+
+void cause_unpack(struct broker *broker, struct cause_chain *chain, struct span bytes)
+{
+    uint64_t dropped = bytes.size >= 4 ? take(&bytes, 4) : 0;
+
+    CHECK(chain->count == 0);
+    while (unpack_one(broker, chain, &bytes)) {
+    }
+    chain->dropped += (uint32_t)dropped;
 }

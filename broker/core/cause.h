@@ -43,6 +43,15 @@ void cause_clear(struct broker *broker, struct cause_chain *chain);
 
 struct cause_said cause_read(const struct cause *cause);
 
+/* All of them as bytes, and back into an empty chain. What is no chain, or has no memory, is left
+ * out. */
+#define CAUSES_PACKED_MAX                                                                          \
+    (4 + (CAUSES_FIRST + CAUSES_LAST) *                                                            \
+             (14 + PEER_NAME_MAX + ERROR_CODE_MAX + CAUSE_MESSAGE_MAX))
+size_t cause_pack(const struct broker *broker, const struct cause_chain *chain,
+                  uint8_t bytes[CAUSES_PACKED_MAX]);
+void cause_unpack(struct broker *broker, struct cause_chain *chain, struct span bytes);
+
 /* CHECKs the chain; how many there are. */
 uint64_t cause_check(const struct cause_chain *chain);
 

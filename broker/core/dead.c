@@ -139,7 +139,9 @@ void dead_bury(struct broker *broker, struct task *task)
     letter->id = task->id;
     letter->options = blob_ref(terms->options);
     letter->payload = blob_ref(task->body);
-    letter->died_ms = broker->now_ms;
+    letter->died_ms = broker->restoring != NULL
+                          ? broker_ms_of_unix(broker, broker->restoring->ended_unix_ms)
+                          : broker->now_ms;
     letter->attempt = (uint16_t)task_attempt(task);
     letter->key = task_durable(task) != NULL ? task_durable(task)->key : 0;
     letter->causes = terms->causes;

@@ -100,11 +100,21 @@ bool durable_open(struct broker *broker, struct task *task, const struct submit 
     return true;
 }
 
+/* `bytes`: room for it. */
+static struct span causes_of(const struct broker *broker, const struct task *task, uint8_t *bytes)
+{
+    const struct terms *terms = task->extra->terms;
+
+    return terms == NULL ? span_of(NULL, 0)
+                         : span_of(bytes, cause_pack(broker, &terms->causes, bytes));
+}
+
 bool durable_end(struct broker *broker, struct task *task, enum task_state state,
                  enum error_code error, struct blob *result)
 {
     struct durable *durable = task_durable(task);
     uint64_t before = task_bytes(task);
+    uint8_t causes[CAUSES_PACKED_MAX];
     struct outcome_record outcome;
 
     if (durable == NULL || task->state == TASK_STORING || broker->effects.store == NULL ||
@@ -115,6 +125,8 @@ bool durable_end(struct broker *broker, struct task *task, enum task_state state
     record(broker, &(struct store_record){
                        .what = STORE_END,
                        .key = durable->key,
+                       .attempts = task->attempt,
+                       .causes = causes_of(broker, task, causes),
                        .outcome = &outcome,
                        .ended_unix_ms = broker_unix_ms(broker, broker->now_ms),
                    });
@@ -158,10 +170,13 @@ bool durable_start(struct broker *broker, struct task *task)
 
 void durable_attempt(struct broker *broker, const struct task *task)
 {
+    uint8_t causes[CAUSES_PACKED_MAX];
+
     if (records(broker, task)) {
         record(broker, &(struct store_record){.what = STORE_ATTEMPT,
                                               .key = task_durable(task)->key,
-                                              .attempts = task->attempt});
+                                              .attempts = task->attempt,
+                                              .causes = causes_of(broker, task, causes)});
     }
 }
 

@@ -30,6 +30,8 @@ void submit_start(struct broker *broker, struct task *task, struct flight *fligh
  * Sets `flight` for submit_start. NULL: no room, or no memory. */
 struct task *submit_restore(struct broker *broker, struct peer *peer,
                             const struct submit *submit, struct flight **flight);
+/* Nothing more is given back. */
+void restore_end(struct broker *broker);
 void submit_discard(struct broker *broker, struct task *task);
 /* All that a SUBMIT does but answering when it is refused: the id is not known. */
 enum error_code submit_accept(struct broker *broker, struct peer *peer,

@@ -47,7 +47,7 @@ struct peer *peer_find_session(const struct broker *broker, const struct id *ses
     return NULL;
 }
 
-static struct label *label_new(struct broker *broker, struct span text)
+struct label *label_new(struct broker *broker, struct span text)
 {
     struct label *label = pool_get(&broker->label_pool);
 

@@ -114,6 +114,8 @@ static inline struct span label_span(const struct label *label)
 {
     return label == NULL ? span_of(NULL, 0) : span_of(label->text, label->size);
 }
+/* With one reference. NULL: no memory. */
+struct label *label_new(struct broker *broker, struct span text);
 void label_unref(struct broker *broker, struct label *label); /* accepts NULL */
 
 #endif

@@ -85,6 +85,41 @@ static enum error_code code_of(struct span name)
     return ERROR_NONE;
 }
 
+/* Many tasks have few workers. NULL: it had none, or there is no memory. */
+static struct label *worker_label(struct broker *broker, struct span name)
+{
+    uint32_t hash = broker_hash(broker, name.data, name.size);
+    struct label **kept = &broker->workers_restored[hash % WORKERS_RESTORED];
+
+    if (name.size > 0 && (*kept == NULL || !span_equal(label_span(*kept), name))) {
+        label_unref(broker, *kept);
+        *kept = label_new(broker, name);
+    }
+    return name.size > 0 ? *kept : NULL;
+}
+
+/* How long it waited and ran, and where. */
+static void set_past(struct broker *broker, struct task *task, const struct outcome_record *outcome)
+{
+    struct label *worker = worker_label(broker, outcome->worker);
+
+    task->started_ms = broker->now_ms - outcome->ran_ms;
+    task->accepted_ms = task->started_ms - outcome->waited_ms;
+    if (worker != NULL) {
+        task_set_worker(broker, task, worker);
+    }
+}
+
+static void set_causes(struct broker *broker, struct task *task, struct span causes)
+{
+    uint64_t before = task_bytes(task);
+
+    if (causes.size > 0 && task_mourned(task)) {
+        cause_unpack(broker, &task->extra->terms->causes, causes);
+        task_resized(broker, task, before);
+    }
+}
+
 /* False: no memory. */
 static bool end(struct broker *broker, struct task *task, const struct outcome_record *outcome)
 {
@@ -95,6 +130,7 @@ static bool end(struct broker *broker, struct task *task, const struct outcome_r
     if (bytes.size > 0 && body == NULL) {
         return false;
     }
+    set_past(broker, task, outcome);
     task_end(broker, task, state,
              state == TASK_DONE || bytes.size > 0 ? ERROR_NONE : code_of(outcome->error.code),
              body);
@@ -167,7 +203,9 @@ static bool restore(struct broker *broker, const struct store_row *row)
     if (task == NULL) {
         return false;
     }
+    task->accepted_ms = broker_ms_of_unix(broker, row->accepted_unix_ms);
     set_attempts(task, row->ended ? row->outcome.attempt : row->attempts);
+    set_causes(broker, task, row->causes);
     if (row->ended) {
         release_needs(broker, &row->submit);
         return end(broker, task, &row->outcome);
@@ -232,11 +270,20 @@ static void end_sessions(struct broker *broker)
     }
 }
 
+void restore_end(struct broker *broker)
+{
+    for (size_t i = 0; i < WORKERS_RESTORED; i++) {
+        label_unref(broker, broker->workers_restored[i]);
+        broker->workers_restored[i] = NULL;
+    }
+}
+
 void broker_restored(struct broker *broker, uint64_t next_key)
 {
     if (next_key > broker->store_key) {
         broker->store_key = next_key;
     }
+    restore_end(broker);
     end_sessions(broker);
     broker_settle(broker);
 }

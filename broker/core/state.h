@@ -99,6 +99,8 @@ struct broker {
     struct id backup_session;
     uint64_t backup_request;
     struct list directives;  /* that it keeps, the oldest first */
+#define WORKERS_RESTORED 64
+    struct label *workers_restored[WORKERS_RESTORED]; /* by hashes of names, until all is */
     const struct store_row *restoring; /* that is being given back; NULL: none */
 
     /* Ended tasks, oldest first. Those that a join needs stay as long as it, and are not
@@ -174,6 +176,12 @@ static inline void prefetch_bytes(const void *at, size_t bytes)
 static inline uint64_t broker_unix_ms(const struct broker *broker, uint64_t at_ms)
 {
     return broker->options.started_unix_ms + (at_ms - broker->started_ms);
+}
+
+/* Before this broker began it wraps around, and differences are right all the same. */
+static inline uint64_t broker_ms_of_unix(const struct broker *broker, uint64_t unix_ms)
+{
+    return broker->started_ms + (unix_ms - broker->options.started_unix_ms);
 }
 
 /* What counts against memory_max: tasks, and what else peers can make without an end. */

@@ -34,6 +34,7 @@ struct store_record {
     struct span peer;      /* its name */
     uint64_t accepted_unix_ms;
     uint64_t attempts;     /* STORE_TASK, STORE_ATTEMPT: used up; a retried dead letter has some */
+    struct span causes;    /* STORE_ATTEMPT, STORE_END: why each failed, opaque; empty: none */
     struct payload checkpoint;
     /* STORE_END */
     const struct outcome_record *outcome;
@@ -50,6 +51,7 @@ struct store_row {
     struct span peer;
     uint64_t accepted_unix_ms;
     uint64_t attempts;
+    struct span causes;        /* empty: none */
     struct payload checkpoint; /* empty: none */
     bool ended;
     struct outcome_record outcome; /* if it has ended */

@@ -118,6 +118,14 @@ static struct store_draft *draft_message(struct store_encoder *encoder, enum sto
     return draft;
 }
 
+static void encode_attempts(struct store_encoder *encoder, const struct store_record *record)
+{
+    struct store_draft *draft = draft_add(encoder, STORE_PART_ATTEMPTS, NULL);
+
+    draft_put_number(draft, record->attempts);
+    draft->body = record->causes;
+}
+
 static bool encode_checkpoint(struct store_encoder *encoder, const struct payload *checkpoint)
 {
     struct blob *large = checkpoint->blob;
@@ -155,8 +163,8 @@ static bool encode_task(struct store_encoder *encoder, const struct store_record
         memcpy(at + ID_BYTES + 1, record->peer.data, record->peer.size);
     }
     draft->head_size += ID_BYTES + 1 + record->peer.size;
-    if (record->attempts > 0) {
-        draft_put_number(draft_add(encoder, STORE_PART_ATTEMPTS, NULL), record->attempts);
+    if (record->attempts > 0 || record->causes.size > 0) {
+        encode_attempts(encoder, record);
     }
     return record->checkpoint.bytes.size == 0 || encode_checkpoint(encoder, &record->checkpoint);
 }
@@ -170,6 +178,9 @@ static bool encode_end(struct store_encoder *encoder, const struct store_record 
         return false;
     }
     draft_put_number(draft, record->ended_unix_ms);
+    if (record->causes.size > 0) {
+        encode_attempts(encoder, record);
+    }
     return true;
 }
 
@@ -187,7 +198,7 @@ bool store_encode(struct store_encoder *encoder, const struct store_record *reco
         return encode_task(encoder, record, &(struct message){.command = COMMAND_CONTROL,
                                                               .control = *record->directive});
     case STORE_ATTEMPT:
-        draft_put_number(draft_add(encoder, STORE_PART_ATTEMPTS, NULL), record->attempts);
+        encode_attempts(encoder, record);
         return true;
     case STORE_CHECKPOINT:
         return encode_checkpoint(encoder, &record->checkpoint);
@@ -323,11 +334,12 @@ static const char *read_attempts(const struct store_parts *parts, struct store_r
     struct span held;
     const char *why = part_open(parts, STORE_PART_ATTEMPTS, &held);
 
-    if (why == NULL && held.size != 0 && held.size != 8) {
+    if (why == NULL && held.size > 0 && held.size < 8) {
         why = "the attempts are no number";
     }
-    if (why == NULL) {
-        row->attempts = number_get(held.data, held.size);
+    if (why == NULL && held.size > 0) {
+        row->attempts = number_get(held.data, 8);
+        row->causes = span_of(held.data + 8, held.size - 8);
     }
     return why;
 }

@@ -9,7 +9,7 @@
  *
  *     TASK        accepted_unix_ms (8), session (16), size of the peer's name (1), the name,
  *                 the SUBMIT as it is on the wire (proto/PROTOCOL.md); or a CONTROL
- *     ATTEMPTS    attempts (8)
+ *     ATTEMPTS    attempts (8), and why they failed, if anybody is to know (broker/core/cause.c)
  *     CHECKPOINT  its bytes, unless LARGE
  *     OUTCOME     ended_unix_ms (8), the RESULT as it is on the wire
  *

@@ -74,6 +74,7 @@ static bool put_row(struct import *import, const struct store_row *row)
                                   .peer = row->peer,
                                   .accepted_unix_ms = row->accepted_unix_ms,
                                   .attempts = row->attempts,
+                                  .causes = row->causes,
                                   .checkpoint = row->checkpoint};
 
     if (row->key <= import->key || row->key > STORE_KEY_MAX) {

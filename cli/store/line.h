@@ -1,7 +1,8 @@
 /* line: a row of the store as a JSON object, one line of an export, and back.
  *
  *     {"key": 17, "id": "01890a5d-...", "service": "report.write", "session": "0189...",
- *      "peer": "asker", "accepted_unix_ms": 1700000000000, "attempts": 1, "payload": VALUE,
+ *      "peer": "asker", "accepted_unix_ms": 1700000000000, "attempts": 1, "causes": VALUE,
+ *      "payload": VALUE,
  *      "options": {"durable": true, ...}, "checkpoint": VALUE,
  *      "ended_unix_ms": 1700000001000, "outcome": {"is": "done", "payload": VALUE, "attempt": 2,
  *      "waited_ms": 3, "ran_ms": 4, "worker": "w1"}}

@@ -156,6 +156,7 @@ static bool set_task(json_t *line, const struct store_row *row)
     const struct submit *submit = &row->submit;
     bool set = set_id(line, "id", &submit->id) && set_text(line, "service", submit->service) &&
                (row->attempts == 0 || set_number(line, "attempts", row->attempts)) &&
+               (row->causes.size == 0 || set_bytes(line, "causes", row->causes)) &&
                set_bytes(line, "payload", submit->payload.bytes) && set_options(line, submit) &&
                (row->checkpoint.bytes.size == 0 ||
                 set_bytes(line, "checkpoint", row->checkpoint.bytes));

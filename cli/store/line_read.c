@@ -299,9 +299,17 @@ static bool read_checkpoint(struct reading *reading, struct payload *checkpoint)
            take_bytes(reading, value, "checkpoint", CHECKPOINT_MAX, &checkpoint->bytes);
 }
 
+static bool read_causes(struct reading *reading, struct span *causes)
+{
+    const json_t *value = json_object_get(reading->json, "causes");
+
+    return value == NULL || take_bytes(reading, value, "causes", PAYLOAD_INLINE_MAX, causes);
+}
+
 static bool read_task(struct reading *reading, struct store_row *row)
 {
     return take_number(reading, "attempts", 0, &row->attempts) &&
+           read_causes(reading, &row->causes) &&
            read_submit(reading, &row->submit) && read_checkpoint(reading, &row->checkpoint) &&
            read_end(reading, row);
 }

@@ -18,7 +18,7 @@ struct kept {
 
 struct row {
     struct store_row row;
-    struct kept *task, *checkpoint, *end; /* whose texts it borrows */
+    struct kept *task, *attempt, *checkpoint, *end; /* whose texts it borrows */
 };
 
 struct shelf {
@@ -49,8 +49,8 @@ static struct span copy(struct kept *kept, struct span from)
 #define EACH_TEXT(X)                                                                               \
     X(submit.service) X(submit.payload.bytes) X(submit.key) X(submit.order) X(submit.affinity)     \
     X(submit.version) X(submit.retry_on) X(submit.final_on) X(submit.idempotency_key)              \
-    X(record.peer) X(record.checkpoint.bytes) X(outcome.payload.bytes) X(outcome.error.raw)        \
-    X(outcome.error.code) X(outcome.error.message) X(outcome.worker)                               \
+    X(record.peer) X(record.causes) X(record.checkpoint.bytes) X(outcome.payload.bytes)            \
+    X(outcome.error.raw) X(outcome.error.code) X(outcome.error.message) X(outcome.worker)          \
     X(directive.service) X(directive.key) X(directive.tenant)
 
 static struct kept *keep(const struct store_record *record)
@@ -129,6 +129,7 @@ static struct row *find(const struct shelf *shelf, uint64_t key)
 static void row_free(struct row *row)
 {
     drop(row->task);
+    drop(row->attempt);
     drop(row->checkpoint);
     drop(row->end);
 }
@@ -176,8 +177,11 @@ static void apply(struct shelf *shelf, struct kept *kept)
         return;
     case STORE_ATTEMPT:
         CHECK(!row->row.ended);
+        drop(row->attempt);
+        row->attempt = kept;
         row->row.attempts = record->attempts;
-        break;
+        row->row.causes = record->causes;
+        return;
     case STORE_CHECKPOINT:
         CHECK(!row->row.ended);
         drop(row->checkpoint);
@@ -188,6 +192,10 @@ static void apply(struct shelf *shelf, struct kept *kept)
         CHECK(!row->row.ended);
         row->end = kept;
         row->row.ended = true;
+        if (record->causes.size > 0) {
+            row->row.attempts = record->attempts;
+            row->row.causes = record->causes;
+        }
         row->row.outcome = kept->outcome;
         row->row.ended_unix_ms = record->ended_unix_ms;
         return;

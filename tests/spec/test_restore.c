@@ -180,6 +180,78 @@ static void a_dead_letter_survives_and_takes_its_row_with_it(void **state)
     assert_int_equal(stats_of(f).storing, 1); /* it was the only attempt, and may have begun */
 }
 
+static void what_each_attempt_failed_of_survives(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+
+    options.dead_letter = true;
+    options.attempts = 3;
+    options.backoff_ms = 1;
+    submit_with(f, "s1", "t1", "echo", "x", &options);
+    stored(f);
+    advance_ms(f, 100);
+    fail_task(f, "w1", "t1", 1, "broken", true);
+    stored(f);
+    f->now_ms += 900;
+    crash(f);
+    given_echo_again(f);
+    fail_task(f, "w1", "t1", 2, "torn", true);
+    advance_ms(f, 2);
+    fail_task(f, "w1", "t1", 3, "burnt", true);
+    stored(f);
+    crash(f);
+    given_echo_again(f);
+    query_task(f, "s1", QUERY_LETTER, "t1");
+    assert_true(trace_has(f, "attempt=3 died_ms=1000000001002 "));
+    assert_true(trace_has(f, "attempt=1 at_ms=1000000000100 worker=w1 code=broken"));
+    assert_true(trace_has(f, "attempt=2 at_ms=1000000001000 worker=w1 code=torn"));
+    assert_true(trace_has(f, "attempt=3 at_ms=1000000001002 worker=w1 code=burnt"));
+    assert_true(trace_has(f, "causes_dropped=0"));
+}
+
+static void causes_that_are_none_are_left_out(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+    struct store_row row;
+
+    options.dead_letter = true;
+    options.attempts = 1;
+    submit_with(f, "s1", "t1", "echo", "x", &options);
+    fail_task(f, "w1", "t1", 1, "broken", false);
+    crash(f);
+    row = *shelf_row(f->shelf, 0);
+    assert_true(row.causes.size > 0);
+    for (size_t i = 0; i < row.causes.size; i++) {
+        struct store_row cut = row;
+
+        cut.causes.size = i;
+        fixture_restart(f);
+        assert_true(broker_restore(f->broker, &cut));
+        broker_restored(f->broker, row.key + 1);
+        broker_check(f->broker);
+        assert_int_equal(stats_of(f).dead, 1);
+    }
+}
+
+static void an_outcome_says_where_and_how_long_after_a_crash_too(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+
+    options.detached = true;
+    submit_with(f, "s1", "t1", "echo", "x", &options);
+    advance_ms(f, 30);
+    done(f, "w1", "t1", 1, "y");
+    stored(f);
+    f->now_ms += 50;
+    crash(f);
+    given_echo_again(f);
+    query_task(f, "s1", QUERY_STATUS, "t1");
+    assert_true(trace_has(f, "state=done attempt=1 waited_ms=0 ran_ms=30 worker=w1"));
+}
+
 static void what_is_forgotten_is_forgotten_in_the_store(void **state)
 {
     struct fixture *f = *state;
@@ -496,6 +568,9 @@ int main(void)
         DURABLE(attempts_and_checkpoints_are_kept),
         DURABLE(a_cancelled_one_is_cancelled_after_a_crash),
         DURABLE(a_dead_letter_survives_and_takes_its_row_with_it),
+        DURABLE(what_each_attempt_failed_of_survives),
+        DURABLE(causes_that_are_none_are_left_out),
+        DURABLE(an_outcome_says_where_and_how_long_after_a_crash_too),
         DURABLE(what_is_forgotten_is_forgotten_in_the_store),
         DURABLE(a_key_is_under_way_after_a_crash_too),
         DURABLE(a_join_waits_for_the_same_tasks_after_a_crash),

@@ -16,6 +16,7 @@ static struct store_row row_of(struct sample *sample, uint64_t key)
                             .peer = record.peer,
                             .accepted_unix_ms = record.accepted_unix_ms,
                             .attempts = 2,
+                            .causes = span_of("\x01\xc1why", 5),
                             .checkpoint = record.checkpoint,
                             .ended = true,
                             .outcome = sample->outcome,
@@ -55,6 +56,7 @@ static void comes_back(const struct store_row *row, uint64_t key)
     assert_true(row_is_of(&line.row, key));
     line.row.submit.durable = true;
     assert_int_equal(line.row.attempts, row->attempts);
+    assert_true(span_equal(line.row.causes, row->causes));
     assert_int_equal(line.row.ended, row->ended);
     assert_true(span_equal(line.row.checkpoint.bytes, row->checkpoint.bytes));
     again = text_of(&line.row);
@@ -74,6 +76,7 @@ static void every_option_comes_back(void **state)
 
         comes_back(&row, key);
         row.attempts = 0;
+        row.causes = span_of(NULL, 0);
         row.checkpoint = (struct payload){.blob = NULL};
         row.ended = false;
         comes_back(&row, key);

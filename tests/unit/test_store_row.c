@@ -66,6 +66,35 @@ static const char *read_back(const struct store_parts *parts, struct store_row *
     return why != NULL ? why : store_row_read(parts, row);
 }
 
+static void causes_come_back_with_attempts_and_ends(void **state)
+{
+    static struct sample sample;
+    struct store_record record = record_of(&sample, STORE_TASK, 7);
+    struct store_row row;
+    struct kept kept;
+
+    (void)state;
+    kept_init(&kept, 7);
+    keep(&kept, &record);
+    record = record_of(&sample, STORE_ATTEMPT, 7);
+    record.causes = span_from_text("torn");
+    keep(&kept, &record);
+    assert_null(read_back(&kept.parts, &row));
+    assert_int_equal(row.attempts, 2);
+    assert_true(span_is(row.causes, "torn"));
+    record = record_of(&sample, STORE_END, 7);
+    keep(&kept, &record);
+    assert_null(read_back(&kept.parts, &row));
+    assert_true(row.ended && span_is(row.causes, "torn"));
+    record.attempts = 3;
+    record.causes = span_from_text("torn burnt");
+    keep(&kept, &record);
+    assert_null(read_back(&kept.parts, &row));
+    assert_int_equal(row.attempts, 3);
+    assert_true(span_is(row.causes, "torn burnt"));
+    kept_deinit(&kept);
+}
+
 static void what_an_operator_said_comes_back(void **state)
 {
     struct control said = {.what = CONTROL_LIMIT, .service = span_from_text("echo"),
@@ -290,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_option_comes_back),
+        cmocka_unit_test(causes_come_back_with_attempts_and_ends),
         cmocka_unit_test(what_an_operator_said_comes_back),
         cmocka_unit_test(a_plain_task_comes_back),
         cmocka_unit_test(a_task_that_begins_with_attempts_keeps_them),

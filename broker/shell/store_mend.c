@@ -21,7 +21,6 @@ struct copy {
     sqlite3_stmt *to;
     struct range ranges[RANGES_MAX]; /* of the hole that is looked at */
     size_t count;
-    bool unique;  /* one row has one key */
     int64_t lost; /* the lowest key that could not be read; 0: none */
 };
 
@@ -42,7 +41,7 @@ static int copy_row(struct copy *copy)
         sqlite3_bind_value(copy->to, i + 1, sqlite3_column_value(copy->from, i));
     }
     code = store_file_run(copy->to);
-    if (code == SQLITE_OK && copy->unique && sqlite3_changes(sqlite3_db_handle(copy->to)) == 0) {
+    if (code == SQLITE_OK && sqlite3_changes(sqlite3_db_handle(copy->to)) == 0) {
         note_lost(copy, sqlite3_column_int64(copy->from, 0)); /* a key that is there: not its own */
     }
     return code;
@@ -60,7 +59,7 @@ static int copy_range(struct copy *copy, struct range range, bool *broken, int64
         key = sqlite3_column_int64(copy->from, 0);
         written = copy_row(copy);
         if (key >= range.from && key < range.to) {
-            range.from = key + copy->unique; /* otherwise more of the key may come */
+            range.from = key + 1;
         }
     }
     sqlite3_reset(copy->from);
@@ -150,11 +149,10 @@ static int copy_rows(struct copy *copy)
 }
 
 static int copy_table(struct store_file *from, struct store_file *to, const char *select,
-                      const char *put, uint64_t *lost, bool unique)
+                      const char *put, uint64_t *lost)
 {
     struct copy copy = {.from = store_file_prepare(from, select),
-                        .to = store_file_prepare(to, put),
-                        .unique = unique};
+                        .to = store_file_prepare(to, put)};
     int code;
 
     if (copy.from == NULL || copy.to == NULL) {
@@ -166,6 +164,54 @@ static int copy_table(struct store_file *from, struct store_file *to, const char
     sqlite3_finalize(copy.from);
     sqlite3_finalize(copy.to);
     return code;
+}
+
+/* ---- large bodies ---------------------------------------------------------------------- */
+
+/* What is not there, or cannot be read, is passed by. */
+static int copy_body(struct store_file *from, struct store_file *to, int64_t key, int part)
+{
+    sqlite3_stmt *get = from->statements[STORE_GET_LARGE];
+    sqlite3_stmt *put = to->statements[STORE_PUT_LARGE];
+    int code;
+
+    sqlite3_bind_int64(get, 1, key);
+    sqlite3_bind_int(get, 2, part);
+    code = sqlite3_step(get);
+    if (code == SQLITE_ROW) {
+        sqlite3_bind_int64(put, 1, key);
+        sqlite3_bind_int(put, 2, part);
+        sqlite3_bind_value(put, 3, sqlite3_column_value(get, 0));
+        code = store_file_run(put);
+        sqlite3_clear_bindings(put);
+    }
+    sqlite3_reset(get);
+    return code == SQLITE_DONE || store_file_is_damage(code) ? SQLITE_OK : code;
+}
+
+/* One by one, as a row's are found: to go through them all in order can end early at a key that is
+ * damaged, and a row that a broker has been given would be without its body in the new database.
+ * Of a part whose first byte has LARGE (x'80', store_row.h) there is one. */
+static int copy_bodies(struct store_file *from, struct store_file *to)
+{
+    sqlite3_stmt *rows = store_file_prepare(
+        to, "SELECT key, substr(task, 1, 1) >= x'80', substr(attempts, 1, 1) >= x'80',"
+            " substr(checkpoint, 1, 1) >= x'80', substr(outcome, 1, 1) >= x'80' FROM task"
+            " UNION ALL SELECT key, 1, 1, 1, 1 FROM damaged");
+    int code = SQLITE_OK, stepped = SQLITE_DONE;
+
+    if (rows == NULL) {
+        return sqlite3_errcode(to->db);
+    }
+    while (code == SQLITE_OK && (stepped = sqlite3_step(rows)) == SQLITE_ROW) {
+        for (int part = 0; code == SQLITE_OK && part < STORE_PART_COUNT; part++) {
+            if (sqlite3_column_int(rows, 1 + part) != 0) {
+                code = copy_body(from, to, sqlite3_column_int64(rows, 0), part);
+            }
+        }
+    }
+    sqlite3_finalize(rows);
+    return code != SQLITE_OK ? code : stepped == SQLITE_DONE ? SQLITE_OK : stepped;
 }
 
 /* ---- the whole ----------------------------------------------------------------------- */
@@ -181,18 +227,14 @@ static bool copy_all(struct store_file *from, struct store_file *to, struct stor
                ? code
                : copy_table(from, to, "SELECT * FROM task WHERE key BETWEEN ?1 AND ?2 ORDER BY key",
                             "INSERT OR IGNORE INTO task VALUES (?1, ?2, ?3, ?4, ?5)",
-                            &mended->lost_key, true);
-    code = code != SQLITE_OK
-               ? code
-               : copy_table(from, to,
-                            "SELECT * FROM payload WHERE key BETWEEN ?1 AND ?2 ORDER BY key, part",
-                            "INSERT OR IGNORE INTO payload VALUES (?1, ?2, ?3)", &other, false);
+                            &mended->lost_key);
     code = code != SQLITE_OK
                ? code
                : copy_table(from, to,
                             "SELECT * FROM damaged WHERE key BETWEEN ?1 AND ?2 ORDER BY key",
                             "INSERT OR IGNORE INTO damaged VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                            &other, true);
+                            &other);
+    code = code != SQLITE_OK ? code : copy_bodies(from, to);
     if (code == SQLITE_OK) {
         code = from->reserved_lost ? store_file_execute(to, "DELETE FROM reserved")
                                    : store_file_reserve(to, from->reserved);

@@ -75,7 +75,8 @@ static inline void sample_make(struct sample *sample, uint64_t key)
                                      .cache_ms = 9,
                                      .detached = true,
                                      .retain_ms = 10,
-                                     .stream = 11};
+                                     .stream = 11,
+                                     .durable = true};
     if (key % 2 == 0) {
         sample->submit.join = JOIN_K;
         sample->submit.needs = sample->needs;

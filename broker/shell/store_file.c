@@ -270,6 +270,11 @@ static int migrate(struct store_file *file, int64_t version)
     return code != SQLITE_OK ? code : store_file_execute(file, "COMMIT");
 }
 
+enum store_file_result store_file_settle(struct store_file *file)
+{
+    return file->settled ? STORE_FILE_OK : store_file_checkpoint(file);
+}
+
 /* Also what is known without reading it all. */
 static int read_standing(struct store_file *file)
 {
@@ -293,17 +298,6 @@ static int read_standing(struct store_file *file)
     return SQLITE_OK;
 }
 
-/* A log that was found is copied before anything follows it. If a sync of it failed, which ended
- * the broker before this one, it is read as if it were whole, for it is still in memory; but no
- * sync writes it any more, and what follows it would be lost with it. The database is written
- * anew. */
-static int settle_log(struct store_file *file)
-{
-    int code = sqlite3_wal_checkpoint_v2(file->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-
-    return no_room(code, last_error(file, false)) ? SQLITE_OK : code; /* later, then */
-}
-
 static int set_up(struct store_file *file, int64_t version)
 {
     int64_t size = 0;
@@ -311,8 +305,14 @@ static int set_up(struct store_file *file, int64_t version)
                                         "PRAGMA wal_autocheckpoint = 0;");
 
     sqlite3_wal_hook(file->db, note_wal_pages, file);
-    code = code != SQLITE_OK ? code : settle_log(file);
-    code = code != SQLITE_OK ? code : migrate(file, version);
+    if (version == STORE_SCHEMA_VERSION) {
+        code = code != SQLITE_OK ? code : prepare_all(file);
+    } else {
+        if (code == SQLITE_OK && store_file_settle(file) != STORE_FILE_OK) {
+            code = sqlite3_errcode(file->db);
+        }
+        code = code != SQLITE_OK ? code : migrate(file, version);
+    }
     code = code != SQLITE_OK ? code : read_standing(file);
     store_file_ask(file, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'",
                    &size);
@@ -533,6 +533,10 @@ enum store_file_result store_file_write(struct store_file *file, const struct st
     } else if (batch->writes == 0) {
         return STORE_FILE_OK;
     }
+    result = store_file_settle(file);
+    if (result != STORE_FILE_OK) {
+        return result;
+    }
     code = store_file_run(file->statements[STORE_BEGIN]);
     code = code != SQLITE_OK ? code : write_all(file, batch, reserved);
     result = store_file_judge(file, code, "writing");
@@ -555,6 +559,7 @@ enum store_file_result store_file_checkpoint(struct store_file *file)
     enum store_file_result result = judge(file, code, "checkpointing", false);
 
     if (result == STORE_FILE_OK && logged == copied) {
+        file->settled = true;
         file->wal_pages = 0;
     }
     return result;

@@ -47,6 +47,7 @@ struct store_file {
     bool reserved_lost;   /* the number that says so was damaged, or is not there */
     bool has_large;       /* some row may have a body beside it */
     bool reading;         /* nothing may be changed */
+    bool settled;         /* see store_file_settle */
     int wal_pages;        /* since the last checkpoint; SQLite's pages */
     char why[256];        /* of the last result that was not OK */
 };
@@ -61,6 +62,11 @@ void store_file_close(struct store_file *file, bool lost);
 
 /* Writes the batch as one transaction; when this returns STORE_FILE_OK it is on the disk. */
 enum store_file_result store_file_write(struct store_file *file, const struct store_batch *batch);
+/* Before the first write, and before anybody is told what was read: copies the log that was found,
+ * if that has not been done. If a sync of that log failed, which ended the broker
+ * before this one, it is read as if it were whole, for it is still in memory; but no sync writes
+ * it any more, and what followed it would be lost with it. So the database is written anew. */
+enum store_file_result store_file_settle(struct store_file *file);
 /* Copies the log into the database; FULL: some of it is still in the log, where it is as safe. */
 enum store_file_result store_file_checkpoint(struct store_file *file);
 uint64_t store_file_wal_bytes(const struct store_file *file);

@@ -257,12 +257,29 @@ static bool judge(struct load *load, int code)
     return true;
 }
 
+/* What has been read is there when power goes, too; and what is damaged is out of the way. */
+static bool settle(struct load *load)
+{
+    struct store_file *file = load->file;
+    enum store_file_result result = store_file_settle(file);
+
+    if (result == STORE_FILE_OK && load->aside_count > 0) {
+        return judge(load, set_aside(load));
+    }
+    if (result == STORE_FILE_FAILED) {
+        problem_set(load->problem, "cannot copy the log of the store %s: %s", file->path,
+                    file->why);
+    }
+    return result != STORE_FILE_FAILED;
+}
+
 /* The check comes last: by then others are still busy with the rows, and what it finds is a danger
  * to what will be written, not to what has been read. */
 static bool read_and_mend(struct load *load)
 {
     int code = read_rows(load);
 
+    send_ferry(load, false);
     code = code != SQLITE_OK ? code : check(load->file);
     if (store_file_is_damage(code)) {
         if (!mend(load)) {
@@ -270,10 +287,7 @@ static bool read_and_mend(struct load *load)
         }
         code = read_rows(load);
     }
-    if (code == SQLITE_OK && load->aside_count > 0) {
-        code = set_aside(load);
-    }
-    return judge(load, code);
+    return judge(load, code) && settle(load);
 }
 
 /* Nothing becomes of what is damaged. */

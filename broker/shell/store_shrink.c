@@ -89,6 +89,9 @@ static bool compact(struct compacting *compacting, struct store_compacted *compa
     struct store_file *old = &compacting->old;
 
     store_path_remove(compacting->part); /* of one that was killed */
+    if (store_file_settle(old) != STORE_FILE_OK) {
+        return fail(compacting, old->why);
+    }
     if (store_aside_put(old, NULL, 0, 0) != SQLITE_OK) {
         return fail(compacting, sqlite3_errmsg(old->db));
     }

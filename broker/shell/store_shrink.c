@@ -74,13 +74,16 @@ static bool copy(struct compacting *compacting)
     return code == SQLITE_OK || fail(compacting, sqlite3_errmsg(old->db));
 }
 
-/* The old one's log must not be taken for the new one's. */
+/* The old one's log must not be taken for the new one's: not after a loss of power, either, and
+ * SQLite does not sync that it is empty. */
 static bool empty_log(struct compacting *compacting)
 {
     struct store_file *old = &compacting->old;
+    char log[STORE_PATH_LONG_MAX];
 
+    snprintf(log, sizeof log, "%s-wal", old->path);
     return (store_file_execute(old, "PRAGMA wal_checkpoint(TRUNCATE)") == SQLITE_OK &&
-            store_file_log_bytes(old) == 0) ||
+            store_file_log_bytes(old) == 0 && sync_file(log)) ||
            fail(compacting, "its log cannot be written back");
 }
 

@@ -26,7 +26,9 @@ int __wrap_access(const char *path, int mode);
 int __wrap_stat(const char *path, struct stat *status);
 int __wrap_fsync(int fd);
 
-static int folder_fd = -1; /* the last that was opened; good for the next fsync */
+/* The last that were opened; good for the next fsync. */
+static int folder_fd = -1, file_fd = -1;
+static struct disk_file *file_opened;
 
 static bool is_ours(const char *path)
 {
@@ -41,21 +43,25 @@ static int outcome(int error)
     return error == 0 ? 0 : -1;
 }
 
-/* The folder, or a file that is made: nobody reads or writes through what is opened here. */
+/* The folder, a file that is made, or one to be synced: nobody reads or writes through it. */
 static int open_ours(const char *path, int flags)
 {
-    struct disk_file *file;
+    struct disk_file *file = disk_name_find(path);
     int error = 0;
 
     if (flags & O_DIRECTORY) {
         return folder_fd = memfd_create("folder", MFD_CLOEXEC);
     }
-    if (disk_name_find(path) != NULL) {
-        error = flags & O_EXCL ? EEXIST : ENOSYS;
+    if (file != NULL) {
+        error = flags & O_EXCL ? EEXIST : 0;
     } else {
         error = flags & O_CREAT ? disk_name_make(path, &file) : ENOENT;
     }
-    return outcome(error) == 0 ? memfd_create("file", MFD_CLOEXEC) : -1;
+    if (outcome(error) != 0) {
+        return -1;
+    }
+    file_opened = file;
+    return file_fd = memfd_create("file", MFD_CLOEXEC);
 }
 
 int __wrap_open(const char *path, int flags, ...)
@@ -116,6 +122,10 @@ int __wrap_fsync(int fd)
     if (fd == folder_fd) {
         folder_fd = -1;
         return outcome(disk_folder_sync());
+    }
+    if (fd == file_fd) {
+        file_fd = -1;
+        return outcome(disk_file_sync(file_opened));
     }
     return __real_fsync(fd);
 }

@@ -14,7 +14,11 @@ static uint64_t now_ms(void)
 
 void tally_begin(struct tally *tally, const char *doing)
 {
-    *tally = (struct tally){.doing = doing, .next_ms = now_ms() + SAID_MS};
+    *tally = (struct tally){
+        .doing = doing, .next_ms = now_ms() + SAID_MS, .shown = terminal_is(stderr)};
+    if (tally->shown) {
+        fprintf(stderr, "\r\033[K%s", doing);
+    }
 }
 
 void tally_add(struct tally *tally)

@@ -172,11 +172,14 @@ static void see_record(struct model *model, const struct fact *fact)
 /* ---- what is told ------------------------------------------------------------------------ */
 
 /* Told again, a join has the same results. (What it did not wait for may have ended since: after a
- * restart it shows as what became of it.) An orphan has let go of them. */
+ * restart it shows as what became of it.) An orphan has let go of them, and of those of which one is
+ * damaged nothing is told. */
 static void check_inputs(struct model *model, const struct fact *fact,
                          const struct shadow_task *task, const struct shadow_row *row)
 {
-    for (size_t i = 0; i < row->input_count && !task->orphan; i++) {
+    bool whole = task->policy != JOIN_NONE && !task->orphan;
+
+    for (size_t i = 0; i < row->input_count && whole; i++) {
         bool cut = row->inputs[i] == OUTCOME_CANCELLED || row->inputs[i] == OUTCOME_EXPIRED;
 
         MODEL_CHECK(model, PROPERTY,

@@ -151,18 +151,16 @@ static enum error_code carry_out(struct broker *broker, const struct control *co
     if (service == NULL) {
         return ERROR_LIMIT_EXCEEDED;
     }
-    if (control->what == CONTROL_PAUSE) {
-        return limit_pause(broker, control->service, control->ms);
+    if (control->what == CONTROL_DRAIN) {
+        drain_service(broker, service, true);
     }
-    drain_service(broker, service, true);
     return ERROR_NONE;
 }
 
 bool directive_restore(struct broker *broker, const struct store_row *row)
 {
-    struct control control = row->directive;
+    const struct control control = row->directive;
     struct directive *directive = find(broker, &control);
-    uint64_t now = broker_unix_ms(broker, broker->now_ms);
 
     if (directive != NULL) { /* of two rows the later one is what was said last */
         durable_forget(broker, directive->key);
@@ -177,14 +175,27 @@ bool directive_restore(struct broker *broker, const struct store_row *row)
         return false;
     }
     directive->key = row->key;
-    if (control.ms > 0 && now > row->accepted_unix_ms) {
-        control.ms -= now - row->accepted_unix_ms;
-    }
+    directive->said_unix_ms = row->accepted_unix_ms;
     BROKER_LOG(broker, LOG_INFO, "control_restored",
                LOG_WORD("what", control_what_name(control.what)),
                LOG_TEXT("service", control.service), LOG_TEXT("key", control.key),
                LOG_TEXT("tenant", control.tenant), LOG_TEXT("peer", row->peer));
     return carry_out(broker, &control) == ERROR_NONE;
+}
+
+void directives_restored(struct broker *broker)
+{
+    uint64_t now = broker_unix_ms(broker, broker->now_ms);
+
+    list_each(link, &broker->directives) {
+        const struct directive *directive = list_entry(link, struct directive, link);
+        uint64_t ms = directive->control.ms;
+
+        if (directive->control.what == CONTROL_PAUSE) {
+            ms -= ms > 0 && now > directive->said_unix_ms ? now - directive->said_unix_ms : 0;
+            limit_pause(broker, directive->control.service, ms);
+        }
+    }
 }
 
 void directive_clear(struct broker *broker)

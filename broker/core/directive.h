@@ -16,6 +16,7 @@
 struct directive {
     struct list link; /* broker->directives */
     uint64_t key;     /* of its row */
+    uint64_t said_unix_ms; /* of a pause that was restored */
     /* CONTROL_LIMIT, with LIMIT_UNCHANGED for what was not said; CONTROL_PAUSE; CONTROL_DRAIN. Its
      * spans are in `text`. */
     struct control control;
@@ -27,8 +28,11 @@ bool directive_fits(const struct broker *broker, const struct control *control);
 /* It has been done, and is kept. False: no memory, it holds until the broker ends. */
 bool directive_keep(struct broker *broker, const struct peer *peer,
                     const struct control *control);
-/* Does again what the row says. False: no room for it. */
+/* Does again what the row says; of a pause later, for another row may say that it has ended. False:
+ * no room for it. */
 bool directive_restore(struct broker *broker, const struct store_row *row);
+/* All rows are back: what was paused is. */
+void directives_restored(struct broker *broker);
 /* All go: the broker ends. */
 void directive_clear(struct broker *broker);
 void directive_check(const struct broker *broker);

@@ -284,6 +284,7 @@ void broker_restored(struct broker *broker, uint64_t next_key)
         broker->store_key = next_key;
     }
     restore_end(broker);
+    directives_restored(broker);
     end_sessions(broker);
     broker_settle(broker);
 }

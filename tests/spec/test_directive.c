@@ -208,6 +208,22 @@ static void without_room_for_its_service_the_broker_does_not_start(void **state)
     assert_false(broker_restore(f->broker, &row));
 }
 
+/* The row of the first is still there, for that it is forgotten was not stored. */
+static void of_two_pauses_the_later_one_has_ended_meanwhile(void **state)
+{
+    struct fixture *f = *state;
+    struct control pause = said(CONTROL_PAUSE, "echo");
+
+    say_it(f, &pause);
+    pause.ms = 100;
+    say_it(f, &pause);
+    assert_int_equal(shelf_last(f->shelf), 3);
+    f->now_ms += 200; /* it is down for so long */
+    fixture_crash(f, 2);
+    given_echo_again(f);
+    assert_int_equal(starts(f, first), 3);
+}
+
 #define STORED(name) cmocka_unit_test_setup_teardown(name, fixture_setup_stored, fixture_teardown)
 
 int main(void)
@@ -219,6 +235,7 @@ int main(void)
         STORED(each_scope_has_its_own),
         STORED(a_pause_goes_on_and_ends_in_time),
         STORED(a_pause_without_an_end_has_one_when_it_is_resumed),
+        STORED(of_two_pauses_the_later_one_has_ended_meanwhile),
         STORED(a_drained_service_stays_drained),
         STORED(a_drained_broker_is_another_one_next_time),
         STORED(there_is_an_end_to_what_is_kept),

@@ -114,7 +114,9 @@
     X(TIME_STOPS_WITH_BROKER)                                                                      \
     X(RESTORED_CHILD_RUNS)                                                                         \
     X(RESTORED_START_REPEATED)                                                                     \
-    X(RESTORED_NEEDS_RUN_ON)
+    X(RESTORED_NEEDS_RUN_ON)                                                                       \
+    X(LIMIT_NOT_RESTORED)                                                                          \
+    X(LIMIT_SAID_BEFORE_LOST)
 
 #ifdef SLUICE_MUTANTS
 enum mutant {

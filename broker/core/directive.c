@@ -3,6 +3,7 @@
 #include "broker/core/drain.h"
 #include "broker/core/durable.h"
 #include "broker/core/state.h"
+#include "common/mutant.h"
 
 /* What it is kept as: what it undoes, or changes. */
 static enum control_what kind_of(enum control_what what)
@@ -121,6 +122,9 @@ bool directive_keep(struct broker *broker, const struct peer *peer,
     } else {
         before = directive->key;
         directive->control.ms = control->ms;
+        if (MUTANT(LIMIT_SAID_BEFORE_LOST)) {
+            directive->control.limits = control->limits;
+        }
         limit_values_merge(&directive->control.limits, &control->limits);
     }
     directive->key = durable_direct(broker, peer, &directive->control);
@@ -143,7 +147,7 @@ static enum error_code carry_out(struct broker *broker, const struct control *co
 {
     struct service *service;
 
-    if (control->what == CONTROL_LIMIT) {
+    if (control->what == CONTROL_LIMIT && !MUTANT(LIMIT_NOT_RESTORED)) {
         return limit_set(broker, control->service, control->key, control->tenant,
                          &control->limits);
     }

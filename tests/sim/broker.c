@@ -73,34 +73,12 @@ static enum resume on_resume(void *context, const struct resume_request *request
                          &broker->model->event->message->hello.session, request->received, start);
 }
 
-/* What an operator has said is tests/spec/test_directive.c's: here it is said anew after a restart,
- * and the model hears nothing of its records. A key whose record a crash has taken is used again. */
-static bool is_of_task(struct sim_broker *broker, const struct store_record *record)
-{
-    size_t at = 0;
-
-    while (at < broker->directive_count && broker->directives[at] != record->key) {
-        at++;
-    }
-    if (record->what == STORE_TASK && at < broker->directive_count) {
-        broker->directives[at] = 0;
-    } else if (record->what == STORE_DIRECTIVE && at == broker->directive_count) {
-        broker->directives = realloc(broker->directives, (at + 1) * sizeof *broker->directives);
-        CHECK(broker->directives != NULL);
-        broker->directives[broker->directive_count++] = record->key;
-    }
-    return record->what == STORE_TASK ||
-           (record->what != STORE_DIRECTIVE && at == broker->directive_count);
-}
-
 static void on_store(void *context, const struct store_record *record)
 {
     struct sim_broker *broker = context;
 
     disk_add(&broker->disk, record);
-    if (is_of_task(broker, record)) {
-        model_recorded(broker->model, record);
-    }
+    model_recorded(broker->model, record);
 }
 
 static void on_log(void *context, const struct log_record *record)
@@ -391,8 +369,7 @@ static void lose_rows(struct sim_broker *broker)
     for (size_t i = shelf_count(shelf); i > 0 && broker->options->damaged > 0; i--) {
         const struct store_row *row = shelf_row(shelf, i - 1);
 
-        if (!row->is_directive &&
-            random_chance(&broker->disk.random, broker->options->damaged)) {
+        if (random_chance(&broker->disk.random, broker->options->damaged)) {
             sometimes(SOMETIMES_ROW_DAMAGED);
             model_damaged(broker->model, row->key);
             shelf_lose(shelf, i - 1);
@@ -404,12 +381,10 @@ static void lose_rows(struct sim_broker *broker)
 static bool restore(struct sim_broker *broker, struct broker *core, size_t count)
 {
     struct shelf *shelf = broker->disk.shelf;
-    size_t rows;
+    size_t rows = shelf_count(shelf);
 
-    lose_rows(broker);
-    rows = shelf_count(shelf);
     for (size_t i = 0; i < rows && i < count; i++) {
-        CHECK(shelf_row(shelf, i)->is_directive || broker_restore(core, shelf_row(shelf, i)));
+        CHECK(broker_restore(core, shelf_row(shelf, i)));
     }
     if (count < rows) {
         return false;
@@ -423,9 +398,11 @@ static void tear(struct sim_broker *broker, const struct broker_options *options
                  const struct effects *effects, const struct event *event)
 {
     struct broker *core = broker_new(options, effects, event->now_ms);
-    size_t rows = shelf_count(broker->disk.shelf);
+    size_t rows;
 
     CHECK(core != NULL);
+    lose_rows(broker);
+    rows = shelf_count(broker->disk.shelf);
     sometimes(SOMETIMES_RESTORE_TORN);
     model_restoring(broker->model);
     model_before(broker->model, core, event);
@@ -451,6 +428,7 @@ static void begin(struct sim_broker *broker, const struct broker_options *option
     broker->core = broker_new(options, effects, open.now_ms);
     CHECK(broker->core != NULL);
     broker->disk.state = STORE_OPEN;
+    lose_rows(broker);
     model_restoring(broker->model);
     model_before(broker->model, broker->core, &open);
     CHECK(restore(broker, broker->core, SIZE_MAX));
@@ -655,5 +633,4 @@ void sim_broker_deinit(struct sim_broker *broker)
 {
     sim_broker_kill(broker);
     disk_deinit(&broker->disk);
-    free(broker->directives);
 }

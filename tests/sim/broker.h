@@ -26,8 +26,6 @@ struct sim_broker {
     bool retrying;            /* an agenda entry will flush again */
     bool quiet_sends;         /* the core sends while the process ends: nobody hears */
     struct disk disk;
-    uint64_t *directives;     /* keys of rows that are no tasks, of this and all before */
-    size_t directive_count;
     uint64_t steps, visits, restarts, starts; /* starts: of numbers, in all incarnations */
     void (*operator_hears)(void *context, const struct message *message);
     void *operator_context;

@@ -6,6 +6,7 @@
 #include "tests/sim/check.h"
 #include "tests/sim/shadow.h"
 #include "tests/sim/shadow_dead.h"
+#include "tests/sim/shadow_directive.h"
 #include "tests/sim/shadow_memo.h"
 #include "tests/sim/shadow_row.h"
 #include "tests/sim/sometimes.h"
@@ -126,11 +127,45 @@ static void see_forget(struct model *model, const struct shadow_row *row,
                 "%s is forgotten, and has a dead letter", model_id_text(&row->id));
 }
 
+/* All that an operator has said of it so far. */
+static void see_directive(struct model *model)
+{
+    struct shadow_directive next;
+
+    MODEL_CHECK(model, PROPERTY, model_event_is(model, COMMAND_CONTROL),
+                "what nobody said of '%s' is recorded", model->directed->service);
+    next = shadow_directive_next(model, &model->event->message->control);
+    MODEL_CHECK(model, PROPERTY,
+                next.what == model->directed->what && next.ms == model->directed->ms &&
+                    strcmp(next.service, model->directed->service) == 0 &&
+                    memcmp(&next.limits, &model->directed->limits, sizeof next.limits) == 0,
+                "what is recorded of '%s' is not what was said", next.service);
+}
+
+/* It is said otherwise, or undone, or over; and that was recorded before. */
+static void see_undirected(struct model *model, const struct shadow_row *row)
+{
+    const struct control *control =
+        model_event_is(model, COMMAND_CONTROL) ? &model->event->message->control : NULL;
+    bool undone = control != NULL && span_is(control->service, row->directive->service) &&
+                  ((control->what == CONTROL_RESUME && row->directive->what == CONTROL_PAUSE) ||
+                   (control->what == CONTROL_UNDRAIN && row->directive->what == CONTROL_DRAIN));
+
+    MODEL_CHECK(model, PROPERTY,
+                undone || shadow_directive_row(model, row->directive, NULL) != row ||
+                    (model->restoring && shadow_directive_over(model, row)),
+                "what was said of '%s' is forgotten", row->directive->service);
+}
+
 static void see_record(struct model *model, const struct fact *fact)
 {
     const struct shadow_row *row = shadow_row_find(model, fact->key);
     const struct shadow_task *task;
 
+    if (fact->what == STORE_DIRECTIVE) {
+        see_directive(model);
+        return;
+    }
     if (fact->what == STORE_TASK) {
         MODEL_CHECK(model, PROPERTY, row == NULL, "row %" PRIu64 " is made a second time",
                     fact->key);
@@ -139,12 +174,16 @@ static void see_record(struct model *model, const struct fact *fact)
     }
     MODEL_CHECK(model, PROPERTY, row != NULL, "a record of row %" PRIu64 ", which is not there",
                 fact->key);
+    if (row->directive != NULL) {
+        see_undirected(model, row);
+        return;
+    }
     MODEL_CHECK(model, PROPERTY, fact->what == STORE_FORGET || !row->ending,
                 "a record of %s after its end", model_id_text(&row->id));
     task = model_task(model, &row->id);
     switch (fact->what) {
     case STORE_TASK:
-    case STORE_DIRECTIVE: /* sim_broker keeps them to itself */
+    case STORE_DIRECTIVE:
         break;
     case STORE_ATTEMPT:
         MODEL_CHECK(model, PROPERTY,
@@ -426,13 +465,15 @@ static void after(struct model *model, const struct broker *core)
 static void rest(struct model *model, const struct broker *core)
 {
     for (size_t i = 0; i < model->record_count; i++) {
-        MODEL_CHECK(model, PROPERTY, model->records[i].what == STORE_FORGET,
+        MODEL_CHECK(model, PROPERTY,
+                    model->records[i].what == STORE_FORGET ||
+                        model->records[i].what == STORE_DIRECTIVE,
                     "at rest record %" PRIu64 " is not safe", model->records[i].sequence);
     }
     list_each(at, &model->rows) {
         const struct shadow_row *row = list_entry(at, struct shadow_row, link);
 
-        MODEL_CHECK(model, PROPERTY, row->ended, "at rest %s has not ended",
+        MODEL_CHECK(model, PROPERTY, row->ended || row->directive != NULL, "at rest %s has not ended",
                     model_id_text(&row->id));
     }
 }

@@ -1,5 +1,6 @@
 /* What a step did, as facts: taken from effects and log records, hashed and printed. */
 #include "tests/sim/shadow.h"
+#include "tests/sim/shadow_directive.h"
 
 #include "common/check.h"
 #include "common/doc.h"
@@ -178,7 +179,9 @@ void model_recorded(struct model *model, const struct store_record *record)
     fact->sequence = record->sequence;
     fact->attempt = record->attempts;
     fact->digest = fact_digest(record->checkpoint.bytes);
-    if (record->what == STORE_TASK) {
+    if (record->what == STORE_DIRECTIVE) {
+        *model->directed = shadow_directive_of(record->directive);
+    } else if (record->what == STORE_TASK) {
         fact->id = record->submit->id;
         fact->attempts_max = record->submit->attempts;
         fact->said = fact_submit_digest(record->submit);
@@ -431,7 +434,8 @@ static void print_fact(const struct model *model, const struct fact *fact)
 {
     static const char *const records[] = {[STORE_TASK] = "task", [STORE_ATTEMPT] = "attempt",
                                           [STORE_CHECKPOINT] = "checkpoint",
-                                          [STORE_END] = "end", [STORE_FORGET] = "forget"};
+                                          [STORE_END] = "end", [STORE_FORGET] = "forget",
+                                          [STORE_DIRECTIVE] = "directive"};
 
     printf("[%8" PRIu64 "]   ", model->now_ms);
     if (fact->kind == FACT_MOVE) {

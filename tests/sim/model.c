@@ -4,6 +4,7 @@
 #include "common/check.h"
 #include "tests/sim/check.h"
 #include "tests/sim/sometimes.h"
+#include "tests/sim/shadow_directive.h"
 #include "tests/sim/shadow_memo.h"
 #include "tests/sim/shadow_row.h"
 #include "tests/sim/shadow_stream.h"
@@ -45,6 +46,9 @@ void model_before(struct model *model, const struct broker *core, const struct e
             shadow_gate_pass(&service->gate, model_running(model, service, service->gate.epoch_ms),
                              model->now_ms);
         }
+    }
+    if (model->restoring) {
+        shadow_directives_restore(model);
     }
     broker_stats(core, &model->before);
     fact_hash_number(model, event->now_ms);
@@ -549,6 +553,10 @@ static void take_record(struct model *model, const struct fact *fact)
     const struct shadow_session *session;
     struct submit submit;
 
+    if (fact->what == STORE_DIRECTIVE) {
+        shadow_row_direct(model, fact, model->directed);
+        return;
+    }
     if (fact->what != STORE_TASK) {
         shadow_row_record(model, fact, NULL, NULL, 0);
         return;

@@ -246,6 +246,7 @@ struct model {
     enum store_state store;
     uint64_t starting, started_before; /* tasks that are; that were before the step */
     bool restoring; /* the step gives back what a store has kept */
+    struct shadow_directive *directed; /* of the last record of one */
     enum shadow_state recorded_end; /* of the last record of an end */
     uint64_t dead_count;
     /* A session answered one of two TASKs of equal id and attempt (the id was submitted anew

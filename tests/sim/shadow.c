@@ -3,6 +3,7 @@
 
 #include "tests/sim/shadow_letter.h"
 #include "tests/sim/shadow_dead.h"
+#include "tests/sim/shadow_directive.h"
 #include "tests/sim/shadow_memo.h"
 #include "tests/sim/shadow_row.h"
 #include "tests/sim/shadow_stream.h"
@@ -79,6 +80,8 @@ void model_init(struct model *model, const struct sim_options *options)
     list_init(&model->watches);
     list_init(&model->dead);
     list_init(&model->rows);
+    model->directed = calloc(1, sizeof *model->directed);
+    CHECK(model->directed != NULL);
     list_init(&model->streams_touched);
     list_init(&model->threads);
     CHECK(table_init(&model->tasks_by_id));
@@ -470,6 +473,7 @@ void model_deinit(struct model *model)
 {
     forget_all(model);
     shadow_rows_free(model);
+    free(model->directed);
     shadow_letters_forget(model);
     table_deinit(&model->tasks_by_id);
     free(model->facts);

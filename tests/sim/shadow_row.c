@@ -3,6 +3,7 @@
 #include "common/check.h"
 #include "tests/sim/shadow.h"
 #include "tests/sim/shadow_dead.h"
+#include "tests/sim/shadow_directive.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@ struct shadow_row *shadow_row_unbound(const struct model *model, const struct id
     list_each(at, &model->rows) {
         struct shadow_row *row = list_entry(at, struct shadow_row, link);
 
-        if (!row->bound && id_equal(&row->id, id)) {
+        if (!row->bound && row->directive == NULL && id_equal(&row->id, id)) {
             return row;
         }
     }
@@ -57,14 +58,13 @@ struct shadow_session *model_taker(const struct model *model, const struct fact 
 static void row_free(struct shadow_row *row)
 {
     list_unlink(&row->link);
+    free(row->directive);
     free(row->said);
     free(row->needs);
     free(row);
 }
 
-static struct shadow_row *row_new(struct model *model, const struct fact *fact,
-                                  const struct submit *submit, const struct id *session,
-                                  uint64_t attempts_max)
+static struct shadow_row *row_begin(struct model *model, const struct fact *fact)
 {
     struct shadow_row *row = calloc(1, sizeof *row);
 
@@ -72,6 +72,16 @@ static struct shadow_row *row_new(struct model *model, const struct fact *fact,
     list_init(&row->link);
     list_push_back(&model->rows, &row->link);
     row->key = fact->key;
+    row->accepted_ms = model->now_ms;
+    return row;
+}
+
+static struct shadow_row *row_new(struct model *model, const struct fact *fact,
+                                  const struct submit *submit, const struct id *session,
+                                  uint64_t attempts_max)
+{
+    struct shadow_row *row = row_begin(model, fact);
+
     row->id = submit->id;
     row->session = *session;
     row->said = shadow_said_keep(submit);
@@ -90,7 +100,6 @@ static struct shadow_row *row_new(struct model *model, const struct fact *fact,
             memcpy(row->needs[i].bytes, submit->needs + i * submit->needs_stride, ID_BYTES);
         }
     }
-    row->accepted_ms = model->now_ms;
     row->once = attempts_max == 1;
     return row;
 }
@@ -130,7 +139,7 @@ void shadow_row_record(struct model *model, const struct fact *fact, const struc
     row->attempts_said = fact->what == STORE_ATTEMPT ? fact->attempt : row->attempts_said;
     if (fact->what == STORE_FORGET) {
         row->forgetting = true;
-        task = model_task(model, &row->id);
+        task = row->directive == NULL ? model_task(model, &row->id) : NULL;
         if (task != NULL && task->row == row) {
             task->row = NULL;
         }
@@ -146,6 +155,20 @@ const struct shadow_record *shadow_row_recorded(const struct model *model,
         }
     }
     return NULL;
+}
+
+void shadow_row_direct(struct model *model, const struct fact *fact,
+                       const struct shadow_directive *directive)
+{
+    struct shadow_row *row = row_begin(model, fact);
+
+    row->directive = malloc(sizeof *directive);
+    CHECK(row->directive != NULL);
+    *row->directive = *directive;
+    row->bound = true;
+    row->pending = 1;
+    *record_add(model) = (struct shadow_record){
+        .what = STORE_DIRECTIVE, .sequence = fact->sequence, .row = row};
 }
 
 static void apply(struct shadow_row *row, const struct shadow_record *record)
@@ -171,6 +194,7 @@ static void apply(struct shadow_row *row, const struct shadow_record *record)
         memcpy(row->code, record->code, sizeof row->code);
         break;
     case STORE_DIRECTIVE:
+        row->safe = true;
         break;
     case STORE_FORGET:
         CHECK(row->pending == 0);
@@ -217,8 +241,8 @@ void model_damaged(struct model *model, uint64_t key)
 
     CHECK(row != NULL && row->pending == 0);
     if (model->trace) {
-        printf("[%8" PRIu64 "] row %" PRIu64 " of %s cannot be read\n", model->now_ms, key,
-               model_id_text(&row->id));
+        printf("[%8" PRIu64 "] row %" PRIu64 " (%s) cannot be read\n", model->now_ms, key,
+               row->directive != NULL ? row->directive->service : model_id_text(&row->id));
     }
     row_free(row);
 }
@@ -255,7 +279,7 @@ uint64_t shadow_rows_unsafe_bytes(const struct model *model)
     list_each(at, &model->rows) {
         const struct shadow_row *row = list_entry(at, struct shadow_row, link);
 
-        bytes += row->safe ? 0 : row->said->submit.payload.bytes.size;
+        bytes += row->safe || row->directive != NULL ? 0 : row->said->submit.payload.bytes.size;
     }
     return bytes;
 }

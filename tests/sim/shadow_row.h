@@ -1,5 +1,5 @@
-/* shadow_row: what is known of a broker's store: the rows of durable tasks, what records have been
- * made of each, and which of them are safe. By PROTOCOL.md, 4.9. It outlives brokers: after a
+/* shadow_row: what is known of a broker's store: the rows of durable tasks, and of what an operator
+ * has said (shadow_directive.h), what records have been made of each, and which of them are safe. By PROTOCOL.md, 4.9. It outlives brokers: after a
  * crash what is left is a prefix of the records, no shorter than what was safe, and the next
  * broker has to come to exactly that. */
 #ifndef SLUICE_TESTS_SIM_SHADOW_ROW_H
@@ -11,6 +11,7 @@ struct shadow_row {
     struct list link;         /* model->rows, by key */
     uint64_t key;
     struct id id, session;
+    struct shadow_directive *directive; /* NULL: it is of a task */
     struct shadow_said *said; /* its SUBMIT; attempts: as its service said then */
     char twin[KEY_MAX + 1];   /* idempotency key */
     uint64_t content;         /* digest of its payload */
@@ -54,6 +55,9 @@ void shadow_row_record(struct model *model, const struct fact *fact, const struc
 /* The last record of it that is not safe; NULL: all are. */
 const struct shadow_record *shadow_row_recorded(const struct model *model,
                                                 const struct shadow_row *row);
+/* A new row of what an operator has said. */
+void shadow_row_direct(struct model *model, const struct fact *fact,
+                       const struct shadow_directive *directive);
 void shadow_rows_stored(struct model *model, uint64_t sequence);
 /* What it was submitted with, as it is now that time has gone on. Texts live as long as the row. */
 struct submit shadow_row_submit(const struct model *model, const struct shadow_row *row);

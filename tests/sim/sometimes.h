@@ -140,6 +140,7 @@
     X(RESTORE_TORN)                                                                                \
     X(ROW_DAMAGED)                                                                                 \
     X(RESTORED_JOIN_BROKEN)                                                                        \
+    X(RESTORED_DIRECTIVE)                                                                          \
     X(RESTORED_OUTCOME)                                                                            \
     X(RESTORED_JOIN)                                                                               \
     X(RESTORED_CHILD)                                                                              \

@@ -381,6 +381,7 @@ static void calm_down(struct world *world)
     if (world->broker.core == NULL) {
         sim_broker_start(&world->broker);
     }
+    rules_lift(world); /* what was said of it is there again */
     sim_broker_store(&world->broker, STORE_OPEN);
     for (size_t i = 0; i < world->agent_count; i++) {
         agent_calm(world->agents[i]);

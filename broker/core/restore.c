@@ -120,6 +120,17 @@ static void set_causes(struct broker *broker, struct task *task, struct span cau
     }
 }
 
+/* Of a letter that was tried again they go on from those of its causes. The attempt that may be the
+ * only one has none yet. */
+static void set_numbers(struct task *task)
+{
+    const struct terms *terms = task->extra->terms;
+    uint64_t last = terms != NULL && terms->causes.last != NULL ? terms->causes.last->attempt : 0;
+    uint64_t own = task->attempts_max == 1 ? 0 : task->attempt;
+
+    task->attempts_before = (uint16_t)(last > own ? last - own : 0);
+}
+
 /* False: no memory. */
 static bool end(struct broker *broker, struct task *task, const struct outcome_record *outcome)
 {
@@ -210,6 +221,7 @@ static bool restore(struct broker *broker, const struct store_row *row)
         release_needs(broker, &row->submit);
         return end(broker, task, &row->outcome);
     }
+    set_numbers(task);
     if (!id_is_nil(&submit.parent) && !MUTANT(RESTORED_CHILD_RUNS)) {
         /* it belongs to an attempt that is over */
         return end_now(broker, task, TASK_CANCELLED, ERROR_CANCELLED);

@@ -55,10 +55,13 @@ struct submit shadow_submit_of(struct model *model, const struct fact *fact)
 }
 
 /* What it has had before. */
-static void restore(struct model *model, struct shadow_task *task, const struct shadow_row *row)
+static void restore(struct shadow_task *task, const struct fact *fact,
+                    const struct shadow_row *row)
 {
-    task->attempt = row->ended ? row->attempt : row->attempts;
+    task->attempt = fact->attempt; /* check_durable has looked */
     if (!row->ended) {
+        task->attempts_before = fact->attempt - row->attempts;
+        task->attempts_max += task->attempts_before;
         shadow_memo_restore(task, row->checkpoint);
     } else if (row->outcome == OUTCOME_DONE) {
         task->answer = row->digest;
@@ -166,7 +169,7 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     if (row != NULL) {
         row->bound = true;
         if (model->restoring) {
-            restore(model, task, row);
+            restore(task, fact, row);
         }
     }
     parent = model_task(model, &submit->parent);

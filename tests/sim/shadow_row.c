@@ -133,6 +133,8 @@ void shadow_row_record(struct model *model, const struct fact *fact, const struc
                                      .digest = fact->digest,
                                      .outcome = fact->outcome};
     memcpy(record->code, fact->code, sizeof record->code);
+    task = fact->what == STORE_ATTEMPT ? model_task(model, &row->id) : NULL;
+    record->before = task != NULL && task->mourned ? task->attempts_before : 0;
     row->pending++;
     row->pending_checkpoints += fact->what == STORE_CHECKPOINT;
     row->ending = row->ending || fact->what == STORE_END;
@@ -182,6 +184,7 @@ static void apply(struct shadow_row *row, const struct shadow_record *record)
         break;
     case STORE_ATTEMPT:
         row->attempts = record->attempts;
+        row->before = record->before;
         break;
     case STORE_CHECKPOINT:
         row->checkpoint = record->digest;
@@ -270,6 +273,14 @@ struct submit shadow_row_submit(const struct model *model, const struct shadow_r
         }
     }
     return submit;
+}
+
+bool shadow_row_attempt_fits(const struct shadow_row *row, uint64_t attempt)
+{
+    uint64_t before = row->attempts > 0 ? row->before : 0;
+
+    return row->ended ? attempt == row->attempt
+                      : attempt >= row->attempts && attempt <= row->attempts + before;
 }
 
 uint64_t shadow_rows_unsafe_bytes(const struct model *model)

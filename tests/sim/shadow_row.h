@@ -20,7 +20,7 @@ struct shadow_row {
     bool once;                /* it may have one attempt */
     /* What is safe. */
     bool safe, ended;
-    uint64_t attempts, checkpoint;
+    uint64_t attempts, before, checkpoint; /* before: where the numbers of attempts begin */
     enum outcome outcome;
     uint64_t attempt, digest; /* of its end */
     char code[24];
@@ -41,7 +41,7 @@ struct shadow_record {
     enum store_what what;
     uint64_t sequence;
     struct shadow_row *row;
-    uint64_t attempts, digest, attempt;
+    uint64_t attempts, before, digest, attempt;
     enum outcome outcome;
     char code[24];
 };
@@ -61,6 +61,9 @@ void shadow_row_direct(struct model *model, const struct fact *fact,
 void shadow_rows_stored(struct model *model, uint64_t sequence);
 /* What it was submitted with, as it is now that time has gone on. Texts live as long as the row. */
 struct submit shadow_row_submit(const struct model *model, const struct shadow_row *row);
+/* The number of its last attempt may be this. Those of a letter that was tried again go on from
+ * those of its causes, and not every attempt before has one. */
+bool shadow_row_attempt_fits(const struct shadow_row *row, uint64_t attempt);
 /* Payload bytes of tasks that are not safe. */
 uint64_t shadow_rows_unsafe_bytes(const struct model *model);
 void shadow_rows_free(struct model *model);

@@ -351,6 +351,37 @@ static void a_retried_letter_is_one_task_whatever_a_crash_leaves(void **state)
     assert_int_equal(shelf_count(f->shelf), 1);
 }
 
+/* Its causes are numbered, and go on. */
+static void attempts_of_a_retried_letter_go_on_after_a_crash(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_CONTROL};
+    struct submit options = durable;
+
+    options.attempts = 2;
+    options.dead_letter = true;
+    submit_with(f, "s1", "t1", "echo", "x", &options);
+    for (uint64_t attempt = 1; attempt <= 2; attempt++) {
+        fail_task(f, "w1", "t1", attempt, "bad", true);
+        advance_ms(f, 1000);
+    }
+    stored(f);
+    message.control.request = 9;
+    message.control.what = CONTROL_RETRY;
+    message.control.task = id_of("t1");
+    say(f, "s1", &message);
+    fail_task(f, "w1", "t1", 3, "bad", true);
+    stored(f);
+    drop_trace(f);
+    crash(f);
+    hello(f, "w1");
+    offer(f, "w1", "echo", 1);
+    assert_true(trace_has(f, "TASK t1 attempt=4"));
+    fail_task(f, "w1", "t1", 4, "bad", true);
+    stored(f);
+    assert_int_equal(stats_of(f).dead, 1);
+}
+
 /* The offer that said so is gone after a restart. */
 static void attempts_are_kept_as_they_were_accepted(void **state)
 {
@@ -576,6 +607,7 @@ int main(void)
         DURABLE(a_join_waits_for_the_same_tasks_after_a_crash),
         DURABLE(what_was_not_started_is_started_after_a_crash),
         DURABLE(a_retried_letter_is_one_task_whatever_a_crash_leaves),
+        DURABLE(attempts_of_a_retried_letter_go_on_after_a_crash),
         DURABLE(attempts_are_kept_as_they_were_accepted),
         DURABLE(who_follows_a_cached_outcome_has_it_for_good),
         DURABLE(a_restart_repeats_no_event),

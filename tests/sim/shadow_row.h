@@ -1,7 +1,7 @@
 /* shadow_row: what is known of a broker's store: the rows of durable tasks, and of what an operator
- * has said (shadow_directive.h), what records have been made of each, and which of them are safe. By PROTOCOL.md, 4.9. It outlives brokers: after a
- * crash what is left is a prefix of the records, no shorter than what was safe, and the next
- * broker has to come to exactly that. */
+ * has said (shadow_directive.h), what records have been made of each, and which of them are safe. By
+ * PROTOCOL.md, 4.9. It outlives brokers: after a crash what is left is a prefix of the records, no
+ * shorter than what was safe, and the next broker has to come to exactly that. */
 #ifndef SLUICE_TESTS_SIM_SHADOW_ROW_H
 #define SLUICE_TESTS_SIM_SHADOW_ROW_H
 

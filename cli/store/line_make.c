@@ -154,8 +154,7 @@ static bool set_control(json_t *line, const struct control *control)
 static bool set_task(json_t *line, const struct store_row *row)
 {
     const struct submit *submit = &row->submit;
-    bool set = set_id(line, "id", &submit->id) && set_text(line, "service", submit->service) &&
-               (row->attempts == 0 || set_number(line, "attempts", row->attempts)) &&
+    bool set = (row->attempts == 0 || set_number(line, "attempts", row->attempts)) &&
                (row->causes.size == 0 || set_bytes(line, "causes", row->causes)) &&
                set_bytes(line, "payload", submit->payload.bytes) && set_options(line, submit) &&
                (row->checkpoint.bytes.size == 0 ||
@@ -171,10 +170,13 @@ static bool set_task(json_t *line, const struct store_row *row)
 json_t *line_make(const struct store_row *row)
 {
     json_t *line = json_object();
-    bool set = set_number(line, "key", row->key) && set_id(line, "session", &row->session) &&
-               set_text(line, "peer", row->peer) &&
+    bool set = set_number(line, "key", row->key) &&
+               (row->is_directive ? set_control(line, &row->directive)
+                                  : set_id(line, "id", &row->submit.id) &&
+                                        set_text(line, "service", row->submit.service)) &&
+               set_id(line, "session", &row->session) && set_text(line, "peer", row->peer) &&
                set_number(line, "accepted_unix_ms", row->accepted_unix_ms) &&
-               (row->is_directive ? set_control(line, &row->directive) : set_task(line, row));
+               (row->is_directive || set_task(line, row));
 
     if (!set) {
         json_decref(line);

@@ -39,8 +39,23 @@ static bool is_kept(const struct broker *broker, const struct control *control)
             (kind == CONTROL_DRAIN && control->service.size > 0));
 }
 
-static struct directive *find(const struct broker *broker, const struct control *control)
+/* What of it says what it is about, and what is to be kept: pauses and drains are of a service. */
+static struct control essence(const struct control *control)
 {
+    struct control kept = {.what = control->what, .service = control->service, .ms = control->ms};
+
+    if (control->what == CONTROL_LIMIT) {
+        kept.key = control->key;
+        kept.tenant = control->tenant;
+    }
+    kept.limits = control->limits;
+    return kept;
+}
+
+static struct directive *find(const struct broker *broker, const struct control *said)
+{
+    const struct control key = essence(said), *control = &key;
+
     list_each(link, &broker->directives) {
         struct directive *directive = list_entry(link, struct directive, link);
         const struct control *other = &directive->control;
@@ -72,20 +87,21 @@ static struct span copy(uint8_t **at, struct span text)
 }
 
 /* NULL: no memory. */
-static struct directive *directive_new(struct broker *broker, const struct control *control)
+static struct directive *directive_new(struct broker *broker, const struct control *said)
 {
+    struct control control = essence(said);
     struct directive *directive = pool_get(&broker->directive_pool);
     uint8_t *at;
 
     if (directive == NULL) {
         return NULL;
     }
+    CHECK(control.service.size + control.tenant.size + control.key.size <= sizeof directive->text);
     at = directive->text;
-    directive->control = *control;
-    directive->control.request = 0;
-    directive->control.service = copy(&at, control->service);
-    directive->control.tenant = copy(&at, control->tenant);
-    directive->control.key = copy(&at, control->key);
+    control.service = copy(&at, control.service);
+    control.tenant = copy(&at, control.tenant);
+    control.key = copy(&at, control.key);
+    directive->control = control;
     list_init(&directive->link);
     list_push_back(&broker->directives, &directive->link);
     return directive;

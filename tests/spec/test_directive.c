@@ -146,6 +146,7 @@ static void a_pause_without_an_end_has_one_when_it_is_resumed(void **state)
     struct fixture *f = *state;
 
     say_it(f, &resume);
+    pause.key = span_from_text("ann"); /* which means nothing here */
     say_it(f, &pause);
     crash_and_come_back(f);
     assert_int_equal(starts(f, first), 0);

@@ -507,6 +507,33 @@ static void note_damage(void *context, uint64_t key, const char *why)
                 LOG_WORD("why", why));
 }
 
+static void say_log(struct server *server, const struct store_log *log)
+{
+    const char *path = server->config->store;
+
+    if (log->wrong_frames > 0) {
+        journal_say(server->journal, LOG_ERROR, "store_log_mended", LOG_WORD("path", path),
+                    LOG_WORD("why", "some of it was damaged; the rows of that are checked like all "
+                                    "others, and a copy of it is beside it, -wal.damaged-UNIX_MS"),
+                    LOG_UINT("frames", log->wrong_frames),
+                    LOG_UINT("unix_ms", log->kept_unix_ms));
+    }
+    if (log->state == STORE_LOG_CUT) {
+        journal_say(server->journal, LOG_INFO, "store_log_cut", LOG_WORD("path", path),
+                    LOG_WORD("why", "its last transaction cannot be read: it was never confirmed, "
+                                    "or the disk has lost it"),
+                    LOG_UINT("frames", log->lost_frames));
+    }
+    if (log->state == STORE_LOG_DAMAGED) {
+        journal_say(server->journal, LOG_ERROR, "store_log_damaged", LOG_WORD("path", path),
+                    LOG_WORD("why", "the disk has lost what it had confirmed: tasks may be "
+                                    "missing, or as they were earlier; a copy of the log is beside "
+                                    "it, -wal.damaged-UNIX_MS"),
+                    LOG_UINT("transactions", log->lost_commits),
+                    LOG_UINT("frames", log->lost_frames), LOG_UINT("unix_ms", log->kept_unix_ms));
+    }
+}
+
 static bool load(struct server *server, struct problem *problem)
 {
     struct loading loading = {.server = server, .said_ms = server_now_ms(server)};
@@ -529,6 +556,7 @@ static bool load(struct server *server, struct problem *problem)
     broker_step(server->broker, &(struct event){.kind = EVENT_STORE,
                                                 .now_ms = server_now_ms(server),
                                                 .store = STORE_OPEN});
+    say_log(server, &report.log);
     if (report.mended_unix_ms > 0) {
         journal_say(server->journal, LOG_ERROR, "store_mended",
                     LOG_WORD("path", server->config->store),

@@ -17,6 +17,7 @@
 #define SLUICE_BROKER_SHELL_STORE_H
 
 #include "broker/core/store.h"
+#include "broker/shell/store_log.h"
 #include "common/problem.h"
 
 #define STORE_RETRY_MS 200
@@ -47,6 +48,7 @@ struct store_report {
     uint64_t mended_unix_ms; /* not 0: the database was damaged, has been replaced by what could be
                               * read of it, and is now PATH.damaged-MENDED_UNIX_MS. Rows may be
                               * missing that nobody knew of any more */
+    struct store_log log;    /* as it was found */
 };
 
 /* Gives each row, in the order of keys, from this thread; another one reads ahead. Once, before

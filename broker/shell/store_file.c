@@ -298,9 +298,16 @@ static int read_standing(struct store_file *file)
     return SQLITE_OK;
 }
 
+static bool has_wal(struct store_file *file)
+{
+    int64_t is = 0;
+
+    store_file_ask(file, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", &is);
+    return is != 0;
+}
+
 static int set_up(struct store_file *file, int64_t version)
 {
-    int64_t size = 0;
     int code = store_file_execute(file, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                                         "PRAGMA wal_autocheckpoint = 0;");
 
@@ -314,9 +321,7 @@ static int set_up(struct store_file *file, int64_t version)
         code = code != SQLITE_OK ? code : migrate(file, version);
     }
     code = code != SQLITE_OK ? code : read_standing(file);
-    store_file_ask(file, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'",
-                   &size);
-    return code == SQLITE_OK && size != 1 ? SQLITE_CANTOPEN : code;
+    return code == SQLITE_OK && !has_wal(file) ? SQLITE_CANTOPEN : code;
 }
 
 static bool keep_path(struct store_file *file, const char *path, struct problem *problem)
@@ -329,13 +334,39 @@ static bool keep_path(struct store_file *file, const char *path, struct problem 
     return true;
 }
 
-/* Connects, takes the lock, and looks whose it is. False: `problem` says why; close it. */
-static bool take(struct store_file *file, int64_t *version, struct problem *problem)
+/* With the lock. */
+static int connect(struct store_file *file)
 {
     int code = sqlite3_open_v2(file->path, &file->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
                                NULL);
 
-    code = code != SQLITE_OK ? code : configure(file);
+    return code != SQLITE_OK ? code : configure(file);
+}
+
+/* What SQLite has not read of the log, before it is written over. */
+static int look_at_log(struct store_file *file)
+{
+    struct store_log *log = &file->log;
+    int code = has_wal(file) ? store_log_look(file->db, log) : SQLITE_OK;
+
+    if (code == SQLITE_OK && !file->reading &&
+        (log->wrong_frames > 0 || log->state == STORE_LOG_DAMAGED)) {
+        store_log_keep(file->path, log);
+    }
+    if (code == SQLITE_OK && !file->reading && log->wrong_frames > 0) {
+        code = store_log_mend(file->db);
+        store_file_close(file, true);
+        code = code != SQLITE_OK ? code : connect(file);
+    }
+    return code;
+}
+
+/* Connects, takes the lock, and looks whose it is. False: `problem` says why; close it. */
+static bool take(struct store_file *file, int64_t *version, struct problem *problem)
+{
+    int code = connect(file);
+
+    code = code != SQLITE_OK ? code : look_at_log(file);
     if (code != SQLITE_OK) {
         explain(file, code, problem);
         return false;
@@ -554,8 +585,8 @@ enum store_file_result store_file_write(struct store_file *file, const struct st
 enum store_file_result store_file_checkpoint(struct store_file *file)
 {
     int logged = 0, copied = 0;
-    int code = sqlite3_wal_checkpoint_v2(file->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &logged,
-                                         &copied);
+    int mode = file->settled ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_TRUNCATE;
+    int code = sqlite3_wal_checkpoint_v2(file->db, NULL, mode, &logged, &copied);
     enum store_file_result result = judge(file, code, "checkpointing", false);
 
     if (result == STORE_FILE_OK && logged == copied) {

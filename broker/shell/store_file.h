@@ -12,6 +12,7 @@
 #define SLUICE_BROKER_SHELL_STORE_FILE_H
 
 #include "broker/shell/store_batch.h"
+#include "broker/shell/store_log.h"
 #include "broker/shell/store_path.h"
 #include "common/problem.h"
 
@@ -49,6 +50,7 @@ struct store_file {
     bool reading;         /* nothing may be changed */
     bool settled;         /* see store_file_settle */
     int wal_pages;        /* since the last checkpoint; SQLite's pages */
+    struct store_log log; /* as it was found */
     char why[256];        /* of the last result that was not OK */
 };
 
@@ -63,9 +65,10 @@ void store_file_close(struct store_file *file, bool lost);
 /* Writes the batch as one transaction; when this returns STORE_FILE_OK it is on the disk. */
 enum store_file_result store_file_write(struct store_file *file, const struct store_batch *batch);
 /* Before the first write, and before anybody is told what was read: copies the log that was found,
- * if that has not been done. If a sync of that log failed, which ended the broker
- * before this one, it is read as if it were whole, for it is still in memory; but no sync writes
- * it any more, and what followed it would be lost with it. So the database is written anew. */
+ * and begins it anew, if that has not been done. If a sync of that log failed, which ended the
+ * broker before this one, it is read as if it were whole, for it is still in memory; but no sync
+ * writes it any more, and what followed it would be lost with it. So the database is written anew.
+ * And what is behind its end, of a transaction that was cut, must not look like the log to come. */
 enum store_file_result store_file_settle(struct store_file *file);
 /* Copies the log into the database; FULL: some of it is still in the log, where it is as safe. */
 enum store_file_result store_file_checkpoint(struct store_file *file);

@@ -171,7 +171,8 @@ static int read_row(struct load *load, sqlite3_stmt *statement)
         why = "its key is impossible";
     }
     if (code == SQLITE_OK && why == NULL) {
-        code = give_row(load, &parts, &why);
+        /* Out of order, and good: its page is in another one's place, and it may come twice. */
+        code = (int64_t)parts.key < load->from ? SQLITE_CORRUPT : give_row(load, &parts, &why);
     }
     if (code == SQLITE_OK && why != NULL) {
         code = note_damage(load, parts.key, why);
@@ -199,7 +200,9 @@ static int read_rows(struct load *load)
         int64_t key = sqlite3_column_int64(statement, 0);
 
         given = read_row(load, statement);
-        load->from = key < INT64_MAX ? key + 1 : key;
+        if (key >= load->from) {
+            load->from = key < INT64_MAX ? key + 1 : key;
+        }
     }
     sqlite3_finalize(statement);
     return given != SQLITE_OK ? given : code == SQLITE_DONE ? SQLITE_OK : code;
@@ -352,7 +355,7 @@ bool store_file_load(struct store_file *file, const struct store_taker *taker, u
     struct load *load = calloc(1, sizeof *load);
     bool good;
 
-    *report = (struct store_report){0};
+    *report = (struct store_report){.log = file->log};
     if (load == NULL) {
         problem_set(problem, "out of memory");
         return false;

@@ -60,12 +60,32 @@ static void note_page(void *context, const char *said)
     tell(context, sentence);
 }
 
+/* One whose end was cut is none: that is what a loss of power leaves. */
+static void note_log(struct check *check, const struct store_log *log)
+{
+    char sentence[256];
+
+    if (log->wrong_frames > 0) {
+        snprintf(sentence, sizeof(sentence),
+                 "log: %" PRIu64 " frames are damaged; it was read up to the first of them, and a "
+                 "broker that starts with it reads the rest, too", log->wrong_frames);
+        tell(check, sentence);
+    }
+    if (log->state == STORE_LOG_DAMAGED) {
+        snprintf(sentence, sizeof(sentence),
+                 "log: %" PRIu64 " transactions at its end cannot be read, of which all but the "
+                 "last were confirmed", log->lost_commits);
+        tell(check, sentence);
+    }
+}
+
 /* False: `problem` says why it cannot be found out. */
 static bool look(struct check *check, struct store_file *file, struct problem *problem)
 {
     const struct store_taker taker = {.context = check, .take = take, .damaged = note_damage};
     uint64_t next_key;
 
+    note_log(check, &file->log);
     tally_begin(&check->tally, "checking the pages");
     if (!store_check_pages(file, note_page, check, problem)) {
         return false;

@@ -142,6 +142,14 @@ static void write_some(struct disk_file *file, size_t at, const uint8_t *from, s
     change_add(file, (struct disk_change){at, size, copy});
 }
 
+/* Some of a write, up to the end of a sector. */
+static size_t beginning(size_t at, size_t size)
+{
+    size_t end = (at + disk_draw(size + 1)) / SECTOR * SECTOR;
+
+    return end > at ? end - at : 0;
+}
+
 static uint64_t used_bytes(void)
 {
     uint64_t sum = 0;
@@ -184,7 +192,7 @@ int disk_file_write(struct disk_file *file, size_t at, const uint8_t *from, size
     if (error == 0) {
         write_some(file, at, from, size);
     } else if (!was_dark) {
-        write_some(file, at, from, disk_draw(size + 1));
+        write_some(file, at, from, beginning(at, size));
     }
     pthread_mutex_unlock(&disk.lock);
     return error;
@@ -583,12 +591,25 @@ uint64_t disk_failed(void)
 
 /* ---- looking at it ------------------------------------------------------------------- */
 
-uint8_t *disk_bytes(const char *path, size_t *size)
+const uint8_t *disk_bytes(const char *path, size_t *size)
 {
     struct disk_file *file = disk_name_find(path);
 
     *size = file != NULL ? file->seen.size : 0;
     return file != NULL ? file->seen.data : NULL;
+}
+
+void disk_put(const char *path, const uint8_t *bytes, size_t size)
+{
+    struct disk_file *file = disk_name_find(path);
+
+    CHECK(file != NULL || disk_name_make(path, &file) == 0);
+    disk.kept = disk.seen;
+    disk.move_count = 0;
+    bytes_resize(&file->seen, 0);
+    bytes_put(&file->seen, 0, bytes, size);
+    bytes_copy(&file->kept, &file->seen);
+    changes_clear(file);
 }
 
 void disk_flip(const char *path, size_t byte, unsigned bit)

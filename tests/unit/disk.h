@@ -48,7 +48,7 @@ bool disk_is_dark(void);
 void disk_restart(void);
 
 /* The nth of these calls from now on fails with `error`, and `times` - 1 after it. A write that
- * fails may have written its beginning. After a sync that failed, what was to be synced may be
+ * fails may have written its first sectors. After a sync that failed, what was to be synced may be
  * there, and is read as if it were: but it may be gone when power goes, whatever is synced later. */
 void disk_fail(unsigned calls, uint64_t nth, int error, uint64_t times);
 void disk_heal(void);
@@ -59,9 +59,9 @@ void disk_lie(bool lies);
 
 uint64_t disk_count(unsigned calls);  /* such calls since disk_open */
 uint64_t disk_failed(void);           /* calls that failed since disk_open, those in the dark too */
-/* The file's bytes as they are read, to be damaged in place: it is so on the disk, too, when all is
- * synced. NULL: there is none. */
-uint8_t *disk_bytes(const char *path, size_t *size);
+/* The file's bytes as they are read. NULL: there is none. */
+const uint8_t *disk_bytes(const char *path, size_t *size);
+void disk_put(const char *path, const uint8_t *bytes, size_t size); /* a file as it is on the disk */
 void disk_flip(const char *path, size_t byte, unsigned bit); /* as read, and on the disk */
 bool disk_has(const char *part); /* a file whose path has this part */
 

@@ -26,9 +26,11 @@ int __wrap_access(const char *path, int mode);
 int __wrap_stat(const char *path, struct stat *status);
 int __wrap_fsync(int fd);
 
-/* The last that were opened; good for the next fsync. */
+/* What was opened last; good for one fsync. What is written to a file that was made is on it from
+ * then on. */
 static int folder_fd = -1, file_fd = -1;
-static struct disk_file *file_opened;
+static struct disk_file *file_there;
+static bool file_made;
 
 static bool is_ours(const char *path)
 {
@@ -43,25 +45,50 @@ static int outcome(int error)
     return error == 0 ? 0 : -1;
 }
 
-/* The folder, a file that is made, or one to be synced: nobody reads or writes through it. */
+/* A file of the system's with the same bytes. */
+static int copy_of(const struct disk_file *file)
+{
+    int fd = memfd_create("file", MFD_CLOEXEC);
+
+    if (fd >= 0 && file->seen.size > 0 &&
+        (write(fd, file->seen.data, file->seen.size) != (ssize_t)file->seen.size ||
+         lseek(fd, 0, SEEK_SET) != 0)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
 static int open_ours(const char *path, int flags)
 {
     struct disk_file *file = disk_name_find(path);
-    int error = 0;
 
     if (flags & O_DIRECTORY) {
         return folder_fd = memfd_create("folder", MFD_CLOEXEC);
     }
-    if (file != NULL) {
-        error = flags & O_EXCL ? EEXIST : 0;
-    } else {
-        error = flags & O_CREAT ? disk_name_make(path, &file) : ENOENT;
+    if (file != NULL && flags & O_EXCL) {
+        return outcome(EEXIST);
     }
-    if (outcome(error) != 0) {
+    file_made = file == NULL;
+    if (file_made && outcome(flags & O_CREAT ? disk_name_make(path, &file) : ENOENT) != 0) {
         return -1;
     }
-    file_opened = file;
-    return file_fd = memfd_create("file", MFD_CLOEXEC);
+    file_there = file;
+    return file_fd = copy_of(file);
+}
+
+static int sync_file(int fd)
+{
+    uint8_t bytes[4096];
+    ssize_t got;
+    size_t at = 0;
+    int error = 0;
+
+    while (file_made && error == 0 && (got = pread(fd, bytes, sizeof bytes, (off_t)at)) > 0) {
+        error = disk_file_write(file_there, at, bytes, (size_t)got);
+        at += (size_t)got;
+    }
+    return error == 0 ? disk_file_sync(file_there) : error;
 }
 
 int __wrap_open(const char *path, int flags, ...)
@@ -125,7 +152,7 @@ int __wrap_fsync(int fd)
     }
     if (fd == file_fd) {
         file_fd = -1;
-        return outcome(disk_file_sync(file_opened));
+        return outcome(sync_file(fd));
     }
     return __real_fsync(fd);
 }

@@ -35,10 +35,12 @@ struct world {
     uint64_t next_key;
     uint64_t sequence;
     uint64_t records;    /* ever */
+    uint64_t logs_cut;   /* ever found: their last transaction was torn */
     const char *wrong;   /* what should not be; NULL: nothing yet */
     char wrong_text[256];
     bool was_damaged;    /* damage was told at the last world_open */
     bool may_miss;       /* the test has damaged it: rows may be missing, others may not be there */
+    bool may_be_old;     /* the same, and rows may be as they were at any time */
     struct sample sample;
 };
 
@@ -54,6 +56,8 @@ bool world_turn(struct world *world, size_t count);
 /* The thread's time passes, if it has any: a checkpoint, or one more try. False: as world_turn. */
 bool world_pass(struct world *world);
 void world_close(struct world *world);
+/* Each of `some` is in `all`. */
+bool world_rows_within(const struct world_rows *some, const struct world_rows *all);
 /* Something is wrong; the first reason is kept. */
 void world_blame(struct world *world, const char *why, ...) __attribute__((format(printf, 2, 3)));
 /* There is a new disk. */

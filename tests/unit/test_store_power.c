@@ -67,7 +67,9 @@ static uint64_t lose_power(struct world *world, uint64_t times)
         if (!disk_is_dark() && world->news.state != STORE_OPEN) {
             world_blame(world, "it is lost, and the disk is not");
         }
-        if (world->was_damaged || world->report.mended_unix_ms > 0) {
+        if (world->was_damaged || world->report.mended_unix_ms > 0 ||
+            world->report.log.state == STORE_LOG_DAMAGED ||
+            world->report.log.wrong_frames > 0) {
             world_blame(world, "it takes for damage what was never acknowledged");
         }
         lost += disk_is_dark();
@@ -89,8 +91,8 @@ static void what_was_acknowledged_survives_power_loss(void **state)
     if (world->wrong != NULL) {
         fail_msg("seed %lu, after %lu losses: %s", seed, lost, world->wrong);
     }
-    printf("# %lu losses of power, %lu records, %lu writes, %lu syncs\n", lost, world->records,
-           disk_count(DISK_WRITE), disk_count(DISK_SYNC));
+    printf("# %lu losses of power, %lu records, %lu writes, %lu syncs, %lu logs were cut\n", lost,
+           world->records, disk_count(DISK_WRITE), disk_count(DISK_SYNC), world->logs_cut);
     world_end(world);
 }
 

@@ -39,8 +39,8 @@ struct agent {
     struct world *world;
     unsigned index;
     bool submits, works;
-    struct random work, faults, retries, policies, durables, turns, streams, shapes, depths, twins, costs,
-        pins;
+    struct random work, faults, retries, policies, durables, turns, streams, shapes, depths, twins,
+        costs, pins;
     struct node node;
     struct peer *peer;          /* NULL: crashed, not yet back */
     struct outbound outbound;

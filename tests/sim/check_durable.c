@@ -1,5 +1,6 @@
-/* PROTOCOL.md, 4.9: what anybody was told of a durable task is safe by then: ACCEPTED and STARTED its
- * record, its outcome that of its end, TASK of one that may be started once that it may have been.
+/* PROTOCOL.md, 4.9: what anybody was told of a durable task is safe by then: ACCEPTED and STARTED
+ * its record, its outcome that of its end, TASK of one that may be started once that it may have
+ * been.
  * What the store has is complete and right, and a broker that begins with it comes to exactly that;
  * so nothing that was accepted is lost, and no outcome told twice is two. It says so as soon as
  * it may, and records no more than its bounds allow. */
@@ -213,8 +214,8 @@ static void see_record(struct model *model, const struct fact *fact)
 /* ---- what is told ------------------------------------------------------------------------ */
 
 /* Told again, a join has the same results. (What it did not wait for may have ended since: after a
- * restart it shows as what became of it.) An orphan has let go of them, and of those of which one is
- * damaged nothing is told. */
+ * restart it shows as what became of it.) An orphan has let go of them, and of those of which one
+ * is damaged nothing is told. */
 static void check_inputs(struct model *model, const struct fact *fact,
                          const struct shadow_task *task, const struct shadow_row *row)
 {
@@ -473,8 +474,8 @@ static void rest(struct model *model, const struct broker *core)
     list_each(at, &model->rows) {
         const struct shadow_row *row = list_entry(at, struct shadow_row, link);
 
-        MODEL_CHECK(model, PROPERTY, row->ended || row->directive != NULL, "at rest %s has not ended",
-                    model_id_text(&row->id));
+        MODEL_CHECK(model, PROPERTY, row->ended || row->directive != NULL,
+                    "at rest %s has not ended", model_id_text(&row->id));
     }
 }
 

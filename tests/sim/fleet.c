@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SEED_SECONDS_MAX 180 /* a world that takes longer, on a crowded machine, too, has hung */
+#define SEED_SECONDS_MAX 60 /* a world that takes longer, on a crowded machine, too, has hung */
 #define SHRINK_SECONDS 60
 #define PROGRESS_S 2.0
 #define POLL_MS 200

@@ -262,7 +262,13 @@ fuzz: fuzz-build ## run every fuzzer for SECONDS=n (60); a finding fails, and na
 deps:
 	@deploy/deps.sh --check build || deploy/deps.sh build
 
-tests-build: tests-stale $(TEST_BINS) $(PKG_LIBS) all
+# For programs of any kind: without sanitizers.
+$(BUILD)/tests/system/failing_disk.so: tests/system/preload/failing_disk.c
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O2 -fPIC -shared -o $@ $< -ldl
+
+tests-build: tests-stale $(TEST_BINS) $(BUILD)/tests/system/failing_disk.so $(PKG_LIBS) all
 
 # A test whose source is gone must not go on passing.
 .PHONY: tests-stale tests-build check-system

@@ -224,8 +224,10 @@ def run(command, seconds=10):
 class Broker(Process):
     """A private sluice-broker on a free loopback port, in a directory of its own.
 
-    `options` go on its command line. Leaving the block asserts that it is still alive and
+    `options` go on its command line; `wrapper` is a command that runs it. Leaving the block asserts that it is still alive and
     lets it go in order: a broker that crashed fails the case, and so does a sanitizer report."""
+
+    wrapper = ()
 
     def __init__(self, *options, endpoint="tcp://127.0.0.1:*", config=None, expect_exit=False,
                  environment=None):
@@ -244,7 +246,7 @@ class Broker(Process):
             raise
 
     def _start(self, endpoints):
-        command = [program("sluice-broker")]
+        command = [*self.wrapper, program("sluice-broker")]
         for endpoint in endpoints:
             command += ["--endpoint", endpoint.replace("{dir}", self.directory)]
         Process.__init__(self, command + self.options, self.environment)

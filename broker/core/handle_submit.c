@@ -216,8 +216,9 @@ static enum error_code admit_service(struct broker *broker, struct peer *peer,
     if (admission->service != NULL) {
         code = service_admit(admission->service, 1, payload_bytes(submit));
         if (code == ERROR_QUEUE_FULL && admission->service->laned > 0 &&
-            reserve_has_room(broker, admission->parent, record_bytes(payload_bytes(submit)))) {
-            /* The queue may be full of tasks that wait, in lanes, for this very parent to end. */
+            reserve_has_place(broker, admission->parent)) {
+            /* The queue may be full of tasks that wait, in lanes, for this very parent to end.
+             * Whether there is memory for it is looked at later. */
             admission->reserve = true;
             code = ERROR_NONE;
         }

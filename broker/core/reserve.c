@@ -15,16 +15,23 @@ static const struct task *root_of(const struct task *task)
     return task;
 }
 
-bool reserve_has_room(const struct broker *broker, const struct task *parent, uint64_t wanted)
+bool reserve_has_place(const struct broker *broker, const struct task *parent)
 {
     const struct reserve *reserve = &broker->reserve;
 
     if (!is_first_child(parent) || MUTANT(RESERVE_REFUSED)) {
         return false;
     }
-    return reserve->tasks == 0 ||
-           (id_equal(&reserve->root, &root_of(parent)->id) &&
-            reserve->tasks < OVERDRAFT_TASKS &&
+    return reserve->tasks == 0 || (id_equal(&reserve->root, &root_of(parent)->id) &&
+                                   reserve->tasks < OVERDRAFT_TASKS);
+}
+
+bool reserve_has_room(const struct broker *broker, const struct task *parent, uint64_t wanted)
+{
+    const struct reserve *reserve = &broker->reserve;
+
+    return reserve_has_place(broker, parent) &&
+           (reserve->tasks == 0 ||
             reserve->bytes + wanted <= broker->options.memory_max / RESERVE_SHARE);
 }
 

@@ -1,6 +1,8 @@
 /* PROTOCOL.md, section 4.2: who is handed out next, and to how many at once. */
 #include "tests/spec/fixture.h"
 
+#include <string.h>
+
 #include <stdio.h>
 
 static void submit_as(struct fixture *f, const char *peer, const char *task, uint64_t priority,
@@ -221,6 +223,27 @@ static void a_full_lane_does_not_stop_its_head(void **state)
     assert_true(trace_has(f, "w1 <- TASK c1 attempt=1"));
 }
 
+/* Nor its child's child, however large the child is: there is memory. */
+static void a_full_lane_does_not_stop_the_tree_of_its_head(void **state)
+{
+    static char large[8193];
+    struct fixture *f = *state;
+    struct submit child = {.parent = id_of("p1"), .parent_attempt = 1};
+
+    memset(large, 'x', sizeof large - 1);
+    f->options.service.max_tasks = 2;
+    f->options.memory_max = 32 * 1024;
+    fixture_restart(f);
+    given_echo(f, 4);
+    submit_as(f, "s1", "p1", 4, "", "a");
+    submit_as(f, "s1", "a2", 4, "", "a");
+    submit_as(f, "s1", "a3", 4, "", "a");
+    submit_with(f, "w1", "c1", "echo", large, &child);
+    drop_trace(f);
+    submit_child(f, "w1", "g1", "echo", "c1", 1);
+    expect_trace(f, "[   0] w1 <- TASK g1 attempt=1\n");
+}
+
 static void why_names_turns_and_lanes(void **state)
 {
     struct fixture *f = *state;
@@ -282,6 +305,7 @@ int main(void)
         SPEC(a_retry_keeps_its_place_in_the_lane),
         SPEC(who_waits_in_a_lane_may_leave_it),
         SPEC(a_full_lane_does_not_stop_its_head),
+        SPEC(a_full_lane_does_not_stop_the_tree_of_its_head),
         SPEC(why_names_turns_and_lanes),
         SPEC(an_exclusive_offer_is_the_only_one),
         SPEC(a_join_needs_no_turn),

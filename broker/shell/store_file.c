@@ -337,9 +337,13 @@ static bool keep_path(struct store_file *file, const char *path, struct problem 
 /* With the lock. */
 static int connect(struct store_file *file)
 {
-    int code = sqlite3_open_v2(file->path, &file->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                               NULL);
+    int code;
 
+    /* Nobody asks how much memory it has, and to count it takes a lock at each allocation. It is
+     * refused once SQLite has begun, which does no harm. */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    code = sqlite3_open_v2(file->path, &file->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                           NULL);
     return code != SQLITE_OK ? code : configure(file);
 }
 

@@ -1,11 +1,11 @@
 #include "common/id.h"
 
 #include "common/check.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sys/random.h>
-#include <time.h>
 
 /* Random bytes are fetched for 256 ids at a time: a system call for each would
  * cost more than everything else about a small task. */
@@ -59,13 +59,9 @@ struct id id_make(uint64_t unix_ms, const uint8_t random[ID_RANDOM_BYTES])
 
 struct id id_new(void)
 {
-    struct timespec now;
-
     if (batch.left == 0) {
         batch_fill();
     }
     batch.left -= ID_RANDOM_BYTES;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return id_make((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
-                   batch.bytes + batch.left);
+    return id_make(clock_unix_ms(), batch.bytes + batch.left);
 }

@@ -1,5 +1,7 @@
 #include "common/siphash.h"
 
+#include "common/little.h"
+
 #define ROUNDS_BLOCK 2
 #define ROUNDS_END 4
 
@@ -10,23 +12,6 @@ struct sip {
 static uint64_t rotate(uint64_t word, unsigned bits)
 {
     return word << bits | word >> (64 - bits);
-}
-
-static uint64_t word_read(const uint8_t *from, size_t bytes)
-{
-    uint64_t word = 0;
-
-    for (size_t i = 0; i < bytes; i++) {
-        word |= (uint64_t)from[i] << (8 * i);
-    }
-    return word;
-}
-
-static void word_write(uint8_t *to, uint64_t word)
-{
-    for (size_t i = 0; i < 8; i++) {
-        to[i] = (uint8_t)(word >> (8 * i));
-    }
 }
 
 static void sip_mix(struct sip *sip, unsigned rounds)
@@ -55,20 +40,20 @@ static void sip_take(struct sip *sip, uint64_t word)
 void siphash128(const uint8_t key[16], const void *data, size_t size,
                 uint8_t digest[DIGEST_BYTES])
 {
-    const uint64_t low = word_read(key, 8), high = word_read(key + 8, 8);
+    const uint64_t low = little_get8(key), high = little_get8(key + 8);
     struct sip sip = {low ^ 0x736f6d6570736575, high ^ 0x646f72616e646f6d ^ 0xee,
                       low ^ 0x6c7967656e657261, high ^ 0x7465646279746573};
     const uint8_t *at = data;
     size_t left = size;
 
     for (; left >= 8; left -= 8, at += 8) {
-        sip_take(&sip, word_read(at, 8));
+        sip_take(&sip, little_get8(at));
     }
-    sip_take(&sip, (uint64_t)size << 56 | word_read(at, left));
+    sip_take(&sip, (uint64_t)size << 56 | little_get(at, left));
     sip.c ^= 0xee;
     sip_mix(&sip, ROUNDS_END);
-    word_write(digest, sip.a ^ sip.b ^ sip.c ^ sip.d);
+    little_put(digest, sip.a ^ sip.b ^ sip.c ^ sip.d, 8);
     sip.b ^= 0xdd;
     sip_mix(&sip, ROUNDS_END);
-    word_write(digest + 8, sip.a ^ sip.b ^ sip.c ^ sip.d);
+    little_put(digest + 8, sip.a ^ sip.b ^ sip.c ^ sip.d, 8);
 }

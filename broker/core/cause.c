@@ -1,6 +1,7 @@
 #include "broker/core/cause.h"
 
 #include "broker/core/state.h"
+#include "common/little.h"
 
 /* At most `max` bytes of UTF-8 text, cut between characters. */
 static struct span text_cut(struct span text, size_t max)
@@ -137,24 +138,13 @@ uint64_t cause_check(const struct cause_chain *chain)
 /* ---- as bytes -------------------------------------------------------------------------- */
 
 /* How many were dropped (4); and of each: attempt (2), Unix ms (8), size of the worker's name (1),
- * of the code (1), of all texts (2), these. The least significant byte comes first. */
-
-static uint8_t *put(uint8_t *at, uint64_t number, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++) {
-        *at++ = (uint8_t)(number >> (8 * i));
-    }
-    return at;
-}
+ * of the code (1), of all texts (2), these. */
 
 /* Of the first `bytes` of the rest. */
 static uint64_t take(struct span *rest, size_t bytes)
 {
-    uint64_t number = 0;
+    uint64_t number = little_get(rest->data, bytes);
 
-    for (size_t i = 0; i < bytes; i++) {
-        number |= (uint64_t)rest->data[i] << (8 * i);
-    }
     *rest = span_of(rest->data + bytes, rest->size - bytes);
     return number;
 }
@@ -162,7 +152,7 @@ static uint64_t take(struct span *rest, size_t bytes)
 size_t cause_pack(const struct broker *broker, const struct cause_chain *chain,
                   uint8_t bytes[CAUSES_PACKED_MAX])
 {
-    uint8_t *at = put(bytes, chain->dropped, 4);
+    uint8_t *at = little_put(bytes, chain->dropped, 4);
 
     if (chain->count == 0) {
         return 0;
@@ -170,11 +160,11 @@ size_t cause_pack(const struct broker *broker, const struct cause_chain *chain,
     for (const struct cause *cause = chain->first; cause != NULL; cause = cause->next) {
         struct span text = blob_span(cause->text);
 
-        at = put(at, cause->attempt, 2);
-        at = put(at, broker_unix_ms(broker, cause->at_ms), 8);
-        at = put(at, cause->worker_size, 1);
-        at = put(at, cause->code_size, 1);
-        at = put(at, text.size, 2);
+        at = little_put(at, cause->attempt, 2);
+        at = little_put(at, broker_unix_ms(broker, cause->at_ms), 8);
+        at = little_put(at, cause->worker_size, 1);
+        at = little_put(at, cause->code_size, 1);
+        at = little_put(at, text.size, 2);
         at += append(at, 0, text);
     }
     return (size_t)(at - bytes);

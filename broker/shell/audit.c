@@ -2,6 +2,7 @@
 
 #include "broker/shell/audit_file.h"
 #include "common/check.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -44,14 +45,6 @@ struct audit {
     struct kept queue[QUEUE_ENTRIES];
 };
 
-static uint64_t wall_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static uint64_t clock_ms(void)
 {
     struct timespec now;
@@ -81,7 +74,7 @@ void audit_add(struct audit *audit, const struct note *note)
         audit->lost++;
     } else {
         kept = &audit->queue[audit->head % QUEUE_ENTRIES];
-        kept->at_ms = wall_ms();
+        kept->at_ms = clock_unix_ms();
         kept->attempt = note->attempt;
         kept->task = note->task;
         kept->kind = note->kind;
@@ -122,7 +115,7 @@ void audit_look(struct audit *audit, struct journal *journal)
 static void file_add(struct audit *audit, const char *event, struct span detail)
 {
     audit_file_add(&audit->file, &(struct audit_entry){
-                                     .at_ms = wall_ms(), .event = event, .detail = detail});
+                                     .at_ms = clock_unix_ms(), .event = event, .detail = detail});
 }
 
 static void write_kept(struct audit *audit, const struct kept *kept)

@@ -4,10 +4,10 @@
 #include "broker/shell/store_mend.h"
 #include "broker/shell/store_rows.h"
 #include "common/check.h"
+#include "common/clock.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define KEYS_SKIPPED (1ULL << 32) /* more than a broker has used since it last said */
 
@@ -243,8 +243,7 @@ static bool mend(struct load *load)
 /* Out of the way, for people to look at. */
 static int set_aside(struct load *load)
 {
-    return store_aside_put(load->file, load->asides, load->aside_count,
-                           (uint64_t)time(NULL) * 1000);
+    return store_aside_put(load->file, load->asides, load->aside_count, clock_unix_ms());
 }
 
 /* False: `code` says that it cannot be read. No room to set rows aside does not: they stay where

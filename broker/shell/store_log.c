@@ -1,13 +1,13 @@
 #include "broker/shell/store_log.h"
 
 #include "broker/shell/store_path.h"
+#include "common/clock.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define HEADER_BYTES 32
@@ -326,11 +326,8 @@ static bool copy(const char *from_path, const char *to_path)
 void store_log_keep(const char *path, struct store_log *log)
 {
     char from[STORE_PATH_LONG_MAX], to[STORE_PATH_LONG_MAX];
-    struct timespec now;
-    uint64_t unix_ms;
+    uint64_t unix_ms = clock_unix_ms();
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
     snprintf(from, sizeof from, "%s-wal", path);
     snprintf(to, sizeof to, "%s-wal.damaged-%" PRIu64, path, unix_ms);
     log->kept_unix_ms = copy(from, to) ? unix_ms : 0;

@@ -1,12 +1,12 @@
 #include "broker/shell/store_mend.h"
 
 #include "broker/shell/store_path.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #define HOLES_MAX 65536 /* so many places of a table may be damaged */
@@ -269,14 +269,11 @@ static bool swap(const char *path, const char *mend, uint64_t unix_ms, struct pr
 
 bool store_mend(struct store_file *file, struct store_mended *mended, struct problem *problem)
 {
-    struct timespec now;
     struct store_file new;
     char path[STORE_PATH_MAX], mend[STORE_PATH_LONG_MAX];
     bool copied;
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    *mended = (struct store_mended){
-        .unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000};
+    *mended = (struct store_mended){.unix_ms = clock_unix_ms()};
     snprintf(path, sizeof path, "%s", file->path);
     snprintf(mend, sizeof mend, "%s.mend", path);
     store_path_remove(mend);

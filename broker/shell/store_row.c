@@ -1,6 +1,7 @@
 #include "broker/shell/store_row.h"
 
 #include "common/check.h"
+#include "common/little.h"
 #include "common/siphash.h"
 
 #define FORMAT 1
@@ -20,31 +21,13 @@ enum seal {
 
 /* ---- numbers and digests ------------------------------------------------------------- */
 
-static uint8_t *number_put(uint8_t *at, uint64_t number, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++) {
-        at[i] = (uint8_t)(number >> (8 * i));
-    }
-    return at + bytes;
-}
-
-static uint64_t number_get(const uint8_t *at, size_t bytes)
-{
-    uint64_t number = 0;
-
-    for (size_t i = 0; i < bytes; i++) {
-        number |= (uint64_t)at[i] << (8 * i);
-    }
-    return number;
-}
-
 /* Against accidents, not against people: whoever can write the file can do so. */
 static void digest_make(uint64_t key, unsigned seal, struct span bytes,
                         uint8_t digest[STORE_DIGEST_BYTES])
 {
     uint8_t secret[16] = {0}, all[DIGEST_BYTES];
 
-    number_put(secret, key, 8);
+    little_put(secret, key, 8);
     memcpy(secret + 8, "sluice", 6);
     secret[15] = (uint8_t)seal;
     siphash128(secret, bytes.data, bytes.size, all);
@@ -88,7 +71,7 @@ static struct store_draft *draft_add(struct store_encoder *encoder, enum store_p
     draft->head_size = 1;
     if (large != NULL) {
         draft->head[0] |= LARGE;
-        number_put(draft->head + 1, blob_span(large).size, 4);
+        little_put(draft->head + 1, blob_span(large).size, 4);
         draft->head_size += LARGE_HEAD_BYTES;
     }
     return draft;
@@ -96,7 +79,7 @@ static struct store_draft *draft_add(struct store_encoder *encoder, enum store_p
 
 static void draft_put_number(struct store_draft *draft, uint64_t number)
 {
-    number_put(draft->head + draft->head_size, number, 8);
+    little_put(draft->head + draft->head_size, number, 8);
     draft->head_size += 8;
 }
 
@@ -230,7 +213,7 @@ void store_part_none(uint64_t key, enum store_part part, uint8_t bytes[STORE_NON
 
 void store_number_write(uint64_t number, uint8_t bytes[STORE_NUMBER_BYTES])
 {
-    digest_make(0, SEAL_NUMBER, span_of(bytes, 8), number_put(bytes, number, 8));
+    digest_make(0, SEAL_NUMBER, span_of(bytes, 8), little_put(bytes, number, 8));
 }
 
 bool store_number_read(struct span bytes, uint64_t *number)
@@ -239,7 +222,7 @@ bool store_number_read(struct span bytes, uint64_t *number)
         !digest_holds(0, SEAL_NUMBER, span_of(bytes.data, 8), bytes.data + 8)) {
         return false;
     }
-    *number = number_get(bytes.data, 8);
+    *number = little_get(bytes.data, 8);
     return true;
 }
 
@@ -263,7 +246,7 @@ const char *store_part_check(uint64_t key, enum store_part part, struct span byt
         if (bytes.size < 1 + LARGE_HEAD_BYTES) {
             return "a part is too short";
         }
-        *large_bytes = number_get(bytes.data + 1, 4);
+        *large_bytes = little_get(bytes.data + 1, 4);
         if (*large_bytes == 0 || *large_bytes > PAYLOAD_BYTES_MAX) {
             return "a payload has no possible size";
         }
@@ -281,7 +264,7 @@ static const char *part_open(const struct store_parts *parts, enum store_part pa
 
     CHECK(bytes.size >= head + STORE_DIGEST_BYTES);
     *held = span_of(bytes.data + head, bytes.size - head - STORE_DIGEST_BYTES);
-    if (head > 1 && (large.size != number_get(bytes.data + 1, 4) ||
+    if (head > 1 && (large.size != little_get(bytes.data + 1, 4) ||
                      !digest_holds(parts->key, SEAL_LARGE + part, large, bytes.data + 5))) {
         return "a payload's checksum is wrong";
     }
@@ -311,7 +294,7 @@ static const char *read_task(const struct store_parts *parts, struct store_row *
     if (held.size < TASK_HEAD_BYTES || held.size - TASK_HEAD_BYTES < held.data[24]) {
         return "the task is too short";
     }
-    row->accepted_unix_ms = number_get(held.data, 8);
+    row->accepted_unix_ms = little_get(held.data, 8);
     memcpy(row->session.bytes, held.data + 8, ID_BYTES);
     row->peer = span_of(held.data + TASK_HEAD_BYTES, held.data[24]);
     head = TASK_HEAD_BYTES + row->peer.size;
@@ -338,7 +321,7 @@ static const char *read_attempts(const struct store_parts *parts, struct store_r
         why = "the attempts are no number";
     }
     if (why == NULL && held.size > 0) {
-        row->attempts = number_get(held.data, 8);
+        row->attempts = little_get(held.data, 8);
         row->causes = span_of(held.data + 8, held.size - 8);
     }
     return why;
@@ -370,7 +353,7 @@ static const char *read_outcome(const struct store_parts *parts, struct store_ro
         return "the outcome is no RESULT";
     }
     row->ended = true;
-    row->ended_unix_ms = number_get(held.data, 8);
+    row->ended_unix_ms = little_get(held.data, 8);
     row->outcome = message.result.record;
     return NULL;
 }

@@ -17,6 +17,78 @@ struct blob {
 /* An own blob ends here: the foreign fields would cost it 32 bytes. */
 #define BLOB_OWN_HEAD offsetof(struct blob, data)
 
+/* ---- the stock ---- */
+
+/* Sizes are malloc's (16 bytes apart, less what it keeps for itself), so that a blob from the stock
+ * takes no more memory than another. */
+#define STOCK_CLASSES 17
+#define STOCK_BLOBS 256 /* of a class; so many are born and die between two turns of a broker */
+
+struct spare {
+    struct spare *next;
+};
+
+static _Thread_local struct {
+    bool open;
+    struct spare *spares[STOCK_CLASSES];
+    unsigned counts[STOCK_CLASSES];
+} stock;
+
+static size_t class_of(size_t bytes)
+{
+    return (bytes + 7) / 16;
+}
+
+void blob_stock_open(void)
+{
+#ifndef __SANITIZE_ADDRESS__ /* it has to see what is used after it was freed */
+    stock.open = true;
+#endif
+}
+
+void blob_stock_close(void)
+{
+    stock.open = false;
+    for (size_t i = 0; i < STOCK_CLASSES; i++) {
+        while (stock.spares[i] != NULL) {
+            struct spare *spare = stock.spares[i];
+
+            stock.spares[i] = spare->next;
+            free(spare);
+        }
+        stock.counts[i] = 0;
+    }
+}
+
+static struct blob *take_memory(size_t bytes)
+{
+    size_t class = class_of(bytes);
+    struct spare *spare = class < STOCK_CLASSES ? stock.spares[class] : NULL;
+
+    if (spare == NULL) {
+        return malloc(class < STOCK_CLASSES ? class * 16 + 8 : bytes);
+    }
+    stock.spares[class] = spare->next;
+    stock.counts[class]--;
+    return (struct blob *)spare;
+}
+
+static void give_memory(struct blob *blob, size_t bytes)
+{
+    size_t class = class_of(bytes);
+    struct spare *spare = (struct spare *)blob;
+
+    if (!stock.open || class >= STOCK_CLASSES || stock.counts[class] == STOCK_BLOBS) {
+        free(blob);
+        return;
+    }
+    spare->next = stock.spares[class];
+    stock.spares[class] = spare;
+    stock.counts[class]++;
+}
+
+/* ---- blobs ---- */
+
 static void copy(uint8_t *to, struct span from)
 {
     if (from.size > 0) {
@@ -31,7 +103,7 @@ struct blob *blob_new_joined(struct span head, struct span tail)
     if (head.size > UINT32_MAX - 1 || tail.size > UINT32_MAX - 1 - head.size) {
         return NULL;
     }
-    blob = malloc(BLOB_OWN_HEAD + head.size + tail.size);
+    blob = take_memory(BLOB_OWN_HEAD + head.size + tail.size);
     if (blob == NULL) {
         return NULL;
     }
@@ -86,7 +158,11 @@ void blob_unref(struct blob *blob)
             return;
         }
     }
-    if (blob->inline_size == UINT32_MAX && blob->release != NULL) {
+    if (blob->inline_size != UINT32_MAX) {
+        give_memory(blob, BLOB_OWN_HEAD + blob->inline_size);
+        return;
+    }
+    if (blob->release != NULL) {
         blob->release(blob->owner);
     }
     free(blob);

@@ -101,6 +101,7 @@
     X(SCATTER_MISSES_ONE)                                                                          \
     X(STRANDED_FORGOTTEN)                                                                          \
     X(ACCEPTED_TOO_EARLY)                                                                          \
+    X(ACCEPTED_TOO_LATE)                                                                           \
     X(OUTCOME_TOO_EARLY)                                                                           \
     X(START_TOO_EARLY)                                                                             \
     X(STORED_ONE_TOO_FAR)                                                                          \

@@ -5,8 +5,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define POOL_CHUNK_BYTES 65536
+/* From some of those on, chunks are as large as a page of x86 and arm64 can be: of a million
+ * objects on small pages each is a miss of the TLB. */
+#define POOL_SMALL_CHUNKS 8
+#define POOL_LARGE_BYTES (2 * 1024 * 1024)
 #define POOL_ALIGN 16
 #define POOL_CHUNK_HEAD POOL_ALIGN /* the link to the chunk before */
 
@@ -15,10 +20,6 @@ void pool_init(struct pool *pool, size_t object_bytes, size_t max)
     CHECK(object_bytes > 0);
     *pool = (struct pool){.max = max};
     pool->object_bytes = (object_bytes + POOL_ALIGN - 1) / POOL_ALIGN * POOL_ALIGN;
-    pool->chunk_objects = (POOL_CHUNK_BYTES - POOL_CHUNK_HEAD) / pool->object_bytes;
-    if (pool->chunk_objects == 0) {
-        pool->chunk_objects = 1;
-    }
 }
 
 void pool_deinit(struct pool *pool)
@@ -35,19 +36,39 @@ void pool_deinit(struct pool *pool)
     *pool = (struct pool){0};
 }
 
+/* False: no memory. */
+static bool pool_add_chunk(struct pool *pool)
+{
+    bool large = pool->chunk_count >= POOL_SMALL_CHUNKS &&
+                 pool->object_bytes <= POOL_LARGE_BYTES / 64;
+    size_t bytes = large ? POOL_LARGE_BYTES : POOL_CHUNK_BYTES;
+    size_t objects = (bytes - POOL_CHUNK_HEAD) / pool->object_bytes;
+    void *chunk;
+
+    if (objects == 0) {
+        objects = 1;
+        bytes = POOL_CHUNK_HEAD + pool->object_bytes;
+    }
+    chunk = large ? aligned_alloc(bytes, bytes) : malloc(bytes);
+    if (chunk == NULL) {
+        return false;
+    }
+    if (large) {
+        madvise(chunk, bytes, MADV_HUGEPAGE); /* a wish */
+    }
+    *(void **)chunk = pool->chunks;
+    pool->chunks = chunk;
+    pool->chunk_count++;
+    pool->chunk_objects = pool->fresh = objects;
+    return true;
+}
+
 static void *pool_take_fresh(struct pool *pool)
 {
     size_t index;
 
-    if (pool->fresh == 0) {
-        void *chunk = malloc(POOL_CHUNK_HEAD + pool->chunk_objects * pool->object_bytes);
-
-        if (chunk == NULL) {
-            return NULL;
-        }
-        *(void **)chunk = pool->chunks;
-        pool->chunks = chunk;
-        pool->fresh = pool->chunk_objects;
+    if (pool->fresh == 0 && !pool_add_chunk(pool)) {
+        return NULL;
     }
     index = pool->chunk_objects - pool->fresh--;
     return (uint8_t *)pool->chunks + POOL_CHUNK_HEAD + index * pool->object_bytes;

@@ -5,6 +5,7 @@
 #ifndef SLUICE_COMMON_POOL_H
 #define SLUICE_COMMON_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,7 +16,8 @@ struct pool {
     size_t fresh;   /* objects of the newest chunk never handed out */
     void *free;     /* chain of returned objects */
     void *chunks;   /* chain of chunks, the newest first */
-    size_t chunk_objects;
+    size_t chunk_count;
+    size_t chunk_objects; /* of the newest */
     uint64_t *sum;  /* of bytes in use, of this and maybe other pools; NULL: not counted */
 };
 

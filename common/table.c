@@ -98,7 +98,7 @@ void table_insert(struct table *table, struct table_node *node, uint32_t hash)
 {
     struct table_node **bucket;
 
-    if (table->count >= table->bucket_count) {
+    for (int i = 0; i < 2 && table->count * 2 >= table->bucket_count; i++) {
         table_split(table);
     }
     bucket = bucket_at(table, bucket_index(table, hash));

@@ -1,7 +1,8 @@
 /* table: an intrusive hash table that never pauses.
  *
- * Linear hashing (Litwin, VLDB 1980): every insert splits at most one bucket, so
- * that ten million entries cost no rehash of ten million. Nodes live inside
+ * Linear hashing (Litwin, VLDB 1980): every insert splits at most two buckets, so
+ * that ten million entries cost no rehash of ten million. There are two buckets an entry: each
+ * neighbour in a chain is a cache miss more. Nodes live inside
  * the elements; the table owns only its buckets. Callers hash (with a seed, so that
  * chosen keys cannot collide) and compare. One thread. */
 #ifndef SLUICE_COMMON_TABLE_H
@@ -17,7 +18,7 @@ struct table_node {
 };
 
 #define TABLE_SEGMENT_BUCKETS 4096
-#define TABLE_SEGMENTS_MAX 16384 /* 64 Mi entries at one an element */
+#define TABLE_SEGMENTS_MAX 16384 /* 32 Mi entries at two an entry */
 
 struct table {
     struct table_node ***segments; /* directory; segments appear as the table grows */

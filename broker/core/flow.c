@@ -17,9 +17,24 @@ static bool flow_is(const struct flow *flow, const struct peer *peer, const stru
            span_equal(service_name(flow->service), submit->service);
 }
 
+/* Where a flow was there is another one or none as long as there is a broker: pools give nothing
+ * back. */
+struct flow *flow_last(const struct peer *peer)
+{
+    return peer->flow != NULL && peer->flow->serial == peer->flow_serial ? peer->flow : NULL;
+}
+
+static void remember(struct peer *peer, struct flow *flow)
+{
+    peer->flow = flow;
+    peer->flow_serial = flow->serial;
+}
+
 struct flow *flow_of_last(const struct peer *peer, const struct submit *submit)
 {
-    return peer->flow != NULL && flow_is(peer->flow, peer, submit) ? peer->flow : NULL;
+    struct flow *last = flow_last(peer);
+
+    return last != NULL && flow_is(last, peer, submit) ? last : NULL;
 }
 
 static uint32_t span_hash(const struct broker *broker, struct span text)
@@ -84,7 +99,6 @@ static struct flow *flow_new(struct broker *broker, struct service *service, str
     turn_init(&flow->turn, (unsigned)submit->priority);
     flow->turn.weight = 1;
     list_init(&flow->ready);
-    list_init(&flow->users);
     list_init(&flow->service_link);
     list_init(&flow->account_link);
     list_init(&flow->target_link);
@@ -100,29 +114,17 @@ static struct flow *flow_new(struct broker *broker, struct service *service, str
         pool_put(&broker->flow_pool, flow);
         return NULL;
     }
+    flow->serial = ++broker->flow_serial;
     service->flow_count++;
     list_push_back(&service->flows, &flow->service_link);
     table_insert(&broker->flows, &flow->node, hash);
     return flow;
 }
 
-void flow_drop_user(struct peer *peer)
-{
-    list_unlink(&peer->flow_link);
-    peer->flow = NULL;
-}
-
-static void flow_add_user(struct flow *flow, struct peer *peer)
-{
-    flow_drop_user(peer);
-    peer->flow = flow;
-    list_push_back(&flow->users, &peer->flow_link);
-}
-
 struct flow *flow_find(const struct broker *broker, struct peer *peer,
                        const struct submit *submit, uint32_t hash)
 {
-    struct flow *last = peer->flow;
+    struct flow *last = flow_last(peer);
     struct table_node *node;
 
     if (last != NULL && last->node.hash == hash && flow_is(last, peer, submit)) {
@@ -132,7 +134,7 @@ struct flow *flow_find(const struct broker *broker, struct peer *peer,
         struct flow *flow = table_entry(node, struct flow, node);
 
         if (node->hash == hash && flow_is(flow, peer, submit)) {
-            flow_add_user(flow, peer);
+            remember(peer, flow);
             return flow;
         }
     }
@@ -150,7 +152,7 @@ struct flow *flow_open(struct broker *broker, struct service *service, struct pe
     if (flow == NULL) {
         flow = flow_new(broker, service, peer, submit, hash);
         if (flow != NULL) {
-            flow_add_user(flow, peer);
+            remember(peer, flow);
         }
     }
     return flow;
@@ -158,19 +160,15 @@ struct flow *flow_open(struct broker *broker, struct service *service, struct pe
 
 static void flow_free(struct broker *broker, struct flow *flow)
 {
-    struct list *link;
-
     CHECK(list_empty(&flow->ready));
     CHECK(!turn_waits(&flow->turn));
-    while ((link = list_first(&flow->users)) != NULL) {
-        flow_drop_user(list_entry(link, struct peer, flow_link));
-    }
     CHECK(flow->service->flow_count > 0);
     flow->service->flow_count--;
     list_unlink(&flow->service_link);
     account_leave(broker, flow);
     flow_unaim(broker, flow);
     table_remove(&broker->flows, &flow->node);
+    flow->serial = 0;
     pool_put(&broker->flow_pool, flow);
 }
 

@@ -22,12 +22,12 @@ struct task;
 
 struct flow {
     struct table_node node;  /* broker->flows */
+    uint64_t serial;         /* no other flow ever has it; 0: forgotten */
     struct turn turn;        /* service->ring; weight: of its fairness key, 1 by default */
     struct service *service;
     struct account *account; /* of its key; NULL: no rule names it */
     struct target *target;   /* NULL: any offer of its service will do */
     struct list ready;       /* tasks by `link` */
-    struct list users;       /* peers whose last submit was to it, by flow_link */
     uint64_t tasks;          /* records that name it */
     uint64_t submitter;      /* serial of the peer that is the fairness key; 0: `key` is */
     uint8_t key_size;
@@ -39,6 +39,8 @@ struct flow {
     uint64_t seen;           /* of `tasks`, by broker_check, which leaves 0 */
 };
 
+/* The flow that `peer` used last; NULL: none, or it has been forgotten. */
+struct flow *flow_last(const struct peer *peer);
 /* The flow that `peer` used last, if `submit` belongs to it, too; else NULL. Spares the plain
  * path the look-ups of service and flow. */
 struct flow *flow_of_last(const struct peer *peer, const struct submit *submit);
@@ -65,7 +67,6 @@ void flow_unref(struct broker *broker, struct flow *flow);
 /* Frees it if no record names it. */
 void flow_release(struct broker *broker, struct flow *flow);
 /* `peer` will submit no more: it keeps no flow in mind. */
-void flow_drop_user(struct peer *peer);
 
 /* A ready task joins its flow. */
 void flow_push(struct broker *broker, struct flow *flow, struct task *task, bool front);

@@ -30,6 +30,8 @@ void submit_start(struct broker *broker, struct task *task, struct flight *fligh
  * Sets `flight` for submit_start. NULL: no room, or no memory. */
 struct task *submit_restore(struct broker *broker, struct peer *peer,
                             const struct submit *submit, struct flight **flight);
+/* What is left at `now` of `ms` that began at `since`; at least 1 if there was any. */
+uint64_t restore_left_ms(uint64_t ms, uint64_t since, uint64_t now);
 /* Nothing more is given back. */
 void restore_end(struct broker *broker);
 void submit_discard(struct broker *broker, struct task *task);

@@ -186,10 +186,11 @@ static struct flow *find_flow(const struct broker *broker, struct peer *peer,
 static struct service *find_service(const struct broker *broker, const struct peer *peer,
                                     struct span name)
 {
-    struct service *last = peer->flow != NULL ? peer->flow->service : NULL;
+    const struct flow *last = flow_last(peer);
 
-    return last != NULL && span_equal(service_name(last), name) ? last
-                                                                : service_find(broker, name);
+    return last != NULL && span_equal(service_name(last->service), name)
+               ? last->service
+               : service_find(broker, name);
 }
 
 /* ON RECV 6 and 7. A task that waits for needs is counted by its queue from when it is ready; that
@@ -425,12 +426,11 @@ static struct blob *keep_payload(const struct submit *submit)
                                         : blob_new(submit->payload.bytes);
 }
 
-/* Making room may have forgotten the flow that was there when the submit was looked at; then
- * its peer has forgotten it, too. */
+/* Making room may have forgotten the flow that was there when the submit was looked at. */
 static struct flow *open_flow(struct broker *broker, struct peer *peer,
                               const struct submit *submit, struct admission *admission)
 {
-    return admission->flow != NULL && admission->flow == peer->flow
+    return admission->flow != NULL && admission->flow == flow_last(peer)
                ? admission->flow
                : flow_open(broker, admission->service, peer, submit,
                            flow_hash_of(broker, peer, submit, admission));
@@ -457,6 +457,24 @@ static struct task *create_record(struct broker *broker, struct peer *peer,
     return task;
 }
 
+/* All that the submit says of it; last, what is told to others. False: no memory for a part. */
+static bool equip(struct broker *broker, struct task *task, const struct submit *submit,
+                  const struct admission *admission)
+{
+    if (!make_extras(broker, task, submit, admission)) {
+        return false;
+    }
+    set_options(broker, task, submit);
+    return (submit->order.size == 0 || task->service == NULL ||
+            lane_open(broker, task, submit->order)) &&
+           (!admission->terms || terms_open(broker, task, submit)) &&
+           (submit->join == JOIN_NONE || join_open(broker, task, submit)) &&
+           (submit->idempotency_key.size == 0 || admission->flight != NULL ||
+            flight_open(broker, task, submit)) &&
+           (submit->stream == 0 || stream_open_paced(broker, task, submit->stream)) &&
+           (!submit->durable || durable_open(broker, task, submit));
+}
+
 /* Makes the task. NULL: pools or memory are used up, nothing has changed. */
 static struct task *create(struct broker *broker, struct peer *peer, const struct submit *submit,
                            struct admission *admission)
@@ -475,20 +493,7 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
         blob_unref(body);
         return NULL;
     }
-    if (!make_extras(broker, task, submit, admission) ||
-        (submit->order.size > 0 && task->service != NULL &&
-         !lane_open(broker, task, submit->order)) ||
-        (admission->terms && !terms_open(broker, task, submit)) ||
-        (submit->join != JOIN_NONE && !join_open(broker, task, submit)) ||
-        (submit->idempotency_key.size > 0 && admission->flight == NULL &&
-         !flight_open(broker, task, submit))) {
-        lane_leave(broker, task);
-        task_free(broker, task);
-        return NULL;
-    }
-    set_options(broker, task, submit);
-    if ((submit->stream > 0 && !stream_open_paced(broker, task, submit->stream)) ||
-        (submit->durable && !durable_open(broker, task, submit))) {
+    if (!equip(broker, task, submit, admission)) {
         lane_leave(broker, task);
         task_free(broker, task);
         return NULL;

@@ -81,9 +81,7 @@ static void check_flow(const struct broker *broker, const struct flow *flow)
         CHECK(task->state == TASK_READY);
         CHECK(task->flow == flow);
     }
-    list_each(link, &flow->users) {
-        CHECK(list_entry(link, struct peer, flow_link)->flow == flow);
-    }
+    CHECK(flow->serial > 0 && flow->serial <= broker->flow_serial);
 }
 
 static void see_flow(const struct broker *broker, struct flow *flow, struct tally *tally)
@@ -506,7 +504,7 @@ static void check_service(const struct broker *broker, const struct service *ser
           (offers > 0 || service->tasks > 0 || service_pinned(service)));
 }
 
-static void check_peer(const struct peer *peer, struct tally *tally)
+static void check_peer(const struct broker *broker, const struct peer *peer, struct tally *tally)
 {
     uint64_t offers = 0, held = 0, tasks = 0, bytes = 0, waits = 0, readers = 0;
     uint64_t watchers = 0;
@@ -546,7 +544,7 @@ static void check_peer(const struct peer *peer, struct tally *tally)
         CHECK(list_entry(link, struct watcher, peer_link)->peer == peer);
         watchers++;
     }
-    CHECK((peer->flow == NULL) == list_empty(&peer->flow_link));
+    CHECK(flow_last(peer) == NULL || flow_placed(broker, peer->flow));
     CHECK(waits == peer->wait_count);
     CHECK(watchers == peer->watcher_count);
     CHECK(watchers == 0 || peer->state != PEER_AWAY);
@@ -680,7 +678,7 @@ void broker_check(const struct broker *broker)
     list_each(link, &broker->peers.lanes[0]) {
         struct peer *peer = list_entry(link, struct peer, place.lanes);
 
-        check_peer(peer, &tally);
+        check_peer(broker, peer, &tally);
         see_peer(peer, &tally);
     }
     check_letters(broker, &tally);

@@ -107,7 +107,6 @@ static struct peer *peer_new(struct broker *broker, const struct hello *hello)
     peer->session = hello->session;
     timer_init(&peer->timer, TIMER_PEER);
     list_init(&peer->offers);
-    list_init(&peer->flow_link);
     list_init(&peer->submitted);
     list_init(&peer->waits);
     list_init(&peer->readers);
@@ -224,6 +223,8 @@ void peer_reopen(struct broker *broker, struct peer *peer, connection_id from,
 
     peer_stop_work(broker, peer);
     stream_peer_away(broker, peer);
+    peer->reopened_ms = broker->now_ms;
+    peer->reads_again = !list_empty(&peer->readers);
     if (here && peer->numbered && !hello->resume) {
         broker->effects.forget(broker->effects.context, from); /* its numbers */
     }
@@ -356,7 +357,6 @@ void peer_end(struct broker *broker, struct peer *peer, const char *why)
     peer_note(broker, NOTE_PEER_ENDED, peer, span_from_text(why));
     peer_stop_work(broker, peer);
     peer_drop_waits(broker, peer);
-    flow_drop_user(peer);
     wheel_cancel(&broker->wheel, &peer->timer);
     table_remove(&broker->peers_by_session, &peer->by_session);
     roster_remove(&peer->place);

@@ -39,13 +39,15 @@ struct peer {
     struct timer timer;              /* silence and probes; suspended: hold; away: resume */
     uint64_t heard_ms, sent_ms;
     uint64_t lost_ms;                /* when it was suspended or lost */
+    uint64_t reopened_ms;            /* when it last began anew; */
+    bool reads_again;                /* since then it has to, what it paces */
 
     struct list offers;
     uint64_t offer_count;            /* withdrawn ones too */
     uint64_t held;                   /* leases and strays over all offers */
 
-    struct flow *flow;               /* of its last submit; NULL: none, or forgotten */
-    struct list flow_link;           /* flow->users */
+    struct flow *flow;               /* of its last submit: flow_last() */
+    uint64_t flow_serial;
     struct list submitted;           /* tasks that have not ended */
     uint64_t submitted_count, submitted_bytes;
     uint64_t tasks;                  /* records that name it as owner, ended ones too */

@@ -19,6 +19,7 @@
 #include "broker/core/terms.h"
 #include "common/doc.h"
 #include "common/pool.h"
+#include "common/prefetch.h"
 #include "common/siphash.h"
 
 enum timer_kind { TIMER_TASK, TIMER_PEER, TIMER_SERVICE, TIMER_RETENTION, TIMER_LIMITER,
@@ -73,6 +74,7 @@ struct broker {
     struct roster limit_rows; /* all rules */
     uint64_t wide_rules;      /* of tenants, whatever the service */
     struct table accounts;
+    uint64_t flow_serial; /* of the last flow that was made */
     struct list accounts_by_age; /* those without a flow, the first to be forgotten first */
     uint64_t accounts_idle;
     struct pool limit_pool, limiter_pool, account_pool;
@@ -91,7 +93,8 @@ struct broker {
     enum store_state store_state;
     uint64_t store_sequence; /* of the last record */
     uint64_t store_key;      /* of the next row */
-    struct list unsafe;      /* struct durable, by sequence: somebody waits for the store */
+    struct list unaccepted;  /* struct durable: a receipt waits for the store, */
+    struct list unsafe;      /* by sequence: somebody waits for the store, for that or another */
     uint64_t unsafe_bytes;   /* of their records, about */
     bool durable_services;   /* there are some whose tasks all are */
     uint64_t durable_count[TASK_STATE_COUNT]; /* of state_count, the durable ones */
@@ -159,14 +162,6 @@ static inline void broker_digest(const struct broker *broker, const void *text, 
     uint64_t secret[2] = {broker->options.hash_seed, ~broker->options.hash_seed};
 
     siphash128((const uint8_t *)secret, text, size, digest);
-}
-
-/* Will be looked at, or written to, soon; NULL: nothing. */
-static inline void prefetch_bytes(const void *at, size_t bytes)
-{
-    for (size_t line = 0; at != NULL && line < bytes; line += 64) {
-        __builtin_prefetch((const char *)at + line, 1);
-    }
 }
 
 /* Of one reader of a stream, as counted. */

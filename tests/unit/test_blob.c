@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -98,6 +99,92 @@ static void threads_release_once(void **state)
     assert_int_equal(released, 1);
 }
 
+/* More of each size than a stock keeps; the sizes on both sides of the largest that it takes. */
+#define SIZES 320
+#define OF_A_SIZE 300
+
+static void make_and_end_all(uint8_t first)
+{
+    static struct blob *blobs[SIZES][OF_A_SIZE];
+    uint8_t bytes[SIZES];
+
+    for (size_t size = 0; size < SIZES; size++) {
+        for (size_t i = 0; i < OF_A_SIZE; i++) {
+            memset(bytes, (uint8_t)(first + size + i), size);
+            blobs[size][i] = blob_new(span_of(bytes, size));
+            assert_non_null(blobs[size][i]);
+        }
+    }
+    for (size_t size = 0; size < SIZES; size++) {
+        for (size_t i = 0; i < OF_A_SIZE; i++) {
+            struct span span = blob_span(blobs[size][i]);
+
+            assert_int_equal(span.size, size);
+            for (size_t at = 0; at < size; at++) {
+                assert_int_equal(span.data[at], (uint8_t)(first + size + i));
+            }
+            blob_unref(blobs[size][i]);
+        }
+    }
+}
+
+static void what_a_stock_gives_is_as_good_as_new(void **state)
+{
+    (void)state;
+    blob_stock_open();
+    make_and_end_all(1);
+    make_and_end_all(77);
+    blob_stock_close();
+    make_and_end_all(3);
+}
+
+static void *make_blob(void *arg)
+{
+    (void)arg;
+    return blob_new(span_of("of another thread", 17));
+}
+
+static void *end_blob(void *blob)
+{
+    blob_unref(blob);
+    return NULL;
+}
+
+/* A payload is made by one thread and may end in another, with a stock of its own or without. */
+static void a_stock_is_of_its_thread(void **state)
+{
+    pthread_t thread;
+    void *theirs;
+    struct blob *ours;
+
+    (void)state;
+    blob_stock_open();
+    ours = blob_new(span_of("of this thread", 14));
+    assert_int_equal(pthread_create(&thread, NULL, make_blob, NULL), 0);
+    assert_int_equal(pthread_join(thread, &theirs), 0);
+    assert_int_equal(pthread_create(&thread, NULL, end_blob, ours), 0);
+    assert_true(span_is(blob_span(theirs), "of another thread"));
+    blob_unref(theirs);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    blob_stock_close();
+}
+
+#ifndef __SANITIZE_ADDRESS__ /* there is no stock then */
+static void a_stock_is_used(void **state)
+{
+    struct blob *blob, *next;
+
+    (void)state;
+    blob_stock_open();
+    blob = blob_new(span_of("some bytes", 10));
+    blob_unref(blob);
+    next = blob_new(span_of("other byte", 10));
+    assert_ptr_equal(next, blob);
+    blob_unref(next);
+    blob_stock_close();
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +194,11 @@ int main(void)
         cmocka_unit_test(foreign_bytes_stay_where_they_are),
         cmocka_unit_test(foreign_bytes_may_need_no_release),
         cmocka_unit_test(threads_release_once),
+        cmocka_unit_test(what_a_stock_gives_is_as_good_as_new),
+        cmocka_unit_test(a_stock_is_of_its_thread),
+#ifndef __SANITIZE_ADDRESS__
+        cmocka_unit_test(a_stock_is_used),
+#endif
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,9 @@ enum codec_side { CODEC_AT_BROKER, CODEC_AT_PEER };
 void codec_reader_init(struct codec_reader *reader, struct span batch, struct blob *const *frames,
                        size_t frame_count);
 
+/* Of the message: what is to be read yet, and all attached payloads. */
+size_t codec_reader_bytes(const struct codec_reader *reader);
+
 /* Reads the next command. Only what the result names means anything: `message`
  * after CODEC_OK, `error` after CODEC_BAD and CODEC_BROKEN. After CODEC_BROKEN
  * comes CODEC_END. */

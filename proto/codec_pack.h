@@ -25,9 +25,15 @@ struct pack {
 /* Room for `more` bytes, or false with pack->result set. */
 bool pack_grow(struct pack *pack, size_t more) __attribute__((cold));
 
+/* False: there is none. */
+static inline bool pack_room(struct pack *pack, size_t size)
+{
+    return __builtin_expect(size <= pack->capacity - pack->size, 1) || pack_grow(pack, size);
+}
+
 static inline int pack_append(struct pack *pack, const void *bytes, size_t size)
 {
-    if (__builtin_expect(size > pack->capacity - pack->size, 0) && !pack_grow(pack, size)) {
+    if (!pack_room(pack, size)) {
         return -1;
     }
     if (size > 0) {
@@ -63,10 +69,16 @@ static inline void pack_bytes(struct pack *pack, struct span bytes)
 
 static inline void pack_id(struct pack *pack, const void *id)
 {
-    uint8_t wire[2 + ID_BYTES] = {0xc4, ID_BYTES};
+    uint8_t *to;
 
-    memcpy(wire + 2, id, ID_BYTES);
-    pack_append(pack, wire, sizeof wire);
+    /* Made in its place: what was just put together elsewhere could not be loaded at once. */
+    if (pack_room(pack, 2 + ID_BYTES)) {
+        to = pack->data + pack->size;
+        to[0] = 0xc4;
+        to[1] = ID_BYTES;
+        memcpy(to + 2, id, ID_BYTES);
+        pack->size += 2 + ID_BYTES;
+    }
 }
 
 static inline void pack_bool(struct pack *pack, bool value)

@@ -459,6 +459,16 @@ void codec_reader_init(struct codec_reader *reader, struct span batch, struct bl
     };
 }
 
+size_t codec_reader_bytes(const struct codec_reader *reader)
+{
+    size_t bytes = (size_t)(reader->end - reader->at);
+
+    for (size_t i = 0; i < reader->frame_count; i++) {
+        bytes += blob_span(reader->frames[i]).size;
+    }
+    return bytes;
+}
+
 enum codec_result codec_read(struct codec_reader *reader, enum codec_side side,
                              struct message *message, struct codec_error *error)
 {

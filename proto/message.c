@@ -148,31 +148,30 @@ const char *control_what_name(unsigned what)
 
 bool service_name_valid(struct span name)
 {
+    static const bool legal[256] = {
+        ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['0' ... '9'] = true,
+        ['_'] = true,         ['.'] = true,         ['-'] = true,
+    };
+
     if (name.size == 0 || name.size > SERVICE_NAME_MAX) {
         return false;
     }
     for (size_t i = 0; i < name.size; i++) {
-        uint8_t c = name.data[i];
-        bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-        bool digit = c >= '0' && c <= '9';
-
-        if (!letter && !digit && c != '_' && c != '.' && c != '-') {
+        if (!legal[name.data[i]]) {
             return false;
         }
     }
     return true;
 }
 
-/* Length of the UTF-8 sequence at `p`, 0 if malformed (RFC 3629: no overlong
+/* Length of the UTF-8 sequence at `p`, which is not ASCII; 0 if malformed (RFC 3629: no overlong
  * forms, no surrogates, nothing past U+10FFFF). */
 static size_t utf8_length(const uint8_t *p, size_t left)
 {
     uint8_t low = 0x80, high = 0xbf;
     size_t length;
 
-    if (p[0] < 0x80) {
-        return 1;
-    } else if (p[0] >= 0xc2 && p[0] <= 0xdf) {
+    if (p[0] >= 0xc2 && p[0] <= 0xdf) {
         length = 2;
     } else if (p[0] >= 0xe0 && p[0] <= 0xef) {
         length = 3;
@@ -209,13 +208,15 @@ static bool utf8_valid(struct span text, size_t max, bool prose)
         return false;
     }
     while (at < text.size) {
-        size_t length = utf8_length(text.data + at, text.size - at);
+        uint8_t c = text.data[at];
+        size_t length = 1;
 
-        if (length == 0) {
+        if (c >= 0x80) {
+            length = utf8_length(text.data + at, text.size - at);
+        } else if ((c < 0x20 || c == 0x7f) && !(prose && prose_control(c))) {
             return false;
         }
-        if (length == 1 && (text.data[at] < 0x20 || text.data[at] == 0x7f) &&
-            !(prose && prose_control(text.data[at]))) {
+        if (length == 0) {
             return false;
         }
         at += length;

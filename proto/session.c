@@ -53,6 +53,14 @@ bool session_takes(const struct session *session, size_t bytes)
     return session->kept_count == 0 || session->kept_bytes + bytes <= SESSION_BYTES_MAX;
 }
 
+/* The other side is about to hear what has come. */
+static void tell(struct session *session)
+{
+    session->told = session->received;
+    session->untold_bytes = 0;
+    session->owing = false;
+}
+
 struct sequence session_next(const struct session *session)
 {
     return (struct sequence){.number = session->sent + 1, .acknowledged = session->received};
@@ -67,8 +75,7 @@ void session_keep(struct session *session, struct session_letter *letter, size_t
     list_push_back(&session->kept, &letter->link);
     session->kept_count++;
     session->kept_bytes += bytes;
-    session->told = session->received;
-    session->owing = false;
+    tell(session);
 }
 
 struct session_letter *session_again(const struct session *session)
@@ -84,19 +91,20 @@ void session_resent(struct session *session)
 
 bool session_owes(const struct session *session)
 {
-    return session->owing || session->received - session->told >= SESSION_UNTOLD_MAX;
+    return session->owing || session->received - session->told >= SESSION_UNTOLD_MAX ||
+           session->untold_bytes >= SESSION_UNTOLD_BYTES_MAX;
 }
 
 struct sequence session_bare(struct session *session)
 {
-    session->told = session->received;
-    session->owing = false;
+    tell(session);
     return (struct sequence){.number = 0, .acknowledged = session->received};
 }
 
 /* ---- receiving ---- */
 
-enum session_news session_receive(struct session *session, const struct sequence *sequence)
+enum session_news session_receive(struct session *session, const struct sequence *sequence,
+                                  size_t bytes)
 {
     if (sequence->acknowledged > session->sent || sequence->number > session->received + 1) {
         return SESSION_GAP;
@@ -115,6 +123,7 @@ enum session_news session_receive(struct session *session, const struct sequence
         return MUTANT(SESSION_HANDLES_TWICE) ? SESSION_NEXT : SESSION_REPEATED;
     }
     session->received = sequence->number;
+    session->untold_bytes += bytes;
     return SESSION_NEXT;
 }
 
@@ -184,6 +193,7 @@ void session_check(const struct session *session)
 
     CHECK(session->acknowledged <= session->sent);
     CHECK(session->told <= session->received);
+    CHECK(session->told < session->received || session->untold_bytes == 0);
     CHECK(session->kept_count <= SESSION_MESSAGES_MAX);
     list_each(link, &session->kept) {
         CHECK(entry_of(link)->number == ++number);

@@ -22,8 +22,10 @@
  * is full: messages grow instead. */
 #define SESSION_MESSAGES_MAX 1024
 #define SESSION_BYTES_MAX (32 * 1024 * 1024) /* one message always may */
-/* So many messages that came are acknowledged even when there is nothing else to say. */
+/* So many messages or bytes that came are acknowledged even when there is nothing else to say: long
+ * before the other side is at its bound. */
 #define SESSION_UNTOLD_MAX 32
+#define SESSION_UNTOLD_BYTES_MAX (SESSION_BYTES_MAX / 8)
 /* A new start begins at some multiple; more than SESSION_MESSAGES_MAX. */
 #define SESSION_STRIDE 65536
 
@@ -39,6 +41,7 @@ struct session {
     uint64_t acknowledged; /* the other side has all of ours up to this one */
     uint64_t received;     /* we have all of the other side's up to this one */
     uint64_t told;         /* what of `received` we have acknowledged */
+    size_t untold_bytes;   /* of the messages since */
     bool confirmed;        /* the other side has said something since the start */
     bool owing;            /* on a new connection: `received` is to be told at once */
     struct list kept;      /* letters acknowledged + 1 .. sent */
@@ -86,8 +89,9 @@ enum session_news {
                        * what was never sent; only a new greeting can mend that */
 };
 
-/* `sequence` stood at the head of a message that came. */
-enum session_news session_receive(struct session *session, const struct sequence *sequence);
+/* `sequence` stood at the head of a message of `bytes` that came. */
+enum session_news session_receive(struct session *session, const struct sequence *sequence,
+                                  size_t bytes);
 
 /* A letter that is acknowledged; NULL: no more. */
 struct session_letter *session_release(struct session *session);

@@ -15,8 +15,11 @@
 #define KEEPALIVE_IDLE_S 60
 /* From either on a message is sent without waiting for the end of the turn, so that the
  * broker works while we do: a window of tasks that moved as one would leave each
- * process idle while the others work. */
+ * process idle while the others work. Payloads in frames of their own have a bound of their own:
+ * they are not copied into the message, and one for each few of them cost a tenth of their
+ * throughput; but a message arrives as a whole, and until then nothing is heard of us. */
 #define EARLY_BYTES (128 * 1024)
+#define EARLY_FRAME_BYTES (4 * 1024 * 1024)
 #define EARLY_COMMANDS 224
 
 /* A finished message that the socket has not taken. */
@@ -27,8 +30,9 @@ struct batch {
 
 static void wake_loop(uv_poll_t *poll, int status, int events)
 {
-    /* That the loop woke up is enough: the turn in its check phase does the rest. */
-    (void)poll;
+    struct connection *connection = poll->data;
+
+    connection->nothing_in = false; /* the turn in the loop's check phase does the rest */
     (void)status;
     (void)events;
 }
@@ -85,6 +89,8 @@ static int watch(struct connection *connection)
         connection->poll = NULL;
         return rc;
     }
+    connection->poll->data = connection;
+    connection->nothing_in = false;
     return uv_poll_start(connection->poll, UV_READABLE, wake_loop);
 }
 
@@ -222,11 +228,18 @@ static int socket_events(struct connection *connection)
 {
     int events = 0;
     size_t size = sizeof events;
+    int rc = -1;
 
-    if (connection->socket == NULL ||
-        zmq_getsockopt(connection->socket, ZMQ_EVENTS, &events, &size) != 0) {
+    connection->nothing_in = false;
+    if (connection->socket != NULL) {
+        do {
+            rc = zmq_getsockopt(connection->socket, ZMQ_EVENTS, &events, &size);
+        } while (rc != 0 && errno == EINTR); /* it may have taken the edge all the same */
+    }
+    if (rc != 0) {
         return 0;
     }
+    connection->nothing_in = (events & ZMQ_POLLIN) == 0;
     return events;
 }
 
@@ -260,6 +273,7 @@ static bool send_message(struct connection *connection, struct codec_writer *wri
 {
     int more = writer->frame_count > 0 ? ZMQ_SNDMORE : 0;
 
+    connection->nothing_in = false;
     if (zmq_send(connection->socket, writer->data, writer->size, ZMQ_DONTWAIT | more) < 0) {
         return false;
     }
@@ -279,6 +293,7 @@ static bool send_letter(struct connection *connection, const struct letter *lett
     int more = letter->frame_count > 0 ? ZMQ_SNDMORE : 0;
     struct span batch = blob_span(letter->batch);
 
+    connection->nothing_in = false;
     /* A small batch is copied: cheaper than to count who still has it. */
     if (batch.size < BATCH_COUNTED_MIN
             ? zmq_send(connection->socket, batch.data, batch.size, ZMQ_DONTWAIT | more) < 0
@@ -430,9 +445,10 @@ void connection_write(struct connection *connection, const struct message *messa
     }
     if (result == CODEC_NOMEM || connection->pending_bytes > CONNECTION_PENDING_BYTES_MAX) {
         give_up(connection);
-    } else if ((connection->writer.size >= EARLY_BYTES ||
-                connection->writer.command_count >= EARLY_COMMANDS) &&
-               connection->first == NULL) {
+    } else if (connection->first == NULL &&
+               (connection->writer.size >= EARLY_BYTES ||
+                connection->writer.frame_bytes >= EARLY_FRAME_BYTES ||
+                connection->writer.command_count >= EARLY_COMMANDS)) {
         connection_flush(connection);
     }
 }
@@ -546,7 +562,8 @@ static void read_commands(struct connection *connection, struct span batch,
     codec_reader_init(&reader, batch, frames->blobs, frames->count);
     while ((result = codec_read(&reader, CODEC_AT_PEER, &message, &error)) != CODEC_END) {
         if (result == CODEC_OK && message.command == COMMAND_SEQUENCE) {
-            if (!numbering_take(&connection->numbering, &message.sequence)) {
+            if (!numbering_take(&connection->numbering, &message.sequence,
+                                codec_reader_bytes(&reader))) {
                 return;
             }
             continue;
@@ -569,8 +586,12 @@ static bool receive_one(struct connection *connection)
     zmq_msg_t first;
     bool good = true;
 
+    if (connection->socket == NULL || connection->nothing_in) {
+        return false;
+    }
     zmq_msg_init(&first);
-    if (connection->socket == NULL || zmq_msg_recv(&first, connection->socket, ZMQ_DONTWAIT) < 0) {
+    if (zmq_msg_recv(&first, connection->socket, ZMQ_DONTWAIT) < 0) {
+        connection->nothing_in = errno == EAGAIN;
         zmq_msg_close(&first);
         return false;
     }
@@ -587,18 +608,32 @@ static bool receive_one(struct connection *connection)
     return true;
 }
 
+void connection_look(struct connection *connection)
+{
+    connection->nothing_in = false;
+}
+
 void connection_receive(struct connection *connection, size_t max)
 {
     while (max-- > 0 && receive_one(connection)) {
     }
 }
 
+/* Of the next message that is not a HELLO; 0: there is none. */
+static size_t next_bytes(const struct connection *connection)
+{
+    const struct codec_writer *writer =
+        connection->first != NULL ? &connection->first->writer : &connection->writer;
+
+    return writer->size + writer->frame_bytes;
+}
+
 bool connection_more(struct connection *connection)
 {
-    int events = socket_events(connection);
+    size_t bytes = next_bytes(connection);
     bool pending = connection->greeting.size > 0 ||
-                   (numbering_lets(&connection->numbering) &&
-                    (connection->first != NULL || connection->writer.size > 0));
+                   (bytes > 0 && numbering_lets(&connection->numbering, bytes));
+    int events = pending || !connection->nothing_in ? socket_events(connection) : 0;
 
     return (events & ZMQ_POLLIN) != 0 || (pending && (events & ZMQ_POLLOUT) != 0);
 }

@@ -9,7 +9,9 @@
  * once and in order. Whether a session is numbered is the peer's HELLO and the broker's WELCOME.
  *
  * ZMQ_FD is edge-triggered and shared by both directions: every send or receive
- * may swallow the edge, so connection_more is asked at the end of each turn. */
+ * may swallow the edge, so connection_more is asked at the end of each turn. To look costs two or
+ * more system calls; after a look that found nothing, nothing is there until the descriptor
+ * becomes readable or something is sent. */
 #ifndef SLUICE_RUNTIME_CONNECTION_H
 #define SLUICE_RUNTIME_CONNECTION_H
 
@@ -32,6 +34,7 @@ struct connection {
     void *zmq_context;
     void *socket;   /* NULL: closed */
     uv_poll_t *poll;
+    bool nothing_in; /* the socket has said so, and nothing was done with it since */
     struct codec_writer writer;  /* the message in the making */
     struct batch *first, *last;  /* messages that the socket did not take */
     uint64_t pending_bytes;
@@ -57,6 +60,8 @@ void connection_write(struct connection *connection, const struct message *messa
 void connection_discard(struct connection *connection);
 /* Sends what there is, as far as the socket takes it. True: all of it. */
 bool connection_flush(struct connection *connection);
+/* Whatever the socket has said: it is asked again. */
+void connection_look(struct connection *connection);
 /* Reads at most `max` messages and hands out their commands. */
 void connection_receive(struct connection *connection, size_t max);
 /* True: there is something to receive, or room for what is pending. */

@@ -28,11 +28,11 @@ bool sluice_accepted(struct sluice_future *future)
 
 struct sluice_future *sluice_attach(struct sluice *sluice, const struct sluice_id *id)
 {
-    const struct sluice_submit_options options = {.id = id};
+    static const struct sluice_submit_options defaults;
     struct sluice_future *future;
 
     runtime_peer(sluice); /* CHECKs that there is one */
-    future = future_new(sluice, "", &options);
+    future = future_new(sluice, "", (const struct id *)id, &defaults);
     if (future == NULL) {
         return NULL;
     }

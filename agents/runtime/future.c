@@ -5,6 +5,7 @@
 
 #include "common/check.h"
 #include "common/json.h"
+#include "common/prefetch.h"
 
 #include <stdlib.h>
 
@@ -76,11 +77,14 @@ static struct sluice_future *take_memory(struct sluice *sluice, size_t room)
     if (spare != NULL) {
         sluice->spare_future_count--;
         future = list_entry(spare, struct sluice_future, all);
+        prefetch_bytes(list_entry(sluice->spare_futures.next, struct sluice_future, all),
+                       sizeof *future + SPARE_ROOM); /* the next */
     } else {
         future = malloc(sizeof *future + (room <= SPARE_ROOM ? SPARE_ROOM : room));
     }
     if (future != NULL) {
-        memset(future, 0, sizeof *future);
+        memset(future, 0, offsetof(struct sluice_future, worker));
+        future->worker[0] = '\0';
         future->roomy = room <= SPARE_ROOM;
     }
     return future;
@@ -98,8 +102,8 @@ static void give_memory(struct sluice_future *future)
     }
 }
 
-struct sluice_future *future_new(struct sluice *sluice, const char *service,
-                                        const struct sluice_submit_options *options)
+struct sluice_future *future_new(struct sluice *sluice, const char *service, const struct id *id,
+                                 const struct sluice_submit_options *options)
 {
     size_t size = strlen(service) + 1;
     struct sluice_future *future = take_memory(sluice, size);
@@ -116,17 +120,9 @@ struct sluice_future *future_new(struct sluice *sluice, const char *service,
     future->scattered = options->all_workers;
     future->on_progress = options->on_progress;
     future->on_started = options->on_started;
+    future->on_ended = options->on_ended;
     future->arg = options->arg;
-    if (options->id != NULL) {
-        memcpy(future->id.bytes, options->id->bytes, sizeof future->id.bytes);
-    } else {
-        struct sluice_id id = sluice_id_new();
-
-        /* rand_a of a UUIDv7 carries the broker's shard. */
-        id.bytes[6] = (uint8_t)(0x70 | ((sluice->shard >> 8) & 0x0f));
-        id.bytes[7] = (uint8_t)sluice->shard;
-        memcpy(future->id.bytes, id.bytes, sizeof id.bytes);
-    }
+    future->id = *id;
     list_init(&future->waiters);
     list_init(&future->scope);
     list_init(&future->completion_link);
@@ -147,10 +143,29 @@ void future_delete(struct sluice_future *future)
         inputs_deinit(future->parts);
         free(future->parts);
     }
-    blob_unref(future->payload);
+    blob_unref(future->payload.blob);
     json_decref(future->json);
     free(future->error_text);
     give_memory(future);
+}
+
+/* What `options` says of it. NULL: it is right. */
+static const char *set_submit(struct submit *submit, const char *service,
+                              const struct sluice_submit_options *options)
+{
+    submit->service = span_from_text(service);
+    submit->queue_ttl_ms = earlier(options->queue_ttl_ms, DURATION_MS_MAX);
+    submit->lease_ms = earlier(options->lease_ms, DURATION_MS_MAX);
+    submit->attempts = earlier(options->attempts, ATTEMPTS_MAX);
+    submit->receipts = options->on_started != NULL || options->detached || options->durable;
+    submit->held = options->held;
+    submit->if_absent = options->wait_absent ? IF_ABSENT_WAIT : IF_ABSENT_REFUSE;
+    submit->stream = earlier(options->stream, STREAM_CREDIT_MAX);
+    if ((submit->join == JOIN_NONE || service[0] != '\0') &&
+        !service_name_valid(submit->service)) {
+        return "a service's name has 1 to 128 of A-Z a-z 0-9 _ . -";
+    }
+    return terms_set(submit, options);
 }
 
 struct sluice_future *future_submit(struct sluice *sluice, const char *service,
@@ -174,18 +189,14 @@ struct sluice_future *future_submit(struct sluice *sluice, const char *service,
         (task == NULL || !peer_lease_childless(task_lease(task)))) {
         wait_for_room(sluice, deadline_ms, task != NULL);
     }
-    future = future_new(sluice, service, options);
+    now_ms = sluice_now_ms(sluice);
+    submit->id = options->id != NULL ? *(const struct id *)options->id : id_of_shard(sluice->shard);
+    submit->deadline_ms = deadline_ms == TIMERS_NEVER ? 0 : deadline_ms - now_ms;
+    fault = set_submit(submit, service, options);
+    future = future_new(sluice, service, &submit->id, options);
     if (future == NULL) {
         return NULL;
     }
-    now_ms = sluice_now_ms(sluice);
-    if ((submit->join == JOIN_NONE || service[0] != '\0') &&
-        !service_name_valid(span_from_text(service))) {
-        future_end_here(future, SLUICE_REFUSED, ERROR_BAD_MESSAGE,
-                        "a service's name has 1 to 128 of A-Z a-z 0-9 _ . -");
-        return future;
-    }
-    fault = terms_set(submit, options);
     if (fault != NULL) {
         future_end_here(future, SLUICE_REFUSED, ERROR_BAD_MESSAGE, fault);
         return future;
@@ -195,21 +206,11 @@ struct sluice_future *future_submit(struct sluice *sluice, const char *service,
                         "its time passed before it was submitted");
         return future;
     }
-    submit->id = future->id;
-    submit->service = span_from_text(service);
-    submit->deadline_ms = deadline_ms == TIMERS_NEVER ? 0 : deadline_ms - now_ms;
-    submit->queue_ttl_ms = earlier(options->queue_ttl_ms, DURATION_MS_MAX);
-    submit->lease_ms = earlier(options->lease_ms, DURATION_MS_MAX);
-    submit->attempts = earlier(options->attempts, ATTEMPTS_MAX);
-    submit->receipts = options->on_started != NULL || options->detached || options->durable;
-    submit->held = options->held;
-    submit->if_absent = options->wait_absent ? IF_ABSENT_WAIT : IF_ABSENT_REFUSE;
     terms.user = future;
     terms.no_wait = options->no_wait;
     terms.run_at_ms = options->run_at_ms;
     terms.parent = task != NULL ? task_lease(task) : NULL;
-    if (options->stream > 0) {
-        submit->stream = earlier(options->stream, STREAM_CREDIT_MAX);
+    if (submit->stream > 0) {
         future->stream = stream_open(sluice, &future->id, submit->stream, true);
         if (future->stream == NULL) {
             future_delete(future);
@@ -269,7 +270,8 @@ struct sluice_future *future_refused(struct sluice *sluice, const char *service,
                                      enum error_code code, const char *why)
 {
     static const struct sluice_submit_options defaults;
-    struct sluice_future *future = future_new(sluice, service, &defaults);
+    struct id id = id_of_shard(sluice->shard);
+    struct sluice_future *future = future_new(sluice, service, &id, &defaults);
 
     if (future != NULL) {
         future_end_here(future, SLUICE_REFUSED, code, why);
@@ -295,6 +297,9 @@ static void end(struct sluice_future *future, enum sluice_outcome outcome)
     completion_ended(future);
     if (future->accept_waiter != NULL) {
         strand_wake(future->accept_waiter);
+    }
+    if (future->on_ended != NULL) {
+        future->on_ended(future, future->arg);
     }
 }
 
@@ -337,11 +342,17 @@ void future_end_here(struct sluice_future *future, enum sluice_outcome outcome,
 /* False: no memory. */
 static bool keep_payload(struct sluice_future *future, const struct payload *payload)
 {
-    if (payload->bytes.size == 0) {
+    if (payload->blob == NULL && payload->bytes.size <= sizeof future->small) {
+        if (payload->bytes.size > 0) {
+            memcpy(future->small, payload->bytes.data, payload->bytes.size);
+        }
+        future->payload.bytes = span_of(future->small, payload->bytes.size);
         return true;
     }
-    future->payload = payload->blob != NULL ? blob_ref(payload->blob) : blob_new(payload->bytes);
-    return future->payload != NULL;
+    future->payload.blob = payload->blob != NULL ? blob_ref(payload->blob)
+                                                 : blob_new(payload->bytes);
+    future->payload.bytes = blob_span(future->payload.blob);
+    return future->payload.blob != NULL;
 }
 
 static void keep_worker(struct sluice_future *future, struct span worker)
@@ -572,16 +583,14 @@ const char *sluice_future_service(const struct sluice_future *future)
 
 struct sluice_bytes sluice_future_payload(const struct sluice_future *future)
 {
-    struct span span = blob_span(future->payload);
-
-    return (struct sluice_bytes){span.data, span.size};
+    return (struct sluice_bytes){future->payload.bytes.data, future->payload.bytes.size};
 }
 
 json_t *sluice_future_json(struct sluice_future *future)
 {
     if (!future->json_read && future->outcome == SLUICE_DONE) {
         future->json_read = true;
-        future->json = json_unpack_bytes(blob_span(future->payload));
+        future->json = json_unpack_bytes(future->payload.bytes);
     }
     return future->json;
 }

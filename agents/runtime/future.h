@@ -40,12 +40,15 @@ struct asking {
     void (*outcome)(struct asking *asking, const struct result *result);
 };
 
+/* Most results fit, and need no memory of their own. */
+#define FUTURE_SMALL_BYTES 128
+
 struct sluice_future {
     struct sluice *sluice;         /* NULL: freed before the future */
     struct submission *submission; /* NULL: the peer is done with it */
     struct id id;
     enum sluice_outcome outcome;
-    struct blob *payload;
+    struct payload payload; /* of its result: in `small`, or in a blob of ours */
     json_t *json;
     bool json_read;
     char *error_text; /* code, NUL, message, NUL */
@@ -54,6 +57,7 @@ struct sluice_future {
     uint64_t end; /* the how-many-eth of the peer's futures to end */
     void (*on_progress)(struct sluice_future *future, json_t *value, void *arg);
     void (*on_started)(struct sluice_future *future, const char *worker, void *arg);
+    void (*on_ended)(struct sluice_future *future, void *arg);
     void *arg;
     struct list all;     /* sluice.futures */
     struct list waiters;
@@ -69,7 +73,9 @@ struct sluice_future {
     struct inputs *parts;    /* of one that is; NULL: not done */
     struct sluice_stream *stream; /* NULL: not asked for */
     bool roomy;   /* of the size that is used again */
+    /* All above begins as zeros. */
     char worker[PEER_NAME_MAX + 1];
+    uint8_t small[FUTURE_SMALL_BYTES];
     char service[]; /* with NUL */
 };
 
@@ -83,7 +89,7 @@ struct sluice_future *future_refused(struct sluice *sluice, const char *service,
                                      enum error_code code, const char *why);
 
 /* future.c */
-struct sluice_future *future_new(struct sluice *sluice, const char *service,
+struct sluice_future *future_new(struct sluice *sluice, const char *service, const struct id *id,
                                  const struct sluice_submit_options *options);
 void future_delete(struct sluice_future *future);
 /* Asks for the outcome of a task that is no submission of ours any more; or waits for it. False:

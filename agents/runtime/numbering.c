@@ -88,20 +88,20 @@ void numbering_error(struct numbering *numbering, const struct error_message *er
     }
 }
 
-bool numbering_take(struct numbering *numbering, const struct sequence *sequence)
+bool numbering_take(struct numbering *numbering, const struct sequence *sequence, size_t bytes)
 {
     enum session_news news;
 
     if (!numbering->linked && !MUTANT(SESSION_HANDLES_TWICE)) {
         return false; /* of before WELCOME: it comes again */
     }
-    news = session_receive(&numbering->session, sequence);
+    news = session_receive(&numbering->session, sequence, bytes);
     letters_release(&numbering->session);
     numbering->missing = numbering->missing || news == SESSION_GAP;
     return news == SESSION_NEXT;
 }
 
-bool numbering_lets(const struct numbering *numbering)
+bool numbering_lets(const struct numbering *numbering, size_t bytes)
 {
-    return !numbering->on || (numbering->linked && session_takes(&numbering->session, 0));
+    return !numbering->on || (numbering->linked && session_takes(&numbering->session, bytes));
 }

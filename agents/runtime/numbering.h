@@ -43,9 +43,9 @@ enum numbering_change numbering_welcome(struct numbering *numbering,
 void numbering_error(struct numbering *numbering, const struct error_message *error);
 
 /* `sequence` stood at the head of a message that came. True: it is to be taken. */
-bool numbering_take(struct numbering *numbering, const struct sequence *sequence);
+bool numbering_take(struct numbering *numbering, const struct sequence *sequence, size_t bytes);
 
-/* Whether anything may go now that is not a HELLO. */
-bool numbering_lets(const struct numbering *numbering);
+/* Whether a message of `bytes` may go now that is not a HELLO. */
+bool numbering_lets(const struct numbering *numbering, size_t bytes);
 
 #endif

@@ -36,10 +36,8 @@ static void take(struct span *field, struct span from, char **to)
 /* Copies `offer` with its texts. False: no memory, nothing changed. */
 static bool keep_offer(struct offering *offering, const struct offer_message *offer)
 {
-    size_t size = offer->service.size + offer->schema.size + offer->version.size +
-                  offer->about.size;
-    char *text = malloc(size + 1);
-    char *to = text;
+    char *text = malloc(offer->schema.size + offer->version.size + offer->about.size + 1);
+    char *to = text, *name = offering->name;
 
     if (text == NULL) {
         return false;
@@ -47,7 +45,7 @@ static bool keep_offer(struct offering *offering, const struct offer_message *of
     free(offering->text);
     offering->text = text;
     offering->offer = *offer;
-    take(&offering->offer.service, offer->service, &to);
+    take(&offering->offer.service, offer->service, &name);
     take(&offering->offer.schema, offer->schema, &to);
     take(&offering->offer.version, offer->version, &to);
     take(&offering->offer.about, offer->about, &to);

@@ -20,14 +20,15 @@ enum session_state {
 
 struct offering {
     struct table_node by_name;
+    void *user;
+    bool withdrawn;
+    char name[SERVICE_NAME_MAX]; /* beside what finds it: one of thousands is not in the cache */
     struct list link;       /* peer->offerings, in the order of offering */
     struct list dirty_link; /* peer->offerings_dirty: its level has changed since */
-    char *text;           /* one allocation: service, schema, version, about */
-    struct offer_message offer;   /* spans point into text */
+    char *text;           /* one allocation: schema, version, about */
+    struct offer_message offer;   /* spans point into name and text */
     uint64_t given;       /* credit given back by handlers that wait */
     uint64_t told_credit; /* the level the broker knows */
-    bool withdrawn;
-    void *user;
 };
 
 struct lease {
@@ -76,11 +77,11 @@ struct submission {
     uint64_t cost_bytes;  /* payload, as the window counts it */
     uint64_t cancel_request; /* number of its CANCEL; 0: no REPLY wanted */
     bool roomy;           /* of the size that is used again */
-    struct submit submit; /* spans point behind the struct; payload.blob is ours */
     struct timer timer;
     struct list all;     /* peer.submissions: in the order of first submission */
     struct list waiting; /* peer.waiting or peer.waiting_children */
     struct list sibling; /* its parent's children_waiting, while it waits */
+    struct submit submit; /* spans point behind the struct; payload.blob is ours */
 };
 
 struct reading {
@@ -93,6 +94,7 @@ struct reading {
     uint64_t told;     /* the last READ's sequence */
     uint64_t queued;   /* come, and not taken */
     bool own;          /* of a submission of ours */
+    bool over;         /* and its task has ended: chunks have come beyond our credit */
     bool received;     /* some chunk, ever */
     struct list link;  /* peer.readings */
     struct list idle;  /* peer.readings_idle */

@@ -90,10 +90,11 @@ void *peer_reading_user(const struct reading *reading)
     return reading->user;
 }
 
+/* A READ of a task that has ended would ask for the rest of its chunks again. */
 static void acknowledge(struct peer *peer, struct reading *reading)
 {
     list_unlink(&reading->idle);
-    if (reading->told < reading->taken) {
+    if (reading->told < reading->taken && !reading->over) {
         reading->told = reading->taken;
         send_read(peer, reading, reading->taken, reading->credit);
     }
@@ -138,6 +139,7 @@ void readings_flush(struct peer *peer)
 static void reading_begin_anew(struct reading *reading)
 {
     reading->attempt = 0;
+    reading->over = false;
     reading->expected = reading->taken = reading->told = 0;
     list_unlink(&reading->idle);
 }
@@ -158,6 +160,7 @@ void reading_receive(struct peer *peer, const struct chunk *chunk)
     if (chunk->attempt > reading->attempt) {
         upcall.restarted = reading->received;
         reading->attempt = chunk->attempt;
+        reading->over = false;
         reading->expected = reading->taken = reading->told = 0;
     }
     if (chunk->sequence < reading->expected) {
@@ -165,6 +168,8 @@ void reading_receive(struct peer *peer, const struct chunk *chunk)
     }
     upcall.lost = chunk->sequence - reading->expected;
     reading->expected = chunk->sequence + 1;
+    /* Only the end gives what was not asked for. (Who paces nobody may be given a gap.) */
+    reading->over |= reading->own && chunk->sequence >= reading->told + reading->credit;
     reading->received = true;
     reading->queued++;
     list_unlink(&reading->idle);

@@ -93,6 +93,9 @@ void runtime_log(struct sluice *sluice, enum log_level level, const char *event,
                  const struct log_field *fields, size_t field_count);
 /* The peer, told the time: for calls that come between two turns. */
 struct peer *runtime_peer(struct sluice *sluice);
+
+/* value.c: a UUIDv7 whose rand_a is the lowest 12 bits of `shard`. */
+struct id id_of_shard(uint64_t shard);
 /* The task whose handler is running: inline, or on the running strand. NULL: none. */
 struct sluice_task *runtime_task(struct sluice *sluice);
 

@@ -264,8 +264,11 @@ static void turn(struct sluice *sluice)
     bool more;
 
     /* What has arrived is read before the time is held against the broker: after a long
-     * pause of ours its answers lie in the socket. */
+     * pause of ours its answers lie in the socket, and the loop may not have looked. */
     peer_tell_time(sluice->peer, now_ms);
+    if (next_deadline_ms(sluice) <= now_ms) {
+        connection_look(&sluice->connection);
+    }
     connection_receive(&sluice->connection, TURN_MESSAGES);
     peer_advance(sluice->peer, now_ms);
     strands_advance(sluice, now_ms);

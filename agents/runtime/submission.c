@@ -3,6 +3,7 @@
 #include "agents/runtime/terms.h"
 
 #include "common/check.h"
+#include "common/prefetch.h"
 
 #include <stdlib.h>
 
@@ -34,11 +35,12 @@ static struct submission *take_memory(struct peer *peer, size_t room)
     if (roomy && submission != NULL) {
         peer->spare_submissions = submission->user;
         peer->spare_submission_count--;
+        prefetch_bytes(submission->user, sizeof *submission + SPARE_ROOM / 2); /* the next */
     } else {
         submission = malloc(sizeof *submission + (roomy ? SPARE_ROOM : room));
     }
     if (submission != NULL) {
-        memset(submission, 0, sizeof *submission);
+        memset(submission, 0, offsetof(struct submission, submit));
         submission->roomy = roomy;
     }
     return submission;
@@ -290,7 +292,7 @@ static struct submission *submission_new(struct peer *peer, const struct submit 
     if (submission == NULL) {
         return NULL;
     }
-    submission->submit = *submit;
+    submission->submit = *submit; /* take_memory has left it as it was */
     submission->submit.needs = to;
     submission->submit.needs_stride = ID_BYTES;
     for (size_t i = 0; i < submit->needs_count; i++, to += ID_BYTES) {

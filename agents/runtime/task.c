@@ -194,7 +194,7 @@ static void task_init(struct sluice_task *task, struct sluice *sluice, struct le
     task->deadline_ms = message->deadline_ms == 0 ? TIMERS_NEVER
                                                   : sluice_now_ms(sluice) + message->deadline_ms;
     task->payload = message->payload.bytes;
-    task->blob = NULL;
+    task->blob = blob_ref(message->payload.blob);
     task->args = NULL;
     inputs_init(&task->inputs, &message->inputs, message->input_count);
     task->args_read = task->cancelled = task->giving = false;
@@ -228,8 +228,9 @@ void task_receive(struct sluice *sluice, struct lease *lease, const struct task_
         return;
     }
     task_init(task, sluice, lease, message);
-    task->blob = message->payload.blob != NULL ? blob_ref(message->payload.blob)
-                                               : blob_new(message->payload.bytes);
+    if (task->blob == NULL) {
+        task->blob = blob_new(message->payload.bytes);
+    }
     if (task->blob == NULL || !inputs_keep(&task->inputs, &message->inputs)) {
         task->lease = NULL;
         task_free(task);
@@ -420,9 +421,16 @@ static void done(struct sluice_task *task, struct payload payload)
     }
 }
 
-void sluice_done(struct sluice_task *task, struct sluice_bytes payload)
+/* Who gives back what it got has it passed on, not copied. */
+void sluice_done(struct sluice_task *task, struct sluice_bytes bytes)
 {
-    done(task, (struct payload){.bytes = span_of(payload.data, payload.size)});
+    struct payload payload = {.bytes = span_of(bytes.data, bytes.size)};
+    struct span own = blob_span(task->blob);
+
+    if (bytes.size > PAYLOAD_INLINE_MAX && bytes.data == own.data && bytes.size == own.size) {
+        payload.blob = task->blob;
+    }
+    done(task, payload);
 }
 
 void sluice_done_json(struct sluice_task *task, json_t *value)

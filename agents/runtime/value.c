@@ -3,8 +3,9 @@
 #include "common/log.h"
 #include "proto/message.h"
 
-#include "agents/runtime/sluice.h"
+#include "agents/runtime/runtime.h"
 
+#include <endian.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -38,25 +39,28 @@ static uint64_t random_next(void)
     return z ^ (z >> 31);
 }
 
-/* RFC 9562, version 7: 48 bits of Unix milliseconds, version, 12 bits (the shard's; 0
- * here), variant, 62 random bits. */
-struct sluice_id sluice_id_new(void)
+/* RFC 9562, version 7: 48 bits of Unix milliseconds, version, 12 bits of the shard, variant, 62
+ * random bits. Two words: what was stored byte by byte could not be loaded as a whole at once. */
+struct id id_of_shard(uint64_t shard)
 {
-    struct sluice_id id;
     struct timespec now;
-    uint64_t ms, random = random_next();
+    struct id id;
+    uint64_t ms, words[2];
 
     clock_gettime(CLOCK_REALTIME_COARSE, &now); /* some ms late is as good, and faster */
     ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-    for (size_t i = 0; i < 6; i++) {
-        id.bytes[i] = (uint8_t)(ms >> (40 - 8 * i));
-    }
-    id.bytes[6] = 0x70;
-    id.bytes[7] = 0;
-    for (size_t i = 0; i < 8; i++) {
-        id.bytes[8 + i] = (uint8_t)(random >> (8 * i));
-    }
-    id.bytes[8] = (uint8_t)((id.bytes[8] & 0x3f) | 0x80);
+    words[0] = htobe64(ms << 16 | 0x7000 | (shard & 0xfff));
+    words[1] = htobe64(UINT64_C(2) << 62 | random_next() >> 2);
+    memcpy(id.bytes, words, sizeof id.bytes);
+    return id;
+}
+
+struct sluice_id sluice_id_new(void)
+{
+    struct id made = id_of_shard(0);
+    struct sluice_id id;
+
+    memcpy(id.bytes, made.bytes, sizeof id.bytes);
     return id;
 }
 

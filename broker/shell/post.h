@@ -58,7 +58,7 @@ enum resume post_resume(struct post *post, const struct resume_request *request,
 /* `sequence` stood at the head of a batch from `connection`. False: it has no numbered session.
  * Else `news` says what to do with the batch. */
 bool post_receive(struct post *post, connection_id connection, const struct sequence *sequence,
-                  enum session_news *news);
+                  size_t bytes, enum session_news *news);
 
 /* True from the moment it is found lost until post_next_lost has told of it: nothing
  * more that it asks for is worth doing. */

@@ -151,14 +151,14 @@ enum resume post_resume(struct post *post, const struct resume_request *request,
 }
 
 bool post_receive(struct post *post, connection_id connection, const struct sequence *sequence,
-                  enum session_news *news)
+                  size_t bytes, enum session_news *news)
 {
     struct outbox *outbox = outbox_find(post, connection);
 
     if (outbox == NULL || outbox->session == NULL) {
         return false;
     }
-    *news = session_receive(outbox->session, sequence);
+    *news = session_receive(outbox->session, sequence, bytes);
     post->kept_bytes -= letters_release(outbox->session);
     if (outbox->state == OUTBOX_IDLE && session_owes(outbox->session)) {
         outbox_set_state(post, outbox, OUTBOX_BUSY);

@@ -19,7 +19,7 @@
 /* What is taken from the socket before output is flushed: enough that batches form
  * under load, little enough that nobody's answer waits long. */
 #define DRAIN_MESSAGES_MAX 256
-#define DRAIN_US_MAX 1000
+#define DRAIN_US_MAX 100
 
 /* A peer's libzmq (ZMQ_IMMEDIATE) forgets what it has received and not yet handed
  * out when the connection closes: between the last answer and the close, peers
@@ -144,13 +144,13 @@ static void step_malformed(struct server *server, uint64_t now_ms, connection_id
 
 /* A numbered message is for the core only when its turn has come (PROTOCOL.md, section 2.1).
  * False: this one is not. */
-static bool take_number(struct server *server, const struct message *first)
+static bool take_number(struct server *server, const struct message *first, size_t bytes)
 {
     struct message answer = {.command = COMMAND_ERROR};
     connection_id from = server->inbox.from;
     enum session_news news;
 
-    if (!post_receive(server->post, from, &first->sequence, &news)) {
+    if (!post_receive(server->post, from, &first->sequence, bytes, &news)) {
         broker_step(server->broker, &(struct event){.kind = EVENT_MESSAGE,
                                                     .now_ms = server_now_ms(server),
                                                     .from = from,
@@ -210,7 +210,7 @@ static void step_batch(struct server *server, uint64_t now_ms)
         size_t count = read_ahead(&reader, messages, &result, &error);
 
         if (count == 1 && messages[0].command == COMMAND_SEQUENCE && reader.command_count == 1) {
-            if (!take_number(server, &messages[0])) {
+            if (!take_number(server, &messages[0], codec_reader_bytes(&reader))) {
                 return;
             }
             continue;

@@ -98,7 +98,7 @@ static bool take_number(struct agent *agent, const struct sequence *sequence,
     struct span rest = span_of(reader->at, (size_t)(reader->end - reader->at));
     struct shadow_thread thread = thread_of(agent, DOWN);
 
-    if (!numbering_take(&agent->numbering, sequence)) {
+    if (!numbering_take(&agent->numbering, sequence, codec_reader_bytes(reader))) {
         if (agent->numbering.missing) {
             shadow_letter_missing(&agent->world->model, &thread, sequence,
                                   &agent->numbering.session);

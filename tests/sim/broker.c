@@ -246,7 +246,7 @@ static bool take_number(struct sim_broker *broker, struct link *link,
     enum session_news news;
 
     thread.direction = UP;
-    if (!outbox_receive(outbox, &message->sequence, &news)) {
+    if (!outbox_receive(outbox, &message->sequence, codec_reader_bytes(reader), &news)) {
         step(broker, &event);
         return false;
     }

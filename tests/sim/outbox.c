@@ -181,13 +181,13 @@ enum resume outbox_resume(struct outbox *outbox, struct outbox *old, const struc
     return RESUME_GOES_ON;
 }
 
-bool outbox_receive(struct outbox *outbox, const struct sequence *sequence,
+bool outbox_receive(struct outbox *outbox, const struct sequence *sequence, size_t bytes,
                     enum session_news *news)
 {
     if (outbox->session == NULL) {
         return false;
     }
-    *news = session_receive(outbox->session, sequence);
+    *news = session_receive(outbox->session, sequence, bytes);
     letters_release(outbox->session);
     if (session_owes(outbox->session) && !outbox->gone) {
         soil(outbox);

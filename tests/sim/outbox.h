@@ -39,7 +39,7 @@ enum resume outbox_resume(struct outbox *outbox, struct outbox *old, const struc
 
 /* `sequence` stood at the head of a message. False: the session, if there is one, has no
  * numbers. */
-bool outbox_receive(struct outbox *outbox, const struct sequence *sequence,
+bool outbox_receive(struct outbox *outbox, const struct sequence *sequence, size_t bytes,
                     enum session_news *news);
 
 #endif

@@ -38,7 +38,7 @@ static bool take(struct numbering *numbering, uint64_t number)
 {
     struct sequence sequence = {number, numbering->start};
 
-    return numbering_take(numbering, &sequence);
+    return numbering_take(numbering, &sequence, 1);
 }
 
 /* With a session whose numbers began at 1000, and one message received. */
@@ -55,12 +55,12 @@ static void a_session_goes_on_where_it_stopped(void **state)
     struct numbering numbering;
 
     given_session(&numbering);
-    assert_true(numbering_lets(&numbering));
+    assert_true(numbering_lets(&numbering, 1));
     assert_int_equal(greet(&numbering, 2).received, 1001);
-    assert_false(numbering_lets(&numbering));
+    assert_false(numbering_lets(&numbering, 1));
     assert_false(take(&numbering, 1002)); /* it comes again */
     assert_int_equal(resumed(&numbering, 2, 1000), NUMBERING_SAME);
-    assert_true(numbering_lets(&numbering));
+    assert_true(numbering_lets(&numbering, 1));
     assert_true(take(&numbering, 1002));
     numbering_stop(&numbering);
 }
@@ -73,7 +73,7 @@ static void a_welcome_to_an_earlier_hello_means_nothing(void **state)
     assert_int_equal(greet(&numbering, 2).received, 1001);
     assert_int_equal(welcome(&numbering, 1, 1000), NUMBERING_SAME);
     assert_int_equal(numbering.session.received, 1001);
-    assert_false(numbering_lets(&numbering));
+    assert_false(numbering_lets(&numbering, 1));
     assert_int_equal(welcome(&numbering, 2, 2000), NUMBERING_ANEW);
     assert_true(take(&numbering, 2001));
     numbering_stop(&numbering);
@@ -110,6 +110,21 @@ static void a_session_that_begins_anew_says_which_numbers_were_used(void **state
     numbering_stop(&numbering);
 }
 
+/* Else who has something to say asks again and again whether it may. */
+static void nothing_goes_that_would_be_too_much_to_keep(void **state)
+{
+    struct numbering numbering;
+    struct session_letter letter;
+
+    given_session(&numbering);
+    session_keep(&numbering.session, &letter, SESSION_BYTES_MAX - 10);
+    assert_true(numbering_lets(&numbering, 10));
+    assert_false(numbering_lets(&numbering, 11));
+    assert_ptr_equal(session_drop(&numbering.session), &letter);
+    assert_true(numbering_lets(&numbering, 2 * SESSION_BYTES_MAX));
+    numbering_stop(&numbering);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +132,7 @@ int main(void)
         cmocka_unit_test(a_welcome_to_an_earlier_hello_means_nothing),
         cmocka_unit_test(what_is_missing_asks_for_a_hello_and_is_forgotten_over_it),
         cmocka_unit_test(a_session_that_begins_anew_says_which_numbers_were_used),
+        cmocka_unit_test(nothing_goes_that_would_be_too_much_to_keep),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

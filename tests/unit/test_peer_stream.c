@@ -62,6 +62,29 @@ static void a_reader_that_has_taken_all_says_so_by_the_end_of_the_turn(void **st
     expect_trace(f, "");
 }
 
+/* The rest comes without credit when the task has ended. To say READ then would have the broker
+ * send what it has kept again, once for each READ. */
+static void what_comes_beyond_the_credit_is_the_end_and_needs_no_answer(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    given_own_stream(f, 'a', 2);
+    for (uint64_t i = 0; i < 6; i++) {
+        receive(f, chunk_of('a', 1, i));
+    }
+    forget_trace(f);
+    for (uint64_t i = 0; i < 6; i++) {
+        take(f, i);
+        peer_flush(f->peer);
+    }
+    expect_trace(f, "");
+    receive(f, chunk_of('a', 2, 0)); /* another attempt: it goes on */
+    forget_trace(f);
+    peer_reading_taken(f->peer, f->reading, 2, 0);
+    expect_trace(f, "-> READ a/2 from=1 credit=2\n");
+}
+
 static void one_that_slows_nobody_says_half_of_its_credit_only(void **state)
 {
     struct fixture *f = *state;
@@ -98,7 +121,6 @@ static void a_task_that_begins_anew_is_read_from_its_beginning(void **state)
     expect_trace(f, "!! chunk a/1 0 lost=0\n"
                     "!! chunk a/1 1 lost=0\n"
                     "!! chunk a/1 2 lost=0\n"
-                    "-> READ a/1 from=1 credit=2\n"
                     "!! disconnected\n"
                     "-> HELLO\n"
                     "-> READ a/1 from=3 credit=1\n"
@@ -212,6 +234,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(half_of_the_credit_is_said_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_reader_that_has_taken_all_says_so_by_the_end_of_the_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            what_comes_beyond_the_credit_is_the_end_and_needs_no_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(one_that_slows_nobody_says_half_of_its_credit_only, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_task_that_begins_anew_is_read_from_its_beginning, setup,

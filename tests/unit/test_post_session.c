@@ -134,7 +134,7 @@ static void heard(struct fixture *f, size_t at, uint64_t number, uint64_t acknow
     struct sequence sequence = {number, acknowledged};
     enum session_news news;
 
-    assert_true(post_receive(f->post, f->connections[at], &sequence, &news));
+    assert_true(post_receive(f->post, f->connections[at], &sequence, 1, &news));
     assert_int_equal(news, number == 0 ? SESSION_BARE : SESSION_NEXT);
 }
 

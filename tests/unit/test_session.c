@@ -74,11 +74,11 @@ static void a_message_is_taken_once_and_released_when_acknowledged(void **state)
 
     begin(&ours, &theirs);
     head = send_note(&ours, 1, 10)->head;
-    assert_int_equal(session_receive(&theirs, &head), SESSION_NEXT);
-    assert_int_equal(session_receive(&theirs, &head), SESSION_REPEATED);
+    assert_int_equal(session_receive(&theirs, &head, 1), SESSION_NEXT);
+    assert_int_equal(session_receive(&theirs, &head, 1), SESSION_REPEATED);
     assert_int_equal(release_all(&ours), 0);
     head = send_note(&theirs, 2, 10)->head;
-    assert_int_equal(session_receive(&ours, &head), SESSION_NEXT);
+    assert_int_equal(session_receive(&ours, &head, 1), SESSION_NEXT);
     assert_int_equal(release_all(&ours), 1);
     assert_int_equal(ours.kept_bytes, 0);
     drop_all(&theirs);
@@ -93,10 +93,10 @@ static void a_gap_and_a_false_acknowledgement_change_nothing(void **state)
     before = ours;
     head = session_next(&theirs);
     head.number++;
-    assert_int_equal(session_receive(&ours, &head), SESSION_GAP);
+    assert_int_equal(session_receive(&ours, &head, 1), SESSION_GAP);
     head.number--;
     head.acknowledged++;
-    assert_int_equal(session_receive(&ours, &head), SESSION_GAP);
+    assert_int_equal(session_receive(&ours, &head, 1), SESSION_GAP);
     assert_int_equal(ours.received, before.received);
     assert_int_equal(ours.acknowledged, before.acknowledged);
     assert_false(ours.confirmed);
@@ -114,13 +114,42 @@ static void silence_is_acknowledged_after_some_messages(void **state)
     for (int i = 0; i < SESSION_UNTOLD_MAX; i++) {
         assert_false(session_owes(&theirs));
         head = send_note(&ours, 1, 1)->head;
-        assert_int_equal(session_receive(&theirs, &head), SESSION_NEXT);
+        assert_int_equal(session_receive(&theirs, &head, 1), SESSION_NEXT);
     }
     assert_true(session_owes(&theirs));
     head = session_bare(&theirs);
     assert_false(session_owes(&theirs));
-    assert_int_equal(session_receive(&ours, &head), SESSION_BARE);
+    assert_int_equal(session_receive(&ours, &head, 1), SESSION_BARE);
     assert_int_equal(release_all(&ours), SESSION_UNTOLD_MAX);
+}
+
+/* Or the other side comes to its bound, and we have no reason to say anything. */
+static void silence_is_acknowledged_after_many_bytes(void **state)
+{
+    const size_t bytes = SESSION_BYTES_MAX / 32;
+    struct session ours, theirs;
+    struct sequence head;
+    int sent = 0;
+
+    begin(&ours, &theirs);
+    session_bare(&theirs);
+    while (session_takes(&ours, bytes) && !session_owes(&theirs)) {
+        head = send_note(&ours, 1, bytes)->head;
+        assert_int_equal(session_receive(&theirs, &head, bytes), SESSION_NEXT);
+        sent++;
+    }
+    assert_true(session_takes(&ours, bytes));
+    assert_int_equal(sent, 4);
+    head = session_bare(&theirs);
+    assert_false(session_owes(&theirs));
+    assert_int_equal(session_receive(&ours, &head, 1), SESSION_BARE);
+    assert_int_equal(release_all(&ours), sent);
+    head = send_note(&ours, 1, bytes)->head;
+    assert_int_equal(session_receive(&theirs, &head, bytes), SESSION_NEXT);
+    assert_false(session_owes(&theirs));
+    head = session_bare(&theirs);
+    assert_int_equal(session_receive(&ours, &head, 1), SESSION_BARE);
+    assert_int_equal(release_all(&ours), 1);
 }
 
 static void what_is_kept_is_bounded_by_count_and_bytes(void **state)
@@ -182,12 +211,12 @@ static void what_is_late_from_before_the_start_confirms_nothing(void **state)
     begin(&ours, &theirs);
     late = send_note(&theirs, 1, 1)->head;
     session_start(&ours, theirs.sent, 0);
-    assert_int_equal(session_receive(&ours, &late), SESSION_REPEATED);
+    assert_int_equal(session_receive(&ours, &late, 1), SESSION_REPEATED);
     assert_int_equal(session_greet(&ours, late.acknowledged, false), SESSION_STARTS);
     drop_all(&theirs);
     session_join(&theirs, ours.received);
     head = send_note(&theirs, 2, 1)->head;
-    assert_int_equal(session_receive(&ours, &head), SESSION_NEXT);
+    assert_int_equal(session_receive(&ours, &head, 1), SESSION_NEXT);
     assert_int_equal(session_greet(&ours, theirs.received, false), SESSION_GOES_ON);
     assert_int_equal(session_greet(&ours, late.acknowledged, false), SESSION_STALE);
     drop_all(&theirs);
@@ -201,17 +230,17 @@ static void what_was_lost_is_sent_again_as_it_was(void **state)
     begin(&ours, &theirs);
     first = send_note(&ours, 1, 1)->head;
     second = send_note(&ours, 2, 1)->head;
-    session_receive(&theirs, &first);
+    session_receive(&theirs, &first, 1);
     assert_true(session_resume(&ours, theirs.received));
     assert_false(session_takes(&ours, 1)); /* first things first */
     assert_int_equal(session_again(&ours)->number, second.number);
     session_resent(&ours);
     assert_null(session_again(&ours));
-    assert_int_equal(session_receive(&theirs, &second), SESSION_NEXT);
+    assert_int_equal(session_receive(&theirs, &second, 1), SESSION_NEXT);
     assert_false(session_resume(&ours, ours.sent + 1));
     session_bare(&theirs);
     second = session_bare(&theirs);
-    session_receive(&ours, &second);
+    session_receive(&ours, &second, 1);
     assert_false(session_resume(&ours, first.number)); /* an old greeting */
     assert_int_equal(release_all(&ours), 2);
 }
@@ -280,7 +309,7 @@ static void hear(struct side *side)
     side->wire--;
     memmove(side->heads, side->heads + 1, side->wire * sizeof *side->heads);
     memmove(side->texts, side->texts + 1, side->wire * sizeof *side->texts);
-    switch (session_receive(&side->session, &head)) {
+    switch (session_receive(&side->session, &head, 1)) {
     case SESSION_NEXT:
         assert_int_equal(text, ++side->heard); /* each, once, in order */
         break;
@@ -362,6 +391,7 @@ int main(void)
         cmocka_unit_test(a_message_is_taken_once_and_released_when_acknowledged),
         cmocka_unit_test(a_gap_and_a_false_acknowledgement_change_nothing),
         cmocka_unit_test(silence_is_acknowledged_after_some_messages),
+        cmocka_unit_test(silence_is_acknowledged_after_many_bytes),
         cmocka_unit_test(what_is_kept_is_bounded_by_count_and_bytes),
         cmocka_unit_test(a_new_start_is_above_all_that_was_used),
         cmocka_unit_test(two_starts_above_the_same_numbers_differ),

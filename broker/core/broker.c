@@ -183,6 +183,7 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
     list_init(&broker->wake);
     list_init(&broker->doomed);
     list_init(&broker->dirty);
+    list_init(&broker->unaccepted);
     list_init(&broker->unsafe);
     list_init(&broker->directives);
     broker->store_key = 1;
@@ -368,6 +369,10 @@ static void handle_ping(struct broker *broker, struct peer *peer, const struct p
 
     message.pong.nonce = ping->nonce;
     peer_send(broker, peer, &message);
+    if (peer->reads_again && broker->now_ms - peer->reopened_ms >= broker->options.resume_ms) {
+        peer->reads_again = false;
+        stream_peer_stayed_away(broker, peer);
+    }
 }
 
 static void handle_message(struct broker *broker, connection_id from,

@@ -2,6 +2,7 @@
 
 #include "broker/core/drain.h"
 #include "broker/core/durable.h"
+#include "broker/core/handle.h"
 #include "broker/core/state.h"
 #include "common/mutant.h"
 
@@ -24,12 +25,13 @@ static enum control_what kind_of(enum control_what what)
     return what;
 }
 
-static bool is_undone(const struct control *control)
+/* It ends one that is kept. */
+static bool undoes(const struct control *control)
 {
     return control->what != kind_of(control->what);
 }
 
-/* Or undone. What is said of a session, or of this broker, ends with it. */
+/* Or undoes what is. What is said of a session, or of this broker, ends with it. */
 static bool is_kept(const struct broker *broker, const struct control *control)
 {
     enum control_what kind = kind_of(control->what);
@@ -71,7 +73,7 @@ static struct directive *find(const struct broker *broker, const struct control 
 
 bool directive_fits(const struct broker *broker, const struct control *control)
 {
-    return !is_kept(broker, control) || is_undone(control) ||
+    return !is_kept(broker, control) || undoes(control) ||
            broker->directive_pool.used < DIRECTIVES_MAX || find(broker, control) != NULL;
 }
 
@@ -123,7 +125,7 @@ bool directive_keep(struct broker *broker, const struct peer *peer,
         return true;
     }
     directive = find(broker, control);
-    if (is_undone(control)) {
+    if (undoes(control)) {
         if (directive != NULL) {
             durable_forget(broker, directive->key);
             directive_free(broker, directive);
@@ -186,7 +188,7 @@ bool directive_restore(struct broker *broker, const struct store_row *row)
         durable_forget(broker, directive->key);
         directive_free(broker, directive);
     }
-    if (is_over(broker, row) || is_undone(&control) || !is_kept(broker, &control)) {
+    if (is_over(broker, row) || undoes(&control) || !is_kept(broker, &control)) {
         durable_forget(broker, row->key);
         return true;
     }
@@ -209,11 +211,13 @@ void directives_restored(struct broker *broker)
 
     list_each(link, &broker->directives) {
         const struct directive *directive = list_entry(link, struct directive, link);
-        uint64_t ms = directive->control.ms;
+        const struct control *control = &directive->control;
+        uint64_t left_ms = restore_left_ms(control->ms, directive->said_unix_ms, now);
 
-        if (directive->control.what == CONTROL_PAUSE) {
-            ms -= ms > 0 && now > directive->said_unix_ms ? now - directive->said_unix_ms : 0;
-            limit_pause(broker, directive->control.service, ms);
+        if (control->what == CONTROL_PAUSE &&
+            limit_pause(broker, control->service, left_ms) != ERROR_NONE) {
+            BROKER_LOG(broker, LOG_ERROR, "control_not_restored", LOG_WORD("what", "pause"),
+                       LOG_TEXT("service", control->service));
         }
     }
 }
@@ -235,7 +239,7 @@ void directive_check(const struct broker *broker)
         const struct directive *directive = list_entry(link, struct directive, link);
 
         CHECK(directive->key > 0 && directive->key < broker->store_key);
-        CHECK(!is_undone(&directive->control));
+        CHECK(!undoes(&directive->control));
         count++;
     }
     CHECK(count == broker->directive_pool.used);

@@ -76,16 +76,15 @@ bool durable_open(struct broker *broker, struct task *task, const struct submit 
         return false;
     }
     durable->task = task;
+    list_init(&durable->unaccepted);
     list_init(&durable->link);
     task->extra->durable = durable;
     broker->durable_count[task->state]++;
     task_resized(broker, task, before);
     if (broker->restoring != NULL) {
         durable->key = broker->restoring->key;
-        durable->accepted = true;
         return true;
     }
-    durable->accepted = MUTANT(ACCEPTED_TOO_EARLY);
     durable->key = broker->store_key++;
     record(broker, &(struct store_record){
                        .what = STORE_TASK,
@@ -96,6 +95,10 @@ bool durable_open(struct broker *broker, struct task *task, const struct submit 
                        .accepted_unix_ms = broker_unix_ms(broker, broker->now_ms),
                        .attempts = task->attempt,
                    });
+    durable->first = broker->store_sequence;
+    if (!MUTANT(ACCEPTED_TOO_EARLY)) {
+        list_push_back(&broker->unaccepted, &durable->unaccepted);
+    }
     await_store(broker, durable, sizeof(struct submit) + submit->payload.bytes.size);
     return true;
 }
@@ -224,6 +227,7 @@ void durable_free(struct broker *broker, struct task *task)
 {
     struct durable *durable = task_durable(task);
 
+    list_unlink(&durable->unaccepted);
     list_unlink(&durable->link);
     broker->unsafe_bytes -= durable->bytes;
     broker->durable_count[task->state]--;
@@ -234,18 +238,34 @@ void durable_free(struct broker *broker, struct task *task)
     pool_put(&broker->durable_pool, durable);
 }
 
-static void tell_accepted(struct broker *broker, struct task *task)
+static void tell_accepted(struct broker *broker, const struct task *task)
 {
     struct message message = {.command = COMMAND_ACCEPTED};
 
-    task_durable(task)->accepted = true;
     if (!task->receipts) {
         return;
     }
     message.accepted.id = task->id;
     peer_send(broker, task->owner, &message);
-    if (task->state == TASK_LEASED) {
+    if (task->state == TASK_LEASED && !durable_starting(task)) {
         lease_tell_started(broker, task);
+    }
+}
+
+/* A receipt waits for its task's first record and no other: the outcome may be on its way, too. */
+static void accept_stored(struct broker *broker, uint64_t sequence)
+{
+    struct list *link;
+
+    while ((link = list_first(&broker->unaccepted)) != NULL) {
+        struct durable *durable = list_entry(link, struct durable, unaccepted);
+
+        if (durable->first > sequence ||
+            (MUTANT(ACCEPTED_TOO_LATE) && durable->sequence > sequence)) {
+            break;
+        }
+        list_unlink(link);
+        tell_accepted(broker, durable->task);
     }
 }
 
@@ -266,11 +286,13 @@ void durable_stored(struct broker *broker, uint64_t sequence)
     struct list *link;
 
     CHECK(sequence <= broker->store_sequence);
+    sequence += MUTANT(STORED_ONE_TOO_FAR);
+    accept_stored(broker, sequence);
     while ((link = list_first(&broker->unsafe)) != NULL) {
         struct durable *durable = list_entry(link, struct durable, link);
         struct task *task = durable->task;
 
-        if (durable->sequence > sequence + MUTANT(STORED_ONE_TOO_FAR)) {
+        if (durable->sequence > sequence) {
             break;
         }
         list_unlink(link);
@@ -280,9 +302,6 @@ void durable_stored(struct broker *broker, uint64_t sequence)
         if (durable->starting) {
             durable->starting = false;
             lease_send(broker, task);
-        }
-        if (!durable->accepted) {
-            tell_accepted(broker, task);
         }
         if (task->state == TASK_STORING) {
             end(broker, task);
@@ -321,7 +340,7 @@ void durable_check(const struct broker *broker)
 
         CHECK(task_durable(task) == durable);
         CHECK(!task_ended(task));
-        CHECK(!durable->accepted || durable->starting || durable->saving ||
+        CHECK(!durable_accepted(task) || durable->starting || durable->saving ||
               task->state == TASK_STORING || task->state == TASK_CANCELLING);
         CHECK(!durable->starting || task->state == TASK_LEASED);
         CHECK(durable->sequence > sequence);
@@ -332,4 +351,13 @@ void durable_check(const struct broker *broker)
     CHECK(sequence <= broker->store_sequence);
     CHECK(bytes == broker->unsafe_bytes);
     CHECK(broker->restoring == NULL);
+
+    sequence = 0;
+    list_each(link, &broker->unaccepted) {
+        const struct durable *durable = list_entry(link, struct durable, unaccepted);
+
+        CHECK(durable->first > sequence && durable->first <= durable->sequence);
+        CHECK(!list_empty(&durable->link));
+        sequence = durable->first;
+    }
 }

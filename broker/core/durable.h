@@ -1,6 +1,7 @@
 /* durable: tasks whose acceptance and outcome are told when a store has them (store.h).
  *
- *   SUBMIT  STORE_TASK    it runs at once; ACCEPTED and STARTED are told when that is safe
+ *   SUBMIT  STORE_TASK    it runs at once; ACCEPTED and STARTED are told when that is safe,
+ *                         whatever else of it is on its way by then
  *   lease   STORE_ATTEMPT if it may have one attempt alone: TASK goes out when that is safe
  *   end     STORE_END     state `storing`: in nobody's hands, not to be cancelled any more; it has
  *                         ended, and everybody hears of it, when that is safe
@@ -16,10 +17,11 @@
 struct durable {
     struct task *task;
     uint64_t key;           /* of its row */
-    uint64_t sequence;      /* of the record that somebody waits for */
+    uint64_t first;         /* sequence of its first record */
+    struct list unaccepted; /* broker->unaccepted, by `first`; on none: that is safe */
+    uint64_t sequence;      /* of the last record that somebody waits for */
     struct list link;       /* broker->unsafe, by sequence; on none: it is safe */
     uint64_t bytes;         /* of that record, about */
-    bool accepted;          /* its first record is safe */
     bool starting;          /* leased; its worker gets it when that it may have it is safe */
     bool saving;            /* a checkpoint is on its way; */
     bool outdated;          /* and there is a newer one */
@@ -104,7 +106,7 @@ static inline bool durable_accepted(const struct task *task)
 {
     const struct durable *durable = task_durable(task);
 
-    return durable == NULL || durable->accepted;
+    return durable == NULL || list_empty(&durable->unaccepted);
 }
 
 #endif

@@ -12,8 +12,7 @@
 #include "broker/core/retention.h"
 #include "common/mutant.h"
 
-/* What is left at `now` of a time that began at `since`; at least 1 ms if there was any. */
-static uint64_t left_ms(uint64_t ms, uint64_t since, uint64_t now)
+uint64_t restore_left_ms(uint64_t ms, uint64_t since, uint64_t now)
 {
     uint64_t gone = now > since && !MUTANT(TIME_STOPS_WITH_BROKER) ? now - since : 0;
 
@@ -26,9 +25,10 @@ static struct submit submit_now(const struct broker *broker, const struct store_
     uint64_t now = broker_unix_ms(broker, broker->now_ms);
     uint64_t since = row->accepted_unix_ms;
 
-    submit.deadline_ms = left_ms(submit.deadline_ms, since, now);
-    submit.queue_ttl_ms = left_ms(submit.queue_ttl_ms, since, now);
-    submit.delay_ms = left_ms(submit.delay_ms, since, now);
+    submit.durable = true; /* it has a row */
+    submit.deadline_ms = restore_left_ms(submit.deadline_ms, since, now);
+    submit.queue_ttl_ms = restore_left_ms(submit.queue_ttl_ms, since, now);
+    submit.delay_ms = restore_left_ms(submit.delay_ms, since, now);
     return submit;
 }
 

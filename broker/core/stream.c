@@ -486,6 +486,22 @@ void stream_peer_away(struct broker *broker, struct peer *peer)
     }
 }
 
+void stream_peer_stayed_away(struct broker *broker, struct peer *peer)
+{
+    struct list *link = peer->readers.next;
+
+    while (link != &peer->readers) {
+        struct reader *reader = list_entry(link, struct reader, peer_link);
+        struct stream *stream = reader->stream;
+
+        link = link->next;
+        if (reader->away) {
+            reader_free(broker, reader);
+            flow_update(broker, stream);
+        }
+    }
+}
+
 void stream_peer_gone(struct broker *broker, struct peer *peer)
 {
     struct list *link;

@@ -82,6 +82,9 @@ void stream_free(struct broker *broker, struct stream *stream);
 
 /* A connection of `peer` is gone, and what was under way on it: it has to say READ again. */
 void stream_peer_away(struct broker *broker, struct peer *peer);
+/* It is back for so long that what it has not read again it reads no more: it forgot of it, as of
+ * what a broker restored that was killed twice. No worker waits for that. */
+void stream_peer_stayed_away(struct broker *broker, struct peer *peer);
 /* Its session is over. */
 void stream_peer_gone(struct broker *broker, struct peer *peer);
 

@@ -3,6 +3,8 @@
  * task that is over is handed out; a task ends after its children, and when its worker has
  * answered or is lost, unless its grace is over. And nobody is cancelled without a reason. */
 #include "tests/sim/check.h"
+#include "tests/sim/shadow_dead.h"
+#include "tests/sim/shadow_row.h"
 
 #define PROPERTY "cancel_reaches_all"
 
@@ -57,11 +59,29 @@ static void see_move(struct model *model, const struct fact *fact,
     }
 }
 
-static bool names(const struct shadow_task *join, const struct id *need)
+/* What a join was submitted with: one that is restored without all of it waits for nothing. */
+static const struct id *needs_of(const struct shadow_task *join, size_t *count)
 {
-    for (size_t i = 0; i < join->need_count; i++) {
-        if (id_equal(&join->needs[i], need)) {
-            return true;
+    bool lost = join->need_count == 0 && join->row != NULL;
+
+    *count = lost ? join->row->said->submit.needs_count : join->need_count;
+    return lost ? join->row->needs : join->needs;
+}
+
+/* It was submitted anew when the join had ended. */
+static bool is_newer(const struct shadow_task *task, const struct shadow_task *join)
+{
+    return task->row != NULL && join->row != NULL && task->row->key > join->row->key;
+}
+
+static bool names(const struct shadow_task *join, const struct shadow_task *need)
+{
+    size_t count;
+    const struct id *needs = needs_of(join, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        if (id_equal(&needs[i], &need->id)) {
+            return !is_newer(need, join);
         }
     }
     return false;
@@ -76,7 +96,7 @@ static bool is_wanted(const struct model *model, const struct shadow_task *task)
     list_each(at, &model->tasks) {
         const struct shadow_task *join = list_entry(at, struct shadow_task, link);
 
-        if (join->state == SHADOW_WAITING && names(join, &task->id)) {
+        if (join->state == SHADOW_WAITING && names(join, task)) {
             return true;
         }
     }
@@ -127,7 +147,7 @@ static bool join_let_go(const struct model *model, const struct shadow_task *tas
                 ? model_task(model, &fact->id)
                 : NULL;
 
-        if (join != NULL && join->policy != JOIN_NONE && names(join, &task->id)) {
+        if (join != NULL && names(join, task)) {
             return true;
         }
     }
@@ -138,19 +158,20 @@ static bool has_reason(const struct model *model, const struct shadow_task *task
 {
     return (model_event_is(model, COMMAND_CANCEL) && model->subject == task) || task->orphan ||
            (!id_is_nil(&task->parent) && !parent_runs(model, task)) ||
-           (task->held && task->needed && (!task->wanted || !is_wanted(model, task)) &&
-            join_let_go(model, task));
+           (task->held && (!task->wanted || !is_wanted(model, task)) && join_let_go(model, task));
 }
 
 /* What a join let go of and nobody else waits for is stopped with it. */
 static void check_needs(struct model *model, const struct shadow_task *join)
 {
-    uint64_t own = shadow_ended(join) ? 0 : 1;
+    uint64_t own = shadow_ended(join) || join->need_count == 0 ? 0 : 1;
+    size_t count;
+    const struct id *needs = needs_of(join, &count);
 
-    for (size_t i = 0; i < join->need_count; i++) {
-        const struct shadow_task *need = model_task(model, &join->needs[i]);
+    for (size_t i = 0; i < count; i++) {
+        const struct shadow_task *need = model_task(model, &needs[i]);
 
-        if (need == NULL || !need->held || need->open_joins > own) {
+        if (need == NULL || !need->held || need->open_joins > own || is_newer(need, join)) {
             continue;
         }
         MODEL_CHECK(model, PROPERTY, stopping(need),
@@ -200,13 +221,12 @@ static void after(struct model *model, const struct broker *core)
         if (fact->kind != FACT_MOVE || (task = model_task(model, &fact->id)) == NULL) {
             continue;
         }
-        if (begins_to_stop(fact) && !skipped(fact, task) && !model->restoring) {
+        if (begins_to_stop(fact) && !skipped(fact, task) && fact->from != SHADOW_NEW) {
             MODEL_CHECK(model, PROPERTY, has_reason(model, task),
                         "%s: %s -> %s, and nobody has cancelled it", model_id_text(&task->id),
                         shadow_state_name(fact->from), shadow_state_name(fact->to));
         }
-        if ((fact->to >= SHADOW_CANCELLING || fact->from == SHADOW_WAITING) &&
-            task->policy != JOIN_NONE) {
+        if (fact->to >= SHADOW_CANCELLING || fact->from == SHADOW_WAITING) {
             check_needs(model, task);
         }
         orphans = orphans || (task->live_children > 0 && fact->from == SHADOW_LEASED);

@@ -18,7 +18,7 @@
 
 bool check_accepted(const struct shadow_task *task)
 {
-    return task->row == NULL || (task->row->safe && task->row->pending == 0);
+    return task->row == NULL || task->row->safe;
 }
 
 static bool forgets(const struct fact *fact)
@@ -60,10 +60,6 @@ static void see_new_row(struct model *model, const struct fact *fact)
                 model_event_is(model, COMMAND_CONTROL) ||
                     fact->said == fact_submit_digest(&submit),
                 "the record of %s is not what was submitted", model_id_text(&fact->id));
-    MODEL_CHECK(model, PROPERTY, submit.attempts == 0 || fact->attempts_max == submit.attempts ||
-                                     fact->attempts_max == ATTEMPTS_MAX,
-                "the record of %s has %" PRIu64 " attempts, and was submitted with %" PRIu64,
-                model_id_text(&fact->id), fact->attempts_max, submit.attempts);
     MODEL_CHECK(model, PROPERTY, unsafe == 0 || unsafe + bytes <= model->core.unsafe_bytes,
                 "%s of %" PRIu64 " bytes is accepted, and %" PRIu64 " are not safe yet",
                 model_id_text(&fact->id), bytes, unsafe);
@@ -96,11 +92,24 @@ static void see_end_record(struct model *model, const struct fact *fact,
     }
 }
 
-/* The step takes it away: it is retried or dropped, or there is no room for it. */
+/* The step takes it away: it is dropped, there is a newer row of its id, or no room for it. */
 static bool letter_goes(const struct model *model, const struct shadow_dead *letter)
 {
-    if (model_event_is(model, COMMAND_CONTROL) || model->restoring) {
+    const struct control *control =
+        model_event_is(model, COMMAND_CONTROL) ? &model->event->message->control : NULL;
+
+    if (control != NULL && control->what == CONTROL_DROP &&
+        (id_is_nil(&control->task)
+             ? span_equal(control->service, letter->said->submit.service)
+             : id_equal(&control->task, &letter->id))) {
         return true;
+    }
+    list_each(at, &model->rows) {
+        const struct shadow_row *row = list_entry(at, struct shadow_row, link);
+
+        if (row->key > letter->key && row->directive == NULL && id_equal(&row->id, &letter->id)) {
+            return true;
+        }
     }
     for (size_t i = 0; i < model->fact_count; i++) {
         const struct fact *fact = &model->facts[i];
@@ -339,15 +348,16 @@ static void see_restored(struct model *model, const struct fact *fact)
 {
     const struct shadow_row *row = shadow_row_unbound(model, &fact->id);
     enum shadow_state to, aim;
+    bool follows;
 
     MODEL_CHECK(model, PROPERTY, row != NULL && row->safe, "%s is restored, which was not safe",
                 model_id_text(&fact->id));
     to = state_restored(model, row, &aim);
     note_restored(row);
-    if (fact->to == SHADOW_WAITING && row->twin[0] != '\0' && !row->ended) {
-        return; /* check_one_run_a_key */
-    }
-    MODEL_CHECK(model, PROPERTY, fact->to == to && (to != SHADOW_STORING || fact->aim == aim),
+    follows = fact->to == SHADOW_WAITING && row->twin[0] != '\0' &&
+              (to == SHADOW_READY || to == SHADOW_DELAYED); /* check_one_run_a_key */
+    MODEL_CHECK(model, PROPERTY,
+                follows || (fact->to == to && (to != SHADOW_STORING || fact->aim == aim)),
                 "%s is restored as %s, and was %s", model_id_text(&fact->id),
                 shadow_state_name(fact->to), shadow_state_name(to));
     MODEL_CHECK(model, PROPERTY, shadow_row_attempt_fits(row, fact->attempt),
@@ -418,6 +428,14 @@ static void check_told(struct model *model, const struct shadow_task *task)
 
     MODEL_CHECK(model, PROPERTY, task->state != SHADOW_STORING || !row->ended,
                 "the end of %s is safe, and it is storing", model_id_text(&task->id));
+    /* Whatever else of it is on its way. */
+    session = model_session_by_id(model, &task->session);
+    if (row->fresh && task->receipts && !task->orphan && !task->alone && session != NULL &&
+        session->connection != 0) {
+        MODEL_CHECK(model, PROPERTY, row->accepted, "%s is safe, and its submitter is not told",
+                    model_id_text(&task->id));
+    }
+    row->fresh = false;
     if (row->pending > 0) {
         return;
     }
@@ -426,13 +444,6 @@ static void check_told(struct model *model, const struct shadow_task *task)
     MODEL_CHECK(model, PROPERTY,
                 task->state == SHADOW_STORING || row->checkpoint == checkpoint_of(task),
                 "all records of %s are safe, and its checkpoint is not", model_id_text(&task->id));
-    session = model_session_by_id(model, &task->session);
-    if (row->fresh && task->receipts && !task->orphan && !task->alone && session != NULL &&
-        session->connection != 0) {
-        MODEL_CHECK(model, PROPERTY, row->accepted, "%s is safe, and its submitter is not told",
-                    model_id_text(&task->id));
-    }
-    row->fresh = false;
 }
 
 static void check_restored(struct model *model)
@@ -445,8 +456,46 @@ static void check_restored(struct model *model)
     }
 }
 
+/* The step has said that a CONTROL is done. */
+static bool is_granted(const struct model *model)
+{
+    for (size_t i = 0; i < model->fact_count; i++) {
+        const struct fact *fact = &model->facts[i];
+
+        if (fact->kind == FACT_SEND && fact->command == COMMAND_REPLY) {
+            return fact->code[0] == '\0';
+        }
+    }
+    return false;
+}
+
+/* What an operator has said is on its way to the store, and nothing that it takes back. */
+static void check_directed(struct model *model, const struct control *control)
+{
+    struct shadow_directive directive = shadow_directive_of(control);
+    bool undoes = directive.what == CONTROL_RESUME || directive.what == CONTROL_UNDRAIN;
+    const struct shadow_row *row;
+
+    directive.what = directive.what == CONTROL_RESUME    ? CONTROL_PAUSE
+                     : directive.what == CONTROL_UNDRAIN ? CONTROL_DRAIN
+                                                         : directive.what;
+    if (directive.what != CONTROL_LIMIT && directive.what != CONTROL_PAUSE &&
+        (directive.what != CONTROL_DRAIN || directive.service[0] == '\0')) {
+        return;
+    }
+    row = shadow_directive_row(model, &directive, NULL);
+    MODEL_CHECK(model, PROPERTY, undoes ? row == NULL : row != NULL && row->pending > 0,
+                "what was said of '%s' is not %s", directive.service,
+                undoes ? "forgotten" : "recorded");
+    MODEL_CHECK(model, PROPERTY, row == NULL || shadow_directive_row(model, &directive, row) == NULL,
+                "what was said of '%s' before is not forgotten", directive.service);
+}
+
 static void after(struct model *model, const struct broker *core)
 {
+    if (model_event_is(model, COMMAND_CONTROL) && is_granted(model)) {
+        check_directed(model, &model->event->message->control);
+    }
     if (model->restoring) {
         check_restored(model);
     }

@@ -72,6 +72,7 @@ static void take_welcome(struct model *model, const struct fact *fact)
     }
     if (!fact->resumed) {
         shadow_session_reset(model, session);
+        session->anew_ms = model->now_ms;
     } else {
         sometimes(SOMETIMES_SESSION_RESUMED);
     }

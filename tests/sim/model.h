@@ -40,6 +40,7 @@ struct shadow_session {
     uint32_t connection;   /* 0: away */
     uint64_t heard_ms;
     uint64_t away_ms;      /* when it went away; suspended: since then */
+    uint64_t anew_ms;      /* when it last began anew */
     bool numbered;         /* its messages are: it can be suspended */
     bool suspended;        /* its connection is lost, or it is silent: it gets nothing new */
     bool unreachable;      /* suspended, and not only silent */

@@ -9,6 +9,7 @@
 #include "tests/sim/shadow_stream.h"
 #include "tests/sim/sometimes.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 /* Attempts of a task's earlier life that some worker still holds: numbers go on from there. */
@@ -154,6 +155,11 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
                              : task->home->vague ? 0
                                                  : task->home->limits.attempts;
     }
+    MODEL_CHECK(model, "durable",
+                row == NULL || task->attempts_max == 0 ||
+                    row->said->submit.attempts == task->attempts_max,
+                "the record of %s has %" PRIu64 " attempts, and it may have %" PRIu64,
+                model_id_text(&task->id), row->said->submit.attempts, task->attempts_max);
     task->attempts_before = last_attempt_held(model, &task->id);
     if (model_event_is(model, COMMAND_CONTROL)) {
         letter = model_dead(model, &task->id);

@@ -32,7 +32,7 @@ struct shadow_row {
     bool accepted, handed, told;
     size_t input_count;       /* told: how the first needs of a join had ended */
     enum outcome inputs[16];
-    bool fresh;               /* it has become safe, and there was more to come */
+    bool fresh;               /* it has become safe in this step */
     bool bound;               /* this broker has a task of it, or had */
 };
 

@@ -283,6 +283,24 @@ static void take_submit(struct model *model, const struct submit *submit)
     }
 }
 
+/* What it paced and has not read again for so long holds up no worker any more. */
+static void take_ping(struct model *model, const struct shadow_session *session)
+{
+    if (model->now_ms < session->anew_ms + model->core.resume_ms) {
+        return;
+    }
+    list_each(at, &model->tasks) {
+        struct shadow_task *task = list_entry(at, struct shadow_task, link);
+        struct shadow_reader *reader =
+            task->stream == NULL ? NULL : reader_of(task->stream, &session->id);
+
+        if (reader != NULL && reader->pacer && reader->away) {
+            touch(model, task);
+            reader_drop(reader);
+        }
+    }
+}
+
 void shadow_stream_event(struct model *model, const struct shadow_session *session)
 {
     if (model_event_is(model, COMMAND_CHUNK)) {
@@ -291,6 +309,8 @@ void shadow_stream_event(struct model *model, const struct shadow_session *sessi
         take_read(model, session, &model->event->message->read);
     } else if (model_event_is(model, COMMAND_SUBMIT)) {
         take_submit(model, &model->event->message->submit);
+    } else if (model_event_is(model, COMMAND_PING)) {
+        take_ping(model, session);
     } else if (model_event_is(model, COMMAND_BYE)) {
         shadow_stream_gone(model, session);
     }

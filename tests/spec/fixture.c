@@ -441,7 +441,12 @@ int fixture_setup_stored(void **state)
 
 void stored(struct fixture *f)
 {
-    struct event what = {.kind = EVENT_STORED, .stored = shelf_last(f->shelf)};
+    stored_until(f, shelf_last(f->shelf));
+}
+
+void stored_until(struct fixture *f, uint64_t sequence)
+{
+    struct event what = {.kind = EVENT_STORED, .stored = sequence};
 
     event(f, &what);
 }

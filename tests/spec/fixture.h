@@ -58,6 +58,7 @@ void crash(struct fixture *f);
 void given_echo_again(struct fixture *f);
 /* The store has all that was recorded. */
 void stored(struct fixture *f);
+void stored_until(struct fixture *f, uint64_t sequence);
 void store_is(struct fixture *f, enum store_state state);
 
 struct id id_of(const char *name);

@@ -97,6 +97,38 @@ static void one_that_ends_before_it_is_stored_is_accepted_first(void **state)
                     "[   0] s1 <- RESULT t1 done attempt=1 payload=y\n");
 }
 
+/* A receipt waits for the task alone: a worker may be faster than the disk. */
+static void acceptance_does_not_wait_for_the_outcome(void **state)
+{
+    struct fixture *f = *state;
+
+    submit_with(f, "s1", "t1", "echo", "x", &durable);
+    submit_with(f, "s1", "t2", "echo", "x", &durable);
+    done(f, "w1", "t1", 1, "y");
+    drop_trace(f);
+    stored_until(f, 1);
+    expect_trace(f, "[   0] s1 <- ACCEPTED t1\n");
+    stored_until(f, 2);
+    expect_trace(f, "[   0] s1 <- ACCEPTED t2\n"
+                    "[   0] s1 <- STARTED t2 attempt=1 worker=w1\n");
+    stored_until(f, 3);
+    expect_trace(f, "[   0] s1 <- RESULT t1 done attempt=1 payload=y\n");
+}
+
+static void what_may_be_started_once_is_accepted_before_it_is_started(void **state)
+{
+    static const struct submit once = {.durable = true, .receipts = true, .attempts = 1};
+    struct fixture *f = *state;
+
+    submit_with(f, "s1", "t1", "echo", "x", &once);
+    drop_trace(f);
+    stored_until(f, 1);
+    expect_trace(f, "[   0] s1 <- ACCEPTED t1\n");
+    stored_until(f, 2);
+    expect_trace(f, "[   0] w1 <- TASK t1 attempt=1 payload=x\n"
+                    "[   0] s1 <- STARTED t1 attempt=1 worker=w1\n");
+}
+
 static void its_worker_takes_others_meanwhile(void **state)
 {
     struct fixture *f = *state;
@@ -189,8 +221,8 @@ static void what_may_be_started_once_is_started_when_that_is_stored(void **state
     submit_with(f, "s1", "t1", "echo", "", &once);
     expect_trace(f, "");
     stored(f);
-    expect_trace(f, "[   0] w1 <- TASK t1 attempt=1\n"
-                    "[   0] s1 <- ACCEPTED t1\n"
+    expect_trace(f, "[   0] s1 <- ACCEPTED t1\n"
+                    "[   0] w1 <- TASK t1 attempt=1\n"
                     "[   0] s1 <- STARTED t1 attempt=1 worker=w1\n");
     crash(f);
     given_echo_again(f);
@@ -416,6 +448,8 @@ int main(void)
         DURABLE(what_all_workers_shall_do_is_not_durable),
         DURABLE(an_outcome_is_told_when_it_is_stored),
         DURABLE(one_that_ends_before_it_is_stored_is_accepted_first),
+        DURABLE(acceptance_does_not_wait_for_the_outcome),
+        DURABLE(what_may_be_started_once_is_accepted_before_it_is_started),
         DURABLE(its_worker_takes_others_meanwhile),
         DURABLE(a_cancel_comes_too_late_for_what_is_being_stored),
         DURABLE(a_durable_join_of_others_is_refused),

@@ -235,6 +235,34 @@ static void causes_that_are_none_are_left_out(void **state)
     }
 }
 
+static void a_row_is_durable_whatever_it_says(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = {.if_absent = IF_ABSENT_WAIT};
+    struct submit join = {.join = JOIN_ALL, .needs_count = 1, .needs_stride = ID_BYTES};
+    struct store_row row = {.key = 1, .accepted_unix_ms = 1000000000000, .submit = options,
+                            .peer = span_from_text("s1")};
+    struct id need = id_of("t1");
+
+    row.session = id_of("S1");
+    row.submit.id = need;
+    row.submit.service = span_from_text("later");
+    row.submit.attempts = 1;
+    row.submit.held = true;
+    assert_true(broker_restore(f->broker, &row));
+    join.needs = need.bytes;
+    row.key = 2;
+    row.submit = join;
+    row.submit.id = id_of("j1");
+    row.ended = true;
+    row.outcome = (struct outcome_record){.id = row.submit.id, .outcome = OUTCOME_CANCELLED};
+    assert_true(broker_restore(f->broker, &row));
+    broker_restored(f->broker, 3);
+    stored(f);
+    broker_check(f->broker);
+    assert_int_equal(stats_of(f).cancelled, 1); /* the need; the join was counted in its time */
+}
+
 static void an_outcome_says_where_and_how_long_after_a_crash_too(void **state)
 {
     struct fixture *f = *state;
@@ -601,6 +629,7 @@ int main(void)
         DURABLE(a_dead_letter_survives_and_takes_its_row_with_it),
         DURABLE(what_each_attempt_failed_of_survives),
         DURABLE(causes_that_are_none_are_left_out),
+        DURABLE(a_row_is_durable_whatever_it_says),
         DURABLE(an_outcome_says_where_and_how_long_after_a_crash_too),
         DURABLE(what_is_forgotten_is_forgotten_in_the_store),
         DURABLE(a_key_is_under_way_after_a_crash_too),

@@ -262,6 +262,29 @@ static void one_that_was_away_too_long_reads_nothing_of_what_was_cancelled_for_i
     expect_trace(f, "[10000] w1 <- TASK t1 attempt=1 stream=16\n");
 }
 
+/* It may have forgotten of a task of long ago, which a broker has restored. */
+static void who_does_not_read_again_slows_nobody(void **state)
+{
+    struct fixture *f = *state;
+
+    small_ring(f);
+    given_stream(f, 4);
+    chunks(f, 1, 0, 4);
+    lose(f, "s1");
+    hello_from(f, "s1", connection_of("s2"));
+    drop_trace(f);
+    ping(f, "s2"); /* it may be on its way */
+    expect_trace(f, "[   0] s2 <- PONG\n");
+    advance_ms(f, 10000);
+    drop_trace(f);
+    ping(f, "s2");
+    expect_trace(f, "[10000] s2 <- PONG\n"
+                    "[10000] w1 <- FLOW t1 attempt=1 until=0\n");
+    chunks(f, 1, 4, 12);
+    done(f, "w1", "t1", 1, "");
+    assert_true(trace_has(f, "s2 <- RESULT t1 done"));
+}
+
 static void who_reads_no_more_slows_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -479,6 +502,7 @@ int main(void)
         SPEC(a_reader_that_comes_back_does_not_go_back),
         SPEC(one_that_submits_again_reads_again),
         SPEC(one_that_was_away_too_long_reads_nothing_of_what_was_cancelled_for_it),
+        SPEC(who_does_not_read_again_slows_nobody),
         SPEC(who_reads_no_more_slows_nobody),
         SPEC(readers_are_bounded),
         SPEC(without_memory_a_paced_attempt_fails),

@@ -2,6 +2,8 @@
 #include "broker/shell/arguments.h"
 #include "broker/shell/process.h"
 #include "broker/shell/server.h"
+#include "common/blob.h"
+#include "common/heap.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -56,8 +58,11 @@ static int serve(struct config *config)
     }
     fit_peers(config, files_max);
     journal_init(&journal, stderr, config->log_level);
+    heap_keep();
+    blob_stock_open();
     server = server_new(config, &journal, signals, &problem);
     if (server == NULL) {
+        blob_stock_close();
         close(signals);
         return complain(&problem, EXIT_FAILURE);
     }
@@ -65,6 +70,7 @@ static int serve(struct config *config)
     process_notify_ready(server_bound(server));
     good = server_run(server);
     server_free(server);
+    blob_stock_close();
     close(signals);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -6,6 +6,7 @@
 #include "broker/shell/store_load.h"
 #include "broker/shell/store_shrink.h"
 #include "common/check.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -124,6 +125,8 @@ static void backup_end(struct store *store)
 
 void store_back_up(struct store *store, const char *folder)
 {
+    bool wake;
+
     pthread_mutex_lock(&store->lock);
     CHECK(!store->backing_up);
     store->backup = (struct store_backup){.fd = -1};
@@ -133,9 +136,12 @@ void store_back_up(struct store *store, const char *folder)
         problem_set(&store->backup.problem, "%s", store->news.why);
         backup_end(store);
     }
+    wake = store->sleeping;
     store->sleeping = false;
     pthread_mutex_unlock(&store->lock);
-    pthread_cond_signal(&store->wake);
+    if (wake) {
+        pthread_cond_signal(&store->wake);
+    }
 }
 
 const struct store_backup *store_last_backup(const struct store *store)
@@ -191,14 +197,6 @@ static void shrink(struct store *store)
     }
 }
 
-static uint64_t unix_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Copies some more, if there is a backup to be made. Under the lock, which it lets go of. */
 static void back_up(struct store *store)
 {
@@ -209,7 +207,8 @@ static void back_up(struct store *store)
     }
     pthread_mutex_unlock(&store->lock);
     result = store->backup.to == NULL
-                 ? store_backup_begin(&store->backup, &store->file, store->backup_folder, unix_ms())
+                 ? store_backup_begin(&store->backup, &store->file, store->backup_folder,
+                                      clock_unix_ms())
                  : store_backup_step(&store->backup);
     pthread_mutex_lock(&store->lock);
     if (result != STORE_BACKUP_MORE) {
@@ -279,7 +278,7 @@ static bool wait_for_room(struct store *store)
     if (store->stopping || !checkpoint(store)) {
         return false;
     }
-    /* store_flush finds nobody `sleeping`, so only store_close ends this early. */
+    /* Nobody is `sleeping`, so only store_close ends this early. */
     if (!store->stopping) {
         sleep_for(store, STORE_RETRY_MS);
     }
@@ -310,10 +309,17 @@ static bool write_batch(struct store *store)
     }
 }
 
+static bool is_light(const struct store_queue *queue)
+{
+    return queue->records <= STORE_LIGHT_RECORDS &&
+           queue->size + queue->large_bytes <= STORE_LIGHT_BYTES;
+}
+
 /* One turn: all that is queued. Under the lock, which it lets go of. False: it is over. */
 static bool write_queued(struct store *store)
 {
     struct store_queue empty = store->writing;
+    uint64_t log_bytes;
     bool made;
 
     store->writing = store->queue;
@@ -330,11 +336,12 @@ static bool write_queued(struct store *store)
         return false;
     }
     publish(store, store->batch.writes > 0);
+    log_bytes = is_light(&store->writing) ? STORE_LOG_LIGHT_BYTES : STORE_LOG_BYTES;
     pthread_mutex_unlock(&store->lock);
     store_queue_clear(&store->writing);
     pthread_mutex_lock(&store->lock);
     store->log_full = false;
-    return store_file_wal_bytes(&store->file) < STORE_LOG_BYTES || checkpoint(store);
+    return store_file_wal_bytes(&store->file) < log_bytes || checkpoint(store);
 }
 
 static void *run(void *context)

@@ -23,7 +23,13 @@
 #define STORE_RETRY_MS 200
 #define STORE_LAZY_MS 20   /* so long may what is forgotten stay where it is */
 #define STORE_IDLE_MS 1000 /* without records for so long: the log is copied into the database */
-#define STORE_LOG_BYTES (64 * 1024 * 1024) /* it is copied, idle or not, when it is larger */
+/* The log is copied, idle or not, when it is larger; all that comes meanwhile waits, about 0.2 ms
+ * for each MiB. Batches are small where little comes: there the pauses are to be short, at the
+ * price of more of them. */
+#define STORE_LOG_BYTES (16 * 1024 * 1024)
+#define STORE_LOG_LIGHT_BYTES (2 * 1024 * 1024)
+#define STORE_LIGHT_RECORDS 64 /* of a batch, at most; */
+#define STORE_LIGHT_BYTES 65536 /* they, too */
 
 struct store;
 struct store_backup;

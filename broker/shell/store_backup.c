@@ -127,16 +127,18 @@ void store_backup_cancel(struct store_backup *backup, const char *why)
     if (backup->to != NULL) {
         close_all(backup);
         store_path_remove(backup->part);
-        problem_set(&backup->problem, "%s", why);
     }
+    problem_set(&backup->problem, "%s", why);
 }
 
+/* `why` may be the copy's own, and goes with it. */
 static enum store_backup_result give_up(struct store_backup *backup, const char *doing,
                                         const char *why)
 {
+    failed(backup, doing, why);
     close_all(backup);
     store_path_remove(backup->part);
-    return failed(backup, doing, why);
+    return STORE_BACKUP_FAILED;
 }
 
 enum store_backup_result store_backup_begin(struct store_backup *backup, struct store_file *file,

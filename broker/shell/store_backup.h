@@ -37,7 +37,7 @@ enum store_backup_result store_backup_begin(struct store_backup *backup, struct 
 /* Copies some more: about 256 KiB. */
 enum store_backup_result store_backup_step(struct store_backup *backup);
 
-/* Gives up one that is under way, because of `why`. */
+/* Gives up one that is under way, or has not begun, because of `why`. */
 void store_backup_cancel(struct store_backup *backup, const char *why);
 
 #endif

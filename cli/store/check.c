@@ -158,6 +158,7 @@ enum store_exit check_run(const char *path, bool json)
         return STORE_EXIT_USAGE;
     }
     if (!look(&check, &file, &problem)) {
+        tally_end(&check.tally);
         code = look_fail(STORE_EXIT_USAGE, &problem);
     } else {
         code = check.sentences == 0 ? STORE_EXIT_DONE : STORE_EXIT_DAMAGED;

@@ -20,7 +20,7 @@ struct export {
     FILE *out;
     struct tally tally;
     uint64_t written, damaged;
-    bool full; /* `out` takes no more */
+    int error; /* why `out` takes no more: an errno; 0: it does */
 };
 
 static void note_damage(void *context, uint64_t key, const char *why)
@@ -38,7 +38,7 @@ static void take(void *context, const struct store_row *row)
     json_t *line;
 
     tally_add(&export->tally);
-    if (export->full) {
+    if (export->error != 0) {
         return;
     }
     line = line_make(row);
@@ -46,19 +46,21 @@ static void take(void *context, const struct store_row *row)
         note_damage(export, row->key, "it cannot be written as JSON");
         return;
     }
-    export->full = json_dumpf(line, export->out, VALUE_WRITE) != 0 ||
-                   fputc('\n', export->out) == EOF;
-    export->written += !export->full;
+    errno = EIO;
+    if (json_dumpf(line, export->out, VALUE_WRITE) != 0 || fputc('\n', export->out) == EOF) {
+        export->error = errno;
+    } else {
+        export->written++;
+    }
     json_decref(line);
 }
 
-/* All that was written is in the file, and the file in its place. */
-static bool publish(FILE *out, const char *part, const char *file)
+/* All rows are in the file, and the file in its place. False: errno says why. */
+static bool publish(const struct export *export, const char *part, const char *file)
 {
-    bool good = fflush(out) == 0 && fsync(fileno(out)) == 0;
-
-    good = fclose(out) == 0 && good;
-    return good && rename(part, file) == 0 && store_path_sync(file);
+    errno = export->error; /* what stdio could not write it has forgotten */
+    return errno == 0 && fflush(export->out) == 0 && fsync(fileno(export->out)) == 0 &&
+           rename(part, file) == 0 && store_path_sync(file);
 }
 
 /* Payloads are nobody else's business. */
@@ -103,10 +105,11 @@ static enum store_exit export_to(struct export *export, struct store_file *file,
         return STORE_EXIT_USAGE;
     }
     code = export_rows(export, file);
-    if (!publish(export->out, part, name) && code == STORE_EXIT_DONE) {
+    if (code == STORE_EXIT_DONE && !publish(export, part, name)) {
         fprintf(stderr, "sluice: cannot write %s: %s\n", name, strerror(errno));
         code = STORE_EXIT_DAMAGED;
     }
+    fclose(export->out);
     if (code != STORE_EXIT_DONE) {
         unlink(part);
     }
@@ -125,9 +128,9 @@ static void report_rows(bool json, const struct export *export, FILE *stream)
         json_decref(report);
         return;
     }
-    fprintf(stream, "%s rows%s%s%s\n", quantity_count(export->written, rows),
+    fprintf(stream, "%s rows%s%s\n", quantity_count(export->written, rows),
             export->damaged > 0 ? "; left out, damaged: " : "",
-            export->damaged > 0 ? quantity_count(export->damaged, damaged) : "", "");
+            export->damaged > 0 ? quantity_count(export->damaged, damaged) : "");
 }
 
 enum store_exit export_run(const char *path, const char *file, bool json)
@@ -143,7 +146,7 @@ enum store_exit export_run(const char *path, const char *file, bool json)
     code = standard ? export_rows(&export, &store) : export_to(&export, &store, file);
     if (code == STORE_EXIT_DONE) {
         report_rows(json, &export, standard ? stderr : stdout);
-        code = export.damaged > 0 || export.full ? STORE_EXIT_DAMAGED : STORE_EXIT_DONE;
+        code = export.damaged > 0 || export.error != 0 ? STORE_EXIT_DAMAGED : STORE_EXIT_DONE;
     }
     store_file_close(&store, false);
     return code;

@@ -6,9 +6,9 @@
 #include "cli/store/look.h"
 #include "cli/store/tally.h"
 #include "cli/terminal.h"
+#include "common/clock.h"
 
 #include <jansson.h>
-#include <time.h>
 
 struct stats {
     struct tally tally;
@@ -88,7 +88,7 @@ static json_t *stats_json(const struct stats *stats, const struct store_figures 
         (json_int_t)figures->orphans);
 
     if (stats->oldest_unix_ms > 0) {
-        uint64_t now = (uint64_t)time(NULL) * 1000;
+        uint64_t now = clock_unix_ms();
 
         add(json, "oldest_age_ms", now > stats->oldest_unix_ms ? now - stats->oldest_unix_ms : 0);
     }
@@ -142,12 +142,15 @@ enum store_exit stats_run(const char *path, bool json)
     enum store_exit code = STORE_EXIT_USAGE;
 
     if (look_open(&file, path)) {
+        bool read;
+
         tally_begin(&stats.tally, "reading");
-        if (store_file_load(&file, &taker, &next_key, &report, &problem) &&
-            store_check_figures(&file, &figures, &problem)) {
+        read = store_file_load(&file, &taker, &next_key, &report, &problem) &&
+               store_check_figures(&file, &figures, &problem);
+        tally_end(&stats.tally);
+        if (read) {
             json_t *shown = stats_json(&stats, &figures, report.damaged);
 
-            tally_end(&stats.tally);
             stats_print(&stats, shown, json);
             json_decref(shown);
             code = report.damaged == 0 ? STORE_EXIT_DONE : STORE_EXIT_DAMAGED;

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import os
+import resource
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -72,7 +74,12 @@ def _():
         equal((stats["waiting"], stats["services"]["work"]["waiting"], stats["outcomes"]),
               (12, 12, {"done": 6, "failed": 2}))
         check("work" in store("stats", broker.path)[0], "the service is not named")
-        equal(len(store("export", broker.path)[0].splitlines()), 20)
+        rows = [json.loads(line) for line in store("export", broker.path)[0].splitlines()]
+        oldest = min(row["accepted_unix_ms"] for row in rows if "outcome" not in row)
+        least = int(time.time() * 1000) - oldest
+        age = json.loads(store("stats", broker.path, "--json")[0])["oldest_age_ms"]
+        check(least <= age <= int(time.time() * 1000) - oldest, "%d, or more: %d" % (least, age))
+        equal(len(rows), 20)
         equal(files(broker), before, "the files")
         broker.restart()
         equal(broker.stop(), 0)
@@ -149,6 +156,24 @@ def _():
             _, said = store("import", path, input=lines[0] + "\n", status=1 if "no/" in path else 2)
             check(why in said, said)
         equal(files(broker), before)
+
+
+@case("an export that finds no room leaves what was there before, and says why")
+def _():
+    with DurableBroker(expect_exit=True) as broker:
+        fill(broker)
+        broker.kill()
+        lines = os.path.join(broker.directory, "lines")
+        with open(lines, "w", encoding="utf-8") as file:
+            file.write("of yesterday\n")
+        room = len(store("export", broker.path)[0]) // 2
+        said = store("export", broker.path, lines, status=1, restore_signals=False,
+                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)))
+        check("cannot write %s: File too large" % lines in said[1], said)
+        equal(said[0], "", "rows that were told")
+        with open(lines, encoding="utf-8") as file:
+            equal(file.read(), "of yesterday\n")
+        equal([name for name in os.listdir(broker.directory) if "part" in name], [])
 
 
 @case("what is damaged is named, left out, and left alone")

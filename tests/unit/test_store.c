@@ -231,12 +231,48 @@ static void a_task_that_comes_and_goes_needs_no_transaction(void **state)
     assert_int_equal(f->count, 1);
 }
 
-static uint64_t file_bytes(const struct fixture *f)
+static uint64_t bytes_of_file(const char *path)
 {
     struct stat there;
 
-    assert_int_equal(stat(f->path, &there), 0);
+    assert_int_equal(stat(path, &there), 0);
     return (uint64_t)there.st_size;
+}
+
+static uint64_t file_bytes(const struct fixture *f)
+{
+    return bytes_of_file(f->path);
+}
+
+static uint64_t log_bytes(const struct fixture *f)
+{
+    char wal[112];
+
+    snprintf(wal, sizeof wal, "%s-wal", f->path);
+    return bytes_of_file(wal);
+}
+
+/* Copying it stops the store, so it is done in portions: small ones where little comes at a time.
+ * The file keeps its size when it has been copied. */
+static void the_log_is_copied_in_portions(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t key, burst = 0;
+
+    open_store(f);
+    for (key = 1; key <= 400; key++) { /* two pages each, and every eighth eleven more */
+        add(f, STORE_TASK, key);
+        await_all(f);
+    }
+    assert_in_range(log_bytes(f), STORE_LOG_LIGHT_BYTES, STORE_LOG_LIGHT_BYTES + 256 * 1024);
+    while (key <= 8000) {
+        for (burst = 0; burst < 400; burst++) {
+            queue(f, STORE_TASK, key++);
+        }
+        store_flush(f->store);
+        await_all(f);
+    }
+    assert_in_range(log_bytes(f), STORE_LOG_BYTES, STORE_LOG_BYTES + 4 * 1024 * 1024);
 }
 
 /* The log is copied a while after the last record, then what is left is written anew, and copied. */
@@ -588,6 +624,7 @@ int main(void)
         STORE(what_is_queued_at_the_end_is_written),
         STORE(keys_are_never_used_again),
         STORE(a_task_that_comes_and_goes_needs_no_transaction),
+        STORE(the_log_is_copied_in_portions),
         STORE(a_large_file_with_little_in_it_gets_small),
         STORE(the_file_is_private),
         STORE(what_was_acknowledged_survives_kill),

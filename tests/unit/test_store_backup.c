@@ -203,6 +203,23 @@ static void what_cannot_be_is_said_and_leaves_nothing(void **state)
     clear_folder(f->backups);
 }
 
+static int refuse_to_open(sqlite3 *db, char **why, const struct sqlite3_api_routines *api)
+{
+    *why = sqlite3_mprintf("%s", "not today");
+    return SQLITE_ERROR;
+}
+
+static void what_sqlite_says_of_a_failure_is_said(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(sqlite3_auto_extension((void (*)(void))refuse_to_open), SQLITE_OK);
+    assert_non_null(strstr(refused(f, f->backups), "not today"));
+    sqlite3_reset_auto_extension();
+    assert_int_equal(rmdir(f->backups), 0); /* nothing is left of it */
+    assert_int_equal(mkdir(f->backups, 0700), 0);
+}
+
 static void what_a_killed_broker_left_goes(void **state)
 {
     struct fixture *f = *state;
@@ -244,6 +261,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_backup_has_what_the_store_had, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_written_meanwhile_harms_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_is_said_and_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_sqlite_says_of_a_failure_is_said, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_killed_broker_left_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(one_that_is_not_finished_leaves_nothing, setup, teardown),
     };

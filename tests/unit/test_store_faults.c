@@ -4,6 +4,7 @@
  * A life is: open a store that has rows, load, turns of records, checkpoints, close. Whatever fails,
  * nothing is acknowledged that is not there afterwards, and nothing that is there is taken for
  * damaged. With SLUICE_EVERY_FAULT set each call fails once, else the first and some of the others. */
+#include "broker/shell/store_backup.h"
 #include "tests/unit/store_world.h"
 
 #include "tests/unit/disk_file.h"
@@ -180,17 +181,25 @@ static void no_room_is_waited_for(void **state)
     suffer_each(faults, sizeof faults / sizeof *faults);
 }
 
-static void a_full_disk_is_tried_until_there_is_room(void **state)
+/* A store whose disk has become full. */
+static struct world *full_world(void)
 {
     struct world *world = world_new();
-    uint64_t tries;
 
-    (void)state;
     disk_open(3);
     assert_true(world_open(world) && world_turn(world, 1));
     disk_bound(0);
     assert_false(world_turn(world, 30));
     assert_int_equal(world->news.state, STORE_FULL);
+    return world;
+}
+
+static void a_full_disk_is_tried_until_there_is_room(void **state)
+{
+    struct world *world = full_world();
+    uint64_t tries;
+
+    (void)state;
     assert_non_null(strstr(world->news.why, "no room"));
     for (unsigned i = 0; i < 5; i++) {
         tries = disk_failed();
@@ -210,12 +219,27 @@ static void a_full_disk_is_tried_until_there_is_room(void **state)
     world_free(world);
 }
 
+/* It was asked for while the store waits for room, and has not begun. */
+static void no_backup_is_made_while_there_is_no_room(void **state)
+{
+    struct world *world = full_world();
+
+    (void)state;
+    store_back_up(world->store, "");
+    assert_false(world_pass(world));
+    assert_string_equal(store_last_backup(world->store)->problem.text, "no room");
+    world_close(world);
+    disk_close();
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_error_is_acknowledged),
         cmocka_unit_test(no_room_is_waited_for),
         cmocka_unit_test(a_full_disk_is_tried_until_there_is_room),
+        cmocka_unit_test(no_backup_is_made_while_there_is_no_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,7 +155,7 @@ static int schema(struct sluice *sluice)
 }
 
 struct notes {
-    int steps, starts;
+    int steps, starts, ends;
     char worker[65];
 };
 
@@ -176,16 +176,27 @@ static void note_start(struct sluice_future *future, const char *worker, void *a
     snprintf(notes->worker, sizeof notes->worker, "%s", worker);
 }
 
+static void note_end(struct sluice_future *future, void *arg)
+{
+    struct notes *notes = arg;
+
+    notes->ends += sluice_future_outcome(future) != SLUICE_PENDING;
+}
+
 static int progress(struct sluice *sluice)
 {
     struct notes notes = {0};
-    struct sluice_submit_options options = {
-        .on_progress = note_step, .on_started = note_start, .arg = &notes};
+    struct sluice_submit_options options = {.on_progress = note_step, .on_started = note_start,
+                                            .on_ended = note_end, .arg = &notes};
     struct sluice_future *future = sluice_submit_json(sluice, "steps", NULL, &options);
 
     REQUIRE(sluice_await(future) == SLUICE_DONE);
     REQUIRE(notes.steps == 123);
     REQUIRE(notes.starts == 1 && strcmp(notes.worker, "cases") == 0);
+    REQUIRE(notes.ends == 1);
+    sluice_future_free(future);
+    future = sluice_submit_json(sluice, "not a name", NULL, &options);
+    REQUIRE(notes.ends == 2 && failed_with(future, SLUICE_REFUSED, "bad_message"));
     sluice_future_free(future);
     return 0;
 }

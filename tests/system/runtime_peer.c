@@ -1,9 +1,10 @@
 /* links: runtime */
-/* runtime_peer BROKER worker | flood N MS | nowhere | misplaced | threads: one peer (two with
- * `threads`), and what it sees, line by line. Run by test_runtime.py. */
+/* runtime_peer BROKER worker | flood N MS | compute | nowhere | misplaced | threads: one peer (two
+ * with `threads`), and what it sees, line by line. Run by test_runtime.py. */
 #include "tests/system/runtime_services.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 
 /* Submits N naps of MS; a line with their outcomes, and how many handlers ran in all. */
@@ -12,10 +13,28 @@ struct flood {
     int ms;
 };
 
+/* A line for each worker that has begun one: it holds a lease then, and the broker has heard of
+ * us, so that it knows this session when it comes back. */
+static void say_started(struct sluice_future *future, const char *worker, void *arg)
+{
+    char (*said)[64] = arg; /* two of them */
+
+    (void)future;
+    for (size_t i = 0; i < 2 && strcmp(said[i], worker) != 0; i++) {
+        if (said[i][0] == '\0') {
+            snprintf(said[i], sizeof(said[i]), "%s", worker);
+            printf("started on %s\n", worker);
+            break;
+        }
+    }
+}
+
 static int flood(struct sluice *sluice, void *arg)
 {
     const struct flood *flood = arg;
-    struct sluice_submit_options options = {.wait_absent = true};
+    char started[2][64] = {"", ""};
+    struct sluice_submit_options options = {
+        .wait_absent = true, .on_started = say_started, .arg = started};
     struct sluice_future **futures = calloc(flood->count, sizeof(struct sluice_future *));
     size_t done = 0, other = 0, retried = 0, next;
 
@@ -23,7 +42,6 @@ static int flood(struct sluice *sluice, void *arg)
         futures[i] =
             sluice_submit_json(sluice, "nap", json_pack("{s:i}", "ms", flood->ms), &options);
     }
-    printf("submitted\n");
     while ((next = sluice_as_completed(futures, flood->count)) < flood->count) {
         json_t *result = sluice_future_json(futures[next]);
 
@@ -41,6 +59,29 @@ static int flood(struct sluice *sluice, void *arg)
     }
     printf("done=%zu retried=%s\n", done, retried > 0 ? "yes" : "no");
     free(futures);
+    return 0;
+}
+
+#define COMPUTE_MS 1500
+
+/* Keeps the loop from running for longer than it then wants to wait: the answer has come by then,
+ * and nobody has looked. */
+static int compute(struct sluice *sluice, void *arg)
+{
+    struct sluice_submit_options options = {.wait_absent = true};
+    struct sluice_future *first = sluice_submit_json(sluice, "nap", NULL, &options);
+    struct sluice_future *slow, *fast;
+
+    (void)arg;
+    sluice_await(first);
+    slow = sluice_submit_json(sluice, "nap", json_pack("{s:i}", "ms", 100), &options);
+    fast = sluice_submit_json(sluice, "nap", NULL, &options);
+    sluice_await(fast);
+    poll(NULL, 0, COMPUTE_MS);
+    printf("slow: %s\n", sluice_outcome_name(sluice_await_ms(slow, COMPUTE_MS / 2)));
+    sluice_future_free(first);
+    sluice_future_free(slow);
+    sluice_future_free(fast);
     return 0;
 }
 
@@ -112,6 +153,9 @@ static int run(struct sluice *sluice, int argc, char **argv)
     }
     if (strcmp(argv[2], "threads") == 0) {
         return submit_beside_thread(sluice, argv[1]);
+    }
+    if (strcmp(argv[2], "compute") == 0) {
+        return sluice_run(sluice, compute, NULL);
     }
     if (strcmp(argv[2], "misplaced") == 0) {
         return sluice_run(sluice, submit_misplaced, NULL);

@@ -75,7 +75,7 @@ def _():
     with Broker() as broker, Wire(broker) as near_worker, Wire(broker) as near_flood, \
             Process([PEER, near_worker.endpoint, "worker"]) as worker, \
             Process([PEER, near_flood.endpoint, "flood", "3000", "3000"]) as flood:
-        flood.wait_line("submitted", 30)
+        flood.wait_line("started on", 30)  # a session that has said nothing is not known
         near_flood.cut()
         flood.wait_line("known=yes", 30)  # the broker has kept its tasks
         seen = len(worker.lines)
@@ -93,7 +93,7 @@ def _():
         first.wait_line("connected")
         second.wait_line("connected")
         with Process([PEER, broker.endpoint, "flood", "2000", "100"]) as flood:
-            flood.wait_line("submitted", 30)
+            flood.wait_line("started on runtime_peer-%d" % first.child.pid, 30)
             first.kill()
             equal(flood.wait_exit(60), 0, "exit status of the submitter")
             flood.wait_line("done=2000 retried=yes")
@@ -122,13 +122,21 @@ def _():
         first.wait_line("connected")
         second.wait_line("connected")
         with Process([PEER, broker.endpoint, "flood", "200", "300"]) as flood:
-            flood.wait_line("submitted", 30)
+            flood.wait_line("started on runtime_peer-%d" % first.child.pid, 30)
             first.signal(signal.SIGSTOP)
             flood.wait_line("done=200 retried=yes", 60)
         seen = len(first.lines)
         first.signal(signal.SIGCONT)
         first.wait_line(" connected ", 30, after=seen)
         check(second.running(), "the other worker ended")
+
+
+@case("what has come while a program computed is seen before its time is held against it")
+def _():
+    with Broker() as broker, Process([PEER, broker.endpoint, "worker"]), \
+            Process([PEER, broker.endpoint, "compute"]) as peer:
+        equal(peer.wait_exit(30), 0, "exit status")
+        peer.wait_line("slow: done")
 
 
 @case("SIGTERM lets a worker finish what it holds")

@@ -73,7 +73,7 @@ SRC_tool      := $(sort $(wildcard agents/tool/*.c))
 SRC_analysis  := $(sort $(wildcard agents/analysis/*.c))
 SRC_research  := $(sort $(wildcard agents/research/*.c))
 SRC_cron      := $(sort $(wildcard agents/cron/*.c))
-SRC_cli       := $(sort $(wildcard cli/*.c cli/store/*.c))
+SRC_cli       := $(sort $(wildcard cli/*.c cli/store/*.c cli/crowd/*.c))
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 lib = $(BUILD)/lib/lib$(1).a
@@ -84,7 +84,7 @@ LAYERS := common json chain proto core store shell sluice
 AGENTS := retriever tool analysis research cron
 
 PROGRAMS := sluice-broker sluice $(addprefix sluice-,$(AGENTS)) sluice-bench-proxy \
-            sluice-bench-retrieval
+            sluice-bench-retrieval sluice-bench-core
 BINARIES := $(addprefix $(BUILD)/bin/,$(PROGRAMS))
 # Each of agents/examples is one program, but for what they share.
 EXAMPLES := $(patsubst agents/examples/%.c,$(BUILD)/examples/%,\
@@ -125,21 +125,41 @@ $(BUILD)/bin/sluice-retriever: LINK = $(call pc_libs,$(PC_RETRIEVER) $(PC_RUNTIM
 $(BUILD)/bin/sluice-tool: LINK = $(call pc_libs,$(PC_TOOL) $(PC_RUNTIME)) -lm
 $(addprefix $(BUILD)/bin/sluice-,analysis research cron): LINK = $(call pc_libs,$(PC_RUNTIME)) -lm
 $(BUILD)/bin/sluice-bench-proxy: LINK = $(call pc_libs,libzmq) -lm
-$(BUILD)/bin/sluice-bench-proxy: $(call obj,tests/bench/proxy.c) $(call lib,cli) $(call lib,common)
+$(BUILD)/bin/sluice-bench-proxy: $(call obj,$(addprefix tests/bench/,proxy.c echo_rival.c children.c)) $(call lib,cli) $(call lib,common)
 $(BUILD)/bin/sluice-bench-retrieval: LINK = $(call pc_libs,$(PC_RETRIEVER) libuv) -lm
 $(BUILD)/bin/sluice-bench-retrieval: $(call obj,tests/bench/retrieval.c) $(call lib,retriever) $(call lib,common)
+# The core alone, linked as the broker is; what asks the heap for something is counted.
+$(BUILD)/bin/sluice-bench-core: LINK = $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc aligned_alloc free)
+$(BUILD)/bin/sluice-bench-core: $(call obj,$(addprefix tests/bench/,core.c core_world.c core_worker.c core_load.c core_codec.c heap_calls.c)) \
+                                $(call lib,cli) $(LIBS_CORE)
 
 # Other brokers, for `make bench-peers`: not part of `all`, for their libraries need not be here.
-RIVALS       := $(addprefix $(BUILD)/bin/sluice-bench-,jetstream rabbitmq)
-RIVALS_BUILT := $(if $(shell $(PKG_CONFIG) --exists libnats 2>/dev/null && echo 1),$(BUILD)/bin/sluice-bench-jetstream) \
-                $(if $(shell $(PKG_CONFIG) --exists librabbitmq 2>/dev/null && echo 1),$(BUILD)/bin/sluice-bench-rabbitmq)
-$(BUILD)/bin/sluice-bench-jetstream: LINK = $(call pc_libs,libnats) -lm
-$(BUILD)/bin/sluice-bench-rabbitmq: LINK = $(call pc_libs,librabbitmq) -lm
-$(RIVALS): $(BUILD)/bin/sluice-bench-%: $(call obj,tests/bench/rival_%.c tests/bench/rival.c) $(call lib,cli) $(call lib,common)
+# A rival's library is what PC_RIVAL_ says of it; nothing: it needs none.
+RIVALS_DURABLE   := jetstream rabbitmq
+RIVALS_ECHO      := nats redis rabbitmq gearman beanstalk
+RIVALS           := $(RIVALS_DURABLE) $(addprefix echo-,$(RIVALS_ECHO))
+PC_RIVAL_jetstream     := libnats
+PC_RIVAL_rabbitmq      := librabbitmq
+PC_RIVAL_echo-nats     := libnats
+PC_RIVAL_echo-redis    := hiredis
+PC_RIVAL_echo-rabbitmq := librabbitmq
+PC_RIVAL_echo-gearman  := gearmand
+SRC_RIVAL_rabbitmq      := rabbitmq_link.c
+SRC_RIVAL_echo-rabbitmq := rabbitmq_link.c
 
-$(BINARIES) $(RIVALS): WHOLE = $(THIN)
-$(BUILD)/bin/sluice-broker $(BUILD)/bin/sluice: WHOLE = $(if $(filter 1,$(LTO)),-flto=auto $(CFLAGS))
-$(BINARIES) $(RIVALS):
+define rival_rule
+$(BUILD)/bin/sluice-bench-$(1): LINK = $(call pc_libs,$(PC_RIVAL_$(1))) -lm
+$(BUILD)/bin/sluice-bench-$(1): $(call obj,$(addprefix tests/bench/,$(2) children.c $(SRC_RIVAL_$(1)))) $(call lib,cli) $(call lib,common)
+endef
+$(foreach r,$(RIVALS_DURABLE),$(eval $(call rival_rule,$(r),rival_$(r).c rival.c)))
+$(foreach r,$(RIVALS_ECHO),$(eval $(call rival_rule,echo-$(r),echo_$(r).c echo_rival.c)))
+RIVAL_PROGRAMS := $(addprefix $(BUILD)/bin/sluice-bench-,$(RIVALS))
+RIVALS_BUILT   := $(foreach r,$(RIVALS),$(if $(if $(PC_RIVAL_$(r)),$(shell $(PKG_CONFIG) --exists \
+                    $(PC_RIVAL_$(r)) 2>/dev/null && echo 1),1),$(BUILD)/bin/sluice-bench-$(r)))
+
+$(BINARIES) $(RIVAL_PROGRAMS): WHOLE = $(THIN)
+$(addprefix $(BUILD)/bin/,sluice-broker sluice sluice-bench-core): WHOLE = $(if $(filter 1,$(LTO)),-flto=auto $(CFLAGS))
+$(BINARIES) $(RIVAL_PROGRAMS):
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(WHOLE) -o $@ $^ $(LINK) -lpthread
@@ -308,13 +328,24 @@ bench: ## echo, gather and the zmq_proxy floor in one run, with ratios
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)BUILD=$(BUILD) tests/bench/run
 
+.PHONY: bench-report
+bench-report: ## measures what docs/benchmarks.md shows, and draws it: CHAPTERS="payload depth" some of it
+	@deploy/deps.sh --check report || deploy/deps.sh report
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)BUILD=$(BUILD) tests/bench/report
+
 .PHONY: bench-peers
-bench-peers: ## durable tasks, and the same shape on JetStream and RabbitMQ, with ratios
+bench-peers: ## echo, an open loop and durable tasks (SHAPE=), and the same on other brokers, with ratios
 	@deploy/deps.sh --check floor || deploy/deps.sh floor
 	@deploy/deps.sh --check bench || \
 	    echo "bench-peers: not all other brokers are here; deploy/deps.sh bench installs them" >&2
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(RIVALS_BUILT)
 	$(Q)BUILD=$(BUILD) tests/bench/peers
+
+.PHONY: bench-guard
+bench-guard: ## instructions that a task costs core and codec: at most 3 % more than recorded; RECORD=1 records
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/bin/sluice-bench-core
+	$(Q)BUILD=$(BUILD) tests/bench/guard $(if $(filter 1,$(RECORD)),--record)
 
 demo: ## install what is missing, build, and let a cluster answer three questions
 	@deploy/deps.sh --check build || deploy/deps.sh build

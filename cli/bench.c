@@ -3,16 +3,57 @@
 #include "cli/record.h"
 #include "cli/visit.h"
 
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define READY_MS 10000
-#define LOOK_MS 2 /* between two looks at the catalog, which has no event yet */
+#define LOOK_MS 2 /* between two looks at what has no event for us */
 
 static const struct command *const benches[] = {
     &command_bench_echo, &command_bench_latency, &command_bench_gather, &command_bench_depth,
-    &command_bench_spread, &command_bench_durable};
+    &command_bench_spread, &command_bench_durable, &command_bench_load,
+    &command_bench_idle, &command_bench_recovery, &command_bench_cancel,
+    &command_bench_streams};
 #define BENCH_COUNT (sizeof(benches) / sizeof(benches[0]))
+
+const char *const bench_unbounded[] = {
+    "--window-tasks", "67108864", "--window-bytes", "64G", "--service-max-tasks", "67108864",
+    "--service-max-bytes", "64G", "--max-tasks", "67108864", "--memory", "64G",
+    "--max-offers", "8192", NULL};
+
+size_t bench_read_numbers(const char *text, uint64_t largest, uint64_t *numbers, size_t max)
+{
+    for (size_t count = 0; count < max; text++) {
+        char *end;
+        uint64_t number = isdigit((unsigned char)*text) ? strtoull(text, &end, 10) : 0;
+
+        if (number < 1 || number > largest) {
+            return 0;
+        }
+        numbers[count++] = number;
+        text = end;
+        if (*text == '\0') {
+            return count;
+        }
+        if (*text != ',') {
+            return 0;
+        }
+    }
+    return 0;
+}
+
+bool bench_stalls(struct bench_stall *stall, struct sluice *sluice, uint64_t count)
+{
+    uint64_t now_ms = sluice_now_ms(sluice);
+
+    if (count != stall->count || stall->moved_ms == 0) {
+        *stall = (struct bench_stall){count, now_ms};
+    }
+    return now_ms - stall->moved_ms >= BENCH_STALL_MS;
+}
 
 const char *bench_service(const char *kind)
 {
@@ -83,6 +124,25 @@ int bench_wait_workers(struct sluice *sluice, const char *service, uint64_t work
     return EXIT_TASK;
 }
 
+bool bench_read(struct sluice *sluice, int pipe, void *data, size_t size)
+{
+    size_t have = 0;
+
+    while (have < size) {
+        ssize_t got = read(pipe, (char *)data + have, size - have);
+
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+            return false;
+        }
+        if (got > 0) {
+            have += (size_t)got;
+        } else if (sluice_sleep_ms(sluice, LOOK_MS) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void print_overview(FILE *stream)
 {
     fprintf(stream, "usage: sluice bench KIND [OPTION]...\n\nkinds:\n");
@@ -111,6 +171,6 @@ static int bench_run(struct cli *cli, const struct command *self, int argc, char
 const struct command command_bench = {
     .name = "bench",
     .arguments = "KIND",
-    .summary = "measure: echo, latency, gather, depth, spread, durable",
+    .summary = "measure: echo, latency, load, gather, depth, durable and more",
     .run = bench_run,
 };

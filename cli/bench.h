@@ -14,13 +14,36 @@ extern const struct command command_bench_gather;
 extern const struct command command_bench_depth;
 extern const struct command command_bench_spread;
 extern const struct command command_bench_durable;
+extern const struct command command_bench_load;
+extern const struct command command_bench_idle;
+extern const struct command command_bench_recovery;
+extern const struct command command_bench_cancel;
+extern const struct command command_bench_streams;
 
 /* Starts the fleet, visits its broker with `fn`, stops the fleet. */
 int bench_visit(struct cli *cli, const struct command *self, struct fleet_options *options,
                 sluice_main_fn *fn, void *arg);
 
+/* Options of a private broker that bound nothing a benchmark piles up; NULL at the end. */
+extern const char *const bench_unbounded[];
+
+/* "10,50,80" into numbers, how many they are; 0: not so, more than `max` of them, or one that is
+ * not from 1 to `largest`. */
+size_t bench_read_numbers(const char *text, uint64_t largest, uint64_t *numbers, size_t max);
+
+/* Whether something that is counted has stood still. Begins as zeros. */
+struct bench_stall {
+    uint64_t count, moved_ms;
+};
+#define BENCH_STALL_MS 30000
+/* True: for BENCH_STALL_MS of the loop's time `count` has been what it is. */
+bool bench_stalls(struct bench_stall *stall, struct sluice *sluice, uint64_t count);
+
 /* Waits until `workers` serve `service`. SUSPENDS. EXIT_DONE, or said why not. */
 int bench_wait_workers(struct sluice *sluice, const char *service, uint64_t workers);
+
+/* Reads `size` bytes from a pipe that does not wait. SUSPENDS. False: its other end has closed. */
+bool bench_read(struct sluice *sluice, int pipe, void *data, size_t size);
 
 /* A service that no other benchmark at the same broker uses; a static buffer. */
 const char *bench_service(const char *kind);

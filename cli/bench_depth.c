@@ -1,19 +1,13 @@
 /* sluice bench depth, sluice bench spread: what the same echo costs beside a million waiting
  * tasks or timers, over ten thousand fairness keys, over a thousand services. */
 #include "cli/bench.h"
-#include "cli/bench_pass.h"
+#include "cli/bench_rounds.h"
 #include "cli/record.h"
 
 #include <stdlib.h>
 
-#define ROUNDS 5
-#define PILE_DELAY_MS 3600000 /* longer than any run of this */
-
-/* Wide enough for whatever is piled up. */
-static const char *const unbounded[] = {
-    "--window-tasks", "67108864", "--window-bytes", "64G", "--service-max-tasks", "67108864",
-    "--service-max-bytes", "64G", "--max-tasks", "67108864", "--memory", "64G",
-    "--max-offers", "8192", NULL};
+#define LOOK_MS 20
+#define PILE_DELAY_MS "3600000" /* longer than any run of this */
 
 struct load {
     struct cli *cli;
@@ -23,104 +17,61 @@ struct load {
     bool delayed;   /* each by a timer of its own */
 };
 
-/* Medians of the rounds of one plan. */
-struct load_figures {
-    double tasks_per_s, broker_cpu_s;
-    bool good;
-};
-
 /* Until the broker has all of them. SUSPENDS. */
 static bool wait_queued(struct sluice *sluice, uint64_t tasks)
 {
+    struct bench_stall stall = {0, 0};
+    struct progress progress;
     uint64_t queued = 0;
+    bool good = true;
+    char text[64];
 
-    while (queued < tasks) {
+    progress_init(&progress, "starting");
+    while (good && queued < tasks) {
         json_t *reply = NULL;
         bool answered = sluice_query(sluice, "stats", NULL, NULL, &reply) == 0;
 
         queued = record_uint(reply, "queued") + record_uint(reply, "delayed");
         json_decref(reply);
-        if (!answered || !fleet_intact()) {
-            fprintf(stderr, "sluice bench: the broker has taken %llu of %llu tasks\n",
-                    (unsigned long long)queued, (unsigned long long)tasks);
-            return false;
+        good = answered && fleet_intact() && !bench_stalls(&stall, sluice, queued) &&
+               sluice_sleep_ms(sluice, LOOK_MS) == 0;
+        snprintf(text, sizeof(text), "%llu of %llu tasks", (unsigned long long)queued,
+                 (unsigned long long)tasks);
+        if (progress.tty) {
+            progress_set(&progress, text);
         }
     }
-    return true;
+    progress_clear(&progress);
+    if (!good) {
+        fprintf(stderr, "sluice bench: the broker has taken %s\n", text);
+    }
+    return good;
 }
 
-/* Tasks for a service that nobody offers. Their futures are left to the process's end: this is
- * the last that it does. SUSPENDS. */
+/* Tasks for a service that nobody offers, of a process of their own that remembers none of them:
+ * ten million are to fit beside what the broker keeps. SUSPENDS. */
 static bool pile_up(const struct load *load, struct sluice *sluice)
 {
-    struct sluice_submit_options options = {.wait_absent = true,
-                                            .delay_ms = load->delayed ? PILE_DELAY_MS : 0};
-    uint8_t *payload = calloc(1, load->plain.payload_bytes);
-    bool good = payload != NULL;
+    char tasks[24], payload[24];
+    const char *words[] = {"bench-crowd", "--service", "bench.depth.nobody", "--pile", tasks,
+                           "--payload", payload, "--delay-ms",
+                           load->delayed ? PILE_DELAY_MS : "0", NULL};
 
-    for (uint64_t i = 0; good && i < load->depth; i++) {
-        good = sluice_submit(sluice, "bench.depth.nobody",
-                             (struct sluice_bytes){payload, load->plain.payload_bytes},
-                             &options) != NULL;
-    }
-    free(payload);
-    return good && wait_queued(sluice, load->depth);
-}
-
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-static double median(double values[ROUNDS])
-{
-    qsort(values, ROUNDS, sizeof(double), by_size);
-    return values[ROUNDS / 2];
-}
-
-/* Rounds of the plans in turn, so that a machine that gets slower meanwhile treats them alike.
- * False: no memory. SUSPENDS. */
-static bool measure(struct sluice *sluice, struct bench_pass *pass,
-                    struct bench_plan *const plans[], size_t count, struct load_figures *figures)
-{
-    double rates[2][ROUNDS], cpu[2][ROUNDS];
-
-    for (size_t i = 0; i < count; i++) {
-        figures[i].good = true;
-    }
-    for (size_t round = 0; round < ROUNDS; round++) {
-        for (size_t i = 0; i < count; i++) {
-            struct bench_result result = {.bench = plans[i]->bench, .tasks = plans[i]->tasks};
-
-            if (!bench_pass_init(pass, plans[i], sluice, plans[i]->tasks)) {
-                return false;
-            }
-            bench_pass_measure(pass, &result);
-            figures[i].good &= bench_result_good(&result);
-            rates[i][round] = (double)plans[i]->tasks / result.wall_s;
-            cpu[i][round] = result.broker_cpu_s;
-            bench_pass_deinit(pass);
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        figures[i].tasks_per_s = median(rates[i]);
-        figures[i].broker_cpu_s = median(cpu[i]);
-    }
-    return true;
+    snprintf(tasks, sizeof(tasks), "%llu", (unsigned long long)load->depth);
+    snprintf(payload, sizeof(payload), "%llu", (unsigned long long)load->plain.payload_bytes);
+    return fleet_add(words) != NULL && wait_queued(sluice, load->depth);
 }
 
 static int depth_passes(struct sluice *sluice, struct bench_pass *pass, void *arg)
 {
     struct load *load = arg;
     struct bench_plan *plan = &load->plain;
-    struct load_figures empty, full;
+    struct bench_figures empty, full;
     uint64_t before;
     double each;
     bool good;
 
-    if (!measure(sluice, pass, &plan, 1, &empty)) {
+    if (!bench_rounds_run(sluice, pass, &plan, 1, &empty)) {
         return EXIT_TASK;
     }
     before = fleet_broker_bytes();
@@ -129,7 +80,7 @@ static int depth_passes(struct sluice *sluice, struct bench_pass *pass, void *ar
     }
     each = ((double)fleet_broker_bytes() - (double)before) / (double)load->depth -
            (double)plan->payload_bytes;
-    if (!measure(sluice, pass, &plan, 1, &full)) {
+    if (!bench_rounds_run(sluice, pass, &plan, 1, &full)) {
         return EXIT_TASK;
     }
     good = empty.good && full.good;
@@ -152,10 +103,10 @@ static int spread_passes(struct sluice *sluice, struct bench_pass *pass, void *a
 {
     struct load *load = arg;
     struct bench_plan *const plans[] = {&load->plain, &load->loaded};
-    struct load_figures figures[2];
+    struct bench_figures figures[2];
     bool good;
 
-    if (!measure(sluice, pass, plans, 2, figures)) {
+    if (!bench_rounds_run(sluice, pass, plans, 2, figures)) {
         return EXIT_TASK;
     }
     good = figures[0].good && figures[1].good;
@@ -196,7 +147,7 @@ static struct load load_of(struct cli *cli, const char *bench)
     return (struct load){
         .cli = cli,
         .fleet = {.transport = "tcp", .service = service, .work = "echo", .workers = 2,
-                  .credit = 1000, .broker_options = unbounded},
+                  .credit = 1000, .broker_options = bench_unbounded},
         .plain = {.bench = bench, .service = service, .window = 1000, .payload_bytes = 64,
                   .tasks = 300000},
     };

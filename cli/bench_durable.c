@@ -23,7 +23,6 @@ struct durable {
     struct bench_plan plan;
     const char *directory;
     char store[PATH_SIZE];
-    const char *options[4];
     struct bench_receipts receipts;
     struct histogram sync_ns;
 };
@@ -155,17 +154,6 @@ static int durable_main(struct sluice *sluice, void *arg)
     return code == EXIT_DONE ? bench_with_pass(sluice, passes, durable) : code;
 }
 
-static void remove_store(const struct durable *durable)
-{
-    static const char *const ends[] = {"", "-wal", "-shm", "-journal"};
-    char path[PATH_SIZE + 16];
-
-    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-        snprintf(path, sizeof(path), "%s%s", durable->store, ends[i]);
-        unlink(path);
-    }
-}
-
 static int durable_run(struct cli *cli, const struct command *self, int argc, char **argv)
 {
     static struct durable durable; /* a histogram is too large for the stack */
@@ -193,7 +181,6 @@ static int durable_run(struct cli *cli, const struct command *self, int argc, ch
                  .tasks = 200000, .durable = true},
         .directory = ".",
         .receipts = {.duration_ms = 3000},
-        .options = {"--store", durable.store, NULL},
     };
     if (!command_parse(cli, self, &set, argc, argv, &arguments, &code)) {
         return code;
@@ -204,14 +191,12 @@ static int durable_run(struct cli *cli, const struct command *self, int argc, ch
     }
     snprintf(durable.store, sizeof(durable.store), "%.400s/sluice-bench-%ld.db", durable.directory,
              (long)getpid());
-    durable.fleet.broker_options = durable.options;
+    durable.fleet.store = durable.store;
     durable.fleet.credit = durable.plan.window < 65535 ? durable.plan.window : 65535;
     if (!measure_disk(&durable)) {
         return EXIT_TASK;
     }
-    code = bench_visit(cli, self, &durable.fleet, durable_main, &durable);
-    remove_store(&durable);
-    return code;
+    return bench_visit(cli, self, &durable.fleet, durable_main, &durable);
 }
 
 const struct command command_bench_durable = {
@@ -220,7 +205,7 @@ const struct command command_bench_durable = {
     .summary = "throughput of durable tasks, and how long a receipt takes",
     .about = "Echo as in `sluice bench echo`, of durable tasks: each is synced to the disk before\n"
              "it is accepted, and its outcome before that is told. Then receipts at a tenth of\n"
-             "that load, tasks being submitted each millisecond whatever those before them take;\n"
+             "that load, tasks sent at a constant rate, whatever those before them take;\n"
              "and what one write and fdatasync of 4 KiB takes. Always a broker of its own, with\n"
              "a store in --directory that is removed.\n",
     .run = durable_run,

@@ -59,7 +59,7 @@ bool bench_pass_init(struct bench_pass *pass, struct bench_plan *plan, struct sl
     if ((plan->keys > 0 && pass->keys == NULL) ||
         (plan->services > 0 && pass->services == NULL) || pass->futures == NULL ||
         pass->slots == NULL || pass->payload == NULL ||
-        !echo_check_init(&pass->check, tasks, plan->payload_bytes)) {
+        !echo_check_init(&pass->check, plan->first + tasks, plan->payload_bytes)) {
         pass_free_memory(pass);
         fprintf(stderr, "sluice bench: out of memory\n");
         return false;
@@ -89,8 +89,8 @@ static bool submit_next(struct bench_pass *pass, size_t at)
     if (pass->sent == pass->tasks || pass->broken) {
         return false;
     }
-    echo_check_fill(&pass->check, pass->sent, pass->payload);
-    slot->sequence = pass->sent;
+    slot->sequence = plan->first + pass->sent;
+    echo_check_fill(&pass->check, slot->sequence, pass->payload);
     slot->sent_ns = bench_now_ns();
     if (plan->keys > 0) {
         options.key = pass->keys + pass->sent % plan->keys * KEY_SIZE;

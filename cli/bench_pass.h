@@ -15,6 +15,7 @@ struct bench_plan {
     uint64_t window;
     uint64_t payload_bytes;
     uint64_t tasks;
+    uint64_t first;      /* number of the first payload */
     uint64_t keys;       /* fairness keys that take turns; 0: the session's own */
     uint64_t services;   /* SERVICE.0, SERVICE.1 and so on take turns; 0: `service` alone */
     bool wait_absent;

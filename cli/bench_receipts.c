@@ -1,134 +1,117 @@
 #include "cli/bench_receipts.h"
 
 #include "cli/bench.h"
+#include "cli/pace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
-#define TICK_NS 1000000 /* a millisecond */
-
-/* libuv's own timers count whole milliseconds, and are up to one late. */
-struct pace {
+struct load {
     struct bench_receipts *receipts;
     struct sluice *sluice;
     const struct bench_plan *plan;
     void *payload;
-    int timer;
+    struct pace pace;
     uv_poll_t poll;
-    uint64_t begun_ns;  /* tick 0 */
-    uint64_t ticks;     /* so far */
     uint64_t under_way;
     bool closed;
 };
 
 struct task {
-    struct pace *pace;
+    struct load *load;
     uint64_t due_ns;
 };
 
 static void submit_one(struct sluice *sluice, void *arg)
 {
     struct task *task = arg;
-    struct pace *pace = task->pace;
+    struct load *load = task->load;
     struct sluice_submit_options options = {.durable = true};
-    struct sluice_bytes payload = {pace->payload, pace->plan->payload_bytes};
-    struct sluice_future *future = sluice_submit(sluice, pace->plan->service, payload, &options);
+    struct sluice_bytes payload = {load->payload, load->plan->payload_bytes};
+    struct sluice_future *future = sluice_submit(sluice, load->plan->service, payload, &options);
 
     if (future == NULL || !sluice_accepted(future)) {
-        pace->receipts->failed++;
+        load->receipts->failed++;
     } else {
-        histogram_add(&pace->receipts->receipt_ns, bench_now_ns() - task->due_ns);
-        pace->receipts->failed += sluice_await(future) != SLUICE_DONE;
+        histogram_add(&load->receipts->receipt_ns, bench_now_ns() - task->due_ns);
+        load->receipts->failed += sluice_await(future) != SLUICE_DONE;
     }
     sluice_future_free(future);
     free(task);
-    pace->under_way--;
+    load->under_way--;
 }
 
-static void start_one(struct pace *pace, uint64_t due_ns)
+static void start_one(struct load *load, uint64_t due_ns)
 {
     struct task *task = malloc(sizeof(*task));
 
     if (task != NULL) {
-        *task = (struct task){pace, due_ns};
+        *task = (struct task){load, due_ns};
     }
-    if (task == NULL || sluice_spawn(pace->sluice, submit_one, task) != 0) {
+    if (task == NULL || sluice_spawn(load->sluice, submit_one, task) != 0) {
         free(task);
-        pace->receipts->failed++; /* the broker is too slow for the load */
+        load->receipts->failed++; /* the broker is too slow for the load */
         return;
     }
-    pace->under_way++;
+    load->under_way++;
 }
 
-static void on_ticks(uv_poll_t *poll, int status, int events)
+static void on_due(uv_poll_t *poll, int status, int events)
 {
-    struct pace *pace = poll->data;
-    uint64_t ticks = 0;
+    struct load *load = poll->data;
 
     (void)status;
     (void)events;
-    if (read(pace->timer, &ticks, sizeof(ticks)) != sizeof(ticks)) {
-        return;
-    }
-    for (; ticks > 0 && pace->ticks < pace->receipts->duration_ms; ticks--) {
-        uint64_t sent = pace->receipts->per_s * pace->ticks / 1000;
-        uint64_t until = pace->receipts->per_s * ++pace->ticks / 1000;
-
-        for (; sent < until; sent++) {
-            start_one(pace, pace->begun_ns + pace->ticks * TICK_NS);
-        }
+    for (uint64_t due = pace_due(&load->pace); due > 0; due--) {
+        start_one(load, pace_take(&load->pace));
     }
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct pace *pace = handle->data;
+    struct load *load = handle->data;
 
-    pace->closed = true;
+    load->closed = true;
 }
 
-static bool start(struct pace *pace)
+static bool start(struct load *load)
 {
-    struct itimerspec every = {.it_interval.tv_nsec = TICK_NS, .it_value.tv_nsec = TICK_NS};
+    const struct bench_receipts *receipts = load->receipts;
 
-    pace->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (pace->timer < 0) {
+    if (!pace_open(&load->pace)) {
         return false;
     }
-    if (uv_poll_init(sluice_loop(pace->sluice), &pace->poll, pace->timer) != 0) {
-        close(pace->timer);
+    if (uv_poll_init(sluice_loop(load->sluice), &load->poll, load->pace.fd) != 0) {
+        pace_close(&load->pace);
         return false;
     }
-    pace->poll.data = pace;
-    pace->begun_ns = bench_now_ns();
-    timerfd_settime(pace->timer, 0, &every, NULL);
-    uv_poll_start(&pace->poll, UV_READABLE, on_ticks);
+    load->poll.data = load;
+    pace_start(&load->pace, receipts->per_s, receipts->per_s * receipts->duration_ms / 1000);
+    uv_poll_start(&load->poll, UV_READABLE, on_due);
     return true;
 }
 
 bool bench_receipts_run(struct bench_receipts *receipts, struct sluice *sluice,
                         const struct bench_plan *plan)
 {
-    struct pace pace = {.receipts = receipts, .sluice = sluice, .plan = plan};
+    struct load load = {.receipts = receipts, .sluice = sluice, .plan = plan};
 
     receipts->failed = 0;
     histogram_init(&receipts->receipt_ns);
-    pace.payload = calloc(1, plan->payload_bytes);
-    if (pace.payload == NULL || !start(&pace)) {
+    load.payload = calloc(1, plan->payload_bytes);
+    if (load.payload == NULL || !start(&load)) {
         fprintf(stderr, "sluice bench %s: no memory or no timer for the receipts\n", plan->bench);
-        free(pace.payload);
+        free(load.payload);
         return false;
     }
-    while ((pace.ticks < receipts->duration_ms || pace.under_way > 0) &&
+    while ((load.pace.taken < load.pace.count || load.under_way > 0) &&
            sluice_sleep_ms(sluice, 5) == 0) {
     }
-    uv_close((uv_handle_t *)&pace.poll, on_closed);
-    while (!pace.closed && sluice_sleep_ms(sluice, 1) == 0) {
+    uv_close((uv_handle_t *)&load.poll, on_closed);
+    while (!load.closed && sluice_sleep_ms(sluice, 1) == 0) {
     }
-    close(pace.timer);
-    free(pace.payload);
+    pace_close(&load.pace);
+    free(load.payload);
     return true;
 }

@@ -1,8 +1,7 @@
 /* bench_receipts: how long it takes until a durable task is accepted, at a given load.
  *
- * An open loop: tasks are submitted when their time has come, however long those before them
- * take, and a receipt's time counts from then. (Waiting for one before the next is sent would leave
- * out what others wait for it; Gil Tene calls that coordinated omission.)
+ * An open loop (cli/pace.h): tasks are submitted when their time has come, however long those
+ * before them take, and a receipt's time counts from then.
  *
  * One run at a time; on a fiber. */
 #ifndef SLUICE_CLI_BENCH_RECEIPTS_H
@@ -11,7 +10,7 @@
 #include "cli/bench_pass.h"
 
 struct bench_receipts {
-    uint64_t per_s;       /* in: tasks, some each millisecond */
+    uint64_t per_s;       /* in: tasks */
     uint64_t duration_ms; /* in */
     uint64_t failed;      /* tasks that were not accepted, or not done */
     struct histogram receipt_ns; /* makes the struct too large for a fiber's stack */

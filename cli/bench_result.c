@@ -35,15 +35,32 @@ static void print_cpu(FILE *stream, const char *name, double cpu_s,
     }
 }
 
+static unsigned long long clients_count(const struct bench_result *result)
+{
+    return result->clients > 0 ? result->clients : 1;
+}
+
+static void print_json_open(const struct bench_result *result, FILE *stream)
+{
+    if (result->rate > 0) {
+        fprintf(stream, "\"rate\": %llu, \"late\": %llu, \"p90_us\": %.1f, ",
+                (unsigned long long)result->rate, (unsigned long long)result->late,
+                percentile_us(result, 90));
+    }
+}
+
 static void print_json(const struct bench_result *result, FILE *stream)
 {
     fprintf(stream, "{\"bench\": \"%s\", \"transport\": \"%s\", ", result->bench,
             result->transport);
-    fprintf(stream, "\"payload\": %llu, \"window\": %llu, \"workers\": %llu, \"tasks\": %llu, ",
+    fprintf(stream, "\"payload\": %llu, \"window\": %llu, \"workers\": %llu, \"clients\": %llu, "
+                    "\"tasks\": %llu, ",
             (unsigned long long)result->payload_bytes, (unsigned long long)result->window,
-            (unsigned long long)result->workers, (unsigned long long)result->tasks);
+            (unsigned long long)result->workers, clients_count(result),
+            (unsigned long long)result->tasks);
     fprintf(stream, "\"wall_s\": %.4f, \"tasks_per_s\": %.0f, ", result->wall_s,
             tasks_per_s(result));
+    print_json_open(result, stream);
     fprintf(stream, "\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f, ",
             percentile_us(result, 50), percentile_us(result, 99), percentile_us(result, 99.9),
             percentile_us(result, 100));
@@ -71,11 +88,15 @@ static void print_text_cpu(FILE *stream, const char *name, double cpu_s,
 
 static void print_text(const struct bench_result *result, FILE *stream)
 {
-    fprintf(stream, "%s over %s: %llu tasks of %llu B, window %llu, %llu workers\n", result->bench,
-            result->transport, (unsigned long long)result->tasks,
+    fprintf(stream, "%s over %s: %llu tasks of %llu B, window %llu, %llu workers, %llu clients\n",
+            result->bench, result->transport, (unsigned long long)result->tasks,
             (unsigned long long)result->payload_bytes, (unsigned long long)result->window,
-            (unsigned long long)result->workers);
+            (unsigned long long)result->workers, clients_count(result));
     fprintf(stream, "  throughput   %.0f tasks/s (%.3f s)\n", tasks_per_s(result), result->wall_s);
+    if (result->rate > 0) {
+        fprintf(stream, "  open loop    %llu tasks/s, %llu sent late\n",
+                (unsigned long long)result->rate, (unsigned long long)result->late);
+    }
     fprintf(stream, "  latency      p50 %.0f us  p99 %.0f us  p99.9 %.0f us  max %.0f us\n",
             percentile_us(result, 50), percentile_us(result, 99), percentile_us(result, 99.9),
             percentile_us(result, 100));

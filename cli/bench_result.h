@@ -1,7 +1,8 @@
 /* bench_result: what one run of an echo benchmark measured, and how it is printed.
  *
  * Shared by `sluice bench` and the zmq_proxy floor, so that their numbers have
- * the same names and meanings. libc only. */
+ * the same names and meanings; those of an open loop are what `sluice bench load`
+ * says of a load. libc only. */
 #ifndef SLUICE_CLI_BENCH_RESULT_H
 #define SLUICE_CLI_BENCH_RESULT_H
 
@@ -19,14 +20,17 @@ struct bench_result {
     uint64_t payload_bytes;
     uint64_t window;
     uint64_t workers;
+    uint64_t clients;       /* submitters, among which the window is divided; 0: one */
     uint64_t tasks;
+    uint64_t rate;          /* of an open loop, tasks a second; 0: a closed one */
+    uint64_t late;          /* of an open loop: sent more than PACE_LATE_NS after they were due */
     uint64_t failed;        /* ended with an error: neither lost nor done */
     double wall_s;          /* first submit to last reply */
     double broker_cpu_s;    /* user and system, during wall_s; CPU_UNKNOWN: not ours */
     double workers_cpu_s;
     double submitter_cpu_s;
     const struct echo_check *check;
-    const struct histogram *latency_ns; /* of each task, submit to checked reply */
+    const struct histogram *latency_ns; /* of each task, submit (or due) to checked reply */
 };
 
 /* Nothing lost, duplicated, corrupt or failed. */

@@ -70,6 +70,8 @@ extern const struct command command_pause;
 extern const struct command command_resume;
 extern const struct command command_bench;
 extern const struct command command_bench_worker;
+extern const struct command command_bench_client;
+extern const struct command command_bench_crowd;
 extern const struct command command_version;
 
 #endif

@@ -49,6 +49,17 @@ void histogram_add(struct histogram *histogram, uint64_t value)
     }
 }
 
+void histogram_merge(struct histogram *histogram, const struct histogram *other)
+{
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        histogram->counts[i] += other->counts[i];
+    }
+    histogram->total += other->total;
+    if (other->max > histogram->max) {
+        histogram->max = other->max;
+    }
+}
+
 uint64_t histogram_percentile(const struct histogram *histogram, double percent)
 {
     uint64_t rank, seen = 0;

@@ -22,6 +22,9 @@ struct histogram {
 void histogram_init(struct histogram *histogram);
 void histogram_add(struct histogram *histogram, uint64_t value);
 
+/* Adds all that `other` has. */
+void histogram_merge(struct histogram *histogram, const struct histogram *other);
+
 /* The smallest value that at least `percent` (0-100) of all values do not exceed,
  * rounded up to its bucket's end, never above the largest one. 0: empty. */
 uint64_t histogram_percentile(const struct histogram *histogram, double percent);

@@ -2,6 +2,8 @@
  * folder and a line of the table below. */
 #include "cli/command.h"
 
+#include "common/heap.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@ static const struct command *const commands[] = {
     &command_events, &command_dead,     &command_cron,   &command_audit,        &command_store,
     &command_backup,
     &command_bench,  &command_version,  &command_bench_worker,
+    &command_bench_client, &command_bench_crowd,
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
@@ -118,6 +121,7 @@ int main(int argc, char **argv)
 {
     char version[] = "version";
 
+    heap_keep();
     /* The one option that other programs have, too, where we have a command. */
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         argv[1] = version;

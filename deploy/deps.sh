@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # deps.sh: is everything here that sluice needs, and if not, get it.
 #
-#   deploy/deps.sh --check build|test|floor|bench|dev   silent; 0: all of it is here
-#   deploy/deps.sh build|test|floor|bench|dev           installs what is missing
-#   deploy/deps.sh manuals DIR                          puts libzmq's manual pages into DIR
+#   deploy/deps.sh --check SET    silent; 0: all of it is here
+#   deploy/deps.sh SET            installs what is missing
+#   deploy/deps.sh manuals DIR    puts libzmq's manual pages into DIR
+#
+# SET: build, test, dev, or what a benchmark needs: floor, report, bench
 #
 # What is needed is asked of the system (pkg-config, commands, files), not of
 # the package manager: a library built by hand is as good as a package. Only
@@ -43,25 +45,38 @@ cmd:clang               clang
 file:/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a|/usr/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a  libclang-rt-dev|libclang-rt-14-dev
 "
 
-# For `make bench`; and for `make bench-peers`, the brokers that it measures too.
+# For `make bench`; for `make bench-guard` valgrind; for `make bench-report` gnuplot; and for
+# `make bench-peers`, the brokers that it measures too.
 needs_floor="$needs_build
 file:/usr/bin/python3   python3
 "
-needs_bench="$needs_floor
+needs_guard='
+cmd:valgrind            valgrind
+'
+needs_report="$needs_floor
+cmd:gnuplot             gnuplot-nox
+"
+needs_bench="$needs_report$needs_guard
 cmd:nats-server|/usr/sbin/nats-server  nats-server
 pc:libnats              libnats-dev
 file:/usr/lib/rabbitmq/bin/rabbitmq-server  rabbitmq-server
 pc:librabbitmq          librabbitmq-dev
+cmd:redis-server        redis-server
+pc:hiredis              libhiredis-dev
+cmd:gearmand|/usr/sbin/gearmand  gearman-job-server
+pc:gearmand|libgearman  libgearman-dev
+cmd:beanstalkd          beanstalkd
 "
 
-# needs SET: its lines. `dev` is `test` and what checks this project's scripts.
+# needs SET: its lines. `dev` is `test` and what checks this project's scripts and costs.
 needs() {
     case $1 in
         build) printf '%s' "$needs_build" ;;
         floor) printf '%s' "$needs_floor" ;;
+        report) printf '%s' "$needs_report" ;;
         bench) printf '%s' "$needs_bench" ;;
         test) printf '%s' "$needs_test" ;;
-        dev) printf '%s' "${needs_test}cmd:shellcheck shellcheck" ;;
+        dev) printf '%s' "$needs_test${needs_guard}cmd:shellcheck shellcheck" ;;
     esac
 }
 
@@ -69,7 +84,7 @@ say() { printf 'deps: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
 usage() {
-    sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -221,10 +236,10 @@ fetch_manuals() {
 root=
 case ${1:-} in
     --check)
-        case ${2:-} in build | test | floor | bench | dev) ;; *) usage ;; esac
+        case ${2:-} in build | test | floor | report | bench | dev) ;; *) usage ;; esac
         [ -z "$(list_missing "$2")" ]
         ;;
-    build | test | floor | bench | dev) install_missing "$1" ;;
+    build | test | floor | report | bench | dev) install_missing "$1" ;;
     manuals) [ -n "${2:-}" ] || usage; fetch_manuals "$2" ;;
     *) usage ;;
 esac

@@ -1,73 +1,54 @@
-/* The floor that `sluice bench echo` is measured against: the classic ZeroMQ
+/* The floors that `sluice bench echo` is measured against: the classic ZeroMQ
  * request-reply broker, zmq_proxy between a ROUTER and a DEALER, with the same
  * processes (one proxy, N echo workers, one pipelined submitter), payloads,
- * window and checks. It does nothing but pass messages: no tasks, no bounds, no
- * answer when a worker dies. One message per task, for zmq_proxy cannot batch.
+ * window and checks; with --workers 0 a bare ROUTER that sends everything back
+ * itself. They do nothing but pass messages: no tasks, no bounds, no answer when
+ * a worker dies. One message per task, for zmq_proxy cannot batch.
  *
- * All processes are forked from this one before it has a ZeroMQ context, and
- * die with it. Raw zmq_msg everywhere; a worker moves messages without copying. */
-#include "cli/bench_result.h"
+ * Raw zmq_msg everywhere; a worker moves messages without copying. What is
+ * common to all rivals is in tests/bench/echo_rival.h. */
+#include "tests/bench/children.h"
+#include "tests/bench/echo_rival.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <zmq.h>
 
-#define WORKERS_MAX 64
-#define IO_BURST 256          /* messages between looks at the other direction */
-#define STALL_MS 10000        /* no reply for so long: what is missing is lost */
 #define ENDPOINT_SIZE 256
 
-struct floor_options {
-    uint64_t payload_bytes, window, workers, tasks;
-    const char *transport;
-    bool json;
-};
+static const char *transport = "tcp";
+static char directory[ENDPOINT_SIZE];    /* of ipc endpoints */
+static char endpoints[2][ENDPOINT_SIZE]; /* of the submitter, and of workers */
 
-static pid_t children[1 + WORKERS_MAX];
-static size_t child_count;
-static pid_t owner; /* who ends the children and removes the directory */
-static char directory[ENDPOINT_SIZE]; /* of ipc endpoints */
-
-_Noreturn static void fail(const char *what)
+_Noreturn static void fail(struct echo_rival *rival, const char *what)
 {
-    fprintf(stderr, "sluice-bench-proxy: %s: %s\n", what, zmq_strerror(errno));
-    exit(1);
+    echo_rival_fail(rival, what, zmq_strerror(errno));
 }
 
-/* Async-signal-safe: also called from the handler below. */
-static void end_children(void)
+static void remove_directory(void)
 {
-    if (getpid() != owner) {
-        return;
-    }
-    for (size_t i = 0; i < child_count; i++) {
-        kill(children[i], SIGKILL);
-    }
-    for (size_t i = 0; i < child_count; i++) {
-        while (waitpid(children[i], NULL, 0) < 0 && errno == EINTR) {
-        }
-    }
-    child_count = 0;
-    if (directory[0] != '\0' && chdir(directory) == 0) {
+    if (chdir(directory) == 0) {
         unlink("front");
         unlink("back");
         rmdir(directory);
     }
 }
 
-static void end_on_signal(int number)
+static void make_directory(struct echo_rival *rival)
 {
-    end_children();
-    _exit(128 + number);
+    const char *base = getenv("TMPDIR");
+
+    snprintf(directory, sizeof(directory), "%.60s/sluice-floor-XXXXXX",
+             base != NULL && base[0] == '/' ? base : "/tmp");
+    if (mkdtemp(directory) == NULL) {
+        directory[0] = '\0';
+        fail(rival, "a directory for the sockets");
+    }
 }
 
-static void *open_socket(void *context, int type)
+static void *open_socket(struct echo_rival *rival, void *context, int type)
 {
     void *socket = zmq_socket(context, type);
     int none = 0;
@@ -77,47 +58,39 @@ static void *open_socket(void *context, int type)
     if (socket == NULL || zmq_setsockopt(socket, ZMQ_SNDHWM, &none, sizeof(none)) != 0 ||
         zmq_setsockopt(socket, ZMQ_RCVHWM, &none, sizeof(none)) != 0 ||
         zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof(none)) != 0) {
-        fail("socket");
+        fail(rival, "socket");
     }
     return socket;
 }
 
-/* Binds where asked and writes where that turned out to be into `endpoint`. */
-static void bind_socket(void *socket, const struct floor_options *options, const char *name,
-                        char *endpoint)
+static void *connect_socket(struct echo_rival *rival, void *context, const char *endpoint)
+{
+    void *socket = open_socket(rival, context, ZMQ_DEALER);
+
+    if (zmq_connect(socket, endpoint) != 0) {
+        fail(rival, "connect");
+    }
+    return socket;
+}
+
+/* Binds and writes where that turned out to be into `endpoint`. */
+static void bind_socket(struct echo_rival *rival, void *socket, const char *name, char *endpoint)
 {
     size_t size = ENDPOINT_SIZE;
 
-    if (strcmp(options->transport, "ipc") == 0) {
+    if (directory[0] != '\0') {
         snprintf(endpoint, ENDPOINT_SIZE, "ipc://%.200s/%s", directory, name);
     } else {
         snprintf(endpoint, ENDPOINT_SIZE, "tcp://127.0.0.1:*");
     }
     if (zmq_bind(socket, endpoint) != 0 ||
         zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, endpoint, &size) != 0) {
-        fail("bind");
+        fail(rival, "bind");
     }
 }
 
-/* The proxy process: tells its two endpoints through `ready`, then passes messages. */
-_Noreturn static void run_proxy(const struct floor_options *options, int ready)
-{
-    char endpoints[2][ENDPOINT_SIZE] = {{0}};
-    void *context = zmq_ctx_new();
-    void *front = open_socket(context, ZMQ_ROUTER);
-    void *back = open_socket(context, ZMQ_DEALER);
-
-    bind_socket(front, options, "front", endpoints[0]);
-    bind_socket(back, options, "back", endpoints[1]);
-    if (write(ready, endpoints, sizeof(endpoints)) != sizeof(endpoints)) {
-        fail("pipe");
-    }
-    zmq_proxy(front, back, NULL);
-    exit(0);
-}
-
-/* Receives one message of the submitter's id and the payload and sends both back. */
-static bool echo_one(void *socket)
+/* Sends one message back to where it came from. False: there is none. */
+static bool echo_one(struct echo_rival *rival, void *socket)
 {
     zmq_msg_t part;
     int more = 1;
@@ -130,312 +103,146 @@ static bool echo_one(void *socket)
         }
         more = zmq_msg_more(&part);
         if (zmq_msg_send(&part, socket, more ? ZMQ_SNDMORE : 0) < 0) {
-            fail("worker");
+            fail(rival, "echo");
         }
     }
     return true;
 }
 
-_Noreturn static void run_worker(const char *endpoint)
+/* A worker's messages begin with the submitter's id, as those of a ROUTER do. */
+_Noreturn static void echo_all(struct echo_rival *rival, void *socket)
 {
-    void *context = zmq_ctx_new();
-    void *socket = open_socket(context, ZMQ_DEALER);
     zmq_pollitem_t item = {.socket = socket, .events = ZMQ_POLLIN};
 
-    if (zmq_connect(socket, endpoint) != 0) {
-        fail("connect");
-    }
     for (;;) {
         if (zmq_poll(&item, 1, -1) < 0) {
-            fail("poll");
+            fail(rival, "poll");
         }
-        while (echo_one(socket)) {
+        while (echo_one(rival, socket)) {
         }
     }
 }
 
-static pid_t start_child(void)
+/* The server process: tells its endpoints through `ready`, then passes messages. */
+_Noreturn static void run_server(struct echo_rival *rival, int ready)
 {
-    pid_t parent = getpid();
-    pid_t pid = fork();
+    void *context = zmq_ctx_new();
+    void *front = open_socket(rival, context, ZMQ_ROUTER);
+    void *back = open_socket(rival, context, ZMQ_DEALER);
 
-    if (pid < 0) {
-        fail("fork");
+    bind_socket(rival, front, "front", endpoints[0]);
+    bind_socket(rival, back, "back", endpoints[1]);
+    if (write(ready, endpoints, sizeof(endpoints)) != sizeof(endpoints)) {
+        fail(rival, "pipe");
     }
-    if (pid == 0) {
-        child_count = 0;
-        signal(SIGINT, SIG_IGN);     /* the parent ends us */
-        signal(SIGTERM, SIG_DFL);
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != parent) {
-            _exit(1);
-        }
-        return 0;
+    if (rival->workers == 0) {
+        echo_all(rival, front);
     }
-    children[child_count++] = pid;
-    return pid;
+    zmq_proxy(front, back, NULL);
+    exit(0);
 }
 
-static void start_processes(const struct floor_options *options, char front[ENDPOINT_SIZE])
+static void floor_start(struct echo_rival *rival)
 {
-    char endpoints[2][ENDPOINT_SIZE];
     int ready[2];
 
-    if (pipe(ready) != 0) {
-        fail("pipe");
+    rival->transport = transport;
+    if (rival->workers == 0) {
+        rival->bench = "zmq_router";
     }
-    if (start_child() == 0) {
+    if (strcmp(transport, "ipc") == 0) {
+        make_directory(rival);
+    } else if (strcmp(transport, "tcp") != 0) {
+        echo_rival_fail(rival, transport, "a transport is tcp or ipc");
+    }
+    if (pipe(ready) != 0 || (rival->server = children_start()) < 0) {
+        echo_rival_fail(rival, "a process", strerror(errno));
+    }
+    if (rival->server == 0) {
         close(ready[0]);
-        run_proxy(options, ready[1]);
+        run_server(rival, ready[1]);
     }
     close(ready[1]);
     if (read(ready[0], endpoints, sizeof(endpoints)) != sizeof(endpoints)) {
-        fail("the proxy did not start");
+        echo_rival_fail(rival, "start", "there is no server");
     }
     close(ready[0]);
-    for (uint64_t i = 0; i < options->workers; i++) {
-        if (start_child() == 0) {
-            run_worker(endpoints[1]);
-        }
-    }
-    memcpy(front, endpoints[0], ENDPOINT_SIZE);
 }
 
-struct submitter {
-    void *socket;
-    struct echo_check check;
-    struct histogram latency_ns;
-    uint64_t *sent_ns; /* of each sequence number */
-    uint64_t sent, done;
-    uint64_t window;
-};
-
-static bool send_some(struct submitter *submitter, uint64_t tasks)
+/* The DEALER deals round robin to those that are connected: the first window is there to see that
+ * all of them are. */
+static void floor_serve(struct echo_rival *rival)
 {
-    bool any = false;
+    void *socket = connect_socket(rival, zmq_ctx_new(), endpoints[1]);
 
-    for (int i = 0; i < IO_BURST && submitter->sent < tasks &&
-                    submitter->sent - submitter->done < submitter->window;
-         i++) {
-        zmq_msg_t message;
-
-        if (zmq_msg_init_size(&message, submitter->check.payload_bytes) != 0) {
-            fail("memory");
-        }
-        echo_check_fill(&submitter->check, submitter->sent, zmq_msg_data(&message));
-        submitter->sent_ns[submitter->sent] = bench_now_ns();
-        if (zmq_msg_send(&message, submitter->socket, ZMQ_DONTWAIT) < 0) {
-            zmq_msg_close(&message);
-            break;
-        }
-        submitter->sent++;
-        any = true;
-    }
-    return any;
+    echo_rival_ready(rival);
+    echo_all(rival, socket);
 }
 
-static bool receive_some(struct submitter *submitter)
+static void *floor_open(struct echo_rival *rival)
+{
+    return connect_socket(rival, zmq_ctx_new(), endpoints[0]);
+}
+
+static void floor_send(void *socket, struct echo_rival *rival, uint64_t sequence)
 {
     zmq_msg_t message;
-    uint64_t sequence;
-    int i;
+
+    if (zmq_msg_init_size(&message, rival->payload_bytes) != 0) {
+        fail(rival, "memory");
+    }
+    echo_rival_fill(rival, sequence, zmq_msg_data(&message));
+    if (zmq_msg_send(&message, socket, ZMQ_DONTWAIT) < 0) {
+        fail(rival, "send");
+    }
+}
+
+static void floor_receive(void *socket, struct echo_rival *rival, int wait_ms)
+{
+    zmq_pollitem_t items[] = {{.socket = socket, .events = ZMQ_POLLIN},
+                              {.fd = rival->pace.fd, .events = ZMQ_POLLIN}};
+    uint64_t before = rival->done;
+    zmq_msg_t message;
 
     zmq_msg_init(&message);
-    for (i = 0; i < IO_BURST; i++) {
-        if (zmq_msg_recv(&message, submitter->socket, ZMQ_DONTWAIT) < 0) {
+    for (int i = 0; i < ECHO_RIVAL_BURST; i++) {
+        if (zmq_msg_recv(&message, socket, ZMQ_DONTWAIT) < 0) {
             break;
         }
-        submitter->done++;
-        if (echo_check_reply(&submitter->check, zmq_msg_data(&message), zmq_msg_size(&message),
-                             &sequence)) {
-            histogram_add(&submitter->latency_ns, bench_now_ns() - submitter->sent_ns[sequence]);
-        }
+        echo_rival_reply(rival, zmq_msg_data(&message), zmq_msg_size(&message));
     }
     zmq_msg_close(&message);
-    return i > 0;
-}
-
-/* Sends and receives until `tasks` have been answered, or nothing comes any more. */
-static void run_submitter(struct submitter *submitter, uint64_t tasks)
-{
-    zmq_pollitem_t item = {.socket = submitter->socket, .events = ZMQ_POLLIN};
-
-    while (submitter->done < tasks) {
-        bool busy = send_some(submitter, tasks);
-
-        busy = receive_some(submitter) || busy;
-        if (!busy && zmq_poll(&item, 1, STALL_MS) == 0) {
-            return;
-        }
+    if (rival->done == before && wait_ms > 0) {
+        zmq_poll(items, rival->pace.fd >= 0 ? 2 : 1, wait_ms);
     }
 }
 
-static void submitter_init(struct submitter *submitter, const struct floor_options *options,
-                           uint64_t tasks, void *socket)
+static void floor_close(void *socket)
 {
-    memset(submitter, 0, sizeof(*submitter));
-    submitter->socket = socket;
-    submitter->window = options->window;
-    submitter->sent_ns = calloc(tasks, sizeof(submitter->sent_ns[0]));
-    if (submitter->sent_ns == NULL ||
-        !echo_check_init(&submitter->check, tasks, options->payload_bytes)) {
-        fail("memory");
-    }
-}
-
-static void submitter_deinit(struct submitter *submitter)
-{
-    echo_check_deinit(&submitter->check);
-    free(submitter->sent_ns);
-}
-
-static double workers_cpu_s(void)
-{
-    double sum = 0;
-
-    for (size_t i = 1; i < child_count; i++) {
-        sum += bench_cpu_s(children[i]);
-    }
-    return sum;
-}
-
-static bool measure(const struct floor_options *options, void *socket)
-{
-    static struct submitter submitter; /* the histogram is too large for a stack */
-    struct bench_result result = {.bench = "zmq_proxy",
-                                  .transport = options->transport,
-                                  .payload_bytes = options->payload_bytes,
-                                  .window = options->window,
-                                  .workers = options->workers,
-                                  .tasks = options->tasks};
-    uint64_t begin_ns;
-    bool good;
-
-    /* Every worker has to be connected before the clock starts: the DEALER deals
-     * round robin, so a full window of answers shows that all of them take part
-     * or that the late ones are connected by now. */
-    submitter_init(&submitter, options, options->window, socket);
-    run_submitter(&submitter, options->window);
-    submitter_deinit(&submitter);
-
-    submitter_init(&submitter, options, options->tasks, socket);
-    result.broker_cpu_s = -bench_cpu_s(children[0]);
-    result.workers_cpu_s = -workers_cpu_s();
-    result.submitter_cpu_s = -bench_cpu_s(0);
-    begin_ns = bench_now_ns();
-    run_submitter(&submitter, options->tasks);
-    result.wall_s = (double)(bench_now_ns() - begin_ns) / 1e9;
-    result.broker_cpu_s += bench_cpu_s(children[0]);
-    result.workers_cpu_s += workers_cpu_s();
-    result.submitter_cpu_s += bench_cpu_s(0);
-    result.check = &submitter.check;
-    result.latency_ns = &submitter.latency_ns;
-    bench_result_print(&result, stdout, options->json);
-    good = bench_result_good(&result);
-    submitter_deinit(&submitter);
-    return good;
-}
-
-static const char usage[] =
-    "usage: sluice-bench-proxy [--payload BYTES] [--window N] [--workers N] [--tasks N]\n"
-    "                          [--transport tcp|ipc] [--json]\n"
-    "\n"
-    "Echo through zmq_proxy(ROUTER, DEALER): the floor for `sluice bench echo`.\n";
-
-static uint64_t parse_count(const char *text, uint64_t min, uint64_t max)
-{
-    char *end;
-    unsigned long long value = strtoull(text, &end, 10);
-
-    if (*text < '0' || *text > '9' || *end != '\0' || value < min || value > max) {
-        fprintf(stderr, "sluice-bench-proxy: %s: a number from %llu to %llu is needed\n", text,
-                (unsigned long long)min, (unsigned long long)max);
-        exit(2);
-    }
-    return value;
-}
-
-static void parse(struct floor_options *options, int argc, char **argv)
-{
-    static const struct option names[] = {
-        {"payload", required_argument, NULL, 'p'},   {"window", required_argument, NULL, 'w'},
-        {"workers", required_argument, NULL, 'n'},   {"tasks", required_argument, NULL, 't'},
-        {"transport", required_argument, NULL, 'x'}, {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},            {NULL, 0, NULL, 0},
-    };
-    int found;
-
-    while ((found = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        switch (found) {
-        case 'p':
-            options->payload_bytes = parse_count(optarg, ECHO_PAYLOAD_MIN, 16 * 1024 * 1024);
-            break;
-        case 'w':
-            options->window = parse_count(optarg, 1, 1000000);
-            break;
-        case 'n':
-            options->workers = parse_count(optarg, 1, WORKERS_MAX);
-            break;
-        case 't':
-            options->tasks = parse_count(optarg, 1, 1000000000);
-            break;
-        case 'x':
-            options->transport = optarg;
-            break;
-        case 'j':
-            options->json = true;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            exit(0);
-        default:
-            fputs(usage, stderr);
-            exit(2);
-        }
-    }
-    if (optind != argc ||
-        (strcmp(options->transport, "tcp") != 0 && strcmp(options->transport, "ipc") != 0)) {
-        fputs(usage, stderr);
-        exit(2);
-    }
-}
-
-static void make_directory(void)
-{
-    const char *base = getenv("TMPDIR");
-
-    snprintf(directory, sizeof(directory), "%.60s/sluice-floor-XXXXXX",
-             base != NULL && base[0] == '/' ? base : "/tmp");
-    if (mkdtemp(directory) == NULL) {
-        directory[0] = '\0';
-        fail("a directory for the sockets");
-    }
+    zmq_close(socket);
 }
 
 int main(int argc, char **argv)
 {
-    struct floor_options options = {
-        .payload_bytes = 64, .window = 1000, .workers = 2, .tasks = 1000000, .transport = "tcp"};
-    struct sigaction action = {.sa_handler = end_on_signal};
-    char front[ENDPOINT_SIZE];
-    void *context, *socket;
-    bool good;
+    const struct option_spec spec =
+        OPTION_TEXT_SPEC("transport", &transport, "tcp|ipc", "how to reach the server (tcp)");
+    const struct option_set options = {&spec, 1};
+    const struct echo_rival_kind zmq_floor = {
+        .program = "sluice-bench-proxy",
+        .name = "zmq_proxy",
+        .about = "Echo through zmq_proxy(ROUTER, DEALER), or with --workers 0 by a bare ROUTER:\n"
+                 "the floors for `sluice bench echo`.",
+        .options = &options,
+        .alone = true,
+        .paced = true,
+        .start = floor_start,
+        .tidy = remove_directory,
+        .serve = floor_serve,
+        .open = floor_open,
+        .send = floor_send,
+        .receive = floor_receive,
+        .close = floor_close,
+    };
 
-    parse(&options, argc, argv);
-    owner = getpid();
-    make_directory();
-    atexit(end_children);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
-    start_processes(&options, front);
-    context = zmq_ctx_new();
-    socket = open_socket(context, ZMQ_DEALER);
-    if (zmq_connect(socket, front) != 0) {
-        fail("connect");
-    }
-    good = measure(&options, socket);
-    zmq_close(socket);
-    zmq_ctx_term(context);
-    return good ? 0 : 1;
+    return echo_rival_main(&zmq_floor, argc, argv);
 }

@@ -1,15 +1,14 @@
 #include "tests/bench/rival.h"
 
+#include "tests/bench/children.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,8 +31,6 @@ struct rival_shared {
     _Atomic uint8_t seen[]; /* a bit for each task of this pass, of all workers together */
 };
 
-static pid_t children[WORKERS_MAX];
-static size_t child_count;
 static bool as_json;
 
 _Noreturn void rival_fail(const struct rival_kind *kind, const char *what, const char *why)
@@ -62,25 +59,6 @@ void rival_judge(struct rival *rival, const void *data, size_t size)
     uint64_t sequence;
 
     echo_check_reply(&rival->check, data, size, &sequence);
-}
-
-/* Also called when a signal ends us: only what is safe there. */
-static void end_children(void)
-{
-    for (size_t i = 0; i < child_count; i++) {
-        kill(children[i], SIGKILL);
-    }
-    for (size_t i = 0; i < child_count; i++) {
-        while (waitpid(children[i], NULL, 0) < 0 && errno == EINTR) {
-        }
-    }
-    child_count = 0;
-}
-
-static void end_on_signal(int number)
-{
-    end_children();
-    _exit(128 + number);
 }
 
 static void rival_wait(const struct rival *rival, sem_t *semaphore, const char *what)
@@ -158,25 +136,15 @@ _Noreturn static void run_worker(struct rival *rival, size_t number)
 
 static void start_workers(struct rival *rival)
 {
-    pid_t parent = getpid();
-
     for (size_t i = 0; i < rival->workers; i++) {
-        pid_t pid = fork();
+        pid_t pid = children_start();
 
         if (pid < 0) {
             rival_fail(rival->kind, "fork", strerror(errno));
         }
         if (pid == 0) {
-            child_count = 0;
-            signal(SIGINT, SIG_IGN); /* the parent ends us */
-            signal(SIGTERM, SIG_DFL);
-            prctl(PR_SET_PDEATHSIG, SIGKILL);
-            if (getppid() != parent) {
-                _exit(1);
-            }
             run_worker(rival, i);
         }
-        children[child_count++] = pid;
     }
 }
 
@@ -385,7 +353,6 @@ static void parse(struct rival *rival, int argc, char **argv)
 int rival_main(const struct rival_kind *kind, int argc, char **argv)
 {
     static struct rival rival; /* a histogram is too large for the stack */
-    struct sigaction action = {.sa_handler = end_on_signal};
     uint64_t tasks;
     void *queue;
     bool good;
@@ -394,10 +361,7 @@ int rival_main(const struct rival_kind *kind, int argc, char **argv)
         .kind = kind, .payload_bytes = 64, .window = 1000, .workers = 2, .tasks = 200000};
     parse(&rival, argc, argv);
     tasks = rival.tasks;
-    atexit(end_children);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
+    children_init(NULL);
     share(&rival);
     start_workers(&rival);
     queue = kind->open(&rival);

@@ -4,60 +4,41 @@
  *
  * A confirm means that the message was synced to disk, or was consumed and acknowledged before
  * that: with workers that are fast, many are never written. */
+#include "tests/bench/rabbitmq_link.h"
 #include "tests/bench/rival.h"
 
-#include <amqp.h>
-#include <amqp_framing.h>
-#include <amqp_tcp_socket.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 
 #define QUEUE "bench"
-#define CHANNEL 1
+#define CHANNEL RABBITMQ_CHANNEL
 #define BURST 64      /* publishes between looks for confirms */
 #define ACK_BATCH 250 /* a quarter of the prefetch */
 
 struct queue {
     amqp_connection_state_t connection;
     uint64_t published; /* in all passes: delivery tags count on */
-    uint64_t prefetch;
+    uint64_t window;
 };
 
 static const struct rival_kind rabbitmq;
 
-static void expect_ok(int status, const char *what)
+static void fail(const char *what, const char *why)
 {
-    if (status != AMQP_STATUS_OK) {
-        rival_fail(&rabbitmq, what, amqp_error_string2(status));
-    }
-}
-
-static void expect_reply(amqp_rpc_reply_t reply, const char *what)
-{
-    if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION) {
-        rival_fail(&rabbitmq, what, amqp_error_string2(reply.library_error));
-    } else if (reply.reply_type != AMQP_RESPONSE_NORMAL) {
-        rival_fail(&rabbitmq, what, "the server refuses");
-    }
+    rival_fail(&rabbitmq, what, why);
 }
 
 static struct queue *connect_queue(const struct rival *rival)
 {
     struct queue *queue = calloc(1, sizeof(*queue));
-    amqp_socket_t *socket;
 
-    if (queue == NULL || (queue->connection = amqp_new_connection()) == NULL ||
-        (socket = amqp_tcp_socket_new(queue->connection)) == NULL) {
-        rival_fail(&rabbitmq, "connect", "no memory");
+    if (queue == NULL) {
+        fail("connect", "no memory");
     }
-    queue->prefetch = rival->window < UINT16_MAX ? rival->window : UINT16_MAX;
-    expect_ok(amqp_socket_open(socket, "127.0.0.1", (int)rival->port), "connect");
-    expect_reply(amqp_login(queue->connection, "/", 0, AMQP_DEFAULT_FRAME_SIZE, 0,
-                            AMQP_SASL_METHOD_PLAIN, "guest", "guest"),
-                 "login");
-    amqp_channel_open(queue->connection, CHANNEL);
-    expect_reply(amqp_get_rpc_reply(queue->connection), "channel");
+    rabbitmq_link_init(fail);
+    queue->window = rival->window;
+    queue->connection = rabbitmq_connect(rival->port);
     return queue;
 }
 
@@ -67,9 +48,9 @@ static void *rabbitmq_open(const struct rival *rival)
 
     amqp_queue_declare(queue->connection, CHANNEL, amqp_cstring_bytes(QUEUE), 0, 1, 0, 0,
                        amqp_empty_table);
-    expect_reply(amqp_get_rpc_reply(queue->connection), "queue");
+    rabbitmq_expect_reply(amqp_get_rpc_reply(queue->connection), "queue");
     amqp_confirm_select(queue->connection, CHANNEL);
-    expect_reply(amqp_get_rpc_reply(queue->connection), "confirms");
+    rabbitmq_expect_reply(amqp_get_rpc_reply(queue->connection), "confirms");
     return queue;
 }
 
@@ -80,7 +61,7 @@ static void publish(struct queue *queue, struct rival *rival, uint64_t sequence,
     amqp_bytes_t body = {rival->payload_bytes, payload};
 
     rival_fill(rival, sequence, payload);
-    expect_ok(amqp_basic_publish(queue->connection, CHANNEL, amqp_empty_bytes,
+    rabbitmq_expect_ok(amqp_basic_publish(queue->connection, CHANNEL, amqp_empty_bytes,
                                  amqp_cstring_bytes(QUEUE), 0, 0, &properties, body),
               "publish");
 }
@@ -111,7 +92,7 @@ static void take_confirms(struct queue *queue, struct rival *rival, bool wait, u
         if (status == AMQP_STATUS_TIMEOUT && !wait) {
             return;
         }
-        expect_ok(status, "confirms");
+        rabbitmq_expect_ok(status, "confirms");
         if (frame.frame_type != AMQP_FRAME_METHOD ||
             frame.payload.method.id != AMQP_BASIC_ACK_METHOD) {
             rival_fail(&rabbitmq, "confirms", "the server says something else");
@@ -151,7 +132,7 @@ static uint64_t rabbitmq_left(void *arg)
     amqp_queue_declare_ok_t *declared = amqp_queue_declare(
         queue->connection, CHANNEL, amqp_cstring_bytes(QUEUE), 1, 1, 0, 0, amqp_empty_table);
 
-    expect_reply(amqp_get_rpc_reply(queue->connection), "queue");
+    rabbitmq_expect_reply(amqp_get_rpc_reply(queue->connection), "queue");
     return declared->message_count;
 }
 
@@ -160,9 +141,8 @@ static void rabbitmq_close(void *arg)
     struct queue *queue = arg;
 
     amqp_queue_delete(queue->connection, CHANNEL, amqp_cstring_bytes(QUEUE), 0, 0);
-    expect_reply(amqp_get_rpc_reply(queue->connection), "removing the queue");
-    amqp_connection_close(queue->connection, AMQP_REPLY_SUCCESS);
-    amqp_destroy_connection(queue->connection);
+    rabbitmq_expect_reply(amqp_get_rpc_reply(queue->connection), "removing the queue");
+    rabbitmq_disconnect(queue->connection);
     free(queue);
 }
 
@@ -170,11 +150,10 @@ static void *rabbitmq_attach(const struct rival *rival)
 {
     struct queue *queue = connect_queue(rival);
 
-    amqp_basic_qos(queue->connection, CHANNEL, 0, (uint16_t)queue->prefetch, 0);
-    expect_reply(amqp_get_rpc_reply(queue->connection), "prefetch");
+    rabbitmq_prefetch(queue->connection, queue->window);
     amqp_basic_consume(queue->connection, CHANNEL, amqp_cstring_bytes(QUEUE), amqp_empty_bytes, 0,
                        0, 0, amqp_empty_table);
-    expect_reply(amqp_get_rpc_reply(queue->connection), "consume");
+    rabbitmq_expect_reply(amqp_get_rpc_reply(queue->connection), "consume");
     return queue;
 }
 
@@ -185,22 +164,18 @@ static uint64_t rabbitmq_serve(void *arg, struct rival *rival)
 
     amqp_maybe_release_buffers(queue->connection);
     while (count < ACK_BATCH) {
-        struct timeval patience = {0, count == 0 ? RIVAL_WAIT_MS * 1000 : 0};
         amqp_envelope_t envelope;
-        amqp_rpc_reply_t reply = amqp_consume_message(queue->connection, &envelope, &patience, 0);
 
-        if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION &&
-            reply.library_error == AMQP_STATUS_TIMEOUT) {
+        if (!rabbitmq_consume(queue->connection, &envelope, count == 0 ? RIVAL_WAIT_MS : 0)) {
             break;
         }
-        expect_reply(reply, "consume");
         rival_judge(rival, envelope.message.body.bytes, envelope.message.body.len);
         tag = envelope.delivery_tag;
         amqp_destroy_envelope(&envelope);
         count++;
     }
     if (count > 0) {
-        expect_ok(amqp_basic_ack(queue->connection, CHANNEL, tag, 1), "ack");
+        rabbitmq_expect_ok(amqp_basic_ack(queue->connection, CHANNEL, tag, 1), "ack");
     }
     return count;
 }
@@ -210,8 +185,7 @@ static void rabbitmq_settle(void *arg)
 {
     struct queue *queue = arg;
 
-    amqp_basic_qos(queue->connection, CHANNEL, 0, (uint16_t)queue->prefetch, 0);
-    expect_reply(amqp_get_rpc_reply(queue->connection), "settle");
+    rabbitmq_prefetch(queue->connection, queue->window);
 }
 
 static const struct rival_kind rabbitmq = {

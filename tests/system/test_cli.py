@@ -441,6 +441,100 @@ def _():
     check(result["wall_s"] < 5 * 0.2 * SLOW, "one after another: %s" % result)
 
 
+def bench_json(*words):
+    """The one line that a benchmark prints with --json."""
+    run = sluice(None, "bench", *words, "--json")
+    equal(len(run.out.splitlines()), 1, "lines printed")
+    return json.loads(run.out)
+
+
+@case("bench echo: clients in processes of their own, and large payloads")
+def _():
+    for clients, options in (("3", ("--transport", "ipc")), ("2", ("--payload", "1048576"))):
+        result = bench_json("echo", "--clients", clients, "--tasks", "20", "--window", "7", *options)
+        equal((result["clients"], result["tasks"], result["window"]), (int(clients), 20, 7))
+        equal((result["lost"], result["duplicated"], result["corrupt"]), (0, 0, 0))
+        check(0 < result["p50_us"] <= result["max_us"], "latency: %s" % result)
+    # No more payloads under way than fit, by default.
+    equal(bench_json("echo", "--payload", "1048576", "--tasks", "1")["window"], 64)
+    contains(sluice(None, "bench", "echo", "--payload", "1048576", "--window", "257",
+                    status=2).err, "--window 256")
+    contains(sluice(None, "bench", "echo", "--clients", "5", "--window", "4", status=2).err, "clients")
+
+
+def check_load(load, tasks):
+    equal((load["lost"], load["duplicated"], load["corrupt"], load["failed"]), (0, 0, 0, 0))
+    equal(load["tasks"], tasks)
+    equal(sorted(load["cpu_s_per_million"]), ["broker", "submitter", "workers"])
+    times = [load[name] for name in ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")]
+    check(0 < times[0] and times == sorted(times), "percentiles: %s" % times)
+    check(load["late"] <= tasks, "more late than sent: %s" % load)
+
+
+@case("bench load: an open loop at a rate, or at shares of the peak it finds")
+def _():
+    result = bench_json("load", "--rate", "2000", "--duration", "250ms")
+    equal((result["peak_tasks_per_s"], len(result["loads"]), result["good"]), (None, 1, True))
+    check_load(result["loads"][0], 500)
+    # The last one is due 499 intervals after the first: no schedule ends before that.
+    check(result["loads"][0]["wall_s"] >= 499 / 2000, "too early: %s" % result)
+    result = bench_json("load", "--percent", "5,10", "--tasks", "2000", "--duration", "100ms")
+    equal([load["percent"] for load in result["loads"]], [5, 10])
+    for load in result["loads"]:
+        share = result["peak_tasks_per_s"] * load["percent"] / 100
+        check(abs(load["rate"] - share) <= 1, "%d %% is no %d/s" % (load["percent"], load["rate"]))
+        check_load(load, load["rate"] * 100 // 1000)
+    contains(sluice(None, "bench", "load", "--percent", "50,,80", status=2).err, "--percent")
+    contains(sluice(None, "bench", "load", "--help").out, "--rate", "--percent", "Late: ")
+
+
+@case("bench idle: agents join, ping and are answered, in as few processes as can be")
+def _():
+    result = bench_json("idle", "--agents", "3,12", "--duration", "100ms", "--echo", "1000")
+    equal(([step["agents"] for step in result["steps"]], result["processes"]), ([3, 12], 2))
+    equal((result["missed"], result["lost"], result["good"]), (0, 0, True))
+    # Each has said one as it joined, and of each at most the last has no answer yet.
+    check(result["pings"] >= 12 and result["pings"] - result["pongs"] <= 12, "pings: %s" % result)
+    for step in result["steps"]:
+        check(step["ratio"] > 0 and step["broker_cpu_s_per_s"] >= 0, "step: %s" % step)
+    contains(sluice(None, "bench", "idle", "--agents", "10,10", status=2).err, "--agents")
+    limited = ("bash", "-c", "ulimit -n 300 && exec %s bench idle --agents 100" % program("sluice"))
+    run = subprocess.run(limited, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30 * SLOW)
+    equal(run.returncode, 1, "exit status with too few files")
+    contains(run.stderr.decode(), "open files", "ulimit -Hn")
+
+
+@case("bench recovery: a broker that was killed has all durable tasks again")
+def _():
+    with tempfile.TemporaryDirectory() as directory:
+        result = bench_json("recovery", "--tasks", "500", "--payload", "200",
+                            "--directory", directory)
+        equal((result["tasks"], result["lost"], result["duplicated"], result["corrupt"],
+               result["good"]), (500, 0, 0, 0, True))
+        check(0 < result["listens_s"] <= result["loaded_s"], "loaded before it listened")
+        check(result["listens_s"] <= result["first_task_s"], "a task before it listened")
+        equal(os.listdir(directory), [], "files left")
+
+
+@case("bench cancel: each task ends cancelled, once")
+def _():
+    result = bench_json("cancel", "--tasks", "300", "--running", "20", "--echo", "500")
+    equal((result["tasks"], result["running"], result["good"]), (300, 20, True))
+    equal((result["lost"], result["other_outcomes"], result["left"]), (0, 0, 0))
+    check(0 < result["p50_ms"] <= result["max_ms"], "outcomes: %s" % result)
+    check(result["asked_s"] <= result["all_s"], "all had stopped before they were asked to")
+
+
+@case("bench streams: all chunks come in order, and no worker runs ahead")
+def _():
+    result = bench_json("streams", "--streams", "3", "--chunks", "600", "--payload", "100",
+                        "--window", "5")
+    equal((result["streams"], result["chunks"], result["good"]), (3, 600, True))
+    equal([result[name] for name in ("lost", "duplicated", "corrupt", "misplaced", "failed")],
+          [0] * 5)
+    check(0 < result["held_chunks"] <= 256 + 5, "sent ahead: %s" % result)
+
+
 @case("the floor prints the same fields")
 def _():
     run = subprocess.run([program("sluice-bench-proxy"), "--tasks", "3000", "--json"],
@@ -448,11 +542,15 @@ def _():
     check_echo(json.loads(run.stdout), 64)
 
 
-def bench_under_way(directory):
-    """A long benchmark on a unix socket in `directory`, and the processes it has started."""
-    bench = subprocess.Popen([program("sluice"), "bench", "echo", "--tasks", "100000000",
-                              "--transport", "ipc"], stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL, env=dict(os.environ, TMPDIR=directory))
+LONG_ECHO = ("echo", "--tasks", "100000000", "--transport", "ipc")
+LONG_DURABLE = ("durable", "--tasks", "100000000")
+
+
+def bench_under_way(directory, words=LONG_ECHO):
+    """A long benchmark with its files in `directory`, and the processes it has started."""
+    bench = subprocess.Popen([program("sluice"), "bench", *words], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL, cwd=directory,
+                             env=dict(os.environ, TMPDIR=directory))
     deadline = Deadline(10)
     while len(children_of(bench.pid)) < 3:
         check(not deadline.passed() and bench.poll() is None, "the benchmark did not start")
@@ -470,6 +568,17 @@ def _():
             wait_gone(children)
             if number != signal.SIGKILL:
                 equal(os.listdir(directory), [], "files left")
+
+
+@case("a benchmark that is interrupted leaves no store")
+def _():
+    with tempfile.TemporaryDirectory() as directory:
+        bench, children = bench_under_way(directory, LONG_DURABLE)
+        check(os.listdir(directory) != [], "there is no store to leave")
+        bench.send_signal(signal.SIGINT)
+        bench.wait(10 * SLOW)
+        wait_gone(children)
+        equal(os.listdir(directory), [], "files left")
 
 
 main()

@@ -78,6 +78,23 @@ static void one_slow_value_in_a_thousand_shows_beyond_p999(void **state)
     assert_int_equal(histogram_percentile(&histogram, 99.99), 100);
 }
 
+static void merged_histograms_are_one_of_all_their_values(void **state)
+{
+    static struct histogram other;
+
+    histogram_init(&histogram);
+    histogram_init(&other);
+    for (int i = 1; i <= 50; i++) {
+        histogram_add(&histogram, i);
+        histogram_add(&other, i + 50);
+    }
+    histogram_merge(&histogram, &other);
+    assert_int_equal(histogram.total, 100);
+    assert_int_equal(histogram_percentile(&histogram, 50), 50);
+    assert_int_equal(histogram_percentile(&histogram, 90), 90);
+    assert_int_equal(histogram_percentile(&histogram, 100), 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -87,6 +104,7 @@ int main(void)
         cmocka_unit_test(no_answer_exceeds_the_largest_value),
         cmocka_unit_test(every_value_has_a_bucket_up_to_the_largest),
         cmocka_unit_test(one_slow_value_in_a_thousand_shows_beyond_p999),
+        cmocka_unit_test(merged_histograms_are_one_of_all_their_values),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

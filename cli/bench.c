@@ -83,6 +83,22 @@ int bench_visit(struct cli *cli, const struct command *self, struct fleet_option
     return code;
 }
 
+bool bench_stats(struct sluice *sluice, const char *const names[], uint64_t *values, size_t count)
+{
+    json_t *reply = NULL;
+
+    if (sluice_query(sluice, "stats", NULL, NULL, &reply) != 0 || !fleet_intact()) {
+        json_decref(reply);
+        fprintf(stderr, "sluice bench: the broker does not answer\n");
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        values[i] = record_uint(reply, names[i]);
+    }
+    json_decref(reply);
+    return true;
+}
+
 static uint64_t workers_count(const json_t *rows, const char *service)
 {
     json_t *row;

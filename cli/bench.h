@@ -39,6 +39,9 @@ struct bench_stall {
 /* True: for BENCH_STALL_MS of the loop's time `count` has been what it is. */
 bool bench_stalls(struct bench_stall *stall, struct sluice *sluice, uint64_t count);
 
+/* `count` numbers of the broker's statistics. SUSPENDS. False: said why not. */
+bool bench_stats(struct sluice *sluice, const char *const names[], uint64_t *values, size_t count);
+
 /* Waits until `workers` serve `service`. SUSPENDS. EXIT_DONE, or said why not. */
 int bench_wait_workers(struct sluice *sluice, const char *service, uint64_t workers);
 

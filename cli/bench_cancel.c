@@ -1,11 +1,8 @@
 /* sluice bench cancel: many tasks, under way and waiting, are cancelled at once. */
 #include "cli/bench.h"
 #include "cli/bench_pass.h"
-#include "cli/progress.h"
-#include "cli/record.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define LOOK_MS 1
 #define ECHO_SERVICE_SIZE 96
@@ -35,23 +32,6 @@ static void on_ended(struct sluice_future *future, void *arg)
     histogram_add(&storm->latency_ns, bench_now_ns() - storm->begun_ns);
 }
 
-/* SUSPENDS. */
-static bool stats(struct sluice *sluice, const char *const names[], uint64_t *values, size_t count)
-{
-    json_t *reply = NULL;
-
-    if (sluice_query(sluice, "stats", NULL, NULL, &reply) != 0 || !fleet_intact()) {
-        json_decref(reply);
-        fprintf(stderr, "sluice bench cancel: the broker does not answer\n");
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        values[i] = record_uint(reply, names[i]);
-    }
-    json_decref(reply);
-    return true;
-}
-
 /* Until as many as can be are under way, and all others wait. SUSPENDS. */
 static bool pile_up(struct storm *storm, struct sluice *sluice)
 {
@@ -69,7 +49,7 @@ static bool pile_up(struct storm *storm, struct sluice *sluice)
         }
     }
     while (now[0] != storm->running || now[0] + now[1] != storm->tasks) {
-        if (!stats(sluice, names, now, 2)) {
+        if (!bench_stats(sluice, names, now, 2)) {
             return false;
         }
         if (storm->ended > 0) {
@@ -156,11 +136,11 @@ static int storm_passes(struct sluice *sluice, struct bench_pass *pass, void *ar
     uint64_t before[4], after[4];
 
     if (!echo(storm, sluice, pass, &storm->before_per_s) || !pile_up(storm, sluice) ||
-        !stats(sluice, names, before, 4)) {
+        !bench_stats(sluice, names, before, 4)) {
         return EXIT_TASK;
     }
     cancel_all(storm, sluice);
-    if (!echo(storm, sluice, pass, &storm->after_per_s) || !stats(sluice, names, after, 4)) {
+    if (!echo(storm, sluice, pass, &storm->after_per_s) || !bench_stats(sluice, names, after, 4)) {
         return EXIT_TASK;
     }
     return print(storm, after[1] + after[2] + after[3], after[0] - before[0]) ? EXIT_DONE

@@ -2,7 +2,7 @@
  * tasks or timers, over ten thousand fairness keys, over a thousand services. */
 #include "cli/bench.h"
 #include "cli/bench_rounds.h"
-#include "cli/record.h"
+#include "cli/progress.h"
 
 #include <stdlib.h>
 
@@ -20,22 +20,19 @@ struct load {
 /* Until the broker has all of them. SUSPENDS. */
 static bool wait_queued(struct sluice *sluice, uint64_t tasks)
 {
+    static const char *const names[] = {"queued", "delayed"};
     struct bench_stall stall = {0, 0};
     struct progress progress;
-    uint64_t queued = 0;
+    uint64_t now[2] = {0, 0};
     bool good = true;
-    char text[64];
+    char text[64] = "no task";
 
     progress_init(&progress, "starting");
-    while (good && queued < tasks) {
-        json_t *reply = NULL;
-        bool answered = sluice_query(sluice, "stats", NULL, NULL, &reply) == 0;
-
-        queued = record_uint(reply, "queued") + record_uint(reply, "delayed");
-        json_decref(reply);
-        good = answered && fleet_intact() && !bench_stalls(&stall, sluice, queued) &&
+    while (good && now[0] + now[1] < tasks) {
+        good = bench_stats(sluice, names, now, 2) &&
+               !bench_stalls(&stall, sluice, now[0] + now[1]) &&
                sluice_sleep_ms(sluice, LOOK_MS) == 0;
-        snprintf(text, sizeof(text), "%llu of %llu tasks", (unsigned long long)queued,
+        snprintf(text, sizeof(text), "%llu of %llu tasks", (unsigned long long)(now[0] + now[1]),
                  (unsigned long long)tasks);
         if (progress.tty) {
             progress_set(&progress, text);

@@ -3,7 +3,6 @@
 #include "cli/bench.h"
 #include "cli/bench_rounds.h"
 #include "cli/crowd.h"
-#include "cli/record.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -180,24 +179,21 @@ static bool print(const struct idle *idle, const struct bench_figures *before,
 /* SUSPENDS until the broker has let go of them. False: said why it has not. */
 static bool send_away(struct idle *idle, struct sluice *sluice)
 {
+    static const char *const names[] = {"peers"};
+    const uint64_t staying = idle->fleet.workers + 1;
     struct bench_stall stall = {0, 0};
-    uint64_t peers = UINT64_MAX;
+    uint64_t peers;
 
     for (size_t i = 0; i < idle->crowd_count; i++) {
         fleet_dismiss(idle->crowds[i]);
     }
-    while (peers > idle->fleet.workers + 1 && fleet_intact() &&
-           !bench_stalls(&stall, sluice, peers)) {
-        json_t *reply = NULL;
-
-        if (sluice_query(sluice, "stats", NULL, NULL, &reply) != 0) {
-            break;
-        }
-        peers = record_uint(reply, "peers");
-        json_decref(reply);
+    do {
         sluice_sleep_ms(sluice, LOOK_MS);
-    }
-    if (peers > idle->fleet.workers + 1) {
+        if (!bench_stats(sluice, names, &peers, 1)) {
+            return false;
+        }
+    } while (peers > staying && !bench_stalls(&stall, sluice, peers));
+    if (peers > staying) {
         fprintf(stderr, "sluice bench idle: the broker still has agents that have left\n");
         return false;
     }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOOK_MS 5
+
 struct load {
     struct bench_receipts *receipts;
     struct sluice *sluice;
@@ -95,8 +97,10 @@ static bool start(struct load *load)
 bool bench_receipts_run(struct bench_receipts *receipts, struct sluice *sluice,
                         const struct bench_plan *plan)
 {
-    struct load load = {.receipts = receipts, .sluice = sluice, .plan = plan};
+    static struct load load; /* if a wait is given up, fibers still have it */
+    struct bench_stall stall = {0, 0};
 
+    load = (struct load){.receipts = receipts, .sluice = sluice, .plan = plan};
     receipts->failed = 0;
     histogram_init(&receipts->receipt_ns);
     load.payload = calloc(1, plan->payload_bytes);
@@ -106,12 +110,17 @@ bool bench_receipts_run(struct bench_receipts *receipts, struct sluice *sluice,
         return false;
     }
     while ((load.pace.taken < load.pace.count || load.under_way > 0) &&
-           sluice_sleep_ms(sluice, 5) == 0) {
+           sluice_sleep_ms(sluice, LOOK_MS) == 0 &&
+           !bench_stalls(&stall, sluice,
+                         load.pace.taken - load.under_way + receipts->receipt_ns.total)) {
     }
+    receipts->failed += load.under_way;
     uv_close((uv_handle_t *)&load.poll, on_closed);
     while (!load.closed && sluice_sleep_ms(sluice, 1) == 0) {
     }
     pace_close(&load.pace);
-    free(load.payload);
+    if (load.under_way == 0) {
+        free(load.payload);
+    }
     return true;
 }

@@ -7,7 +7,6 @@
 #include "cli/record.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define RING_CHUNKS 256 /* that our broker keeps of a stream: so far may a worker be ahead of us */
 #define LOOK_MS 10
@@ -87,14 +86,14 @@ static void reader_run(struct sluice *sluice, void *arg)
 }
 
 /* SUSPENDS until all streams have ended, or nothing has come for half a minute. */
-static void wait_all(struct streams *all, uint64_t until_open)
+static void wait_all(struct streams *all)
 {
     struct bench_stall stall = {0, 0};
     struct progress progress;
     char text[64];
 
     progress_init(&progress, "starting");
-    while (all->open > until_open && sluice_sleep_ms(all->sluice, LOOK_MS) == 0 &&
+    while (all->open > 0 && sluice_sleep_ms(all->sluice, LOOK_MS) == 0 &&
            !bench_stalls(&stall, all->sluice, all->check.received)) {
         if (progress.tty) {
             snprintf(text, sizeof(text), "%llu of %llu chunks",
@@ -134,7 +133,7 @@ static void measure(struct streams *all, struct reader *readers)
             all->open--;
         }
     }
-    wait_all(all, 0);
+    wait_all(all);
     all->failed += all->open;
     all->wall_s = (double)(bench_now_ns() - begun_ns) / 1e9;
     all->broker_cpu_s = broker_s < 0 ? CPU_UNKNOWN : fleet_broker_cpu_s() - broker_s;
@@ -156,7 +155,7 @@ static bool run(struct streams *all, struct reader *readers)
     if (sluice_spawn(all->sluice, reader_run, held) != 0) {
         return false;
     }
-    wait_all(all, 0);
+    wait_all(all);
     all->failed += all->open;
     return true;
 }

@@ -4,7 +4,6 @@
 #include "common/check.h"
 #include "common/id.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -57,7 +56,7 @@ static bool send_some(struct pile *pile)
     return send_batch(pile);
 }
 
-/* True: the broker's answers are there, standard input has ended, or the time has passed. */
+/* Until the time has passed, the broker has answered (true) or standard input has ended. */
 static bool wait_ms(const struct pile *pile, long ms, bool *ended)
 {
     zmq_pollitem_t items[] = {{.socket = pile->agent.socket, .events = ZMQ_POLLIN},

@@ -13,7 +13,7 @@
 #define RECONNECT_MS_MAX 1000
 /* Dead routes are found by PING; keepalive only keeps middleboxes from forgetting us. */
 #define KEEPALIVE_IDLE_S 60
-/* From either on a message is sent without waiting for the end of the turn, so that the
+/* From any of them on a message is sent without waiting for the end of the turn, so that the
  * broker works while we do: a window of tasks that moved as one would leave each
  * process idle while the others work. Payloads in frames of their own have a bound of their own:
  * they are not copied into the message, and one for each few of them cost a tenth of their
@@ -228,16 +228,15 @@ static int socket_events(struct connection *connection)
 {
     int events = 0;
     size_t size = sizeof events;
-    int rc = -1;
 
     connection->nothing_in = false;
-    if (connection->socket != NULL) {
-        do {
-            rc = zmq_getsockopt(connection->socket, ZMQ_EVENTS, &events, &size);
-        } while (rc != 0 && errno == EINTR); /* it may have taken the edge all the same */
-    }
-    if (rc != 0) {
+    if (connection->socket == NULL) {
         return 0;
+    }
+    while (zmq_getsockopt(connection->socket, ZMQ_EVENTS, &events, &size) != 0) {
+        if (errno != EINTR) { /* which may have taken the edge all the same */
+            return 0;
+        }
     }
     connection->nothing_in = (events & ZMQ_POLLIN) == 0;
     return events;

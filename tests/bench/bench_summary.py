@@ -30,6 +30,15 @@ def ratios_of(ours, theirs, key):
     return spread_of(ratios) if ratios and len(ratios) == len(theirs) else None
 
 
+def figures_of(runs, names):
+    """The spread of each figure; None: one of the runs does not know it."""
+    figures = {}
+    for name in names:
+        values = [run[name] for run in runs]
+        figures[name] = None if None in values else spread_of(values)
+    return figures
+
+
 def show_spread(spread):
     return "?" if spread is None else "%.2fx (%.2f to %.2f)" % (
         spread["median"], spread["min"], spread["max"])

@@ -5,7 +5,7 @@ import sys
 
 from bench_client import BIN, Failed, run_client
 from bench_rounds import run_rounds
-from bench_summary import cpu_of, ratios_of, show_bytes, show_spread, spread_of
+from bench_summary import cpu_of, figures_of, ratios_of, show_bytes, show_spread
 from rival_servers import (Beanstalkd, Gearmand, Missing, Nats, RabbitMQ, Redis, find_client,
                            start_one, stop_all)
 
@@ -172,10 +172,7 @@ def summarize(workload, results, absent):
     key = "p50_us" if workload.window == 1 else "tasks_per_s"
     peers = {}
     for name, runs in results.items():
-        peers[name] = {"tasks": runs[0]["tasks"]}
-        for figure in FIGURES:
-            values = [run[figure] for run in runs]
-            peers[name][figure] = None if None in values else spread_of(values)
+        peers[name] = {"tasks": runs[0]["tasks"], **figures_of(runs, FIGURES)}
         peers[name]["sluice_is"] = ratios_of(ours, runs, key) if ours else None
     return {**workload._asdict(), "ratio_of": key, "peers": peers, "left_out": absent}
 

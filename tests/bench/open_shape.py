@@ -7,7 +7,7 @@ import sys
 import echo_shape
 from bench_client import run_client
 from bench_rounds import run_rounds
-from bench_summary import cpu_of, ratios_of, show_bytes, show_spread, spread_of
+from bench_summary import cpu_of, figures_of, ratios_of, show_bytes, show_spread
 from rival_servers import stop_all
 
 RATE = int(os.environ.get("RATE", "0"))  # 0: half of a peak
@@ -85,10 +85,7 @@ def summarize(results):
     ours = results.get("sluice")
     peers = {}
     for name, runs in results.items():
-        peers[name] = {"tasks": runs[0]["tasks"]}
-        for figure in FIGURES:
-            values = [run[figure] for run in runs]
-            peers[name][figure] = None if None in values else spread_of(values)
+        peers[name] = {"tasks": runs[0]["tasks"], **figures_of(runs, FIGURES)}
         peers[name]["sluice_is"] = ratios_of(ours, runs, "p99_us") if ours else None
     return peers
 

@@ -504,6 +504,26 @@ def _():
     contains(run.stderr.decode(), "open files", "ulimit -Hn")
 
 
+@case("bench depth: tasks that wait, for a worker or for a time, of any size")
+def _():
+    for payload, options in ((64, ()), (64, ("--delayed",)), (20000, ())):
+        result = bench_json("depth", "--tasks", "1500", "--echo", "1000", "--payload", str(payload),
+                            *options)
+        equal((result["tasks"], result["payload"], result["delayed"], result["good"]),
+              (1500, payload, bool(options), True))
+        check(result["tasks_per_s"] > 0 and result["ratio"] > 0, "echo: %s" % result)
+        # Resident pages are what is counted: of so few tasks that says only that they are there.
+        check(result["bytes_per_task_overhead"] > -payload, "memory: %s" % result)
+
+
+@case("bench spread: echo over keys, and over services")
+def _():
+    for options, spread in ((("--keys", "50"), (50, 0)), (("--keys", "0", "--services", "20"), (0, 20))):
+        result = bench_json("spread", "--echo", "1000", *options)
+        equal((result["keys"], result["services"], result["good"]), (*spread, True))
+        check(result["ratio"] > 0 and result["broker_cpu_ratio"] > 0, "ratios: %s" % result)
+
+
 @case("bench recovery: a broker that was killed has all durable tasks again")
 def _():
     with tempfile.TemporaryDirectory() as directory:

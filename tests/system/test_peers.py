@@ -106,19 +106,21 @@ def _():
     equal(theirs[-1], "--loop")
 
 
-def runs_and_summary(path):
+def measured(directory, status=0, **env):
+    """The runs, their summary, and the process, which has ended and left nothing."""
+    path = os.path.join(directory, "out.json")
+    done = peers(directory, "--json", path, **env)
+    equal(done.returncode, status, "status of\n" + done.stderr)
     with open(path) as file:
         lines = [json.loads(line) for line in file]
-    return lines[:-1], lines[-1]
+    os.remove(path)
+    return lines[:-1], lines[-1], done
 
 
 @case("it alternates, checks, counts and reports, and leaves nothing behind")
 def _():
     def go(directory):
-        path = os.path.join(directory, "out.json")
-        done = peers(directory, "--json", path, PEERS="zmq_proxy zmq_router", **TINY)
-        equal(done.returncode, 0, "status of\n" + done.stderr)
-        runs, summary = runs_and_summary(path)
+        runs, summary, done = measured(directory, PEERS="zmq_proxy zmq_router", **TINY)
         equal(len(runs), 3 * 2 * 3, "workloads x rounds x peers")
         equal([run["peer"] for run in runs[:6]], ["sluice", "zmq_proxy", "zmq_router",
                                                   "zmq_proxy", "zmq_router", "sluice"])
@@ -126,17 +128,14 @@ def _():
         equal((summary["summary"], summary["runs"], len(summary["workloads"])), ("echo", 2, 3))
         equal(sorted(summary["workloads"][2]["peers"]), ["sluice", "zmq_proxy", "zmq_router"])
         check("2 KiB, window 20" in done.stdout and "it promises" in done.stdout, done.stdout)
-        equal(os.listdir(directory), ["out.json"], "what is left")
+        equal(os.listdir(directory), [], "what is left")
     in_directory(go)
 
 
 @case("an open loop runs without NATS: half of what zmq_proxy can do")
 def _():
     def go(directory):
-        path = os.path.join(directory, "out.json")
-        done = peers(directory, "--json", path, PEERS="zmq_proxy", **TINY_OPEN)
-        equal(done.returncode, 0, "status of\n" + done.stderr)
-        runs, summary = runs_and_summary(path)
+        runs, summary, done = measured(directory, PEERS="zmq_proxy", **TINY_OPEN)
         equal([(run["peer"], run["loop"]) for run in runs],
               [("zmq_proxy", "closed")] * 2 + [("sluice", "open"), ("zmq_proxy", "open"),
                                                ("zmq_proxy", "open"), ("sluice", "open")])
@@ -148,17 +147,14 @@ def _():
             check(0 < run["p50_us"] <= run["p90_us"] <= run["p99_us"] <= run["max_us"], str(run))
         check(summary["peers"]["zmq_proxy"]["sluice_is"]["median"] > 0, summary)
         check("half of what zmq_proxy can do" in done.stdout, done.stdout)
-        equal(os.listdir(directory), ["out.json"], "what is left")
+        equal(os.listdir(directory), [], "what is left")
     in_directory(go)
 
 
 @case("an open loop at a rate that is given looks for no peak")
 def _():
     def go(directory):
-        path = os.path.join(directory, "out.json")
-        done = peers(directory, "--json", path, PEERS="sluice", RATE="500", **TINY_OPEN)
-        equal(done.returncode, 0, "status of\n" + done.stderr)
-        runs, summary = runs_and_summary(path)
+        runs, summary, _done = measured(directory, PEERS="sluice", RATE="500", **TINY_OPEN)
         equal([(run["peer"], run["loop"], run["tasks"]) for run in runs],
               [("sluice", "open", 50)] * 2)
         equal((summary["peak"], summary["rate"]), (None, 500))
@@ -189,11 +185,8 @@ def _():
         os.mkdir(bare)
         for name in ("sluice", "sluice-broker", "sluice-bench-proxy"):
             os.symlink(program(name), os.path.join(bare, name))
-        path = os.path.join(directory, "out.json")
-        done = peers(directory, "--json", path, BUILD=directory, PATH=bare,
-                     PEERS="redis-list beanstalkd", **{**TINY, "RUNS": "1"})
-        equal(done.returncode, 0, "status of\n" + done.stderr)
-        runs, summary = runs_and_summary(path)
+        runs, summary, _done = measured(directory, BUILD=directory, PATH=bare,
+                                        PEERS="redis-list beanstalkd", **{**TINY, "RUNS": "1"})
         equal({run["peer"] for run in runs}, {"sluice"})
         equal(sorted(summary["left_out"]), ["beanstalkd", "redis-list"])
         check("deploy/deps.sh bench" in summary["left_out"]["redis-list"], summary["left_out"])
@@ -208,12 +201,10 @@ def _():
         for name in ("sluice", "sluice-broker"):
             os.symlink(program(name), os.path.join(bare, name))
         os.symlink(shutil.which("false"), os.path.join(bare, "sluice-bench-proxy"))
-        path = os.path.join(directory, "out.json")
-        done = peers(directory, "--json", path, BUILD=directory, PEERS="zmq_proxy",
-                     **{**TINY, "TASKS": "20", "RUNS": "1"})
-        equal(done.returncode, 1, "status")
+        _runs, summary, done = measured(directory, 1, BUILD=directory, PEERS="zmq_proxy",
+                                        **{**TINY, "TASKS": "20", "RUNS": "1"})
         check("zmq_proxy" in done.stderr and "status 1" in done.stderr, done.stderr)
-        equal(runs_and_summary(path)[1]["workloads"][0]["left_out"], {"zmq_proxy": "failed"})
+        equal(summary["workloads"][0]["left_out"], {"zmq_proxy": "failed"})
     in_directory(go)
 
 

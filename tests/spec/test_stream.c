@@ -285,6 +285,27 @@ static void who_does_not_read_again_slows_nobody(void **state)
     assert_true(trace_has(f, "s2 <- RESULT t1 done"));
 }
 
+/* Its PINGs after `resume_ms` are as any other's. */
+static void who_reads_again_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+
+    small_ring(f);
+    given_stream(f, 4);
+    chunks(f, 1, 0, 4);
+    lose(f, "s1");
+    hello_from(f, "s1", connection_of("s2"));
+    read_from(f, "s2", 1, 2, 4);
+    advance_ms(f, 10000);
+    drop_trace(f);
+    ping(f, "s2");
+    expect_trace(f, "[10000] s2 <- PONG\n");
+    chunks(f, 1, 4, 6);
+    drop_trace(f);
+    read_from(f, "s2", 1, 6, 4); /* the worker has a bound, and it is this one's */
+    expect_trace(f, "[10000] w1 <- FLOW t1 attempt=1 until=10\n");
+}
+
 static void who_reads_no_more_slows_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -503,6 +524,7 @@ int main(void)
         SPEC(one_that_submits_again_reads_again),
         SPEC(one_that_was_away_too_long_reads_nothing_of_what_was_cancelled_for_it),
         SPEC(who_does_not_read_again_slows_nobody),
+        SPEC(who_reads_again_is_waited_for),
         SPEC(who_reads_no_more_slows_nobody),
         SPEC(readers_are_bounded),
         SPEC(without_memory_a_paced_attempt_fails),

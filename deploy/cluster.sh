@@ -365,12 +365,13 @@ wait_broker() {
 }
 
 # list_absent NAME...: those that the broker does not list as serving something.
-# `sluice peers` prints name, state, number of offers.
+# `sluice peers` prints a peer's name first, and its offers in a column of that name.
 list_absent() {
     local name listed
     listed=$(ask peers || true)
     for name; do
-        awk -v name="$name" '$1 == name && $3 > 0 { found = 1 } END { exit !found }' <<<"$listed" ||
+        awk -v name="$name" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "OFFERS") offers = i }
+                $1 == name && $offers + 0 > 0 { found = 1 } END { exit !found }' <<<"$listed" ||
             say "$name"
     done
 }

@@ -126,6 +126,19 @@ def _():
         cluster.good("down")  # again is no error
 
 
+@case("up is over when all serve, not when all are connected")
+def _():
+    with Cluster() as cluster:
+        for number in range(100):  # it reads them all before it serves, for a second or more
+            with open(os.path.join(cluster.docs, "%d.md" % number), "w") as file:
+                for gate in range(500):
+                    file.write("# Gate %d of %d\n\nIt opens at noon, %d times.\n\n" % (gate, number, gate))
+        cluster.up("--retriever", "1", "--tool", "0", "--analysis", "0", "--research", "0")
+        status, output = run([program("sluice"), "services", "--broker", cluster.endpoint])
+        equal(status, 0, "status of sluice services, which said:\n" + output)
+        check("retriever.search" in output, "it does not serve yet:\n" + output)
+
+
 @case("up again changes nothing; up with more adds only what is missing")
 def _():
     with Cluster() as cluster:

@@ -20,7 +20,7 @@ def _():
                                        ("Default value -1 (infinite)", "357 days"))):
         answer = report[:report.index("\n## ")]
         for fact in facts:
-            check(fact in " ".join(answer.split()), "no '%s' in the answer:\n%s" % (fact, answer))
+            check(fact in " ".join(answer.split()), "no '%s' in the answer of\n%s" % (fact, report))
         check("## Timeline" in report and "retriever.search" in report, "no timeline in:\n" + report)
         check_citations(report)
     check("the cluster is down" in output, "the cluster was not taken down")

@@ -2,6 +2,22 @@
 
 #include "common/mutant.h"
 
+/* PINGs a second that a broker wants to hear, of all its peers together. */
+#define PINGS_PER_S 500
+#define SILENCE_PINGS 3 /* a peer says at least so many until it would be lost */
+
+/* Peers that have nothing to do wake the broker with nothing else: the more there are, the rarer
+ * each does, as far as a silent one is still lost for its silence and not for one lost PING. */
+static uint64_t ping_ms(const struct broker *broker)
+{
+    const struct broker_options *options = &broker->options;
+    uint64_t shared_ms = broker->stats.peers * 1000 / PINGS_PER_S;
+    uint64_t most_ms = options->silence_ms / SILENCE_PINGS;
+
+    shared_ms = shared_ms < most_ms ? shared_ms : most_ms;
+    return shared_ms > options->ping_ms ? shared_ms : options->ping_ms;
+}
+
 static void send_welcome(struct broker *broker, struct peer *peer, const struct hello *hello,
                          bool known, enum resume resume, uint64_t start)
 {
@@ -17,7 +33,7 @@ static void send_welcome(struct broker *broker, struct peer *peer, const struct 
         .greeting = hello->greeting,
         .broker = options->broker,
         .shard = options->shard,
-        .ping_ms = options->ping_ms,
+        .ping_ms = ping_ms(broker),
         .silence_ms = options->silence_ms,
         .resume_ms = options->resume_ms,
         .window_tasks = options->window_tasks,

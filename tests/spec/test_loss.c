@@ -303,6 +303,55 @@ static void a_peer_may_come_back_under_another_name(void **state)
                     "[   0] s1 <- STARTED t1 attempt=1 worker=better\n");
 }
 
+static void given_peers(struct fixture *f, unsigned from, unsigned to)
+{
+    f->quiet = true;
+    for (unsigned i = from; i <= to; i++) {
+        char name[16];
+
+        snprintf(name, sizeof name, "s%u", i);
+        hello(f, name);
+    }
+    f->quiet = false;
+    drop_trace(f);
+}
+
+/* So that all of them wake the broker about 500 times a second, but none is lost for one PING. */
+static void the_more_peers_there_are_the_rarer_each_pings(void **state)
+{
+    struct fixture *f = *state;
+
+    given_peers(f, 1, 999);
+    hello(f, "s1000");
+    expect_trace(f, "[   0] s1000 <- WELCOME\n");
+    given_peers(f, 1001, 1499);
+    hello(f, "s1500");
+    expect_trace(f, "[   0] s1500 <- WELCOME ping_ms=3000\n");
+    given_peers(f, 1501, 2999);
+    hello(f, "s3000");
+    expect_trace(f, "[   0] s3000 <- WELCOME ping_ms=5000\n");
+    for (unsigned i = 1; i <= 3000; i++) {
+        char name[16];
+
+        snprintf(name, sizeof name, "s%u", i);
+        bye(f, name);
+    }
+    drop_trace(f);
+    hello(f, "s1");
+    expect_trace(f, "[   0] s1 <- WELCOME\n");
+}
+
+static void what_is_told_is_never_less_than_what_is_configured(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.ping_ms = 7000; /* more than a third of its silence_ms */
+    fixture_restart(f);
+    given_peers(f, 1, 2999);
+    hello(f, "s3000");
+    expect_trace(f, "[   0] s3000 <- WELCOME\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +371,8 @@ int main(void)
         SPEC(progress_renews_a_lease),
         SPEC(a_broker_a_little_late_excuses_nobody),
         SPEC(a_peer_may_come_back_under_another_name),
+        SPEC(the_more_peers_there_are_the_rarer_each_pings),
+        SPEC(what_is_told_is_never_less_than_what_is_configured),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

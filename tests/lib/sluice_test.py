@@ -27,6 +27,7 @@ second implementation of the protocol, not a user of libsluice.
 """
 import collections
 import os
+import random
 import shutil
 import signal
 import socket
@@ -104,10 +105,16 @@ def new_id():
 
 
 def free_port():
-    """A TCP port that was free a moment ago. Prefer port `*` where the program allows it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A TCP port that was free a moment ago, of those that the kernel gives nobody by itself: other
+    tests run meanwhile. Prefer port `*` where the program allows it."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 # ---------------------------------------------------------------- processes

@@ -226,9 +226,7 @@ static void trace_message(struct fixture *f, const struct message *message)
         trace_add(f, "%s%s%s", message->welcome.known ? " known" : "",
                   message->welcome.resume ? " numbered" : "",
                   message->welcome.resumed ? " resumed" : "");
-        if (message->welcome.ping_ms != f->options.ping_ms) {
-            trace_add(f, " ping_ms=%" PRIu64, message->welcome.ping_ms);
-        }
+        f->ping_ms = message->welcome.ping_ms;
         if (message->welcome.greeting > 0) {
             trace_add(f, " greeting=%" PRIu64, message->welcome.greeting);
         }

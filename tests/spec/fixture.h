@@ -32,6 +32,7 @@ struct fixture {
     uint64_t sent[64]; /* messages sent, by command code */
     uint64_t refused;
     uint64_t retry_after_ms; /* of the last refusal */
+    uint64_t ping_ms;        /* of the last WELCOME */
     enum resume resume;      /* what the shell says of a numbered session's next HELLO */
     struct resume_request asked; /* the last one */
     bool no_numbers;         /* from fixture_restart on: the shell cannot number anything */

@@ -1,25 +1,30 @@
 #!/usr/bin/python3
 """tests/run: counts cases, and takes no silence, crash or leftover for success."""
 import os
+import signal
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import ROOT, Deadline, case, check, equal, main, run
+from sluice_test import ROOT, Deadline, Process, case, check, equal, main, run
 
 RUN = os.path.join(ROOT, "tests/run")
+
+
+def write_tests(build, scripts):
+    os.makedirs(os.path.join(build, "tests/unit"))
+    for name, script in scripts.items():
+        path = os.path.join(build, "tests/unit/test_" + name)
+        with open(path, "w") as file:
+            file.write("#!/bin/sh\n" + script + "\n")
+        os.chmod(path, 0o755)
+    return ["env", "BUILD=" + build, RUN, "unit"]
 
 
 def run_tests(**scripts):
     """Runs tests/run over unit tests that are these shell scripts: (status, output)."""
     with tempfile.TemporaryDirectory(prefix="sluice-test-") as build:
-        os.makedirs(os.path.join(build, "tests/unit"))
-        for name, script in scripts.items():
-            path = os.path.join(build, "tests/unit/test_" + name)
-            with open(path, "w") as file:
-                file.write("#!/bin/sh\n" + script + "\n")
-            os.chmod(path, 0o755)
-        return run(["env", "BUILD=" + build, RUN, "unit"])
+        return run(write_tests(build, scripts))
 
 
 def runs(pid):
@@ -77,6 +82,39 @@ def _():
     pid, deadline = int(output.split("# pid ")[1].split()[0]), Deadline(10)
     while runs(pid):
         check(not deadline.passed(), "it still runs")
+
+
+@case("two files run at a time")
+def _():
+    with tempfile.TemporaryDirectory(prefix="sluice-test-") as directory:
+        os.mkfifo(os.path.join(directory, "here"))
+        os.mkfifo(os.path.join(directory, "there"))
+        status, output = run_tests(
+            a="cd %s; echo x > here; read word < there; echo 'ok 1 - a'" % directory,
+            b="cd %s; read word < here; echo x > there; echo 'ok 1 - b'" % directory)
+    equal((status, last_line(output)), (0, "2 passed, 0 failed"))
+
+
+@case("one that is interrupted leaves nothing running")
+def _():
+    with tempfile.TemporaryDirectory(prefix="sluice-test-") as build:
+        scripts = {name: "echo $$ > %s/pid.%s; sleep 600" % (build, name) for name in "ab"}
+        scripts["c"] = "touch %s/begun" % build
+        with Process(write_tests(build, scripts)) as runner:
+            pids, deadline = {}, Deadline(10)
+            while len(pids) < 2:
+                check(not deadline.passed(), "they did not begin")
+                for name in "ab":
+                    path = os.path.join(build, "pid." + name)
+                    if os.path.exists(path) and os.path.getsize(path) > 0:
+                        with open(path) as file:
+                            pids[name] = int(file.read())
+            runner.signal(signal.SIGINT)
+            equal(runner.wait_exit(), 130, "exit status")
+            check(not os.path.exists(os.path.join(build, "begun")), "the third began")
+        for pid in pids.values():
+            while runs(pid):
+                check(not deadline.passed(), "%d still runs" % pid)
 
 
 @case("nothing to run is no success")

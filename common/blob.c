@@ -21,8 +21,9 @@ struct blob {
 
 /* Sizes are malloc's (16 bytes apart, less what it keeps for itself), so that a blob from the stock
  * takes no more memory than another. */
-#define STOCK_CLASSES 17
-#define STOCK_BLOBS 256 /* of a class; so many are born and die between two turns of a broker */
+#define STOCK_CLASSES 130 /* payloads of 2 KiB and a little more */
+#define STOCK_BLOBS 256   /* of a class; so many are born and die between two turns of a broker */
+#define STOCK_BYTES (1024 * 1024) /* of all classes */
 
 struct spare {
     struct spare *next;
@@ -32,6 +33,7 @@ static _Thread_local struct {
     bool open;
     struct spare *spares[STOCK_CLASSES];
     unsigned counts[STOCK_CLASSES];
+    size_t bytes;
 } stock;
 
 static size_t class_of(size_t bytes)
@@ -58,6 +60,7 @@ void blob_stock_close(void)
         }
         stock.counts[i] = 0;
     }
+    stock.bytes = 0;
 }
 
 static struct blob *take_memory(size_t bytes)
@@ -70,6 +73,7 @@ static struct blob *take_memory(size_t bytes)
     }
     stock.spares[class] = spare->next;
     stock.counts[class]--;
+    stock.bytes -= (class + 1) * 16;
     return (struct blob *)spare;
 }
 
@@ -78,13 +82,15 @@ static void give_memory(struct blob *blob, size_t bytes)
     size_t class = class_of(bytes);
     struct spare *spare = (struct spare *)blob;
 
-    if (!stock.open || class >= STOCK_CLASSES || stock.counts[class] == STOCK_BLOBS) {
+    if (!stock.open || class >= STOCK_CLASSES || stock.counts[class] == STOCK_BLOBS ||
+        stock.bytes + (class + 1) * 16 > STOCK_BYTES) {
         free(blob);
         return;
     }
     spare->next = stock.spares[class];
     stock.spares[class] = spare;
     stock.counts[class]++;
+    stock.bytes += (class + 1) * 16;
 }
 
 /* ---- blobs ---- */

@@ -30,8 +30,8 @@ void blob_unref(struct blob *blob);       /* accepts NULL */
 struct span blob_span(const struct blob *blob);
 
 /* Until blob_stock_close() this thread keeps the memory of small blobs that end in it for those
- * that it makes: 256 of a size, 640 KiB at most. malloc itself does so for seven, and a task
- * begins and ends some blobs. A thread closes what it has opened. */
+ * that it makes: of up to 2 KiB, 256 of a size, 1 MiB at most. malloc itself does so for seven of
+ * a size up to 1 KiB, and a task begins and ends some blobs. A thread closes what it has opened. */
 void blob_stock_open(void);
 void blob_stock_close(void);
 

@@ -2,6 +2,7 @@
 /* Blobs: counted, released once, from any thread. */
 #include "common/blob.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -100,30 +101,31 @@ static void threads_release_once(void **state)
 }
 
 /* More of each size than a stock keeps; the sizes on both sides of the largest that it takes. */
-#define SIZES 320
+#define SIZES 2200
+#define SIZES_STEP 37
 #define OF_A_SIZE 300
 
 static void make_and_end_all(uint8_t first)
 {
-    static struct blob *blobs[SIZES][OF_A_SIZE];
+    static struct blob *blobs[SIZES / SIZES_STEP + 1][OF_A_SIZE];
     uint8_t bytes[SIZES];
 
-    for (size_t size = 0; size < SIZES; size++) {
+    for (size_t size = 0; size < SIZES; size += SIZES_STEP) {
         for (size_t i = 0; i < OF_A_SIZE; i++) {
             memset(bytes, (uint8_t)(first + size + i), size);
-            blobs[size][i] = blob_new(span_of(bytes, size));
-            assert_non_null(blobs[size][i]);
+            blobs[size / SIZES_STEP][i] = blob_new(span_of(bytes, size));
+            assert_non_null(blobs[size / SIZES_STEP][i]);
         }
     }
-    for (size_t size = 0; size < SIZES; size++) {
+    for (size_t size = 0; size < SIZES; size += SIZES_STEP) {
         for (size_t i = 0; i < OF_A_SIZE; i++) {
-            struct span span = blob_span(blobs[size][i]);
+            struct span span = blob_span(blobs[size / SIZES_STEP][i]);
 
             assert_int_equal(span.size, size);
             for (size_t at = 0; at < size; at++) {
                 assert_int_equal(span.data[at], (uint8_t)(first + size + i));
             }
-            blob_unref(blobs[size][i]);
+            blob_unref(blobs[size / SIZES_STEP][i]);
         }
     }
 }
@@ -183,6 +185,23 @@ static void a_stock_is_used(void **state)
     blob_unref(next);
     blob_stock_close();
 }
+
+#define MALLOCS_OWN (16 * 1024) /* what that moves by */
+
+/* Whatever sizes there were, it keeps 1 MiB at most. */
+static void a_stock_is_bounded(void **state)
+{
+    size_t before;
+
+    (void)state;
+    make_and_end_all(1); /* malloc has its own few of each size then, which it counts as in use */
+    before = mallinfo2().uordblks;
+    blob_stock_open();
+    make_and_end_all(1);
+    assert_in_range(mallinfo2().uordblks - before, 512 * 1024, 1024 * 1024 + MALLOCS_OWN);
+    blob_stock_close();
+    assert_in_range(mallinfo2().uordblks, before - MALLOCS_OWN, before + MALLOCS_OWN);
+}
 #endif
 
 int main(void)
@@ -198,6 +217,7 @@ int main(void)
         cmocka_unit_test(a_stock_is_of_its_thread),
 #ifndef __SANITIZE_ADDRESS__
         cmocka_unit_test(a_stock_is_used),
+        cmocka_unit_test(a_stock_is_bounded),
 #endif
     };
 

@@ -18,7 +18,7 @@
  * process idle while the others work. Payloads in frames of their own have a bound of their own:
  * they are not copied into the message, and one for each few of them cost a tenth of their
  * throughput; but a message arrives as a whole, and until then nothing is heard of us. */
-#define EARLY_BYTES (128 * 1024)
+#define EARLY_BYTES (256 * 1024)
 #define EARLY_FRAME_BYTES (4 * 1024 * 1024)
 #define EARLY_COMMANDS 224
 

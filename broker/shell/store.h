@@ -27,7 +27,7 @@
  * for each MiB. Batches are small where little comes: there the pauses are to be short, at the
  * price of more of them. */
 #define STORE_LOG_BYTES (16 * 1024 * 1024)
-#define STORE_LOG_LIGHT_BYTES (2 * 1024 * 1024)
+#define STORE_LOG_LIGHT_BYTES (512 * 1024)
 #define STORE_LIGHT_RECORDS 64 /* of a batch, at most; */
 #define STORE_LIGHT_BYTES 65536 /* they, too */
 

@@ -37,6 +37,7 @@ struct scan {
     struct sums before; /* those that are written in front of the frame */
     bool salted;        /* the frame has the salts of this log */
     bool sound;         /* and the sums that go on from those before it */
+    bool ours;          /* it is of this log: that say its salts, or its sums and the frame before */
     uint64_t confirmed; /* slots; a sound frame is behind the commit that is the last of them */
 };
 
@@ -132,7 +133,7 @@ static bool is_commit(const struct scan *scan)
  * write a sector as a whole. */
 static bool was_commit(const struct scan *scan, uint64_t slot)
 {
-    return is_commit(scan) && scan->salted &&
+    return is_commit(scan) && scan->ours &&
            (scan->sound || place(slot) / SECTOR_BYTES == (place(slot) + 15) / SECTOR_BYTES);
 }
 
@@ -145,6 +146,7 @@ static void begin(struct scan *scan)
 /* One after the other. */
 static int read_frame(struct scan *scan, uint64_t slot)
 {
+    bool goes_on = slot == 0 || scan->ours;
     int code;
 
     if (slot > 0) {
@@ -153,6 +155,7 @@ static int read_frame(struct scan *scan, uint64_t slot)
     code = read_at(scan, place(slot), scan->frame, FRAME_BYTES);
     scan->salted = memcmp(scan->frame + 8, scan->header + 16, 8) == 0;
     scan->sound = same(frame_sums(scan, scan->before), sums_at(scan->frame + 16));
+    scan->ours = scan->salted || (scan->sound && goes_on);
     return code;
 }
 
@@ -164,7 +167,7 @@ static int find_confirmed(struct scan *scan)
     begin(scan);
     for (uint64_t slot = 0; code == SQLITE_OK && slot < scan->slots; slot++) {
         code = read_frame(scan, slot);
-        if (scan->salted && scan->sound) {
+        if (scan->ours && scan->sound) {
             scan->confirmed = commit;
         }
         commit = was_commit(scan, slot) ? slot + 1 : commit;

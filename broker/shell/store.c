@@ -27,6 +27,7 @@ struct store {
     struct store_queue writing;
     struct store_batch batch;
     bool log_full; /* a checkpoint found no room: no other before the next batch */
+    bool worked;   /* it has written since it was last idle */
     struct store_backup backup; /* while `backing_up` */
     pthread_t thread;
     pthread_mutex_t lock;
@@ -232,7 +233,7 @@ static void stop_backup(struct store *store, const char *why)
 static bool wait_for_records(struct store *store)
 {
     while (!store->urgent && !store->stopping && store->news.state != STORE_LOST) {
-        bool logged = !store->log_full && store_file_wal_bytes(&store->file) > 0;
+        bool tidy = store->log_full || !store->worked;
         bool in_time;
 
         if (store->backing_up && store->queue.records > 0) {
@@ -244,13 +245,16 @@ static bool wait_for_records(struct store *store)
         }
         store->sleeping = true;
         store->napping = store->queue.records > 0;
-        in_time = sleep_for(store, store->napping ? STORE_LAZY_MS : logged ? STORE_IDLE_MS : 0);
+        in_time = sleep_for(store, store->napping ? STORE_LAZY_MS : tidy ? 0 : STORE_IDLE_MS);
         store->sleeping = false;
         if (!in_time && store->napping) {
             break;
         }
-        if (!in_time && store->queue.records == 0 && checkpoint(store)) {
-            shrink(store);
+        if (!in_time && store->queue.records == 0) {
+            if (checkpoint(store)) {
+                shrink(store);
+            }
+            store->worked = store_file_wal_bytes(&store->file) > 0; /* it was written anew */
         }
     }
     return store->queue.records > 0 && store->news.state != STORE_LOST;
@@ -341,6 +345,7 @@ static bool write_queued(struct store *store)
     store_queue_clear(&store->writing);
     pthread_mutex_lock(&store->lock);
     store->log_full = false;
+    store->worked = true;
     return store_file_wal_bytes(&store->file) < log_bytes || checkpoint(store);
 }
 

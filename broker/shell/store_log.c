@@ -37,7 +37,7 @@ struct scan {
     struct sums before; /* those that are written in front of the frame */
     bool salted;        /* the frame has the salts of this log */
     bool sound;         /* and the sums that go on from those before it */
-    bool ours;          /* it is of this log: that say its salts, or its sums and the frame before */
+    bool ours;          /* it is of this log: its salts say so, or its sums after one that is */
     uint64_t confirmed; /* slots; a sound frame is behind the commit that is the last of them */
 };
 

@@ -60,9 +60,9 @@ def echo(proxy, tasks, *options):
                     str(tasks), "--window", "50", *options])
 
 
-def wait_begun(broker):
+def wait_begun(broker, done=TASKS // 10):
     deadline = Deadline(WAIT_S)
-    while stats(broker)["done"] < TASKS // 10:
+    while stats(broker)["done"] < done:
         check(not deadline.passed(), "nothing is done")
 
 
@@ -97,6 +97,7 @@ def cut_until_over(broker, proxy, bench, verb):
 def _():
     with Broker() as broker, Proxy(broker) as proxy:
         bench = echo(proxy, TASKS)
+        wait_begun(broker, 1)  # who does not get through at all says that there is no broker
         cuts = cut_until_over(broker, proxy, bench, "reset")
         check_exactly_once(broker, bench)
         check(cuts >= 5, "only %d cuts" % cuts)

@@ -298,6 +298,7 @@ static void a_large_file_with_little_in_it_gets_small(void **state)
     for (key = 1; key <= 8000; key++) {
         queue(f, STORE_TASK, key);
     }
+    store_flush(f->store);
     await_all(f);
     reopen(f); /* all of it is in the file */
     assert_true(file_bytes(f) > 20 * 1024 * 1024);

@@ -13,8 +13,8 @@ import time
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import (ACCEPTED, CHECKPOINT, CONTROL, ERROR, REPLY, Broker, DurableBroker, Peer,
-                         case, check, equal, main, program, quiet, sluice)
+from sluice_test import (ACCEPTED, CHECKPOINT, CONTROL, ERROR, REPLY, Broker, Deadline, DurableBroker,
+                         Peer, case, check, equal, main, program, quiet, sluice)
 
 
 def store(*arguments, status=0, **more):
@@ -54,7 +54,9 @@ def fill(broker):
             asker.result(sent[number])
         task = worker.task()
         worker.send([CHECKPOINT, bytes(task[1]), task[2], b"\xa4half"])
-        worker.ping()
+        deadline = Deadline(10)
+        while worker.query("stats")["unsafe_bytes"] > 0:  # nobody is told that it is safe
+            check(not deadline.passed(), "the checkpoint does not get to the disk")
         return sent
 
 

@@ -117,6 +117,14 @@ def _():
                 check(not deadline.passed(), "%d still runs" % pid)
 
 
+@case("what SLUICE_JOBS says must be a number")
+def _():
+    with tempfile.TemporaryDirectory(prefix="sluice-test-") as build:
+        command = write_tests(build, {"a": "echo 'ok 1 - x'"})
+        status, output = run([command[0], "SLUICE_JOBS=many"] + command[1:])
+    check(status == 1 and "'many'" in output and "Traceback" not in output, output)
+
+
 @case("nothing to run is no success")
 def _():
     status, output = run_tests()

@@ -45,14 +45,6 @@ struct audit {
     struct kept queue[QUEUE_ENTRIES];
 };
 
-static uint64_t clock_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* ---- the broker's side ---------------------------------------------------------- */
 
 static uint16_t keep(uint8_t *to, size_t max, struct span from)
@@ -134,7 +126,7 @@ static void write_kept(struct audit *audit, const struct kept *kept)
 static void wait_for_entries(struct audit *audit)
 {
     struct timespec until;
-    uint64_t until_ms = clock_ms() + WAKE_MS;
+    uint64_t until_ms = clock_now_us() / 1000 + WAKE_MS;
 
     until.tv_sec = (time_t)(until_ms / 1000);
     until.tv_nsec = (long)(until_ms % 1000) * 1000000;
@@ -165,7 +157,7 @@ static void write_queued(struct audit *audit)
 static void *run(void *context)
 {
     struct audit *audit = context;
-    uint64_t synced_ms = clock_ms();
+    uint64_t synced_ms = clock_now_us() / 1000;
     bool stopping, unsynced = true;
 
     pthread_mutex_lock(&audit->lock);
@@ -174,10 +166,10 @@ static void *run(void *context)
         stopping = audit->stopping;
         unsynced = unsynced || audit->head != audit->tail;
         write_queued(audit);
-        if (unsynced && clock_ms() - synced_ms >= SYNC_MS) {
+        if (unsynced && clock_now_us() / 1000 - synced_ms >= SYNC_MS) {
             pthread_mutex_unlock(&audit->lock);
             audit_file_sync(&audit->file);
-            synced_ms = clock_ms();
+            synced_ms = clock_now_us() / 1000;
             unsynced = false;
             pthread_mutex_lock(&audit->lock);
         }

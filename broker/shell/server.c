@@ -2,18 +2,19 @@
 
 #include "broker/shell/audit.h"
 #include "broker/shell/inbox.h"
+#include "broker/shell/loading.h"
 #include "broker/shell/post.h"
 #include "broker/shell/process.h"
 #include "broker/shell/router.h"
 #include "broker/shell/store.h"
 #include "broker/shell/store_backup.h"
 #include "common/check.h"
+#include "common/clock.h"
 #include "common/id.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 
 #define AHEAD 16 /* commands; their messages fit the first level cache */
 /* What is taken from the socket before output is flushed: enough that batches form
@@ -28,7 +29,6 @@
 #define CONNECTIONS_SPARE 4096 /* connected, but without a session yet or any more */
 #define POLL_MS_MAX 60000
 #define LOST_ROUNDS_MAX 8
-#define LOADING_SAID_MS 2000
 
 enum server_phase {
     SERVER_RUNNING,
@@ -56,17 +56,9 @@ struct server {
     struct inbox inbox;
 };
 
-static uint64_t clock_us(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static uint64_t server_now_us(const struct server *server)
 {
-    return clock_us(CLOCK_MONOTONIC) - server->started_us;
+    return clock_now_us() - server->started_us;
 }
 
 static uint64_t server_now_ms(const struct server *server)
@@ -477,101 +469,20 @@ bool server_run(struct server *server)
     return !server->failed;
 }
 
-/* ---- what the store has kept ------------------------------------------- */
-
-struct loading {
-    struct server *server;
-    uint64_t rows, refused;
-    uint64_t said_ms;
-};
-
-static void take_row(void *context, const struct store_row *row)
-{
-    struct loading *loading = context;
-    struct server *server = loading->server;
-    uint64_t now_ms = server_now_ms(server);
-
-    loading->refused += !broker_restore(server->broker, row);
-    loading->rows++;
-    if (now_ms - loading->said_ms >= LOADING_SAID_MS) {
-        loading->said_ms = now_ms;
-        journal_say(server->journal, LOG_INFO, "store_loading", LOG_UINT("rows", loading->rows));
-    }
-}
-
-static void note_damage(void *context, uint64_t key, const char *why)
-{
-    struct loading *loading = context;
-
-    journal_say(loading->server->journal, LOG_ERROR, "store_row_damaged", LOG_UINT("key", key),
-                LOG_WORD("why", why));
-}
-
-static void say_log(struct server *server, const struct store_log *log)
-{
-    const char *path = server->config->store;
-
-    if (log->wrong_frames > 0) {
-        journal_say(server->journal, LOG_ERROR, "store_log_mended", LOG_WORD("path", path),
-                    LOG_WORD("why", "some of it was damaged; the rows of that are checked like all "
-                                    "others, and a copy of it is beside it, -wal.damaged-UNIX_MS"),
-                    LOG_UINT("frames", log->wrong_frames),
-                    LOG_UINT("unix_ms", log->kept_unix_ms));
-    }
-    if (log->state == STORE_LOG_CUT) {
-        journal_say(server->journal, LOG_INFO, "store_log_cut", LOG_WORD("path", path),
-                    LOG_WORD("why", "its last transaction cannot be read: it was never confirmed, "
-                                    "or the disk has lost it"),
-                    LOG_UINT("frames", log->lost_frames));
-    }
-    if (log->state == STORE_LOG_DAMAGED) {
-        journal_say(server->journal, LOG_ERROR, "store_log_damaged", LOG_WORD("path", path),
-                    LOG_WORD("why", "the disk has lost what it had confirmed: tasks may be "
-                                    "missing, or as they were earlier; a copy of the log is beside "
-                                    "it, -wal.damaged-UNIX_MS"),
-                    LOG_UINT("transactions", log->lost_commits),
-                    LOG_UINT("frames", log->lost_frames), LOG_UINT("unix_ms", log->kept_unix_ms));
-    }
-}
+/* ---- start and end ----------------------------------------------------- */
 
 static bool load(struct server *server, struct problem *problem)
 {
-    struct loading loading = {.server = server, .said_ms = server_now_ms(server)};
-    struct store_taker taker = {.context = &loading, .take = take_row, .damaged = note_damage};
-    struct store_report report = {0};
-    uint64_t began_ms = loading.said_ms, next_key;
-
-    if (!store_load(server->store, &taker, &next_key, &report, problem) ||
-        !store_start(server->store, problem)) {
+    if (!loading_run(server->store, server->config->store, server->broker, server->journal,
+                     problem)) {
         return false;
     }
-    if (loading.refused > 0) {
-        problem_set(problem, "%llu tasks of %s find no room; start it with more --max-tasks, "
-                             "--max-services or --max-peers",
-                    (unsigned long long)loading.refused, server->config->store);
-        return false;
-    }
-    broker_restored(server->broker, next_key);
     server->store_state = STORE_OPEN;
     broker_step(server->broker, &(struct event){.kind = EVENT_STORE,
                                                 .now_ms = server_now_ms(server),
                                                 .store = STORE_OPEN});
-    say_log(server, &report.log);
-    if (report.mended_unix_ms > 0) {
-        journal_say(server->journal, LOG_ERROR, "store_mended",
-                    LOG_WORD("path", server->config->store),
-                    LOG_WORD("why", "the database was damaged; what could be read of it is in a "
-                                    "new one, and the old one beside it, .damaged-UNIX_MS"),
-                    LOG_UINT("unix_ms", report.mended_unix_ms));
-    }
-    journal_say(server->journal, report.damaged > 0 ? LOG_ERROR : LOG_INFO, "store_opened",
-                LOG_WORD("path", server->config->store), LOG_UINT("rows", report.rows),
-                LOG_UINT("damaged", report.damaged), LOG_UINT("bytes", report.bytes),
-                LOG_UINT("ms", server_now_ms(server) - began_ms));
     return true;
 }
-
-/* ---- start and end ----------------------------------------------------- */
 
 static bool open_broker(struct server *server, struct problem *problem)
 {
@@ -589,7 +500,7 @@ static bool open_broker(struct server *server, struct problem *problem)
                               .notes = server->audit != NULL ? AUDIT_NOTES : 0};
 
     options.broker = id_new();
-    options.started_unix_ms = clock_us(CLOCK_REALTIME) / 1000;
+    options.started_unix_ms = clock_unix_ms();
     if (getrandom(&options.hash_seed, sizeof options.hash_seed, 0) !=
         (ssize_t)sizeof options.hash_seed) {
         problem_set(problem, "the system gives no random bytes");
@@ -616,7 +527,7 @@ struct server *server_new(const struct config *config, struct journal *journal, 
     server->config = config;
     server->journal = journal;
     server->signals = signals;
-    server->started_us = clock_us(CLOCK_MONOTONIC);
+    server->started_us = clock_now_us();
     server->watchdog_ms = process_watchdog_ms();
     inbox_init(&server->inbox);
     /* Bound last: from then on peers may come, and everything must be there. */
@@ -639,7 +550,7 @@ struct server *server_new(const struct config *config, struct journal *journal, 
             .router = server->router.socket,
             .connections_max = config->broker.peers_max + CONNECTIONS_SPARE,
             .bytes_max = config->broker.memory_max,
-            .starts = clock_us(CLOCK_REALTIME),
+            .starts = clock_unix_us(),
         };
 
         server->post = post_new(&options, journal);

@@ -351,7 +351,7 @@ static int connect(struct store_file *file)
 static int look_at_log(struct store_file *file)
 {
     struct store_log *log = &file->log;
-    int code = has_wal(file) ? store_log_look(file->db, log) : SQLITE_OK;
+    int code = store_log_look(file->db, log);
 
     if (code == SQLITE_OK && !file->reading &&
         (log->wrong_frames > 0 || log->state == STORE_LOG_DAMAGED)) {
@@ -370,7 +370,17 @@ static bool take(struct store_file *file, int64_t *version, struct problem *prob
 {
     int code = connect(file);
 
-    code = code != SQLITE_OK ? code : look_at_log(file);
+    if (code == SQLITE_OK || (code & 0xff) == SQLITE_CORRUPT) { /* the log may be the reason */
+        int of_log = look_at_log(file);
+
+        code = of_log != SQLITE_OK || file->log.state == STORE_LOG_MENDED ? of_log : code;
+    }
+    if (code == SQLITE_OK && file->reading && file->log.copied) {
+        problem_set(problem, "the log of the store %s is damaged, and what can be read of it is "
+                    "older than the database: start a broker with it once, which begins the log "
+                    "anew", file->path);
+        return false;
+    }
     if (code != SQLITE_OK) {
         explain(file, code, problem);
         return false;

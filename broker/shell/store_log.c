@@ -17,6 +17,8 @@
 #define MAGIC 0x377f0682 /* + 1: the words that are summed up have their highest byte first */
 #define VERSION 3007000
 #define SECTOR_BYTES 512 /* at least */
+#define READ_VERSION_AT 19 /* of the database */
+#define READ_VERSION_WAL 2
 
 /*     header: MAGIC, VERSION, bytes of a page, number of checkpoints, salts (2), sums (2)
  *     frame:  page, pages of the database (0: no commit), salts (2), sums (2), PAGE_BYTES
@@ -29,7 +31,7 @@ struct sums {
 };
 
 struct scan {
-    sqlite3_file *file;
+    sqlite3_file *file, *database;
     uint64_t slots; /* frames that the file has room for */
     bool highest_first;
     uint8_t header[HEADER_BYTES];
@@ -39,6 +41,9 @@ struct scan {
     bool sound;         /* and the sums that go on from those before it */
     bool ours;          /* it is of this log: its salts say so, or its sums after one that is */
     uint64_t confirmed; /* slots; a sound frame is behind the commit that is the last of them */
+    uint32_t *pages;    /* of each slot: the page that it has; 0: it is of another log */
+    bool *unreadable;   /* of each slot: what is on that page cannot be said */
+    uint64_t size;      /* of the database, in pages */
 };
 
 static uint32_t word(const uint8_t *at, bool highest_first)
@@ -75,9 +80,9 @@ static bool same(struct sums x, struct sums y)
     return x.a == y.a && x.b == y.b;
 }
 
-static int read_at(const struct scan *scan, uint64_t at, void *bytes, int size)
+static int read_at(sqlite3_file *file, uint64_t at, void *bytes, int size)
 {
-    return scan->file->pMethods->xRead(scan->file, bytes, size, (sqlite3_int64)at);
+    return file->pMethods->xRead(file, bytes, size, (sqlite3_int64)at);
 }
 
 static int write_at(const struct scan *scan, uint64_t at, const void *bytes, int size)
@@ -152,10 +157,49 @@ static int read_frame(struct scan *scan, uint64_t slot)
     if (slot > 0) {
         scan->before = sums_at(scan->frame + 16);
     }
-    code = read_at(scan, place(slot), scan->frame, FRAME_BYTES);
+    code = read_at(scan->file, place(slot), scan->frame, FRAME_BYTES);
     scan->salted = memcmp(scan->frame + 8, scan->header + 16, 8) == 0;
     scan->sound = same(frame_sums(scan, scan->before), sums_at(scan->frame + 16));
     scan->ours = scan->salted || (scan->sound && goes_on);
+    return code;
+}
+
+/* *same_page: the database has on page `page` what the frame has that is in `slot`. */
+static int has_page(const struct scan *scan, uint32_t page, uint64_t slot, bool *same_page)
+{
+    uint8_t ours[PAGE_BYTES], theirs[PAGE_BYTES];
+    int code;
+
+    *same_page = false;
+    if (page == 0 || page > scan->size) {
+        return SQLITE_OK;
+    }
+    code = read_at(scan->file, place(slot) + FRAME_HEAD_BYTES, ours, sizeof ours);
+    if (code == SQLITE_OK) {
+        code = read_at(scan->database, (uint64_t)(page - 1) * PAGE_BYTES, theirs, sizeof theirs);
+    }
+    *same_page = code == SQLITE_OK && memcmp(ours, theirs, sizeof ours) == 0;
+    return code;
+}
+
+/* If the frame is wrong, its page is the one that the database has like that, should its number say
+ * that but for a bit; otherwise what it holds is wrong, and the number is taken as it is. */
+static int note_page(struct scan *scan, uint64_t slot)
+{
+    uint32_t number = word(scan->frame, true);
+    bool found = scan->sound;
+    int code = SQLITE_OK;
+
+    scan->pages[slot] = number;
+    for (unsigned bit = 0; code == SQLITE_OK && !found && bit <= 32; bit++) {
+        uint32_t page = bit == 32 ? number : number ^ 1u << bit;
+
+        code = has_page(scan, page, slot, &found);
+        if (found) {
+            scan->pages[slot] = page;
+        }
+    }
+    scan->unreadable[slot] = !found;
     return code;
 }
 
@@ -169,6 +213,9 @@ static int find_confirmed(struct scan *scan)
         code = read_frame(scan, slot);
         if (scan->ours && scan->sound) {
             scan->confirmed = commit;
+        }
+        if (code == SQLITE_OK && scan->ours) {
+            code = note_page(scan, slot);
         }
         commit = was_commit(scan, slot) ? slot + 1 : commit;
     }
@@ -205,6 +252,49 @@ static int count(struct scan *scan, struct store_log *log)
     return code;
 }
 
+/* *copied: the database has each page as the last frame of it says that can be read, and there is
+ * one. */
+static int look_for_copy(const struct scan *scan, bool *copied)
+{
+    bool *seen = calloc(scan->size + 1, sizeof *seen);
+    bool same_page = true;
+    int code = seen == NULL ? SQLITE_NOMEM : SQLITE_OK;
+
+    *copied = false;
+    for (uint64_t slot = scan->slots; code == SQLITE_OK && same_page && slot-- > 0;) {
+        uint32_t page = scan->pages[slot];
+
+        if (page > scan->size) {
+            same_page = scan->unreadable[slot];
+        } else if (page > 0 && !seen[page]) {
+            seen[page] = true;
+            if (!scan->unreadable[slot]) {
+                *copied = true;
+                code = has_page(scan, page, slot, &same_page);
+            }
+        }
+    }
+    *copied = *copied && same_page;
+    free(seen);
+    return code;
+}
+
+/* What of it cannot be read the database has. */
+static void is_in_database(struct store_log *log)
+{
+    log->state = STORE_LOG_MENDED;
+    log->copied = true;
+    log->wrong_frames += log->lost_frames;
+    log->lost_frames = log->lost_commits = 0;
+}
+
+static int begin_anew(struct scan *scan)
+{
+    int code = scan->file->pMethods->xTruncate(scan->file, 0);
+
+    return code != SQLITE_OK ? code : scan->file->pMethods->xSync(scan->file, SQLITE_SYNC_NORMAL);
+}
+
 static int sum_up_anew(struct scan *scan)
 {
     struct sums sums;
@@ -233,19 +323,40 @@ static int sum_up_anew(struct scan *scan)
 
 /* ---- the whole ----------------------------------------------------------------------- */
 
+static void scan_free(struct scan *scan)
+{
+    if (scan != NULL) {
+        free(scan->pages);
+        free(scan->unreadable);
+        free(scan);
+    }
+}
+
+/* *version: 0 if the database is empty. */
+static int read_version(sqlite3_file *database, uint8_t *version)
+{
+    int code = read_at(database, READ_VERSION_AT, version, sizeof *version);
+
+    return code == SQLITE_IOERR_SHORT_READ ? SQLITE_OK : code;
+}
+
 /* *scan: NULL if there is nothing to look at. */
 static int scan_new(sqlite3 *db, struct scan **scan)
 {
-    sqlite3_file *file = NULL;
-    sqlite3_int64 size = 0;
+    sqlite3_file *file = NULL, *database = NULL;
+    sqlite3_int64 size = 0, database_size = 0;
+    uint8_t version = 0;
     int code = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
 
     *scan = NULL;
     if (code != SQLITE_OK || file == NULL || file->pMethods == NULL) {
         return code;
     }
-    code = file->pMethods->xFileSize(file, &size);
-    if (code != SQLITE_OK || size < HEADER_BYTES + FRAME_BYTES) {
+    code = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &database);
+    code = code != SQLITE_OK ? code : read_version(database, &version);
+    code = code != SQLITE_OK ? code : database->pMethods->xFileSize(database, &database_size);
+    code = code != SQLITE_OK ? code : file->pMethods->xFileSize(file, &size);
+    if (code != SQLITE_OK || version != READ_VERSION_WAL || size < HEADER_BYTES + FRAME_BYTES) {
         return code;
     }
     *scan = calloc(1, sizeof **scan);
@@ -253,13 +364,21 @@ static int scan_new(sqlite3 *db, struct scan **scan)
         return SQLITE_NOMEM;
     }
     (*scan)->file = file;
+    (*scan)->database = database;
     (*scan)->slots = ((uint64_t)size - HEADER_BYTES) / FRAME_BYTES;
-    code = read_at(*scan, 0, (*scan)->header, HEADER_BYTES);
-    return code != SQLITE_OK ? code : read_at(*scan, place(0), (*scan)->frame, FRAME_BYTES);
+    (*scan)->size = (uint64_t)database_size / PAGE_BYTES;
+    (*scan)->pages = calloc((*scan)->slots, sizeof *(*scan)->pages);
+    (*scan)->unreadable = calloc((*scan)->slots, sizeof *(*scan)->unreadable);
+    if ((*scan)->pages == NULL || (*scan)->unreadable == NULL) {
+        return SQLITE_NOMEM;
+    }
+    code = read_at(file, 0, (*scan)->header, HEADER_BYTES);
+    return code != SQLITE_OK ? code : read_at(file, place(0), (*scan)->frame, FRAME_BYTES);
 }
 
 static int look(struct scan *scan, struct store_log *log)
 {
+    bool copied = false;
     int code;
 
     if (!header_is_right(scan->header)) {
@@ -274,7 +393,14 @@ static int look(struct scan *scan, struct store_log *log)
         return SQLITE_OK; /* of a SQLite that was built otherwise */
     }
     code = find_confirmed(scan);
-    return code != SQLITE_OK ? code : count(scan, log);
+    code = code != SQLITE_OK ? code : count(scan, log);
+    if (code == SQLITE_OK && log->state != STORE_LOG_WHOLE) {
+        code = look_for_copy(scan, &copied);
+    }
+    if (copied) {
+        is_in_database(log);
+    }
+    return code;
 }
 
 int store_log_look(sqlite3 *db, struct store_log *log)
@@ -286,7 +412,7 @@ int store_log_look(sqlite3 *db, struct store_log *log)
     if (code == SQLITE_OK && scan != NULL) {
         code = look(scan, log);
     }
-    free(scan);
+    scan_free(scan);
     return code;
 }
 
@@ -298,9 +424,11 @@ int store_log_mend(sqlite3 *db)
 
     if (code == SQLITE_OK && scan != NULL) {
         code = look(scan, &log);
-        code = code != SQLITE_OK || log.wrong_frames == 0 ? code : sum_up_anew(scan);
+        if (code == SQLITE_OK && log.wrong_frames > 0) {
+            code = log.copied ? begin_anew(scan) : sum_up_anew(scan);
+        }
     }
-    free(scan);
+    scan_free(scan);
     return code;
 }
 

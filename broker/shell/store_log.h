@@ -13,6 +13,10 @@
  * whether it was confirmed. The log has no frames of a transaction that was cut earlier: it is
  * begun anew at each start.
  *
+ * A log that has been copied into the database stays as it is until the next transaction. If it is
+ * damaged then, what is left of it is older than the database, and would be taken for newer. So a
+ * damaged log is left out if the database has each page as the last sound frame of it says.
+ *
  * One thread. */
 #ifndef SLUICE_BROKER_SHELL_STORE_LOG_H
 #define SLUICE_BROKER_SHELL_STORE_LOG_H
@@ -24,13 +28,14 @@
 enum store_log_state {
     STORE_LOG_WHOLE,
     STORE_LOG_CUT,     /* its last transaction cannot be read: it was never confirmed, or is lost */
-    STORE_LOG_MENDED,  /* its wrong frames can be taken as they are */
+    STORE_LOG_MENDED,  /* its wrong frames can be taken as they are, or the database has them */
     STORE_LOG_DAMAGED, /* transactions that had been confirmed cannot be read */
 };
 
 struct store_log {
     enum store_log_state state;
-    uint64_t wrong_frames; /* that are taken as they are */
+    bool copied;           /* it is not needed: the database has it all */
+    uint64_t wrong_frames; /* that are taken as they are, or not needed */
     uint64_t lost_frames;  /* that are not read */
     uint64_t lost_commits; /* ends of transactions among them */
     uint64_t kept_unix_ms; /* not 0: a copy of it is PATH-wal.damaged-KEPT_UNIX_MS */
@@ -40,8 +45,8 @@ struct store_log {
  * SQLITE_OK, or what reading came to. */
 int store_log_look(sqlite3 *db, struct store_log *log);
 
-/* What MENDED means: sums the log up anew. `db` has not read it: close it without a checkpoint, and
- * open it again. SQLITE_OK, or what reading or writing came to. */
+/* What MENDED means: sums the log up anew, or begins it anew. Then close `db` without a checkpoint,
+ * for it knows another log, and open it again. SQLITE_OK, or what reading or writing came to. */
 int store_log_mend(sqlite3 *db);
 
 /* Keeps a copy of the log of the database at `path`, if it can: log->kept_unix_ms. */

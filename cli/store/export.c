@@ -20,6 +20,7 @@ struct export {
     FILE *out;
     struct tally tally;
     uint64_t written, damaged;
+    bool log_damaged;
     int error; /* why `out` takes no more: an errno; 0: it does */
 };
 
@@ -30,6 +31,16 @@ static void note_damage(void *context, uint64_t key, const char *why)
     tally_end(&export->tally);
     fprintf(stderr, "sluice: row %" PRIu64 " is left out: %s\n", key, why);
     export->damaged++;
+}
+
+/* Only a broker mends it. */
+static void note_log(struct export *export, const struct store_log *log)
+{
+    export->log_damaged = log->wrong_frames > 0 || log->state == STORE_LOG_DAMAGED;
+    if (export->log_damaged) {
+        fprintf(stderr, "sluice: the log is damaged, so rows are missing or as they were earlier: "
+                        "start a broker with the store once, which reads what can be read\n");
+    }
 }
 
 static void take(void *context, const struct store_row *row)
@@ -143,10 +154,13 @@ enum store_exit export_run(const char *path, const char *file, bool json)
     if (!look_open(&store, path)) {
         return STORE_EXIT_USAGE;
     }
+    note_log(&export, &store.log);
     code = standard ? export_rows(&export, &store) : export_to(&export, &store, file);
     if (code == STORE_EXIT_DONE) {
         report_rows(json, &export, standard ? stderr : stdout);
-        code = export.damaged > 0 || export.error != 0 ? STORE_EXIT_DAMAGED : STORE_EXIT_DONE;
+        if (export.damaged > 0 || export.log_damaged || export.error != 0) {
+            code = STORE_EXIT_DAMAGED;
+        }
     }
     store_file_close(&store, false);
     return code;

@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 """Durable tasks: what was told of them survives kill -9, and restarts of every kind."""
+import contextlib
 import json
 import os
 import random
 import resource
+import shutil
+import sqlite3
 import sys
 import uuid
 
@@ -179,6 +182,8 @@ def _():
             file.write(bytes([content[at] ^ 4]))
         status, said = run([program("sluice"), "store", "check", broker.path])
         check(status == 1 and "log: 1 frames are damaged" in said, said)
+        status, said = run([program("sluice"), "store", "export", broker.path])
+        check(status == 1 and "the log is damaged, so rows are missing" in said, said)
         broker.restart()
         broker.wait_line("store_log_mended")
         # The page was written again later: nothing is lost.
@@ -191,6 +196,37 @@ def _():
             worker.offer("later", 100)
             payloads = {bytes(worker.task()[4]) for _ in range(40)}
             equal(payloads, {b"n%d-" % number * 20 for number in range(40)})
+
+
+@case("a damaged log that has been copied into the database is left out")
+def _():
+    with DurableBroker() as broker, Peer(broker, "asker") as asker:
+        for number in range(20):  # a transaction each
+            asker.submit("later", b"n%d-" % number * 20, durable=True, detached=True,
+                         receipts=True, if_absent="wait")
+            asker.wait(ACCEPTED)
+        broker.kill()
+        log = broker.path + "-wal"
+        with contextlib.closing(sqlite3.connect(broker.path)) as database:
+            database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            for path in (broker.path, log):  # which it removes when it is closed
+                shutil.copy(path, path + ".copy")
+        for path in (broker.path, log):
+            os.rename(path + ".copy", path)
+        with open(log, "r+b") as file:
+            content = file.read()
+            at = content.rindex(b"n19-n19-")  # in the last transaction
+            file.seek(at)
+            file.write(bytes([content[at] ^ 4]))
+        for command in ("check", "stats", "export"):
+            status, said = run([program("sluice"), "store", command, broker.path])
+            check(status == 2 and "is older than the database: start a broker" in said, said)
+        broker.restart()
+        check("the database has all" in broker.wait_line("store_log_mended"), "another reason")
+        with Peer(broker, "worker") as worker:
+            worker.offer("later", 100)
+            payloads = {bytes(worker.task()[4]) for _ in range(20)}
+            equal(payloads, {b"n%d-" % number * 20 for number in range(20)})
 
 
 class Ledger:

@@ -267,11 +267,13 @@ struct sluice_future *sluice_submit_json(struct sluice *sluice, const char *serv
 }
 
 struct sluice_future *future_refused(struct sluice *sluice, const char *service,
+                                     const struct sluice_submit_options *options,
                                      enum error_code code, const char *why)
 {
     static const struct sluice_submit_options defaults;
     struct id id = id_of_shard(sluice->shard);
-    struct sluice_future *future = future_new(sluice, service, &id, &defaults);
+    struct sluice_future *future =
+        future_new(sluice, service, &id, options != NULL ? options : &defaults);
 
     if (future != NULL) {
         future_end_here(future, SLUICE_REFUSED, code, why);

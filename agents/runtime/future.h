@@ -84,8 +84,9 @@ struct sluice_future {
 struct sluice_future *future_submit(struct sluice *sluice, const char *service,
                                     struct submit *submit,
                                     const struct sluice_submit_options *options);
-/* One that has ended as it began. NULL: no memory. */
+/* One that has ended as it began; `options` may be NULL. NULL: no memory. */
 struct sluice_future *future_refused(struct sluice *sluice, const char *service,
+                                     const struct sluice_submit_options *options,
                                      enum error_code code, const char *why);
 
 /* future.c */

@@ -43,11 +43,11 @@ struct sluice_future *sluice_join_submit(struct sluice *sluice, struct sluice_fu
     uint8_t *needs;
 
     if (fault != NULL) {
-        return future_refused(sluice, service, ERROR_BAD_MESSAGE, fault);
+        return future_refused(sluice, service, options, ERROR_BAD_MESSAGE, fault);
     }
     if (count > NEEDS_MAX) {
-        return future_refused(sluice, service, ERROR_TOO_LARGE,
-                       "a join has 16,384 members at most: join joins");
+        return future_refused(sluice, service, options, ERROR_TOO_LARGE,
+                              "a join has 16,384 members at most: join joins");
     }
     needs = malloc(count * ID_BYTES + 1);
     if (needs == NULL) {

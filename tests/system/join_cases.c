@@ -269,9 +269,18 @@ static int run_if(struct sluice *sluice)
     return linger(sluice, join);
 }
 
-/* What cannot be meant is refused here, and nothing is sent. */
+static void note_end(struct sluice_future *future, void *arg)
+{
+    unsigned *ends = arg;
+
+    *ends += sluice_future_outcome(future) == SLUICE_REFUSED;
+}
+
+/* What cannot be meant is refused here, and nothing is sent; who waits for the end is told. */
 static int terms(struct sluice *sluice)
 {
+    unsigned ends = 0;
+    struct sluice_submit_options options = {.on_ended = note_end, .arg = &ends};
     static const struct sluice_join_terms wrong[] = {
         {.policy = 0}, {.policy = 9}, {.policy = SLUICE_JOIN_K}, {.policy = SLUICE_JOIN_K, .k = 3},
         {.policy = SLUICE_JOIN_ANY, .k = 1}};
@@ -281,8 +290,8 @@ static int terms(struct sluice *sluice)
 
     submit_all(sluice, "gg", futures);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        join = sluice_join_submit(sluice, futures, 2, &wrong[i], NULL);
-        REQUIRE(failed_with(join, SLUICE_REFUSED, "bad_message"));
+        join = sluice_join_submit(sluice, futures, 2, &wrong[i], &options);
+        REQUIRE(failed_with(join, SLUICE_REFUSED, "bad_message") && ends == i + 1);
         sluice_future_free(join);
     }
     join = sluice_join_submit(sluice, NULL, 0, &first, NULL);

@@ -87,9 +87,14 @@ bool bench_stats(struct sluice *sluice, const char *const names[], uint64_t *val
 {
     json_t *reply = NULL;
 
-    if (sluice_query(sluice, "stats", NULL, NULL, &reply) != 0 || !fleet_intact()) {
+    if (sluice_query(sluice, "stats", NULL, NULL, &reply) != 0) {
         json_decref(reply);
         fprintf(stderr, "sluice bench: the broker does not answer\n");
+        return false;
+    }
+    if (!fleet_intact()) {
+        json_decref(reply);
+        fprintf(stderr, "sluice bench: a process of the benchmark has ended before its time\n");
         return false;
     }
     for (size_t i = 0; i < count; i++) {
@@ -140,11 +145,20 @@ int bench_wait_workers(struct sluice *sluice, const char *service, uint64_t work
     return EXIT_TASK;
 }
 
-bool bench_read(struct sluice *sluice, int pipe, void *data, size_t size)
+bool bench_refuse_broker(const struct cli *cli, const struct command *self, int *code)
 {
+    if (cli->broker_given) {
+        *code = command_usage(self, "it needs a broker of its own; leave --broker out");
+    }
+    return cli->broker_given;
+}
+
+bool bench_read(struct sluice *sluice, int pipe, void *data, size_t size, uint64_t within_ms)
+{
+    uint64_t until_ms = sluice_now_ms(sluice) + within_ms;
     size_t have = 0;
 
-    while (have < size) {
+    while (have < size && sluice_now_ms(sluice) < until_ms) {
         ssize_t got = read(pipe, (char *)data + have, size - have);
 
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
@@ -156,7 +170,7 @@ bool bench_read(struct sluice *sluice, int pipe, void *data, size_t size)
             return false;
         }
     }
-    return true;
+    return have == size;
 }
 
 static void print_overview(FILE *stream)
@@ -165,7 +179,8 @@ static void print_overview(FILE *stream)
     for (size_t i = 0; i < BENCH_COUNT; i++) {
         fprintf(stream, "  %-24s %s\n", benches[i]->name + strlen("bench "), benches[i]->summary);
     }
-    fprintf(stream, "\nEach starts a broker and workers of its own, unless --broker names one.\n"
+    fprintf(stream, "\nEach starts a broker and workers of its own; echo, latency, load, gather\n"
+                    "and streams can also measure one that runs already: --broker.\n"
                     "A kind's options: sluice bench KIND --help\n");
 }
 

@@ -45,8 +45,14 @@ bool bench_stats(struct sluice *sluice, const char *const names[], uint64_t *val
 /* Waits until `workers` serve `service`. SUSPENDS. EXIT_DONE, or said why not. */
 int bench_wait_workers(struct sluice *sluice, const char *service, uint64_t workers);
 
-/* Reads `size` bytes from a pipe that does not wait. SUSPENDS. False: its other end has closed. */
-bool bench_read(struct sluice *sluice, int pipe, void *data, size_t size);
+/* Reads `size` bytes from a pipe that does not wait. SUSPENDS. False: its other end has closed, or
+ * nothing has come for `within_ms`. */
+bool bench_read(struct sluice *sluice, int pipe, void *data, size_t size, uint64_t within_ms);
+
+/* For what cannot be measured at another broker than our own: true if --broker names one, and
+ * *code is the exit code; said why. */
+bool bench_refuse_broker(const struct cli *cli, const struct command *self, int *code);
+#define BENCH_OWN_BROKER "Always a broker of its own.\n"
 
 /* A service that no other benchmark at the same broker uses; a static buffer. */
 const char *bench_service(const char *kind);

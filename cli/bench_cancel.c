@@ -1,6 +1,7 @@
 /* sluice bench cancel: many tasks, under way and waiting, are cancelled at once. */
 #include "cli/bench.h"
 #include "cli/bench_pass.h"
+#include "cli/failure.h"
 
 #include <stdlib.h>
 
@@ -15,7 +16,7 @@ struct storm {
     uint64_t tasks, running;  /* to be cancelled; of them under way */
     struct sluice_future **futures;
     uint64_t begun_ns;        /* of the storm; 0: not yet */
-    uint64_t ended, cancelled, early;
+    uint64_t ended, cancelled;
     double asked_s, all_s;    /* until all had been asked to stop, and until all had */
     double before_per_s, after_per_s;
     bool echo_good;
@@ -27,9 +28,20 @@ static void on_ended(struct sluice_future *future, void *arg)
     struct storm *storm = arg;
 
     storm->ended++;
-    storm->early += storm->begun_ns == 0;
     storm->cancelled += sluice_future_outcome(future) == SLUICE_CANCELLED;
     histogram_add(&storm->latency_ns, bench_now_ns() - storm->begun_ns);
+}
+
+static void tell_early(const struct storm *storm)
+{
+    uint64_t at = 0;
+
+    while (at + 1 < storm->tasks && sluice_future_outcome(storm->futures[at]) == SLUICE_PENDING) {
+        at++;
+    }
+    fprintf(stderr, "sluice bench cancel: a task ended before it was cancelled\n");
+    failure_print("bench cancel", sluice_future_outcome(storm->futures[at]),
+                  sluice_future_error(storm->futures[at]));
 }
 
 /* Until as many as can be are under way, and all others wait. SUSPENDS. */
@@ -53,7 +65,7 @@ static bool pile_up(struct storm *storm, struct sluice *sluice)
             return false;
         }
         if (storm->ended > 0) {
-            fprintf(stderr, "sluice bench cancel: a task ended before it was cancelled\n");
+            tell_early(storm);
             return false;
         }
         if (bench_stalls(&stall, sluice, now[0] + now[1])) {
@@ -93,7 +105,7 @@ static bool echo(struct storm *storm, struct sluice *sluice, struct bench_pass *
         return false;
     }
     bench_pass_measure(pass, &result);
-    *per_s = (double)result.check->received / result.wall_s;
+    *per_s = bench_result_per_s(&result);
     storm->echo_good = storm->echo_good && bench_result_good(&result);
     bench_pass_deinit(pass);
     return true;
@@ -135,7 +147,8 @@ static int storm_passes(struct sluice *sluice, struct bench_pass *pass, void *ar
     struct storm *storm = arg;
     uint64_t before[4], after[4];
 
-    if (!echo(storm, sluice, pass, &storm->before_per_s) || !pile_up(storm, sluice) ||
+    if (!bench_pass_warm_up(pass, &storm->plan, sluice) ||
+        !echo(storm, sluice, pass, &storm->before_per_s) || !pile_up(storm, sluice) ||
         !bench_stats(sluice, names, before, 4)) {
         return EXIT_TASK;
     }
@@ -175,10 +188,10 @@ static int storm_run(struct cli *cli, const struct command *self, int argc, char
     struct option_spec specs[] = {
         OPTION_UINT_SPEC("tasks", &storm.tasks, "N", 1, 10000000, "to cancel (100,000)"),
         OPTION_UINT_SPEC("running", &storm.running, "N", 1, 60000,
-                         "of them under way at the workers, at most (2,000)"),
+                         "of them under way, the same number at each worker (2,000)"),
         OPTION_UINT_SPEC("workers", &storm.fleet.workers, "N", 1, FLEET_WORKERS_MAX,
                          "worker processes (2)"),
-        OPTION_UINT_SPEC("echo", &storm.plan.tasks, "N", 1, 1000000000,
+        OPTION_UINT_SPEC("echo", &storm.plan.tasks, "N", 1000, 1000000000,
                          "tasks of each measurement of throughput (200,000)"),
         OPTION_TEXT_SPEC("transport", &storm.fleet.transport, "tcp|ipc",
                          "how to reach the private broker (tcp)"),
@@ -200,8 +213,8 @@ static int storm_run(struct cli *cli, const struct command *self, int argc, char
     if (!command_parse(cli, self, &set, argc, argv, &arguments, &code)) {
         return code;
     }
-    if (cli->broker_given) {
-        return command_usage(self, "it needs a broker of its own; leave --broker out");
+    if (bench_refuse_broker(cli, self, &code)) {
+        return code;
     }
     snprintf(storm.echo_service, sizeof(storm.echo_service), "%s.echo", service);
     storm.fleet.credit = (storm.running + storm.fleet.workers - 1) / storm.fleet.workers;
@@ -216,7 +229,7 @@ const struct command command_bench_cancel = {
     .summary = "how soon 100,000 tasks have stopped that are all cancelled at once",
     .about = "Some of the tasks are under way at workers, which stop when they are told; the\n"
              "others wait. All are cancelled at once, and each outcome counts from then. Echo\n"
-             "by the same workers is measured before and right after.\n"
+             "by the same workers is measured before and right after. " BENCH_OWN_BROKER
              "Exit code 1: an outcome was missing or another one, or the broker has kept some.\n",
     .run = storm_run,
 };

@@ -48,18 +48,15 @@ static int client_passes(struct sluice *sluice, struct bench_pass *pass, void *a
     bool said;
     char begin;
 
-    if (!bench_pass_init(pass, &client->plan, sluice, client->plan.window)) {
+    if (!bench_pass_warm_up(pass, &client->plan, sluice) ||
+        !bench_pass_init(pass, &client->plan, sluice, client->plan.tasks)) {
         return EXIT_TASK;
     }
-    bench_pass_run(pass);
-    bench_pass_deinit(pass);
-    if (!bench_pass_init(pass, &client->plan, sluice, client->plan.tasks)) {
-        return EXIT_TASK;
-    }
-    said = say("?", 1) && bench_read(sluice, STDIN_FILENO, &begin, 1);
+    said = say("?", 1) && bench_read(sluice, STDIN_FILENO, &begin, 1, CLIENT_BEGIN_MS);
     if (said) {
         measure(&client->report, pass);
         said = say(&client->report, sizeof(client->report));
+        bench_read(sluice, STDIN_FILENO, &begin, 1, CLIENT_BEGIN_MS); /* until all have ended */
     }
     bench_pass_deinit(pass);
     return said ? EXIT_DONE : EXIT_TASK;
@@ -88,7 +85,8 @@ static int client_run(struct cli *cli, const struct command *self, int argc, cha
     int code;
 
     client = (struct client){.plan = {.bench = "echo", .service = "bench.echo",
-                                      .payload_bytes = 64, .window = 1, .tasks = 1}};
+                                      .payload_bytes = 64, .window = 1, .tasks = 1,
+                                      .silent = true}};
     if (!command_parse(cli, self, &set, argc, argv, &arguments, &code)) {
         return code;
     }

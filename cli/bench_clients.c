@@ -3,15 +3,19 @@
 #include "cli/bench.h"
 #include "cli/bench_pass.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <poll.h>
+#include <stdio.h>
 #include <unistd.h>
+
+#define LOOK_MS 100
 
 struct clients {
     struct sluice *sluice;
     const struct bench_plan *plan;
     uint64_t count;
     struct fleet_helper *helpers[FLEET_HELPERS_MAX];
+    uint64_t done_before;        /* tasks that the broker had seen done */
+    struct progress progress;
     struct client_report report; /* of one of them */
     struct histogram latency_ns; /* of all */
     struct echo_check check;     /* the same: counts alone */
@@ -55,10 +59,38 @@ static bool start_all(struct clients *clients)
         first += share_of(clients->plan->tasks, clients->count, i);
     }
     for (uint64_t i = 0; i < clients->count; i++) {
-        if (!bench_read(clients->sluice, clients->helpers[i]->out, &ready, 1)) {
-            fprintf(stderr, "sluice bench: a client ended at its start\n");
+        if (!bench_read(clients->sluice, clients->helpers[i]->out, &ready, 1, CLIENT_BEGIN_MS)) {
+            fprintf(stderr, "sluice bench: a client does not begin\n");
             return false;
         }
+    }
+    return true;
+}
+
+/* Until one of them has begun to tell. SUSPENDS. */
+static bool await_report(struct clients *clients, int pipe)
+{
+    static const char *const names[] = {"done"};
+    struct pollfd readable = {.fd = pipe, .events = POLLIN};
+    struct bench_stall stall = {0, 0};
+    char text[64];
+    uint64_t done;
+
+    while (poll(&readable, 1, 0) == 0) {
+        if (!bench_stats(clients->sluice, names, &done, 1)) {
+            return false;
+        }
+        if (bench_stalls(&stall, clients->sluice, done)) {
+            fprintf(stderr, "sluice bench: nothing has ended for %d s\n", BENCH_STALL_MS / 1000);
+            return false;
+        }
+        if (clients->progress.tty) {
+            snprintf(text, sizeof(text), "%llu of %llu tasks",
+                     (unsigned long long)(done - clients->done_before),
+                     (unsigned long long)clients->plan->tasks);
+            progress_set(&clients->progress, text);
+        }
+        sluice_sleep_ms(clients->sluice, LOOK_MS);
     }
     return true;
 }
@@ -70,7 +102,12 @@ static bool collect(struct clients *clients, struct bench_result *result)
     uint64_t begun_ns = UINT64_MAX, ended_ns = 0;
 
     for (uint64_t i = 0; i < clients->count; i++) {
-        if (!bench_read(clients->sluice, clients->helpers[i]->out, report, sizeof(*report))) {
+        int pipe = clients->helpers[i]->out;
+
+        if (!await_report(clients, pipe)) {
+            return false;
+        }
+        if (!bench_read(clients->sluice, pipe, report, sizeof(*report), BENCH_STALL_MS)) {
             fprintf(stderr, "sluice bench: a client ended before its time\n");
             return false;
         }
@@ -91,11 +128,13 @@ bool bench_clients_run(struct sluice *sluice, const struct bench_plan *plan, uin
                        struct bench_result *result)
 {
     static struct clients clients;
+    static const char *const names[] = {"done"};
     double broker_s, workers_s;
+    bool collected;
 
     clients = (struct clients){.sluice = sluice, .plan = plan, .count = count};
     histogram_init(&clients.latency_ns);
-    if (!start_all(&clients)) {
+    if (!start_all(&clients) || !bench_stats(sluice, names, &clients.done_before, 1)) {
         return false;
     }
     broker_s = fleet_broker_cpu_s();
@@ -108,7 +147,10 @@ bool bench_clients_run(struct sluice *sluice, const struct bench_plan *plan, uin
     }
     result->failed = 0;
     result->submitter_cpu_s = 0;
-    if (!collect(&clients, result)) {
+    progress_init(&clients.progress, "starting");
+    collected = collect(&clients, result);
+    progress_clear(&clients.progress);
+    if (!collected) {
         return false;
     }
     result->broker_cpu_s = broker_s < 0 ? CPU_UNKNOWN : fleet_broker_cpu_s() - broker_s;

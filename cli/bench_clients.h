@@ -7,6 +7,8 @@
 #include "cli/bench_result.h"
 #include "cli/fleet.h"
 
+#define CLIENT_BEGIN_MS 60000 /* so long one waits for the others at most */
+
 struct client_report {
     uint64_t begun_ns, ended_ns; /* monotonic: the same for all processes */
     uint64_t received, duplicated, corrupt, failed;

@@ -156,7 +156,8 @@ static int load_visit(struct load *load, const struct command *self, struct opti
     struct arguments arguments;
     int code;
 
-    if (!command_parse(load->cli, self, set, argc, argv, &arguments, &code)) {
+    if (!command_parse(load->cli, self, set, argc, argv, &arguments, &code) ||
+        bench_refuse_broker(load->cli, self, &code)) {
         return code;
     }
     load->fleet.services = load->loaded.services;
@@ -202,7 +203,7 @@ static int spread_run(struct cli *cli, const struct command *self, int argc, cha
     return load_visit(&load, self, &set, argc, argv);
 }
 
-#define ROUNDS_TEXT "Each figure is the median of five rounds. Always a broker of its own.\n"
+#define ROUNDS_TEXT "Each figure is the median of five rounds. " BENCH_OWN_BROKER
 
 const struct command command_bench_depth = {
     .name = "bench depth",

@@ -87,23 +87,30 @@ static void print(const struct durable *durable, const struct bench_result *resu
               "\"tasks_per_s\": %.0f, \"commits\": %lld, \"records\": %lld, "
               "\"records_per_commit\": %.1f, \"receipts_per_s\": %llu, "
               "\"receipt_p50_us\": %.0f, \"receipt_p99_us\": %.0f, "
-              "\"fdatasync_p50_us\": %.0f, \"fdatasync_p99_us\": %.0f, \"good\": %s}\n"
+              "\"fdatasync_p50_us\": %.0f, \"fdatasync_p99_us\": %.0f, "
             : "durable: %llu B, window %llu, %llu tasks: %.0f tasks/s, each on the disk before it "
               "was accepted, and before its outcome was told; %lld commits of %lld records, "
               "%.1f each\n  at %llu tasks/s, a tenth of that, a receipt takes  p50 %.0f us  "
               "p99 %.0f us\n"
-              "  and one fdatasync by itself  p50 %.0f us  p99 %.0f us\n  all good: %s\n";
+              "  and one fdatasync by itself  p50 %.0f us  p99 %.0f us\n";
     bool good = bench_result_good(result) && durable->receipts.failed == 0;
 
     printf(format, (unsigned long long)result->payload_bytes, (unsigned long long)result->window,
-           (unsigned long long)result->tasks, (double)result->check->received / result->wall_s,
+           (unsigned long long)result->tasks, bench_result_per_s(result),
            (long long)counts->commits, (long long)counts->records,
            counts->commits > 0 ? (double)counts->records / (double)counts->commits : 0.0,
            (unsigned long long)durable->receipts.per_s,
            percentile_us(&durable->receipts.receipt_ns, 50),
            percentile_us(&durable->receipts.receipt_ns, 99),
-           percentile_us(&durable->sync_ns, 50), percentile_us(&durable->sync_ns, 99),
-           good ? "true" : "false");
+           percentile_us(&durable->sync_ns, 50), percentile_us(&durable->sync_ns, 99));
+    if (durable->cli->json) {
+        bench_cpu_json(stdout, result, (double)result->check->received);
+        printf(", \"good\": %s}\n", good ? "true" : "false");
+        return;
+    }
+    printf("  cpu/million");
+    bench_cpu_text(stdout, result, (double)result->check->received);
+    printf("\n  all good: %s\n", good ? "true" : "false");
 }
 
 /* Its throughput, and then receipts at a tenth of that. SUSPENDS. */
@@ -118,8 +125,7 @@ static bool measure(struct durable *durable, struct sluice *sluice, struct bench
     after = count(sluice);
     after.commits -= before.commits;
     after.records -= before.records;
-    durable->receipts.per_s =
-        (uint64_t)((double)result.check->received / result.wall_s / LOAD_SHARE) + 1;
+    durable->receipts.per_s = (uint64_t)(bench_result_per_s(&result) / LOAD_SHARE) + 1;
     if (!bench_receipts_run(&durable->receipts, sluice, plan)) {
         return false;
     }
@@ -130,15 +136,10 @@ static bool measure(struct durable *durable, struct sluice *sluice, struct bench
 static int passes(struct sluice *sluice, struct bench_pass *pass, void *arg)
 {
     struct durable *durable = arg;
-    const struct bench_plan *plan = &durable->plan;
     bool good;
 
-    if (!bench_pass_init(pass, &durable->plan, sluice, plan->window)) {
-        return EXIT_TASK;
-    }
-    bench_pass_run(pass);
-    bench_pass_deinit(pass);
-    if (!bench_pass_init(pass, &durable->plan, sluice, plan->tasks)) {
+    if (!bench_pass_warm_up(pass, &durable->plan, sluice) ||
+        !bench_pass_init(pass, &durable->plan, sluice, durable->plan.tasks)) {
         return EXIT_TASK;
     }
     good = measure(durable, sluice, pass);
@@ -185,9 +186,8 @@ static int durable_run(struct cli *cli, const struct command *self, int argc, ch
     if (!command_parse(cli, self, &set, argc, argv, &arguments, &code)) {
         return code;
     }
-    if (cli->broker_given) {
-        fprintf(stderr, "sluice bench durable: it needs a broker of its own; leave --broker out\n");
-        return EXIT_USAGE;
+    if (bench_refuse_broker(cli, self, &code)) {
+        return code;
     }
     snprintf(durable.store, sizeof(durable.store), "%.400s/sluice-bench-%ld.db", durable.directory,
              (long)getpid());
@@ -206,7 +206,7 @@ const struct command command_bench_durable = {
     .about = "Echo as in `sluice bench echo`, of durable tasks: each is synced to the disk before\n"
              "it is accepted, and its outcome before that is told. Then receipts at a tenth of\n"
              "that load, tasks sent at a constant rate, whatever those before them take;\n"
-             "and what one write and fdatasync of 4 KiB takes. Always a broker of its own, with\n"
-             "a store in --directory that is removed.\n",
+             "and what one write and fdatasync of 4 KiB takes. The store is in --directory, and\n"
+             "removed in the end. " BENCH_OWN_BROKER,
     .run = durable_run,
 };

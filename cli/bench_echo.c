@@ -47,13 +47,8 @@ static int echo_passes(struct sluice *sluice, struct bench_pass *pass, void *arg
     struct bench_result result = result_of(echo);
     int code;
 
-    /* A full window first, so that nobody's first steps are measured. */
-    if (!bench_pass_init(pass, &echo->plan, sluice, echo->plan.window)) {
-        return EXIT_TASK;
-    }
-    bench_pass_run(pass);
-    bench_pass_deinit(pass);
-    if (!bench_pass_init(pass, &echo->plan, sluice, echo->plan.tasks)) {
+    if (!bench_pass_warm_up(pass, &echo->plan, sluice) ||
+        !bench_pass_init(pass, &echo->plan, sluice, echo->plan.tasks)) {
         return EXIT_TASK;
     }
     bench_pass_measure(pass, &result);
@@ -99,17 +94,21 @@ static void set_sizes(struct echo *echo)
 
 static int echo_parse(struct echo *echo, const struct command *self, int argc, char **argv)
 {
+    bool latency = self == &command_bench_latency;
     struct option_spec specs[] = {
         OPTION_UINT_SPEC("payload", &echo->plan.payload_bytes, "BYTES", ECHO_PAYLOAD_MIN,
                          16 * 1024 * 1024, "size of a payload (64)"),
         OPTION_UINT_SPEC("window", &echo->plan.window, "N", 1, 1000000,
-                         "tasks under way (1,000, or 64 MiB of payloads)"),
+                         latency ? "tasks under way (1)"
+                                 : "tasks under way (1,000, or 64 MiB of payloads); several of "
+                                   "them have 256 MiB at most"),
         OPTION_UINT_SPEC("clients", &echo->clients, "N", 1, FLEET_HELPERS_MAX,
                          "submitters, which divide window and tasks (1)"),
         OPTION_UINT_SPEC("workers", &echo->fleet.workers, "N", 1, FLEET_WORKERS_MAX,
-                         "worker processes (2)"),
+                         latency ? "worker processes (1)" : "worker processes (2)"),
         OPTION_UINT_SPEC("tasks", &echo->plan.tasks, "N", 1, 1000000000,
-                         "how many (1,000,000, or 16 GiB of payloads)"),
+                         latency ? "how many (20,000)"
+                                 : "how many (1,000,000, or 16 GiB of payloads)"),
         OPTION_UINT_SPEC("credit", &echo->fleet.credit, "N", 1, 65535,
                          "tasks a worker holds (the window)"),
         OPTION_TEXT_SPEC("transport", &echo->fleet.transport, "tcp|ipc",

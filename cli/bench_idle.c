@@ -14,6 +14,8 @@
 #define BROKER_FILES_MORE 256
 #define JOIN_MS 120000 /* for all of a step */
 #define LOOK_MS 20
+#define DURATION_MS_MIN 100
+#define DURATION_MS_MAX 3600000
 #define ECHO_TASKS 100000 /* of one round */
 
 /* What some number of idle agents costs. */
@@ -45,8 +47,8 @@ static bool ask_crowds(const struct idle *idle, struct sluice *sluice, struct cr
         struct crowd_report report;
 
         if (write(idle->crowds[i]->in, "?", 1) != 1 ||
-            !bench_read(sluice, idle->crowds[i]->out, &report, sizeof(report))) {
-            fprintf(stderr, "sluice bench idle: a process of agents has ended\n");
+            !bench_read(sluice, idle->crowds[i]->out, &report, sizeof(report), BENCH_STALL_MS)) {
+            fprintf(stderr, "sluice bench idle: a process of agents does not answer\n");
             return false;
         }
         sum->joined += report.joined;
@@ -74,8 +76,9 @@ static bool wait_joined(struct idle *idle, struct sluice *sluice)
             return true;
         }
     } while (report.failed == 0 && sluice_now_ms(sluice) < until_ms);
-    fprintf(stderr, "sluice bench idle: only %llu of %llu agents have joined\n",
-            (unsigned long long)report.joined, (unsigned long long)idle->agents);
+    fprintf(stderr, "sluice bench idle: only %llu of %llu agents have joined; %llu could not\n",
+            (unsigned long long)report.joined, (unsigned long long)idle->agents,
+            (unsigned long long)report.failed);
     return false;
 }
 
@@ -168,10 +171,12 @@ static bool print(const struct idle *idle, const struct bench_figures *before,
         print_step(&idle->steps[i], &alone, json);
     }
     printf(json ? "], \"pings\": %llu, \"pongs\": %llu, \"missed\": %llu, \"lost\": %llu, "
-                  "\"good\": %s}\n"
-                : "  %llu pings, %llu pongs, %llu missed, %llu sessions lost; all good: %s\n",
+                  "\"failed\": %llu, \"good\": %s}\n"
+                : "  %llu pings, %llu pongs, %llu missed, %llu sessions lost, %llu messages could "
+                  "not be sent; all good: %s\n",
            (unsigned long long)report->pings, (unsigned long long)report->pongs,
            (unsigned long long)report->missed, (unsigned long long)report->lost,
+           (unsigned long long)report->failed,
            good ? "true" : "false");
     return good;
 }
@@ -303,8 +308,11 @@ static int idle_run(struct cli *cli, const struct command *self, int argc, char 
                              "before, with commas, not '%.40s'",
                              STEPS_MAX, AGENTS_MAX, agents);
     }
-    if (cli->broker_given) {
-        return command_usage(self, "it needs a broker of its own; leave --broker out");
+    if (idle.duration_ms < DURATION_MS_MIN || idle.duration_ms > DURATION_MS_MAX) {
+        return command_usage(self, "--duration is 100ms to 1h");
+    }
+    if (bench_refuse_broker(cli, self, &code)) {
+        return code;
     }
     if (!files_suffice(&idle)) {
         return EXIT_TASK;
@@ -322,6 +330,7 @@ const struct command command_bench_idle = {
              "their connections and without the kernel's buffers. CPU is of all the broker's\n"
              "threads. Echo is the median of five rounds, beside all agents, and alone: before\n"
              "they come and after they have left, of which the ratio takes the mean.\n"
+             BENCH_OWN_BROKER
              "Exit code 1: a ping had no pong, a session was lost, or a reply was not right.\n",
     .run = idle_run,
 };

@@ -34,7 +34,7 @@ static bool find_peak(struct load *load, struct sluice *sluice, struct bench_pas
     }
     bench_pass_measure(pass, &result);
     load->good = bench_result_good(&result);
-    load->peak_per_s = (double)result.check->received / result.wall_s;
+    load->peak_per_s = bench_result_per_s(&result);
     bench_pass_deinit(pass);
     if (!load->good) {
         fprintf(stderr, "sluice bench load: tasks were lost or changed while it looked for the "
@@ -43,87 +43,66 @@ static bool find_peak(struct load *load, struct sluice *sluice, struct bench_pas
     return load->good;
 }
 
-static double percentile_us(const struct load *load, double percent)
+static void print_json(const struct bench_result *result, unsigned percent)
 {
-    return (double)histogram_percentile(&load->open.latency_ns, percent) / 1e3;
-}
-
-static void print_cpu(const char *name, double cpu_s, const struct load *load, const char *end)
-{
-    if (cpu_s < 0 || load->open.check.received == 0) {
-        printf("\"%s\": null%s", name, end);
-    } else {
-        printf("\"%s\": %.3f%s", name, cpu_s / (double)load->open.check.received * 1e6, end);
-    }
-}
-
-static void print_json(const struct load *load, unsigned percent)
-{
-    const struct bench_open *open = &load->open;
-
     printf("{\"percent\": ");
     printf(percent > 0 ? "%u" : "null", percent);
     printf(", \"rate\": %llu, \"tasks\": %llu, \"wall_s\": %.4f, \"tasks_per_s\": %.0f, ",
-           (unsigned long long)open->per_s, (unsigned long long)open->tasks, open->wall_s,
-           (double)open->check.received / open->wall_s);
+           (unsigned long long)result->rate, (unsigned long long)result->tasks, result->wall_s,
+           bench_result_per_s(result));
     printf("\"p50_us\": %.1f, \"p90_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, "
            "\"max_us\": %.1f, \"late\": %llu, ",
-           percentile_us(load, 50), percentile_us(load, 90), percentile_us(load, 99),
-           percentile_us(load, 99.9), percentile_us(load, 100), (unsigned long long)open->late);
+           bench_result_us(result, 50), bench_result_us(result, 90), bench_result_us(result, 99),
+           bench_result_us(result, 99.9), bench_result_us(result, 100),
+           (unsigned long long)result->late);
     printf("\"lost\": %llu, \"duplicated\": %llu, \"corrupt\": %llu, \"failed\": %llu, ",
-           (unsigned long long)bench_open_lost(open), (unsigned long long)open->check.duplicated,
-           (unsigned long long)open->check.corrupt, (unsigned long long)open->failed);
-    printf("\"cpu_s_per_million\": {");
-    print_cpu("broker", open->broker_cpu_s, load, ", ");
-    print_cpu("workers", open->workers_cpu_s, load, ", ");
-    print_cpu("submitter", open->submitter_cpu_s, load, "}}");
+           (unsigned long long)bench_result_lost(result),
+           (unsigned long long)result->check->duplicated,
+           (unsigned long long)result->check->corrupt, (unsigned long long)result->failed);
+    bench_cpu_json(stdout, result, (double)result->check->received);
+    printf("}");
 }
 
-static void print_text(const struct load *load, unsigned percent)
+static void print_text(const struct bench_result *result, unsigned percent)
 {
-    const struct bench_open *open = &load->open;
-    double million = open->check.received > 0 ? 1e6 / (double)open->check.received : 0;
-
-    printf("  %llu tasks/s", (unsigned long long)open->per_s);
+    printf("  %llu tasks/s", (unsigned long long)result->rate);
     if (percent > 0) {
         printf(" (%u %%)", percent);
     }
     printf("  p50 %.0f us  p90 %.0f us  p99 %.0f us  p99.9 %.0f us  max %.0f us\n",
-           percentile_us(load, 50), percentile_us(load, 90), percentile_us(load, 99),
-           percentile_us(load, 99.9), percentile_us(load, 100));
+           bench_result_us(result, 50), bench_result_us(result, 90), bench_result_us(result, 99),
+           bench_result_us(result, 99.9), bench_result_us(result, 100));
     printf("    of %llu tasks: %llu sent late, %llu lost, %llu duplicated, %llu corrupt, "
-           "%llu failed\n",
-           (unsigned long long)open->tasks, (unsigned long long)open->late,
-           (unsigned long long)bench_open_lost(open), (unsigned long long)open->check.duplicated,
-           (unsigned long long)open->check.corrupt, (unsigned long long)open->failed);
-    if (open->broker_cpu_s >= 0) {
-        printf("    CPU for a million: broker %.2f s", open->broker_cpu_s * million);
-    } else {
-        printf("    CPU for a million: broker unknown");
-    }
-    printf("  workers %.2f s  submitter %.2f s\n", open->workers_cpu_s * million,
-           open->submitter_cpu_s * million);
+           "%llu failed\n    CPU for a million:",
+           (unsigned long long)result->tasks, (unsigned long long)result->late,
+           (unsigned long long)bench_result_lost(result),
+           (unsigned long long)result->check->duplicated,
+           (unsigned long long)result->check->corrupt, (unsigned long long)result->failed);
+    bench_cpu_text(stdout, result, (double)result->check->received);
+    printf("\n");
 }
 
 /* One load; `percent` 0: it was given as a rate. SUSPENDS. */
-static bool run_one(struct load *load, struct sluice *sluice, unsigned percent)
+static bool run_one(struct load *load, struct sluice *sluice, unsigned percent, bool first)
 {
-    struct bench_open *open = &load->open;
+    struct bench_result *result = &load->open.result;
     double per_s = percent > 0 ? load->peak_per_s * percent / 100 : (double)load->rate;
 
-    open->per_s = per_s < 1 ? 1 : per_s > RATE_MAX ? RATE_MAX : (uint64_t)per_s;
-    open->tasks = open->per_s * load->duration_ms / 1000;
-    open->tasks = open->tasks < 1 ? 1 : open->tasks > TASKS_MAX ? TASKS_MAX : open->tasks;
-    if (!bench_open_run(open, sluice, &load->plan)) {
+    *result = (struct bench_result){
+        .rate = per_s < 1 ? 1 : per_s > RATE_MAX ? RATE_MAX : (uint64_t)per_s};
+    result->tasks = result->rate * load->duration_ms / 1000;
+    result->tasks = result->tasks < 1 ? 1 : result->tasks > TASKS_MAX ? TASKS_MAX : result->tasks;
+    if (!bench_open_run(&load->open, sluice, &load->plan)) {
         return false;
     }
     if (load->cli->json) {
-        print_json(load, percent);
+        fputs(first ? "" : ", ", stdout);
+        print_json(result, percent);
     } else {
-        print_text(load, percent);
+        print_text(result, percent);
     }
-    load->good &= bench_open_good(open);
-    bench_open_deinit(open);
+    load->good &= bench_result_good(result);
+    bench_open_deinit(&load->open);
     return true;
 }
 
@@ -156,19 +135,13 @@ static int load_passes(struct sluice *sluice, struct bench_pass *pass, void *arg
     bool run = true;
 
     load->good = true;
-    /* A full window first, so that nobody's first steps are measured. */
-    if (!bench_pass_init(pass, &load->plan, sluice, load->plan.window)) {
-        return EXIT_TASK;
-    }
-    bench_pass_run(pass);
-    bench_pass_deinit(pass);
-    if (load->rate == 0 && !find_peak(load, sluice, pass)) {
+    if (!bench_pass_warm_up(pass, &load->plan, sluice) ||
+        (load->rate == 0 && !find_peak(load, sluice, pass))) {
         return EXIT_TASK;
     }
     print_head(load);
     for (size_t i = 0; run && i < count; i++) {
-        fputs(load->cli->json && i > 0 ? ", " : "", stdout);
-        run = run_one(load, sluice, load->rate > 0 ? 0 : (unsigned)load->percents[i]);
+        run = run_one(load, sluice, load->rate > 0 ? 0 : (unsigned)load->percents[i], i == 0);
     }
     if (load->cli->json) {
         printf("], \"good\": %s}\n", run && load->good ? "true" : "false");

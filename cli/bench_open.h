@@ -9,24 +9,15 @@
 
 /* Makes a struct too large for a fiber's stack. */
 struct bench_open {
-    uint64_t per_s;  /* in: tasks */
-    uint64_t tasks;  /* in: how many in all */
-    uint64_t failed;
-    uint64_t late;   /* sent later than they should have been: we were too slow, or all was */
-    double wall_s, broker_cpu_s, workers_cpu_s, submitter_cpu_s; /* as in struct bench_result */
+    struct bench_result result; /* in: rate and tasks; out: what it came to, with the two below */
     struct echo_check check;
     struct histogram latency_ns;
 };
 
-/* SUSPENDS until all tasks have ended, or nothing has come for half a minute. Uses the plan's
- * service, payload_bytes and failure_shown. False: no memory or no timer, said so, and nothing to
- * deinit. */
+/* SUSPENDS until all tasks have ended, or nothing has come for half a minute. Of the plan it uses
+ * bench, service, payload_bytes, wait_absent and failure_shown. False: no memory or no timer, said
+ * so, and nothing to deinit. */
 bool bench_open_run(struct bench_open *open, struct sluice *sluice, struct bench_plan *plan);
 void bench_open_deinit(struct bench_open *open);
-
-/* What did not come back. */
-uint64_t bench_open_lost(const struct bench_open *open);
-/* Nothing lost, duplicated, corrupt or failed. */
-bool bench_open_good(const struct bench_open *open);
 
 #endif

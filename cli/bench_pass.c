@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STALL_MS 30000 /* no outcome for so long: what is missing is lost */
 #define KEY_SIZE 24
 #define SERVICE_SIZE 160 /* the longest prefix, a dot and a number */
 #define WATCH_MS 250   /* between two looks at that, and two lines of progress */
@@ -107,26 +106,37 @@ static bool submit_next(struct bench_pass *pass, size_t at)
     return true;
 }
 
-static void settle(struct bench_pass *pass, const struct bench_slot *slot,
-                   struct sluice_future *future)
+bool bench_judge(struct bench_plan *plan, struct echo_check *check, uint64_t *failed,
+                 const struct sluice_future *future, uint64_t sequence)
 {
     enum sluice_outcome outcome = sluice_future_outcome(future);
     struct sluice_bytes payload = sluice_future_payload(future);
-    uint64_t sequence;
+    uint64_t found;
 
     if (outcome != SLUICE_DONE) {
-        pass->failed++;
-        if (!pass->plan->failure_shown) {
-            failure_print(pass->plan->bench, outcome, sluice_future_error(future));
-            pass->plan->failure_shown = true;
+        ++*failed;
+        if (!plan->failure_shown) {
+            failure_print(plan->bench, outcome, sluice_future_error(future));
+            plan->failure_shown = true;
         }
-    } else if (echo_check_reply(&pass->check, payload.data, payload.size, &sequence)) {
-        if (sequence == slot->sequence) {
-            histogram_add(&pass->latency_ns, bench_now_ns() - slot->sent_ns);
-        } else {
-            pass->check.corrupt++; /* a good reply, to another task */
-            pass->check.received--;
-        }
+        return false;
+    }
+    if (!echo_check_reply(check, payload.data, payload.size, &found)) {
+        return false;
+    }
+    if (found != sequence) {
+        check->corrupt++; /* a good reply, to another task */
+        check->received--;
+        return false;
+    }
+    return true;
+}
+
+static void settle(struct bench_pass *pass, const struct bench_slot *slot,
+                   struct sluice_future *future)
+{
+    if (bench_judge(pass->plan, &pass->check, &pass->failed, future, slot->sequence)) {
+        histogram_add(&pass->latency_ns, bench_now_ns() - slot->sent_ns);
     }
     sluice_future_free(future);
     pass->done++;
@@ -167,23 +177,21 @@ static void show_progress(struct bench_pass *pass)
 static void on_watchdog(uv_timer_t *timer)
 {
     struct bench_pass *pass = timer->data;
-    uint64_t now_ms = uv_now(timer->loop);
 
     show_progress(pass);
-    if (pass->done != pass->watched_done) {
-        pass->watched_done = pass->done;
-        pass->moved_ms = now_ms;
-    } else if (now_ms - pass->moved_ms > STALL_MS) {
-        fprintf(stderr, "sluice bench: nothing has ended for %d s\n", STALL_MS / 1000);
-        sluice_stop(pass->sluice); /* ends the wait in bench_pass_run */
+    if (bench_stalls(&pass->stall, pass->sluice, pass->done)) {
+        fprintf(stderr, "sluice bench: nothing has ended for %d s\n", BENCH_STALL_MS / 1000);
+        sluice_stop(pass->sluice); /* ends the wait in pass_run */
     }
 }
 
-void bench_pass_run(struct bench_pass *pass)
+/* What is missing in the end is lost. */
+static void pass_run(struct bench_pass *pass)
 {
-    progress_init(&pass->progress, "starting");
+    if (!pass->plan->silent) {
+        progress_init(&pass->progress, "starting");
+    }
     watchdog.data = pass;
-    pass->moved_ms = uv_now(sluice_loop(pass->sluice));
     uv_timer_start(&watchdog, on_watchdog, WATCH_MS, WATCH_MS);
     while (pass->open < pass->plan->window && submit_next(pass, pass->open)) {
         pass->open++;
@@ -194,6 +202,23 @@ void bench_pass_run(struct bench_pass *pass)
     }
     uv_timer_stop(&watchdog);
     progress_clear(&pass->progress);
+}
+
+bool bench_pass_warm_up(struct bench_pass *pass, struct bench_plan *plan, struct sluice *sluice)
+{
+    bool good;
+
+    if (!bench_pass_init(pass, plan, sluice, plan->window)) {
+        return false;
+    }
+    pass_run(pass);
+    good = pass->check.received == pass->tasks;
+    if (!good) {
+        fprintf(stderr, "sluice bench: of the first %llu tasks %llu came back as they should\n",
+                (unsigned long long)pass->tasks, (unsigned long long)pass->check.received);
+    }
+    bench_pass_deinit(pass);
+    return good;
 }
 
 static double cpu_spent(double before_s, double after_s)
@@ -207,7 +232,7 @@ void bench_pass_measure(struct bench_pass *pass, struct bench_result *result)
     double submitter_s = bench_cpu_s(0);
     uint64_t begun_ns = bench_now_ns();
 
-    bench_pass_run(pass);
+    pass_run(pass);
     result->wall_s = (double)(bench_now_ns() - begun_ns) / 1e9;
     result->broker_cpu_s = cpu_spent(broker_s, fleet_broker_cpu_s());
     result->workers_cpu_s = cpu_spent(workers_s, fleet_workers_cpu_s());

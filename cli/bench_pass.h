@@ -5,6 +5,7 @@
 #define SLUICE_CLI_BENCH_PASS_H
 
 #include "agents/runtime/sluice.h"
+#include "cli/bench.h"
 #include "cli/bench_result.h"
 #include "cli/progress.h"
 
@@ -21,7 +22,13 @@ struct bench_plan {
     bool wait_absent;
     bool durable;
     bool failure_shown;  /* one is enough */
+    bool silent;         /* somebody else shows progress */
 };
+
+/* Judges what became of the task that was sent with payload number `sequence`, and counts it in
+ * `check` or `failed`; the first failure is shown. True: it was done, and the reply is right. */
+bool bench_judge(struct bench_plan *plan, struct echo_check *check, uint64_t *failed,
+                 const struct sluice_future *future, uint64_t sequence);
 
 /* What is under way is in the first `open` slots. */
 struct bench_pass {
@@ -37,8 +44,7 @@ struct bench_pass {
     struct echo_check check;
     struct histogram latency_ns; /* makes the struct too large for a fiber's stack */
     struct progress progress;
-    uint64_t watched_done; /* what the watchdog saw the last time, */
-    uint64_t moved_ms;     /* and since when */
+    struct bench_stall stall;
 };
 
 /* A pass of `tasks` tasks (plan->tasks is for the caller). False: no memory, said so. */
@@ -46,9 +52,11 @@ bool bench_pass_init(struct bench_pass *pass, struct bench_plan *plan, struct sl
                      uint64_t tasks);
 void bench_pass_deinit(struct bench_pass *pass);
 
-/* SUSPENDS until all tasks have ended, or nothing has come for half a minute. */
-void bench_pass_run(struct bench_pass *pass);
-/* The same, and says in *result how it went; what it refers to lives as long as the pass. */
+/* A window of tasks that nobody measures, so that nobody's first steps are. `pass` is free before
+ * and after. SUSPENDS. False: said why not. */
+bool bench_pass_warm_up(struct bench_pass *pass, struct bench_plan *plan, struct sluice *sluice);
+/* SUSPENDS until all tasks have ended, or nothing has come for half a minute; then the session is
+ * stopped. Says in *result in *result how it went; what it refers to lives as long as the pass. */
 void bench_pass_measure(struct bench_pass *pass, struct bench_result *result);
 
 /* A fiber's whole benchmark: `fn` with a pass to use. Its exit code. */

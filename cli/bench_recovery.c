@@ -31,7 +31,8 @@ struct recovery {
     uint64_t listens_ns, first_ns, loaded_ns;
     uint64_t bytes_before;     /* its memory without tasks, */
     uint64_t bytes_after;      /* and with all of them, loaded from the disk */
-    uint64_t accepted, drained;
+    uint64_t accepted;
+    uint64_t left;             /* what the broker still had when each had run */
     double fill_s, drain_s;
     bool measured;             /* the first task may go on */
 };
@@ -100,6 +101,9 @@ static int fill_main(struct sluice *sluice, void *arg)
 
     recovery->bytes_before = fleet_broker_bytes();
     progress_init(&recovery->progress, "submitting");
+    if (!good) {
+        fprintf(stderr, "sluice bench recovery: out of memory\n");
+    }
     good = good && submit_all(recovery, sluice, payload, futures);
     progress_clear(&recovery->progress);
     recovery->fill_s = (double)(bench_now_ns() - begun_ns) / 1e9;
@@ -113,7 +117,7 @@ static void hold_first(struct sluice_task *task, void *arg)
 {
     struct recovery *recovery = arg;
     static const struct sluice_error again = {
-        .code = "bench.again", .message = "", .retryable = true};
+        .code = "bench.again", .message = "", .retryable = true, .retry_after_ms = 1};
 
     if (recovery->first_ns == 0) {
         recovery->first_ns = bench_now_ns();
@@ -130,7 +134,6 @@ static void judge(struct sluice_task *task, void *arg)
     uint64_t sequence;
 
     echo_check_reply(&recovery->check, payload.data, payload.size, &sequence);
-    recovery->drained++;
     sluice_done(task, (struct sluice_bytes){"", 0});
 }
 
@@ -173,6 +176,12 @@ static int measure(struct recovery *recovery, struct sluice *sluice)
     return code;
 }
 
+/* Once or more often: what came back of each has been judged. */
+static uint64_t run_count(const struct recovery *recovery)
+{
+    return recovery->check.received + recovery->check.corrupt;
+}
+
 /* All run, and each payload is looked at. SUSPENDS. */
 static void drain(struct recovery *recovery, struct sluice *sluice)
 {
@@ -184,12 +193,17 @@ static void drain(struct recovery *recovery, struct sluice *sluice)
     while (sluice_serve(sluice, &service) == -EEXIST && sluice_sleep_ms(sluice, LOOK_MS) == 0) {
     }
     progress_init(&recovery->progress, "running them");
-    while (recovery->drained < recovery->tasks && sluice_sleep_ms(sluice, LOOK_MS) == 0 &&
-           !bench_stalls(&stall, sluice, recovery->drained)) {
-        show(recovery, "running them", recovery->drained);
+    while (run_count(recovery) < recovery->tasks && sluice_sleep_ms(sluice, LOOK_MS) == 0 &&
+           !bench_stalls(&stall, sluice, run_count(recovery))) {
+        show(recovery, "running them", run_count(recovery));
+    }
+    recovery->drain_s = (double)(bench_now_ns() - begun_ns) / 1e9;
+    /* One more that runs twice would come now. */
+    while (query_tasks(sluice, &recovery->left) == EXIT_DONE && recovery->left > 0 &&
+           sluice_sleep_ms(sluice, LOOK_MS) == 0 &&
+           !bench_stalls(&stall, sluice, recovery->left)) {
     }
     progress_clear(&recovery->progress);
-    recovery->drain_s = (double)(bench_now_ns() - begun_ns) / 1e9;
 }
 
 static int recovery_main(struct sluice *sluice, void *arg)
@@ -215,20 +229,22 @@ static bool print(const struct recovery *recovery)
     const struct echo_check *check = &recovery->check;
     double each = ((double)recovery->bytes_after - (double)recovery->bytes_before) /
                   (double)recovery->tasks;
-    uint64_t lost = recovery->tasks - check->received;
-    bool good = lost == 0 && check->duplicated == 0 && check->corrupt == 0;
+    uint64_t run = run_count(recovery), lost = run < recovery->tasks ? recovery->tasks - run : 0;
+    bool good = check->received == recovery->tasks && check->duplicated == 0 &&
+                check->corrupt == 0 && recovery->left == 0;
 
     printf(recovery->cli->json
                ? "{\"bench\": \"recovery\", \"tasks\": %llu, \"payload\": %llu, "
                  "\"listens_s\": %.3f, \"first_task_s\": %.3f, \"loaded_s\": %.3f, "
                  "\"bytes_per_task\": %.1f, \"bytes_per_task_overhead\": %.1f, "
                  "\"accepted_per_s\": %.0f, \"handed_out_per_s\": %.0f, \"lost\": %llu, "
-                 "\"duplicated\": %llu, \"corrupt\": %llu, \"good\": %s}\n"
+                 "\"duplicated\": %llu, \"corrupt\": %llu, \"left\": %llu, \"good\": %s}\n"
                : "recovery: %llu durable tasks of %llu bytes; the broker was killed and started "
                  "again\n  it listens after %.3f s, the first task runs after %.3f s, all are "
                  "loaded after %.3f s\n  a task takes %.1f bytes of its memory, %.1f beyond the "
                  "payload\n  %.0f tasks/s were accepted before, and %.0f tasks/s handed out after\n"
-                 "  %llu lost, %llu duplicated, %llu corrupt; all good: %s\n",
+                 "  %llu lost, %llu duplicated, %llu corrupt, %llu left at the broker; all good: "
+                 "%s\n",
            (unsigned long long)recovery->tasks, (unsigned long long)recovery->payload_bytes,
            since_start_s(recovery, recovery->listens_ns),
            since_start_s(recovery, recovery->first_ns),
@@ -236,7 +252,7 @@ static bool print(const struct recovery *recovery)
            each - (double)recovery->payload_bytes, (double)recovery->tasks / recovery->fill_s,
            (double)recovery->tasks / recovery->drain_s, (unsigned long long)lost,
            (unsigned long long)check->duplicated, (unsigned long long)check->corrupt,
-           good ? "true" : "false");
+           (unsigned long long)recovery->left, good ? "true" : "false");
     return good;
 }
 
@@ -288,8 +304,8 @@ static int recovery_run(struct cli *cli, const struct command *self, int argc, c
     if (!command_parse(cli, self, &set, argc, argv, &arguments, &code)) {
         return code;
     }
-    if (cli->broker_given) {
-        return command_usage(self, "it needs a broker of its own; leave --broker out");
+    if (bench_refuse_broker(cli, self, &code)) {
+        return code;
     }
     snprintf(recovery.store, sizeof(recovery.store), "%.400s/sluice-bench-%ld.db",
              recovery.directory, (long)getpid());
@@ -312,6 +328,6 @@ const struct command command_bench_recovery = {
              "again: how long until it listens, until a worker has the first task, and until\n"
              "all are loaded; and how much of its resident memory each takes. Then all run,\n"
              "and every payload is checked. The store is in --directory, and removed in the\n"
-             "end. Exit code 1: a task was lost, run twice, or changed.\n",
+             "end. " BENCH_OWN_BROKER "Exit code 1: a task was lost, run twice, or changed.\n",
     .run = recovery_run,
 };

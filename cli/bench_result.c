@@ -2,12 +2,12 @@
 
 #include <time.h>
 
-static double percentile_us(const struct bench_result *result, double percent)
+double bench_result_us(const struct bench_result *result, double percent)
 {
     return (double)histogram_percentile(result->latency_ns, percent) / 1e3;
 }
 
-static uint64_t lost_count(const struct bench_result *result)
+uint64_t bench_result_lost(const struct bench_result *result)
 {
     uint64_t ended = result->check->received + result->check->corrupt + result->failed;
 
@@ -20,19 +20,45 @@ bool bench_result_good(const struct bench_result *result)
            result->check->corrupt == 0 && result->failed == 0;
 }
 
-static double tasks_per_s(const struct bench_result *result)
+double bench_result_per_s(const struct bench_result *result)
 {
     return result->wall_s > 0 ? (double)result->check->received / result->wall_s : 0;
 }
 
-static void print_cpu(FILE *stream, const char *name, double cpu_s,
-                      const struct bench_result *result)
+static void cpu_json(FILE *stream, const char *name, double cpu_s, double count)
 {
-    if (cpu_s < 0 || result->check->received == 0) {
+    if (cpu_s < 0 || count <= 0) {
         fprintf(stream, "\"%s\": null", name);
     } else {
-        fprintf(stream, "\"%s\": %.3f", name, cpu_s / (double)result->check->received * 1e6);
+        fprintf(stream, "\"%s\": %.3f", name, cpu_s / count * 1e6);
     }
+}
+
+void bench_cpu_json(FILE *stream, const struct bench_result *result, double count)
+{
+    fprintf(stream, "\"cpu_s_per_million\": {");
+    cpu_json(stream, "broker", result->broker_cpu_s, count);
+    fprintf(stream, ", ");
+    cpu_json(stream, "workers", result->workers_cpu_s, count);
+    fprintf(stream, ", ");
+    cpu_json(stream, "submitter", result->submitter_cpu_s, count);
+    fprintf(stream, "}");
+}
+
+static void cpu_text(FILE *stream, const char *name, double cpu_s, double count)
+{
+    if (cpu_s < 0 || count <= 0) {
+        fprintf(stream, "  %s unknown", name);
+    } else {
+        fprintf(stream, "  %s %.2f s", name, cpu_s / count * 1e6);
+    }
+}
+
+void bench_cpu_text(FILE *stream, const struct bench_result *result, double count)
+{
+    cpu_text(stream, "broker", result->broker_cpu_s, count);
+    cpu_text(stream, "workers", result->workers_cpu_s, count);
+    cpu_text(stream, "submitter", result->submitter_cpu_s, count);
 }
 
 static unsigned long long clients_count(const struct bench_result *result)
@@ -45,7 +71,7 @@ static void print_json_open(const struct bench_result *result, FILE *stream)
     if (result->rate > 0) {
         fprintf(stream, "\"rate\": %llu, \"late\": %llu, \"p90_us\": %.1f, ",
                 (unsigned long long)result->rate, (unsigned long long)result->late,
-                percentile_us(result, 90));
+                bench_result_us(result, 90));
     }
 }
 
@@ -59,31 +85,17 @@ static void print_json(const struct bench_result *result, FILE *stream)
             (unsigned long long)result->workers, clients_count(result),
             (unsigned long long)result->tasks);
     fprintf(stream, "\"wall_s\": %.4f, \"tasks_per_s\": %.0f, ", result->wall_s,
-            tasks_per_s(result));
+            bench_result_per_s(result));
     print_json_open(result, stream);
     fprintf(stream, "\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f, ",
-            percentile_us(result, 50), percentile_us(result, 99), percentile_us(result, 99.9),
-            percentile_us(result, 100));
+            bench_result_us(result, 50), bench_result_us(result, 99),
+            bench_result_us(result, 99.9), bench_result_us(result, 100));
     fprintf(stream, "\"lost\": %llu, \"duplicated\": %llu, \"corrupt\": %llu, \"failed\": %llu, ",
-            (unsigned long long)lost_count(result), (unsigned long long)result->check->duplicated,
+            (unsigned long long)bench_result_lost(result),
+            (unsigned long long)result->check->duplicated,
             (unsigned long long)result->check->corrupt, (unsigned long long)result->failed);
-    fprintf(stream, "\"cpu_s_per_million\": {");
-    print_cpu(stream, "broker", result->broker_cpu_s, result);
-    fprintf(stream, ", ");
-    print_cpu(stream, "workers", result->workers_cpu_s, result);
-    fprintf(stream, ", ");
-    print_cpu(stream, "submitter", result->submitter_cpu_s, result);
-    fprintf(stream, "}}\n");
-}
-
-static void print_text_cpu(FILE *stream, const char *name, double cpu_s,
-                           const struct bench_result *result)
-{
-    if (cpu_s < 0 || result->check->received == 0) {
-        fprintf(stream, "  %s unknown", name);
-    } else {
-        fprintf(stream, "  %s %.2f s", name, cpu_s / (double)result->check->received * 1e6);
-    }
+    bench_cpu_json(stream, result, (double)result->check->received);
+    fprintf(stream, "}\n");
 }
 
 static void print_text(const struct bench_result *result, FILE *stream)
@@ -92,21 +104,21 @@ static void print_text(const struct bench_result *result, FILE *stream)
             result->bench, result->transport, (unsigned long long)result->tasks,
             (unsigned long long)result->payload_bytes, (unsigned long long)result->window,
             (unsigned long long)result->workers, clients_count(result));
-    fprintf(stream, "  throughput   %.0f tasks/s (%.3f s)\n", tasks_per_s(result), result->wall_s);
+    fprintf(stream, "  throughput   %.0f tasks/s (%.3f s)\n", bench_result_per_s(result),
+            result->wall_s);
     if (result->rate > 0) {
         fprintf(stream, "  open loop    %llu tasks/s, %llu sent late\n",
                 (unsigned long long)result->rate, (unsigned long long)result->late);
     }
     fprintf(stream, "  latency      p50 %.0f us  p99 %.0f us  p99.9 %.0f us  max %.0f us\n",
-            percentile_us(result, 50), percentile_us(result, 99), percentile_us(result, 99.9),
-            percentile_us(result, 100));
+            bench_result_us(result, 50), bench_result_us(result, 99), bench_result_us(result, 99.9),
+            bench_result_us(result, 100));
     fprintf(stream, "  replies      %llu lost, %llu duplicated, %llu corrupt, %llu failed\n",
-            (unsigned long long)lost_count(result), (unsigned long long)result->check->duplicated,
+            (unsigned long long)bench_result_lost(result),
+            (unsigned long long)result->check->duplicated,
             (unsigned long long)result->check->corrupt, (unsigned long long)result->failed);
     fprintf(stream, "  cpu/million");
-    print_text_cpu(stream, "broker", result->broker_cpu_s, result);
-    print_text_cpu(stream, "workers", result->workers_cpu_s, result);
-    print_text_cpu(stream, "submitter", result->submitter_cpu_s, result);
+    bench_cpu_text(stream, result, (double)result->check->received);
     fprintf(stream, "\n");
 }
 

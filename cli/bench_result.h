@@ -25,7 +25,7 @@ struct bench_result {
     uint64_t rate;          /* of an open loop, tasks a second; 0: a closed one */
     uint64_t late;          /* of an open loop: sent more than PACE_LATE_NS after they were due */
     uint64_t failed;        /* ended with an error: neither lost nor done */
-    double wall_s;          /* first submit to last reply */
+    double wall_s;          /* first submit (or due) to last reply */
     double broker_cpu_s;    /* user and system, during wall_s; CPU_UNKNOWN: not ours */
     double workers_cpu_s;
     double submitter_cpu_s;
@@ -35,6 +35,16 @@ struct bench_result {
 
 /* Nothing lost, duplicated, corrupt or failed. */
 bool bench_result_good(const struct bench_result *result);
+/* What did not come back. */
+uint64_t bench_result_lost(const struct bench_result *result);
+/* Checked replies. */
+double bench_result_per_s(const struct bench_result *result);
+double bench_result_us(const struct bench_result *result, double percent);
+
+/* "cpu_s_per_million": {...}, of a million of what there were `count` of. */
+void bench_cpu_json(FILE *stream, const struct bench_result *result, double count);
+/* The same for people, without an end of the line. */
+void bench_cpu_text(FILE *stream, const struct bench_result *result, double count);
 
 /* One JSON object on one line, or a few lines for people. */
 void bench_result_print(const struct bench_result *result, FILE *stream, bool json);

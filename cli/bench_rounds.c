@@ -36,7 +36,7 @@ bool bench_rounds_run(struct sluice *sluice, struct bench_pass *pass,
             }
             bench_pass_measure(pass, &result);
             figures[i].good &= bench_result_good(&result);
-            rates[i][round] = (double)plans[i]->tasks / result.wall_s;
+            rates[i][round] = bench_result_per_s(&result);
             cpu[i][round] = result.broker_cpu_s;
             bench_pass_deinit(pass);
         }

@@ -10,8 +10,10 @@
 
 #define RING_CHUNKS 256 /* that our broker keeps of a stream: so far may a worker be ahead of us */
 #define LOOK_MS 10
+#define TEXT_OF_(number) #number
+#define TEXT_OF(number) TEXT_OF_(number)
 
-static const char *const broker_options[] = {"--stream-chunks", "256", NULL};
+static const char *const broker_options[] = {"--stream-chunks", TEXT_OF(RING_CHUNKS), NULL};
 
 struct streams {
     struct cli *cli;
@@ -25,7 +27,9 @@ struct streams {
     uint64_t failed;        /* streams that did not end well */
     uint64_t held_chunks;   /* what its worker sent of a stream that nobody read meanwhile */
     bool failure_shown;
-    double wall_s, broker_cpu_s, workers_cpu_s, submitter_cpu_s;
+    uint64_t ended_ns;      /* when the last of them did */
+    uint64_t received;      /* chunks of those that ran at once */
+    struct bench_result result; /* of those: wall_s and CPU */
 };
 
 struct reader {
@@ -82,6 +86,7 @@ static void reader_run(struct sluice *sluice, void *arg)
     if (sluice_await(reader->future) != SLUICE_DONE || count != reader->all->chunks) {
         show_failure(reader->all, reader->future);
     }
+    reader->all->ended_ns = bench_now_ns();
     reader->all->open--;
 }
 
@@ -135,10 +140,11 @@ static void measure(struct streams *all, struct reader *readers)
     }
     wait_all(all);
     all->failed += all->open;
-    all->wall_s = (double)(bench_now_ns() - begun_ns) / 1e9;
-    all->broker_cpu_s = broker_s < 0 ? CPU_UNKNOWN : fleet_broker_cpu_s() - broker_s;
-    all->workers_cpu_s = fleet_workers_cpu_s() - workers_s;
-    all->submitter_cpu_s = bench_cpu_s(0) - submitter_s;
+    all->received = all->check.received;
+    all->result.wall_s = (double)(all->ended_ns - begun_ns) / 1e9;
+    all->result.broker_cpu_s = broker_s < 0 ? CPU_UNKNOWN : fleet_broker_cpu_s() - broker_s;
+    all->result.workers_cpu_s = fleet_workers_cpu_s() - workers_s;
+    all->result.submitter_cpu_s = bench_cpu_s(0) - submitter_s;
 }
 
 /* Nobody reads the last stream while all others run; then it is read too. SUSPENDS. */
@@ -147,12 +153,14 @@ static bool run(struct streams *all, struct reader *readers)
     struct reader *held = &readers[all->streams];
 
     if (!reader_open(held, all, all->streams)) {
+        fprintf(stderr, "sluice bench streams: out of memory\n");
         return false;
     }
     measure(all, readers);
     all->held_chunks = chunks_sent(held);
     all->open = 1;
     if (sluice_spawn(all->sluice, reader_run, held) != 0) {
+        fprintf(stderr, "sluice bench streams: out of memory\n");
         return false;
     }
     wait_all(all);
@@ -160,21 +168,13 @@ static bool run(struct streams *all, struct reader *readers)
     return true;
 }
 
-static void print_cpu(const char *name, double cpu_s, double chunks, const char *end)
-{
-    if (cpu_s < 0 || chunks <= 0) {
-        printf("\"%s\": null%s", name, end);
-    } else {
-        printf("\"%s\": %.3f%s", name, cpu_s / chunks * 1e6, end);
-    }
-}
-
 static bool print(const struct streams *all)
 {
     const struct echo_check *check = &all->check;
     uint64_t ended = check->received + check->corrupt;
     uint64_t lost = ended < check->tasks ? check->tasks - ended : 0;
-    double chunks = (double)(all->streams * all->chunks);
+    double chunks = (double)all->received;
+    double per_s = all->result.wall_s > 0 ? chunks / all->result.wall_s : 0;
     bool paced = all->cli->broker_given ||
                  (all->held_chunks > 0 && all->held_chunks <= RING_CHUNKS + all->window);
     bool good = check->received == check->tasks && check->duplicated == 0 &&
@@ -190,20 +190,17 @@ static bool print(const struct streams *all)
                  "%.0f chunks/s, %.0f bytes/s\n  %llu lost, %llu duplicated, %llu corrupt, %llu "
                  "out of order, %llu streams failed; of one that nobody read, %llu were sent\n",
            (unsigned long long)all->streams, (unsigned long long)all->chunks,
-           (unsigned long long)all->chunk_bytes, (unsigned long long)all->window, all->wall_s,
-           chunks / all->wall_s, chunks * (double)all->chunk_bytes / all->wall_s,
-           (unsigned long long)(lost + all->skipped), (unsigned long long)check->duplicated,
+           (unsigned long long)all->chunk_bytes, (unsigned long long)all->window,
+           all->result.wall_s, per_s, per_s * (double)all->chunk_bytes,
+           (unsigned long long)lost, (unsigned long long)check->duplicated,
            (unsigned long long)check->corrupt, (unsigned long long)all->misplaced,
            (unsigned long long)all->failed, (unsigned long long)all->held_chunks);
     if (!all->cli->json) {
         printf("  all good: %s\n", good ? "true" : "false");
         return good;
     }
-    printf("\"cpu_s_per_million\": {");
-    print_cpu("broker", all->broker_cpu_s, chunks, ", ");
-    print_cpu("workers", all->workers_cpu_s, chunks, ", ");
-    print_cpu("submitter", all->submitter_cpu_s, chunks, "}, ");
-    printf("\"good\": %s}\n", good ? "true" : "false");
+    bench_cpu_json(stdout, &all->result, chunks);
+    printf(", \"good\": %s}\n", good ? "true" : "false");
     return good;
 }
 

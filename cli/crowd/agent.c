@@ -1,6 +1,5 @@
 #include "cli/crowd/agent.h"
 
-#include "common/check.h"
 #include "common/id.h"
 
 #include <stdio.h>
@@ -12,8 +11,8 @@
 
 static void send_one(struct agent *agent, struct agent_world *world, const struct message *message)
 {
-    CHECK(codec_write(&world->writer, message) == CODEC_WRITTEN);
-    if (zmq_send(agent->socket, world->writer.data, world->writer.size, ZMQ_DONTWAIT) < 0) {
+    if (codec_write(&world->writer, message) != CODEC_WRITTEN ||
+        zmq_send(agent->socket, world->writer.data, world->writer.size, ZMQ_DONTWAIT) < 0) {
         world->report.failed++;
     }
     codec_writer_clear(&world->writer);

@@ -120,7 +120,11 @@ bool crowd_live(const char *endpoint, const char *service, uint64_t count)
     crowd.world.zmq_context = zmq_ctx_new();
     crowd.agents = calloc(count, sizeof(crowd.agents[0]));
     codec_writer_init(&crowd.world.writer);
-    begun = crowd.world.zmq_context != NULL && crowd.agents != NULL && raise_limits(&crowd);
+    begun = crowd.world.zmq_context != NULL && crowd.agents != NULL;
+    if (!begun) {
+        fprintf(stderr, "sluice bench-crowd: out of memory, or of files\n");
+    }
+    begun = begun && raise_limits(&crowd);
     if (begun) {
         crowd_loop(&crowd);
     }

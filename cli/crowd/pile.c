@@ -1,7 +1,6 @@
 #include "cli/crowd/agent.h"
 
 #include "cli/bench_result.h"
-#include "common/check.h"
 #include "common/id.h"
 
 #include <stdio.h>
@@ -50,7 +49,10 @@ static bool send_some(struct pile *pile)
         if (result == CODEC_FULL) {
             break;
         }
-        CHECK(result == CODEC_WRITTEN);
+        if (result != CODEC_WRITTEN) {
+            fprintf(stderr, "sluice bench-crowd: out of memory\n");
+            return false;
+        }
         pile->left--;
     }
     return send_batch(pile);
@@ -118,6 +120,8 @@ bool crowd_pile(const char *endpoint, const struct crowd_pile_plan *plan)
                     (unsigned long long)plan->tasks);
         }
         agent_close(&pile.agent, &pile.world);
+    } else {
+        fprintf(stderr, "sluice bench-crowd: no memory, or no connection to %s\n", endpoint);
     }
     codec_writer_deinit(&pile.world.writer);
     free(payload);

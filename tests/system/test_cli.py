@@ -536,9 +536,17 @@ def _():
         equal(os.listdir(directory), [], "files left")
 
 
+@case("a benchmark that needs a broker of its own says so when it is given another")
+def _():
+    for kind in ("depth", "spread", "durable", "idle", "recovery", "cancel"):
+        error = sluice(None, "bench", kind, "--broker", "tcp://127.0.0.1:1", status=2).err
+        contains(error, "bench %s: it needs a broker of its own" % kind)
+        contains(sluice(None, "bench", kind, "--help").out, "Always a broker of its own.")
+
+
 @case("bench cancel: each task ends cancelled, once")
 def _():
-    result = bench_json("cancel", "--tasks", "300", "--running", "20", "--echo", "500")
+    result = bench_json("cancel", "--tasks", "300", "--running", "20", "--echo", "1000")
     equal((result["tasks"], result["running"], result["good"]), (300, 20, True))
     equal((result["lost"], result["other_outcomes"], result["left"]), (0, 0, 0))
     check(0 < result["p50_ms"] <= result["max_ms"], "outcomes: %s" % result)

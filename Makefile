@@ -133,6 +133,8 @@ $(BUILD)/bin/sluice-bench-core: LINK = $(addprefix -Wl$(comma)--wrap=,malloc cal
 $(BUILD)/bin/sluice-bench-core: $(call obj,$(addprefix tests/bench/,core.c core_world.c core_worker.c core_load.c core_codec.c heap_calls.c)) \
                                 $(call lib,cli) $(LIBS_CORE)
 
+$(call obj,tests/bench/core.c): CFLAGS += -DBUILT_WITH='"$(OPT) LTO=$(LTO)$(addprefix  SAN=,$(SAN))"'
+
 # Other brokers, for `make bench-peers`: not part of `all`, for their libraries need not be here.
 # A rival's library is what PC_RIVAL_ says of it; nothing: it needs none.
 RIVALS_DURABLE   := jetstream rabbitmq
@@ -143,18 +145,22 @@ PC_RIVAL_rabbitmq      := librabbitmq
 PC_RIVAL_echo-nats     := libnats
 PC_RIVAL_echo-redis    := hiredis
 PC_RIVAL_echo-rabbitmq := librabbitmq
-PC_RIVAL_echo-gearman  := gearmand
+PC_RIVAL_echo-gearman   = $(call pc_here,gearmand libgearman)
 SRC_RIVAL_rabbitmq      := rabbitmq_link.c
 SRC_RIVAL_echo-rabbitmq := rabbitmq_link.c
 
+# Of the names in $(1) that stand for one library, the one that is here; else the first.
+pc_here = $(or $(firstword $(foreach n,$(1),$(shell $(PKG_CONFIG) --exists $(n) 2>/dev/null && echo $(n)))),$(firstword $(1)))
+
 define rival_rule
-$(BUILD)/bin/sluice-bench-$(1): LINK = $(call pc_libs,$(PC_RIVAL_$(1))) -lm
+$(call obj,$(addprefix tests/bench/,$(firstword $(2)) $(SRC_RIVAL_$(1)))): INCLUDES += $$(call pc_cflags,$$(PC_RIVAL_$(1)))
+$(BUILD)/bin/sluice-bench-$(1): LINK = $$(call pc_libs,$$(PC_RIVAL_$(1))) -lm
 $(BUILD)/bin/sluice-bench-$(1): $(call obj,$(addprefix tests/bench/,$(2) children.c $(SRC_RIVAL_$(1)))) $(call lib,cli) $(call lib,common)
 endef
 $(foreach r,$(RIVALS_DURABLE),$(eval $(call rival_rule,$(r),rival_$(r).c rival.c)))
 $(foreach r,$(RIVALS_ECHO),$(eval $(call rival_rule,echo-$(r),echo_$(r).c echo_rival.c)))
 RIVAL_PROGRAMS := $(addprefix $(BUILD)/bin/sluice-bench-,$(RIVALS))
-RIVALS_BUILT   := $(foreach r,$(RIVALS),$(if $(if $(PC_RIVAL_$(r)),$(shell $(PKG_CONFIG) --exists \
+RIVALS_BUILT    = $(foreach r,$(RIVALS),$(if $(if $(PC_RIVAL_$(r)),$(shell $(PKG_CONFIG) --exists \
                     $(PC_RIVAL_$(r)) 2>/dev/null && echo 1),1),$(BUILD)/bin/sluice-bench-$(r)))
 
 $(BINARIES) $(RIVAL_PROGRAMS): WHOLE = $(THIN)
@@ -344,6 +350,7 @@ bench-peers: ## echo, an open loop and durable tasks (SHAPE=), and the same on o
 
 .PHONY: bench-guard
 bench-guard: ## instructions that a task costs core and codec: at most 3 % more than recorded; RECORD=1 records
+	@deploy/deps.sh --check guard || deploy/deps.sh guard
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/bin/sluice-bench-core
 	$(Q)BUILD=$(BUILD) tests/bench/guard $(if $(filter 1,$(RECORD)),--record)
 

@@ -5,7 +5,7 @@
 #   deploy/deps.sh SET            installs what is missing
 #   deploy/deps.sh manuals DIR    puts libzmq's manual pages into DIR
 #
-# SET: build, test, dev, or what a benchmark needs: floor, report, bench
+# SET: build, test, dev, or what a benchmark needs: floor, guard, report, bench
 #
 # What is needed is asked of the system (pkg-config, commands, files), not of
 # the package manager: a library built by hand is as good as a package. Only
@@ -73,6 +73,7 @@ needs() {
     case $1 in
         build) printf '%s' "$needs_build" ;;
         floor) printf '%s' "$needs_floor" ;;
+        guard) printf '%s' "$needs_floor$needs_guard" ;;
         report) printf '%s' "$needs_report" ;;
         bench) printf '%s' "$needs_bench" ;;
         test) printf '%s' "$needs_test" ;;
@@ -236,7 +237,7 @@ fetch_manuals() {
 root=
 case ${1:-} in
     --check)
-        case ${2:-} in build | test | floor | report | bench | dev) ;; *) usage ;; esac
+        case ${2:-} in build | test | floor | guard | report | bench | dev) ;; *) usage ;; esac
         [ -z "$(list_missing "$2")" ]
         ;;
     build | test | floor | report | bench | dev) install_missing "$1" ;;

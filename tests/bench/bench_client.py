@@ -51,6 +51,8 @@ def run_client(command, seconds=RUN_S):
                                   stderr=subprocess.PIPE, text=True, preexec_fn=before_exec)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         out, error = client.communicate(timeout=seconds)
+    except OSError as error:
+        raise Failed("cannot be run: %s: %s" % (error.strerror, " ".join(command)))
     except subprocess.TimeoutExpired:
         stop(client)
         raise Failed("took longer than %d s: %s" % (seconds, " ".join(command)))
@@ -63,4 +65,7 @@ def run_client(command, seconds=RUN_S):
     if client.returncode != 0:
         raise Failed("status %d: %s\n%s" % (client.returncode, " ".join(command),
                                             (error + out)[-2000:]))
-    return json.loads(out)
+    try:
+        return json.loads(out)
+    except ValueError:
+        raise Failed("said no JSON: %s\n%s" % (" ".join(command), out[-2000:]))

@@ -86,8 +86,8 @@ static void print_json(const struct core_options *options, const struct core_res
     } else {
         printf("\"cpu_s_per_million\": {\"broker\": %.4f}, ", result->cpu_s / tasks * 1e6);
     }
-    printf("\"compiler\": \"%s\", \"libc\": \"glibc %s\", \"optimised\": %s}\n", COMPILER,
-           gnu_get_libc_version(), OPTIMISED);
+    printf("\"compiler\": \"%s\", \"flags\": \"%s\", \"libc\": \"glibc %s\", "
+           "\"optimised\": %s}\n", COMPILER, BUILT_WITH, gnu_get_libc_version(), OPTIMISED);
 }
 
 static void print_text(const struct core_options *options, const struct core_result *result)

@@ -1,8 +1,8 @@
 /* core_codec: the commands of an echo, written and read again, without a broker.
  *
- * SUBMIT, TASK, DONE and RESULT of each task, in batches of a hundred; all that is read is
- * compared with what was written. Each of the two is a function that callgrind finds by its
- * name. */
+ * SUBMIT, TASK, DONE and RESULT of each task, in batches of a hundred; ids and
+ * payloads that are read are compared with what was written. Each of the two is a function that
+ * callgrind finds by its name. */
 #ifndef SLUICE_TESTS_BENCH_CORE_CODEC_H
 #define SLUICE_TESTS_BENCH_CORE_CODEC_H
 

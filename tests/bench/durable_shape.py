@@ -1,9 +1,9 @@
 """The durable shape of `make bench-peers`: tasks that are on disk before a receipt says so."""
 import os
-import resource
 import sys
 
-from bench_client import Failed, run_client
+from bench_client import LONG_RUN_S, run_client
+from bench_rounds import run_rounds
 from bench_summary import cpu_of, ratios_of, show_spread, spread_of
 from rival_servers import Missing, Nats, RabbitMQ, find_client, start_one, stop_all
 
@@ -28,38 +28,25 @@ PROMISES = {
 }
 
 
-def children_cpu_s():
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def measure(name, command):
-    """One run's JSON object. Exits when there is none."""
-    print("  " + name, file=sys.stderr, flush=True)
-    try:
-        return {"shape": "durable", "peer": name, **run_client(command + SHAPE)}
-    except Failed as why:
-        sys.exit("%s: %s" % (name, why))
-
-
 def measure_sluice(sluice, directory):
-    """Its JSON says nothing of CPU time; the time of all its processes is what the system says."""
-    before = children_cpu_s()
-    result = measure("sluice", [sluice, "bench", "durable", "--directory", directory,
-                                "--receipts", "0"])
-    result["cpu_s_per_million_all"] = round(
-        (children_cpu_s() - before) / (TASKS + WINDOW) * 1e6, 3)
-    receipts = measure("sluice, receipts", [sluice, "bench", "durable", "--directory", directory])
+    command = [sluice, "bench", "durable", "--directory", directory] + SHAPE
+    result = run_client(command + ["--receipts", "0"], LONG_RUN_S)
+    receipts = run_client(command, LONG_RUN_S)
     result.update({key: receipts[key] for key in receipts
                    if key.startswith(("receipt", "fdatasync"))})
     return result
 
 
-def measure_rival(name, server):
-    result = measure(name, [server.client, "--port", str(server.port),
-                            "--server-pid", str(server.pid())])
-    result["cpu_s_per_million_all"] = cpu_of(result)
-    return result
+def measure_rival(server):
+    return run_client([server.client, "--port", str(server.port), "--server-pid",
+                       str(server.pid())] + SHAPE, LONG_RUN_S)
+
+
+def measure(name, servers, context):
+    """One run's JSON object; raises Failed."""
+    result = (measure_rival(servers[name]) if name in servers
+              else measure_sluice(context.sluice, context.directory))
+    return {"shape": "durable", "peer": name, **result, "cpu_s_per_million_all": cpu_of(result)}
 
 
 def start(directory, names, left_out):
@@ -82,14 +69,14 @@ def start(directory, names, left_out):
 
 def summarize(results):
     """{name: figures}; the ratios are those of each round."""
-    ours = results["sluice"]
+    ours = results.get("sluice")
     summary = {}
     for name, runs in results.items():
         cpu = [run["cpu_s_per_million_all"] for run in runs]
         summary[name] = {
             "tasks_per_s": spread_of([run["tasks_per_s"] for run in runs]),
             "cpu_s_per_million_all": None if None in cpu else spread_of(cpu),
-            "sluice_is": ratios_of(ours, runs, "tasks_per_s"),
+            "sluice_is": ratios_of(ours, runs, "tasks_per_s") if ours else None,
             "promise": PROMISES[name],
         }
     return summary
@@ -113,13 +100,9 @@ def run(context):
     """All of it; the summary's JSON object."""
     servers = start(context.directory, context.chosen(NAMES), context.left_out)
     try:
-        results = {name: [] for name in ["sluice", *servers]}
-        for _ in range(context.runs):
-            for name in results:
-                result = (measure_rival(name, servers[name]) if name in servers
-                          else measure_sluice(context.sluice, context.directory))
-                context.tell(result)
-                results[name].append(result)
+        results, failed = run_rounds(
+            ["sluice", *servers], "durable", lambda name: measure(name, servers, context), context)
+        context.left_out.update(failed)
         summary = summarize(results)
         print_summary(summary, context.runs, context.where, context.table)
         versions = {name: server.version for name, server in servers.items()}

@@ -32,6 +32,7 @@ struct link {
     struct echo_rival *rival;
     struct buffer in, out;
     int fd;
+    struct link *replies;   /* of a worker's: where it puts them */
     unsigned asked, asking; /* jobs: by this many reserves, of which so many are not answered */
     unsigned got;
 };
@@ -128,7 +129,7 @@ static void handle_job(struct link *link, const char *id, const char *payload, s
     if (is_submitter) {
         echo_rival_reply(link->rival, payload, size);
     } else {
-        put(link, payload, size);
+        put(link->replies, payload, size);
     }
     snprintf(line, sizeof(line), "delete %s\r\n", id);
     append_text(link, line);
@@ -222,11 +223,16 @@ static void beanstalk_serve(struct echo_rival *rival)
 {
     struct link *link = connect_link(rival, replies, tasks);
 
+    link->replies = connect_link(rival, replies, tasks);
     ask(link);
     flush(link);
     echo_rival_ready(rival); /* a task waits in its tube for those who come late */
     for (;;) {
         take(link, ECHO_RIVAL_STALL_MS);
+        flush(link->replies);
+        fill(link->replies, 0);
+        while (handle_answer(link->replies)) {
+        }
     }
 }
 

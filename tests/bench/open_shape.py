@@ -106,12 +106,12 @@ def print_summary(summary, context):
         "p99 of sluice is"), file=out)
     for name, figures in summary["peers"].items():
         print("%-13s %9s %9s %19s %9s %8s %9s  %s" % (
-            name, echo_shape.median_of(figures, "p50_us", "%.0f"),
-            echo_shape.median_of(figures, "p99_us", "%.0f"),
+            name, echo_shape.show_median(figures, "p50_us", "%.0f"),
+            echo_shape.show_median(figures, "p99_us", "%.0f"),
             "(%.0f to %.0f)" % (figures["p99_us"]["min"], figures["p99_us"]["max"]),
-            echo_shape.median_of(figures, "p999_us", "%.0f"),
-            echo_shape.median_of(figures, "late_percent", "%.2f"),
-            echo_shape.median_of(figures, "cpu_s_per_million_all", "%.2f"),
+            echo_shape.show_median(figures, "p999_us", "%.0f"),
+            echo_shape.show_median(figures, "late_percent", "%.2f"),
+            echo_shape.show_median(figures, "cpu_s_per_million_all", "%.2f"),
             "" if name == "sluice" else show_spread(figures["sluice_is"])), file=out)
     for name, why in context.left_out.items():
         print("%-13s left out: %s" % (name, why), file=out)

@@ -40,8 +40,11 @@ static void make_directory(struct echo_rival *rival)
 {
     const char *base = getenv("TMPDIR");
 
-    snprintf(directory, sizeof(directory), "%.60s/sluice-floor-XXXXXX",
-             base != NULL && base[0] == '/' ? base : "/tmp");
+    /* A unix socket's path has 107 bytes at most: a long TMPDIR is no use. */
+    if (base == NULL || base[0] != '/' || strlen(base) > 60) {
+        base = "/tmp";
+    }
+    snprintf(directory, sizeof(directory), "%s/sluice-floor-XXXXXX", base);
     if (mkdtemp(directory) == NULL) {
         directory[0] = '\0';
         fail(rival, "a directory for the sockets");

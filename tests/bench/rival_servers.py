@@ -1,6 +1,7 @@
 """The servers of `make bench-peers`: private ones on free ports of 127.0.0.1, each with all its
 files in a directory of its own."""
 import os
+import random
 import re
 import shutil
 import signal
@@ -20,9 +21,15 @@ PENDING_MAX = 1024 * 1024 * 1024  # of one NATS client: more than any window of 
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Of those that the kernel gives to no outgoing connection, which might take it meanwhile."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Missing(Exception):

@@ -119,6 +119,36 @@ def free_port():
 
 # ---------------------------------------------------------------- processes
 
+def children_of(pid):
+    """Its live processes."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % entry) as stat:
+                state, parent = stat.read().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if int(parent) == pid and state not in "ZX":
+            found.append(int(entry))
+    return found
+
+
+def wait_gone(pids, seconds=10):
+    """Processes that somebody else has started."""
+    deadline = Deadline(seconds)
+    while any(os.path.exists("/proc/%d" % pid) and not zombie(pid) for pid in pids):
+        check(not deadline.passed(), "they outlive who started them: %s" % pids)
+        time.sleep(0.01)  # a process that is not our child ends without telling us
+
+
+def zombie(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as stat:
+            return stat.read().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
 def sluice(broker, *arguments, status=0):
     """Runs the command line to its end. What it printed; if it was to fail, also why."""
     done = subprocess.run([program("sluice"), *arguments], timeout=30 * SLOW,

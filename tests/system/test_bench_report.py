@@ -61,11 +61,28 @@ def _():
         equal(docs.figures(), kept, "figures")
 
 
+@case("the page shows what is kept, with all its plots")
+def _():
+    with Docs() as docs, tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
+        shutil.copytree(os.path.join(ROOT, "docs/bench"), os.path.join(docs.folder, "bench"))
+        before, drawn = docs.page(), os.path.join(folder, "drawn")
+        with open(os.path.join(folder, "gnuplot"), "w") as file:
+            file.write("#!/bin/sh\ncat >> %s\n" % drawn)
+        os.chmod(file.name, 0o755)
+        docs.report("", PATH=folder + ":" + os.environ["PATH"])
+        equal(docs.page(), before, "the page, written again from what is kept")
+        with open(drawn) as file:
+            script = file.read()
+        for name in docs.figures():
+            if os.path.exists(os.path.join(docs.folder, "bench", name + ".svg")):
+                check("bench/%s.svg'" % name in script, "%s is not drawn" % name)
+
+
 @case("a run that fails ends it, and nothing is kept of its chapter")
 def _():
     with Docs() as docs:
         before = docs.page()
-        check("status 1" in docs.report("gather", status=1, PREFIX="/usr/bin/false"), "says so")
+        check("status 1" in docs.report("gather", status=1, RUN_WITH="/usr/bin/false"), "says so")
         check(not os.path.exists(os.path.join(docs.folder, "bench/figures.json")), "kept")
         equal(docs.page(), before, "the page")
 

@@ -12,8 +12,8 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import (CANCEL_OUT, SLOW, Broker, Deadline, Failure, Peer, case, check, equal,
-                         free_port, main, new_id, program)
+from sluice_test import (CANCEL_OUT, SLOW, Broker, Deadline, Failure, Peer, case, check, children_of,
+                         equal, free_port, main, new_id, program, wait_gone)
 import msgpack
 
 COMMANDS = ("ask", "submit", "status", "cancel", "why", "tail", "signal", "tree", "services",
@@ -67,34 +67,6 @@ def contains(text, *words):
 def text_id(raw):
     h = raw.hex()
     return "-".join((h[:8], h[8:12], h[12:16], h[16:20], h[20:]))
-
-
-def children_of(pid):
-    found = []
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/stat" % entry) as stat:
-                state, parent = stat.read().rpartition(")")[2].split()[:2]
-        except OSError:
-            continue
-        if int(parent) == pid and state not in "ZX":
-            found.append(int(entry))
-    return found
-
-
-def wait_gone(pids, seconds=10):
-    deadline = Deadline(seconds)
-    while any(os.path.exists("/proc/%d" % pid) and not zombie(pid) for pid in pids):
-        check(not deadline.passed(), "processes of the benchmark outlived it: %s" % pids)
-        time.sleep(0.01)  # a process that is not our child ends without telling us
-
-
-def zombie(pid):
-    try:
-        with open("/proc/%d/stat" % pid) as stat:
-            return stat.read().rpartition(")")[2].split()[0] in "ZX"
-    except OSError:
-        return True
 
 
 # ------------------------------------------------------------------- usage

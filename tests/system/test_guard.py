@@ -88,6 +88,8 @@ def _():
     equal(core("--tasks", "500", "--payload", "20000")["failed"], 0)
     if is_optimised():  # sanitizers want to see every blob come and go
         equal(core("--tasks", "5000")["heap_calls_per_task"], 0)
+        # And they are counted at all: a join is made for its own sake.
+        check(core("--workload", "gather", "--tasks", "5000")["heap_calls_per_task"] > 0, "no call")
 
 
 @case("a seed is one run")

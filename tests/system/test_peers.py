@@ -9,13 +9,18 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.dont_write_bytecode = True
+for variable in ("SECONDS", "WINDOW", "TASKS", "PAYLOAD", "PAYLOADS", "RATE", "PEERS", "RUNS", "JSON"):
+    os.environ.pop(variable, None)  # what they are without is what is tested
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.insert(0, os.path.join(TESTS, "lib"))
 sys.path.insert(0, os.path.join(TESTS, "bench"))
-from sluice_test import ROOT, SLOW, Deadline, case, check, equal, main, program
+from sluice_test import (ROOT, SLOW, Deadline, case, check, children_of, equal, main, program,
+                         wait_gone)
 import bench_summary
+import durable_shape
 import echo_shape
 import open_shape
 
@@ -104,6 +109,33 @@ def _():
     equal((value_of(ours, "--rate"), value_of(ours, "--duration")), ("1500", "2000ms"))
     equal((value_of(theirs, "--rate"), value_of(theirs, "--tasks")), ("1500", "3000"))
     equal(theirs[-1], "--loop")
+
+
+@case("durable: CPU time is of the measured tasks; who failed in the first round has no ratio")
+def _():
+    def run(rate, cpu):
+        return {"tasks_per_s": rate, "cpu_s_per_million_all": cpu}
+
+    summary = durable_shape.summarize({"sluice": [run(300, 1.0), run(500, 3.0)],
+                                       "rabbitmq": [run(100, None), run(100, 2.0)]})
+    equal(summary["rabbitmq"]["sluice_is"], {"median": 4, "min": 3, "max": 5})
+    equal((summary["sluice"]["cpu_s_per_million_all"]["median"],
+           summary["rabbitmq"]["cpu_s_per_million_all"]), (2, None))
+
+
+@case("durable tasks run, with the receipts of a run of their own")
+def _():
+    def go(directory):
+        runs, summary, done = measured(directory, SHAPE="durable", PEERS="sluice", TASKS="300",
+                                       WINDOW="20", RUNS="1")
+        equal([(run["peer"], run["round"], run["tasks"], run["good"]) for run in runs],
+              [("sluice", 1, 300, True)])
+        check(0 < runs[0]["receipt_p50_us"] <= runs[0]["receipt_p99_us"], runs[0])
+        check(runs[0]["cpu_s_per_million_all"] > 0, runs[0])
+        equal((summary["summary"], list(summary["peers"])), ("durable", ["sluice"]))
+        check("synced before the receipt" in done.stdout, done.stdout)
+        equal(os.listdir(directory), [], "what is left")
+    in_directory(go)
 
 
 def measured(directory, status=0, **env):
@@ -224,11 +256,14 @@ def _():
                                env={**os.environ, **TINY, "DIRECTORY": directory, "TASKS": "20000",
                                     "PEERS": "zmq_proxy"})
         deadline = Deadline(60)
-        while "round" not in run.stderr.readline():
+        while not children_of(run.pid):
             check(run.poll() is None and not deadline.passed(), "it did not begin")
+            time.sleep(0.01)  # starting a process is no event for us
+        children = children_of(run.pid)
         run.send_signal(signal.SIGTERM)
         run.communicate(timeout=60 * SLOW)
         equal(run.returncode, 143, "status")
+        wait_gone(children)
         equal(os.listdir(directory), [], "what is left")
     in_directory(go)
 

@@ -66,7 +66,6 @@ static inline void flow_ref(struct flow *flow)
 void flow_unref(struct broker *broker, struct flow *flow);
 /* Frees it if no record names it. */
 void flow_release(struct broker *broker, struct flow *flow);
-/* `peer` will submit no more: it keeps no flow in mind. */
 
 /* A ready task joins its flow. */
 void flow_push(struct broker *broker, struct flow *flow, struct task *task, bool front);

@@ -39,8 +39,8 @@ struct peer {
     struct timer timer;              /* silence and probes; suspended: hold; away: resume */
     uint64_t heard_ms, sent_ms;
     uint64_t lost_ms;                /* when it was suspended or lost */
-    uint64_t reopened_ms;            /* when it last began anew; */
-    bool reads_again;                /* since then it has to, what it paces */
+    uint64_t reopened_ms;            /* when it last began anew */
+    bool reads_again;                /* it had readers then, who have resume_ms to go on */
 
     struct list offers;
     uint64_t offer_count;            /* withdrawn ones too */

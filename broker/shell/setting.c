@@ -74,7 +74,7 @@ const struct setting settings[] = {
      "its tasks are durable, asked for or not"},
 
     {"timers", "ping_ms", SETTING_DURATION, AT(broker.ping_ms), 10, HOUR_MS,
-     "a peer says something at least this often"},
+     "a peer says something so often; less often if thousands are there"},
     {"timers", "silence_ms", SETTING_DURATION, AT(broker.silence_ms), 20, 24 * HOUR_MS,
      "a peer silent for longer is lost"},
     {"timers", "probe_ms", SETTING_DURATION, AT(broker.probe_ms), 10, HOUR_MS,

@@ -67,8 +67,6 @@ bool bench_receipts_run(struct bench_receipts *receipts, struct sluice *sluice,
     struct bench_stall stall = {0, 0};
 
     load = (struct load){.receipts = receipts, .sluice = sluice, .plan = plan};
-    receipts->failed = 0;
-    histogram_init(&receipts->receipt_ns);
     load.payload = calloc(1, plan->payload_bytes);
     if (load.payload == NULL ||
         !bench_ticker_start(&load.ticker, sluice, receipts->per_s,

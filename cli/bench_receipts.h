@@ -12,11 +12,11 @@
 struct bench_receipts {
     uint64_t per_s;       /* in: tasks */
     uint64_t duration_ms; /* in */
-    uint64_t failed;      /* tasks that were not accepted, or not done */
+    uint64_t failed;      /* tasks that were not accepted, or not done: of all runs */
     struct histogram receipt_ns; /* makes the struct too large for a fiber's stack */
 };
 
-/* Fills in `failed` and `receipt_ns`. SUSPENDS until all tasks have ended. False: no memory or no
+/* Adds to `failed` and `receipt_ns`. SUSPENDS until all tasks have ended. False: no memory or no
  * timer, said so. */
 bool bench_receipts_run(struct bench_receipts *receipts, struct sluice *sluice,
                         const struct bench_plan *plan);

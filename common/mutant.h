@@ -53,6 +53,8 @@
     X(PAST_IS_READ)                                                                                \
     X(DRAINED_GETS_TASKS)                                                                          \
     X(SERVICE_DRAIN_IGNORED)                                                                       \
+    X(ALONE_IN_VAIN)                                                                               \
+    X(ALONE_FOR_EVER)                                                                              \
     X(DRAIN_IGNORED)                                                                               \
     X(OVERDRAFT_REFUSED)                                                                           \
     X(RESERVE_REFUSED)                                                                             \

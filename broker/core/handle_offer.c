@@ -53,7 +53,8 @@ static bool offer_conflicts(const struct broker *broker, const struct peer *peer
         const struct offer *other = list_entry(link, struct offer, service_link);
 
         if (other->peer != peer) {
-            return message->exclusive || other->exclusive; /* one tells: if it is, it is alone */
+            /* One tells: if it is exclusive, it is alone. */
+            return message->exclusive || (other->exclusive && !MUTANT(ALONE_IN_VAIN));
         }
     }
     return false;
@@ -107,7 +108,7 @@ void handle_offer(struct broker *broker, struct peer *peer, const struct offer_m
         return;
     }
     adopt_limits(offer->service, message);
-    offer->exclusive = message->exclusive;
+    offer->exclusive = message->exclusive || (MUTANT(ALONE_FOR_EVER) && offer->exclusive);
     keep_text(broker, &offer->schema, message->schema);
     keep_text(broker, &offer->about, message->about);
     offer->lease_ms = message->lease_ms > 0 ? message->lease_ms : offer->service->limits.lease_ms;

@@ -238,11 +238,21 @@ static struct span draw_version(struct agent *agent)
     return span_from_text(versions[which]);
 }
 
+/* In the end nobody does: each version must be there. */
+static bool wants_to_be_alone(struct agent *agent, unsigned service)
+{
+    const struct sim_options *options = &agent->world->options;
+
+    return service + 1 == options->services && !agent->world->calm &&
+           random_chance(&agent->alone, options->exclusives);
+}
+
 static void agent_offer(struct agent *agent, unsigned service)
 {
     struct offer_message offer = {.service = span_from_text(world_service(service)),
                                   .credit = agent->world->options.credit,
-                                  .version = draw_version(agent)};
+                                  .version = draw_version(agent),
+                                  .exclusive = wants_to_be_alone(agent, service)};
 
     agent->offerings[service] = peer_offer(agent->peer, &offer, agent);
 }
@@ -441,6 +451,7 @@ struct agent *agent_new(struct world *world, unsigned index, bool submits, bool 
     random_init(&agent->twins, world->options.seed, "twins", index);
     random_init(&agent->costs, world->options.seed, "costs", index);
     random_init(&agent->pins, world->options.seed, "pins", index);
+    random_init(&agent->alone, world->options.seed, "alone", index);
     random_init(&agent->faults, world->options.seed, "faults", index);
     list_init(&agent->jobs);
     list_init(&agent->asks);

@@ -40,7 +40,7 @@ struct agent {
     unsigned index;
     bool submits, works;
     struct random work, faults, retries, policies, durables, turns, streams, shapes, depths, twins,
-        costs, pins;
+        costs, pins, alone;
     struct node node;
     struct peer *peer;          /* NULL: crashed, not yet back */
     struct outbound outbound;

@@ -65,6 +65,7 @@ extern const struct checker check_limits;
 extern const struct checker check_budgets;
 extern const struct checker check_gates;
 extern const struct checker check_drained;
+extern const struct checker check_alone;
 extern const struct checker check_chunks_in_order;
 extern const struct checker check_ring_bounded;
 extern const struct checker check_worker_paced;

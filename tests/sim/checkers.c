@@ -29,6 +29,7 @@ const struct checker *const checkers[] = {
     &check_budgets,
     &check_gates,
     &check_drained,
+    &check_alone,
     &check_chunks_in_order,
     &check_ring_bounded,
     &check_worker_paced,

@@ -13,11 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define SEED_SECONDS_MAX 60 /* a world that takes longer, on a crowded machine, too, has hung */
+/* A world takes two seconds of CPU time at most; one that takes longer has hung, and so has one
+ * that waits for so long, on a crowded machine, too. */
+#define SEED_CPU_SECONDS_MAX 20
+#define SEED_SECONDS_MAX 60
 #define SHRINK_SECONDS 60
 #define PROGRESS_S 2.0
 #define POLL_MS 200
@@ -81,6 +85,14 @@ static void worker_say(int pipe, const struct line *line)
     CHECK(written == (ssize_t)sizeof *line);
 }
 
+static void watch_time(void)
+{
+    const struct itimerval cpu = {.it_value = {.tv_sec = SEED_CPU_SECONDS_MAX}};
+
+    setitimer(ITIMER_PROF, &cpu, NULL);
+    alarm(SEED_SECONDS_MAX);
+}
+
 static void run_seed(const struct fleet *fleet, uint64_t seed, struct pair *pair, int pipe)
 {
     struct sim_options options = draw(fleet->plan, seed);
@@ -89,7 +101,7 @@ static void run_seed(const struct fleet *fleet, uint64_t seed, struct pair *pair
     bool agreed = true;
 
     worker_say(pipe, &line);
-    alarm(SEED_SECONDS_MAX);
+    watch_time();
     if (pair != NULL) {
         pair_ask(pair, &options);
     }

@@ -296,6 +296,7 @@ static void take_offer(struct model *model, struct shadow_session *session,
         list_push_back(&model->offers, &offer->link);
     }
     offer->credit = message->credit;
+    offer->exclusive = message->exclusive;
     shadow_copy_text(offer->version, sizeof offer->version, message->version);
     service = shadow_service_know(model, message->service);
     if (!service->configured) {

@@ -82,6 +82,7 @@ struct shadow_offer {
     char version[VERSION_MAX + 1]; /* empty: none */
     uint64_t number;       /* tells it from all others */
     bool withdrawn;
+    bool exclusive;
     uint64_t credit;
     uint64_t lease_ms;     /* 0: none */
     uint64_t near[SHADOW_AFFINITIES]; /* the same of this offer */

@@ -284,6 +284,14 @@ static void draw_pins(struct sim_options *o)
     o->scatters = some(&random, 200);
 }
 
+static void draw_exclusives(struct sim_options *o)
+{
+    struct random random;
+
+    random_init(&random, o->seed, "exclusives", 0);
+    o->exclusives = random_chance(&random, 300) ? some(&random, 1000) : 0;
+}
+
 /* What offers of versions take for as long as they are there, and a task for each worker beside
  * that: no wait makes it less. */
 static void make_room_for_versions(struct sim_options *o)
@@ -307,6 +315,7 @@ struct sim_options sim_options_draw(uint64_t seed)
     draw_turns(&options);
     draw_likeness(&options);
     draw_pins(&options);
+    draw_exclusives(&options);
     draw_drains(&options);
     draw_tight_memory(&options);
     draw_retries(&options);

@@ -42,6 +42,7 @@
     X(orders, 0, "permille with an ordering key")                                                  \
     X(affinities, 0, "permille with an affinity key")                                              \
     X(pins, 0, "permille that ask for a version, which workers then have")                         \
+    X(exclusives, 0, "permille of the last service's offers that want to be its only one")         \
     X(scatters, 0, "permille that go to every worker")                                             \
     X(twins, 0, "permille with an idempotency key")                                                \
     X(cached, 0, "permille of those whose result answers for a while")                             \

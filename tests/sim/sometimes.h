@@ -13,6 +13,8 @@
     X(BROKER_RESTARTED_WITH_TASKS)                                                                 \
     X(BROKER_DRAINED)                                                                              \
     X(SERVICE_DRAINED)                                                                             \
+    X(ALONE_REFUSES_OTHER)                                                                         \
+    X(OTHER_REFUSES_ALONE)                                                                         \
     X(DRAINED_TAKES_CHILD)                                                                         \
     X(WORKER_DRAINED)                                                                              \
     X(PEER_TOO_SLOW)                                                                               \

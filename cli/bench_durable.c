@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SLICES 12        /* receipts and the disk by itself take turns: it has better and worse moments */
+#define SLICES 12        /* receipts and the disk by itself take turns: it has better moments */
 #define SLICE_SYNCS 100
 #define SYNC_BYTES 4096  /* a page, as the store writes them */
 #define LOAD_SHARE 10    /* receipts are measured at so much less than what it can take */
@@ -231,7 +231,7 @@ const struct command command_bench_durable = {
     .about = "Echo as in `sluice bench echo`, of durable tasks: each is synced to the disk before\n"
              "it is accepted, and its outcome before that is told. Then receipts at a tenth of\n"
              "that load, tasks sent at a constant rate, whatever those before them take;\n"
-             "and, in turns with that, what a write and fdatasync of 4 KiB takes. The store is in --directory, and\n"
-             "removed in the end. " BENCH_OWN_BROKER,
+             "and, in turns with that, what a write and fdatasync of 4 KiB takes. The store\n"
+             "is in --directory, and removed in the end. " BENCH_OWN_BROKER,
     .run = durable_run,
 };

@@ -170,8 +170,7 @@ def _():
             await_total(peer, "bananas", 1)
             os.rename(folder.file("deep/er/b.md"), folder.file("c.md"))
             deadline = Deadline(15)
-            while search(peer, "bananas")["hits"][:1] != [] and \
-                    search(peer, "bananas")["hits"][0]["source"] != folder.file("c.md"):
+            while [hit["source"] for hit in search(peer, "bananas")["hits"]] != [folder.file("c.md")]:
                 check(not deadline.passed(), "the new name is not seen")
             os.unlink(folder.file("c.md"))
             await_total(peer, "bananas", 0)

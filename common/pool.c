@@ -13,13 +13,23 @@
 #define POOL_SMALL_CHUNKS 8
 #define POOL_LARGE_BYTES (2 * 1024 * 1024)
 #define POOL_ALIGN 16
-#define POOL_CHUNK_HEAD POOL_ALIGN /* the link to the chunk before */
+#define POOL_LINE 64
+#define POOL_CHUNK_HEAD POOL_LINE /* the link to the chunk before */
+
+static size_t round_up(size_t bytes, size_t unit)
+{
+    return (bytes + unit - 1) / unit * unit;
+}
 
 void pool_init(struct pool *pool, size_t object_bytes, size_t max)
 {
+    size_t lines_bytes = round_up(object_bytes, POOL_LINE);
+
     CHECK(object_bytes > 0);
     *pool = (struct pool){.max = max};
-    pool->object_bytes = (object_bytes + POOL_ALIGN - 1) / POOL_ALIGN * POOL_ALIGN;
+    /* In as few lines of the cache as can be, if that does not cost much. */
+    pool->object_bytes = lines_bytes <= object_bytes + object_bytes / 4
+                             ? lines_bytes : round_up(object_bytes, POOL_ALIGN);
 }
 
 void pool_deinit(struct pool *pool)
@@ -47,9 +57,9 @@ static bool pool_add_chunk(struct pool *pool)
 
     if (objects == 0) {
         objects = 1;
-        bytes = POOL_CHUNK_HEAD + pool->object_bytes;
+        bytes = round_up(POOL_CHUNK_HEAD + pool->object_bytes, POOL_LINE);
     }
-    chunk = large ? aligned_alloc(bytes, bytes) : malloc(bytes);
+    chunk = aligned_alloc(large ? bytes : POOL_LINE, bytes);
     if (chunk == NULL) {
         return false;
     }

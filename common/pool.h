@@ -1,7 +1,9 @@
 /* pool: objects of one size, up to a fixed number.
  *
  * Takes memory in chunks and keeps it: what was needed once will be needed again,
- * and a full pool means "full", never "no memory half-way". One thread. */
+ * and a full pool means "full", never "no memory half-way". Objects of 64 bytes and more
+ * begin at a line of the cache, unless that makes them larger by more than a quarter.
+ * One thread. */
 #ifndef SLUICE_COMMON_POOL_H
 #define SLUICE_COMMON_POOL_H
 

@@ -3,12 +3,15 @@
 #define SLUICE_COMMON_PREFETCH_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Will be looked at, or written to, soon; any address will do, NULL: nothing. */
 static inline void prefetch_bytes(const void *at, size_t bytes)
 {
-    for (size_t line = 0; at != NULL && line < bytes; line += 64) {
-        __builtin_prefetch((const char *)at + line, 1);
+    const char *line = (const char *)((uintptr_t)at & ~(uintptr_t)63);
+
+    for (; at != NULL && line < (const char *)at + bytes; line += 64) {
+        __builtin_prefetch(line, 1);
     }
 }
 

@@ -43,14 +43,10 @@ static void say_log(const struct loading *loading, const struct store_log *log)
     const char *path = loading->path;
 
     if (log->wrong_frames > 0) {
-        const char *why = log->copied
-                              ? "some of it was damaged; the database has all that it said, and a "
-                                "copy of it is beside it, -wal.damaged-UNIX_MS"
-                              : "some of it was damaged; the rows of that are checked like all "
-                                "others, and a copy of it is beside it, -wal.damaged-UNIX_MS";
-
         journal_say(loading->journal, LOG_ERROR, "store_log_mended", LOG_WORD("path", path),
-                    LOG_WORD("why", why), LOG_UINT("frames", log->wrong_frames),
+                    LOG_WORD("why", "some of it was damaged; the rows of that are checked like all "
+                                    "others, and a copy of it is beside it, -wal.damaged-UNIX_MS"),
+                    LOG_UINT("frames", log->wrong_frames),
                     LOG_UINT("unix_ms", log->kept_unix_ms));
     }
     if (log->state == STORE_LOG_CUT) {

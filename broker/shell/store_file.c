@@ -377,8 +377,8 @@ static bool take(struct store_file *file, int64_t *version, struct problem *prob
     }
     if (code == SQLITE_OK && file->reading && file->log.copied) {
         problem_set(problem, "the log of the store %s is damaged, and what can be read of it is "
-                    "older than the database: start a broker with it once, which begins the log "
-                    "anew", file->path);
+                    "older than the database: start a broker with it once, which mends it",
+                    file->path);
         return false;
     }
     if (code != SQLITE_OK) {

@@ -40,10 +40,9 @@ struct scan {
     bool salted;        /* the frame has the salts of this log */
     bool sound;         /* and the sums that go on from those before it */
     bool ours;          /* it is of this log: its salts say so, or its sums after one that is */
+    bool restored;      /* it is sound, and on the disk it is not: what it was is certain */
+    bool copied;        /* the same, by what the database has */
     uint64_t confirmed; /* slots; a sound frame is behind the commit that is the last of them */
-    uint32_t *pages;    /* of each slot: the page that it has; 0: it is of another log */
-    bool *unreadable;   /* of each slot: what is on that page cannot be said */
-    uint64_t size;      /* of the database, in pages */
 };
 
 static uint32_t word(const uint8_t *at, bool highest_first)
@@ -122,11 +121,17 @@ static uint64_t place(uint64_t slot)
     return HEADER_BYTES + slot * FRAME_BYTES;
 }
 
-static struct sums frame_sums(const struct scan *scan, struct sums before)
+/* `page`: its own, or another one in the place of that. */
+static struct sums frame_sums(const struct scan *scan, struct sums before, const uint8_t *page)
 {
     struct sums sums = sum_up(before, scan->frame, 8, scan->highest_first);
 
-    return sum_up(sums, scan->frame + FRAME_HEAD_BYTES, PAGE_BYTES, scan->highest_first);
+    return sum_up(sums, page, PAGE_BYTES, scan->highest_first);
+}
+
+static bool sums_fit(const struct scan *scan, const uint8_t *page)
+{
+    return same(frame_sums(scan, scan->before, page), sums_at(scan->frame + 16));
 }
 
 static bool is_commit(const struct scan *scan)
@@ -148,6 +153,79 @@ static void begin(struct scan *scan)
     scan->before = sums_at(scan->header + 24);
 }
 
+/* *fits: the frame's sums are right with the database's page in the place of its own; it is in
+ * `page` then. */
+static int try_database(const struct scan *scan, uint8_t page[PAGE_BYTES], bool *fits)
+{
+    uint32_t number = word(scan->frame, true); /* from 1 on */
+    int code = SQLITE_IOERR_SHORT_READ;
+
+    if (number > 0) {
+        code = read_at(scan->database, (uint64_t)(number - 1) * PAGE_BYTES, page, PAGE_BYTES);
+    }
+    *fits = code == SQLITE_OK && sums_fit(scan, page);
+    return code == SQLITE_IOERR_SHORT_READ ? SQLITE_OK : code;
+}
+
+/* Bit `number` of what the sums are over, or of them; not of the salts. */
+static void flip_in_head(struct scan *scan, unsigned number)
+{
+    unsigned byte = number / 8;
+
+    scan->frame[byte < 8 ? byte : byte + 8] ^= (uint8_t)(1 << number % 8);
+}
+
+/* If the log has been copied, and was damaged after that, the database has the page, and it proves
+ * what the frame was, also if a bit of its head has flipped. The sums alone do not: the highest
+ * bits of many words make the same difference to them. */
+static int take_from_database(struct scan *scan)
+{
+    uint8_t page[PAGE_BYTES];
+    unsigned found = 0, bit = 0;
+    bool fits;
+    int code = try_database(scan, page, &scan->copied);
+
+    if (code == SQLITE_OK && scan->copied) {
+        memcpy(scan->frame + FRAME_HEAD_BYTES, page, sizeof page);
+        return SQLITE_OK;
+    }
+    for (unsigned i = 0; code == SQLITE_OK && i < 8 * 16; i++) {
+        flip_in_head(scan, i);
+        code = try_database(scan, page, &fits);
+        flip_in_head(scan, i);
+        if (fits) {
+            found++;
+            bit = i;
+        }
+    }
+    if (code == SQLITE_OK && found == 1) {
+        flip_in_head(scan, bit);
+        code = try_database(scan, page, &scan->copied);
+        memcpy(scan->frame + FRAME_HEAD_BYTES, page, sizeof page);
+    }
+    return code;
+}
+
+/* Of a frame of this log. Its salts are the header's, and its sums say whether the rest is what it
+ * was. */
+static int restore(struct scan *scan)
+{
+    int code = SQLITE_OK;
+
+    if (scan->sound && scan->salted) {
+        return SQLITE_OK;
+    }
+    if (!scan->sound) {
+        code = take_from_database(scan);
+    }
+    scan->restored = scan->sound || scan->copied;
+    if (scan->restored) {
+        memcpy(scan->frame + 8, scan->header + 16, 8);
+        scan->salted = scan->sound = true;
+    }
+    return code;
+}
+
 /* One after the other. */
 static int read_frame(struct scan *scan, uint64_t slot)
 {
@@ -159,48 +237,10 @@ static int read_frame(struct scan *scan, uint64_t slot)
     }
     code = read_at(scan->file, place(slot), scan->frame, FRAME_BYTES);
     scan->salted = memcmp(scan->frame + 8, scan->header + 16, 8) == 0;
-    scan->sound = same(frame_sums(scan, scan->before), sums_at(scan->frame + 16));
+    scan->sound = sums_fit(scan, scan->frame + FRAME_HEAD_BYTES);
     scan->ours = scan->salted || (scan->sound && goes_on);
-    return code;
-}
-
-/* *same_page: the database has on page `page` what the frame has that is in `slot`. */
-static int has_page(const struct scan *scan, uint32_t page, uint64_t slot, bool *same_page)
-{
-    uint8_t ours[PAGE_BYTES], theirs[PAGE_BYTES];
-    int code;
-
-    *same_page = false;
-    if (page == 0 || page > scan->size) {
-        return SQLITE_OK;
-    }
-    code = read_at(scan->file, place(slot) + FRAME_HEAD_BYTES, ours, sizeof ours);
-    if (code == SQLITE_OK) {
-        code = read_at(scan->database, (uint64_t)(page - 1) * PAGE_BYTES, theirs, sizeof theirs);
-    }
-    *same_page = code == SQLITE_OK && memcmp(ours, theirs, sizeof ours) == 0;
-    return code;
-}
-
-/* If the frame is wrong, its page is the one that the database has like that, should its number say
- * that but for a bit; otherwise what it holds is wrong, and the number is taken as it is. */
-static int note_page(struct scan *scan, uint64_t slot)
-{
-    uint32_t number = word(scan->frame, true);
-    bool found = scan->sound;
-    int code = SQLITE_OK;
-
-    scan->pages[slot] = number;
-    for (unsigned bit = 0; code == SQLITE_OK && !found && bit <= 32; bit++) {
-        uint32_t page = bit == 32 ? number : number ^ 1u << bit;
-
-        code = has_page(scan, page, slot, &found);
-        if (found) {
-            scan->pages[slot] = page;
-        }
-    }
-    scan->unreadable[slot] = !found;
-    return code;
+    scan->restored = scan->copied = false;
+    return code == SQLITE_OK && scan->ours ? restore(scan) : code;
 }
 
 static int find_confirmed(struct scan *scan)
@@ -214,18 +254,24 @@ static int find_confirmed(struct scan *scan)
         if (scan->ours && scan->sound) {
             scan->confirmed = commit;
         }
-        if (code == SQLITE_OK && scan->ours) {
-            code = note_page(scan, slot);
-        }
         commit = was_commit(scan, slot) ? slot + 1 : commit;
     }
     return code;
 }
 
-/* With what was confirmed taken as it is; what is behind it that is not sound is not read. */
+static void note_wrong(struct store_log *log, uint64_t frames, bool copied)
+{
+    log->wrong_frames += frames;
+    log->copied = log->copied || (frames > 0 && copied);
+}
+
+/* With what was confirmed taken as it is; what is behind it that is not sound is not read. Of the
+ * last transaction restored frames count if they make it whole: of one that a loss of power has
+ * torn, too, the database may have a page that was written as it had been. */
 static int count(struct scan *scan, struct store_log *log)
 {
-    bool ended = false;
+    uint64_t restored = 0; /* frames of the last transaction */
+    bool ended = false, copied = false;
     int code = SQLITE_OK;
 
     begin(scan);
@@ -234,65 +280,35 @@ static int count(struct scan *scan, struct store_log *log)
 
         code = read_frame(scan, slot);
         good = scan->salted && scan->sound;
-        log->wrong_frames += !good && slot < scan->confirmed;
-        if (slot < scan->confirmed || (good && !ended)) {
+        if (slot < scan->confirmed) {
+            note_wrong(log, !good || scan->restored, scan->copied);
+            continue;
+        }
+        if (good && !ended) {
+            restored += scan->restored;
+            copied = copied || scan->copied;
+            if (is_commit(scan)) {
+                note_wrong(log, restored, copied);
+                restored = 0;
+            }
             continue;
         }
         /* Older logs have left frames behind, with other salts. */
-        if (scan->salted || (scan->sound && !ended)) {
+        if (scan->salted) {
             log->state = log->lost_commits > 0 ? STORE_LOG_DAMAGED : STORE_LOG_CUT;
             log->lost_frames++;
             log->lost_commits += was_commit(scan, slot);
         }
         ended = true;
     }
+    if (restored > 0 && log->state == STORE_LOG_WHOLE) {
+        log->state = STORE_LOG_CUT;
+        log->lost_frames = restored;
+    }
     if (log->wrong_frames > 0 && log->state == STORE_LOG_WHOLE) {
         log->state = STORE_LOG_MENDED;
     }
     return code;
-}
-
-/* *copied: the database has each page as the last frame of it says that can be read, and there is
- * one. */
-static int look_for_copy(const struct scan *scan, bool *copied)
-{
-    bool *seen = calloc(scan->size + 1, sizeof *seen);
-    bool same_page = true;
-    int code = seen == NULL ? SQLITE_NOMEM : SQLITE_OK;
-
-    *copied = false;
-    for (uint64_t slot = scan->slots; code == SQLITE_OK && same_page && slot-- > 0;) {
-        uint32_t page = scan->pages[slot];
-
-        if (page > scan->size) {
-            same_page = scan->unreadable[slot];
-        } else if (page > 0 && !seen[page]) {
-            seen[page] = true;
-            if (!scan->unreadable[slot]) {
-                *copied = true;
-                code = has_page(scan, page, slot, &same_page);
-            }
-        }
-    }
-    *copied = *copied && same_page;
-    free(seen);
-    return code;
-}
-
-/* What of it cannot be read the database has. */
-static void is_in_database(struct store_log *log)
-{
-    log->state = STORE_LOG_MENDED;
-    log->copied = true;
-    log->wrong_frames += log->lost_frames;
-    log->lost_frames = log->lost_commits = 0;
-}
-
-static int begin_anew(struct scan *scan)
-{
-    int code = scan->file->pMethods->xTruncate(scan->file, 0);
-
-    return code != SQLITE_OK ? code : scan->file->pMethods->xSync(scan->file, SQLITE_SYNC_NORMAL);
 }
 
 static int sum_up_anew(struct scan *scan)
@@ -304,33 +320,29 @@ static int sum_up_anew(struct scan *scan)
     sums = scan->before;
     code = write_at(scan, 0, scan->header, sizeof scan->header);
     for (uint64_t slot = 0; code == SQLITE_OK && slot < scan->slots; slot++) {
-        uint8_t head[16];
+        uint8_t head[FRAME_HEAD_BYTES];
 
         code = read_frame(scan, slot);
         if (slot >= scan->confirmed && !(scan->salted && scan->sound)) {
             break;
         }
-        sums = frame_sums(scan, sums);
-        memcpy(head, scan->header + 16, 8);
-        word_put(head + 8, sums.a);
-        word_put(head + 12, sums.b);
-        if (code == SQLITE_OK && memcmp(head, scan->frame + 8, sizeof head) != 0) {
-            code = write_at(scan, place(slot) + 8, head, sizeof head);
+        sums = frame_sums(scan, sums, scan->frame + FRAME_HEAD_BYTES);
+        memcpy(head, scan->frame, 8);
+        memcpy(head + 8, scan->header + 16, 8);
+        word_put(head + 16, sums.a);
+        word_put(head + 20, sums.b);
+        if (code == SQLITE_OK && scan->copied) {
+            code = write_at(scan, place(slot) + sizeof head, scan->frame + sizeof head, PAGE_BYTES);
+        }
+        if (code == SQLITE_OK &&
+            (scan->restored || memcmp(head, scan->frame, sizeof head) != 0)) {
+            code = write_at(scan, place(slot), head, sizeof head);
         }
     }
     return code != SQLITE_OK ? code : scan->file->pMethods->xSync(scan->file, SQLITE_SYNC_NORMAL);
 }
 
 /* ---- the whole ----------------------------------------------------------------------- */
-
-static void scan_free(struct scan *scan)
-{
-    if (scan != NULL) {
-        free(scan->pages);
-        free(scan->unreadable);
-        free(scan);
-    }
-}
 
 /* *version: 0 if the database is empty. */
 static int read_version(sqlite3_file *database, uint8_t *version)
@@ -344,7 +356,7 @@ static int read_version(sqlite3_file *database, uint8_t *version)
 static int scan_new(sqlite3 *db, struct scan **scan)
 {
     sqlite3_file *file = NULL, *database = NULL;
-    sqlite3_int64 size = 0, database_size = 0;
+    sqlite3_int64 size = 0;
     uint8_t version = 0;
     int code = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
 
@@ -354,7 +366,6 @@ static int scan_new(sqlite3 *db, struct scan **scan)
     }
     code = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &database);
     code = code != SQLITE_OK ? code : read_version(database, &version);
-    code = code != SQLITE_OK ? code : database->pMethods->xFileSize(database, &database_size);
     code = code != SQLITE_OK ? code : file->pMethods->xFileSize(file, &size);
     if (code != SQLITE_OK || version != READ_VERSION_WAL || size < HEADER_BYTES + FRAME_BYTES) {
         return code;
@@ -366,19 +377,12 @@ static int scan_new(sqlite3 *db, struct scan **scan)
     (*scan)->file = file;
     (*scan)->database = database;
     (*scan)->slots = ((uint64_t)size - HEADER_BYTES) / FRAME_BYTES;
-    (*scan)->size = (uint64_t)database_size / PAGE_BYTES;
-    (*scan)->pages = calloc((*scan)->slots, sizeof *(*scan)->pages);
-    (*scan)->unreadable = calloc((*scan)->slots, sizeof *(*scan)->unreadable);
-    if ((*scan)->pages == NULL || (*scan)->unreadable == NULL) {
-        return SQLITE_NOMEM;
-    }
     code = read_at(file, 0, (*scan)->header, HEADER_BYTES);
     return code != SQLITE_OK ? code : read_at(file, place(0), (*scan)->frame, FRAME_BYTES);
 }
 
 static int look(struct scan *scan, struct store_log *log)
 {
-    bool copied = false;
     int code;
 
     if (!header_is_right(scan->header)) {
@@ -393,14 +397,7 @@ static int look(struct scan *scan, struct store_log *log)
         return SQLITE_OK; /* of a SQLite that was built otherwise */
     }
     code = find_confirmed(scan);
-    code = code != SQLITE_OK ? code : count(scan, log);
-    if (code == SQLITE_OK && log->state != STORE_LOG_WHOLE) {
-        code = look_for_copy(scan, &copied);
-    }
-    if (copied) {
-        is_in_database(log);
-    }
-    return code;
+    return code != SQLITE_OK ? code : count(scan, log);
 }
 
 int store_log_look(sqlite3 *db, struct store_log *log)
@@ -412,7 +409,7 @@ int store_log_look(sqlite3 *db, struct store_log *log)
     if (code == SQLITE_OK && scan != NULL) {
         code = look(scan, log);
     }
-    scan_free(scan);
+    free(scan);
     return code;
 }
 
@@ -424,11 +421,9 @@ int store_log_mend(sqlite3 *db)
 
     if (code == SQLITE_OK && scan != NULL) {
         code = look(scan, &log);
-        if (code == SQLITE_OK && log.wrong_frames > 0) {
-            code = log.copied ? begin_anew(scan) : sum_up_anew(scan);
-        }
+        code = code != SQLITE_OK || log.wrong_frames == 0 ? code : sum_up_anew(scan);
     }
-    scan_free(scan);
+    free(scan);
     return code;
 }
 

@@ -14,8 +14,9 @@
  * begun anew at each start.
  *
  * A log that has been copied into the database stays as it is until the next transaction. If it is
- * damaged then, what is left of it is older than the database, and would be taken for newer. So a
- * damaged log is left out if the database has each page as the last sound frame of it says.
+ * damaged then, and its last transaction were left out for that, what is left would be older than
+ * the database, and be taken for newer. So a frame is restored if its sums prove that the database
+ * has what it held; one bit of its head may be wrong, too.
  *
  * One thread. */
 #ifndef SLUICE_BROKER_SHELL_STORE_LOG_H
@@ -28,14 +29,14 @@
 enum store_log_state {
     STORE_LOG_WHOLE,
     STORE_LOG_CUT,     /* its last transaction cannot be read: it was never confirmed, or is lost */
-    STORE_LOG_MENDED,  /* its wrong frames can be taken as they are, or the database has them */
+    STORE_LOG_MENDED,  /* its wrong frames can be restored, or taken as they are */
     STORE_LOG_DAMAGED, /* transactions that had been confirmed cannot be read */
 };
 
 struct store_log {
     enum store_log_state state;
-    bool copied;           /* it is not needed: the database has it all */
-    uint64_t wrong_frames; /* that are taken as they are, or not needed */
+    bool copied;           /* some are restored by what the database has */
+    uint64_t wrong_frames; /* that are restored, or taken as they are */
     uint64_t lost_frames;  /* that are not read */
     uint64_t lost_commits; /* ends of transactions among them */
     uint64_t kept_unix_ms; /* not 0: a copy of it is PATH-wal.damaged-KEPT_UNIX_MS */
@@ -45,7 +46,7 @@ struct store_log {
  * SQLITE_OK, or what reading came to. */
 int store_log_look(sqlite3 *db, struct store_log *log);
 
-/* What MENDED means: sums the log up anew, or begins it anew. Then close `db` without a checkpoint,
+/* What MENDED means: restores, and sums the log up anew. Then close `db` without a checkpoint,
  * for it knows another log, and open it again. SQLITE_OK, or what reading or writing came to. */
 int store_log_mend(sqlite3 *db);
 

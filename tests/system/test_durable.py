@@ -198,7 +198,7 @@ def _():
             equal(payloads, {b"n%d-" % number * 20 for number in range(40)})
 
 
-@case("a damaged log that has been copied into the database is left out")
+@case("a log that has been copied into the database and is damaged gets its pages from there")
 def _():
     with DurableBroker() as broker, Peer(broker, "asker") as asker:
         for number in range(20):  # a transaction each
@@ -222,7 +222,7 @@ def _():
             status, said = run([program("sluice"), "store", command, broker.path])
             check(status == 2 and "is older than the database: start a broker" in said, said)
         broker.restart()
-        check("the database has all" in broker.wait_line("store_log_mended"), "another reason")
+        broker.wait_line("store_log_mended")
         with Peer(broker, "worker") as worker:
             worker.offer("later", 100)
             payloads = {bytes(worker.task()[4]) for _ in range(20)}

@@ -133,6 +133,7 @@ def _():
             while flooder.poll() is None:
                 check(not deadline.passed(), "the flood did not end")
                 during += pair.times_ms(0.5, least=1)
+                watcher.ping()  # or it is lost as silent, where this takes long
             output = flooder.stdout.read()
         finally:
             flooder.kill()

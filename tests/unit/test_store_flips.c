@@ -166,9 +166,10 @@ static void a_flipped_bit_is_never_served(void **state)
         restore(f);
         disk_flip(is_log ? LOG_PATH : WORLD_PATH, at, bit);
         opened = world_open(f->world);
-        whole = nothing_missing(f) || (told(f->world) && !(is_log && f->copied));
+        whole = nothing_missing(f) ||
+                (told(f->world) && !(is_log && f->copied && !is_page_number(at)));
         if (f->world->wrong != NULL || (opened && !whole) || (is_log && !opened) ||
-            (opened && !nothing_old(f) && !(is_log && is_page_number(at) && !f->copied))) {
+            (opened && !nothing_old(f) && !(is_log && is_page_number(at)))) {
             fail_msg("bit %u of byte %zu of the %s: %s", bit, at, is_log ? "log" : "database",
                      f->world->wrong != NULL ? f->world->wrong
                      : !opened               ? f->world->problem.text
@@ -182,7 +183,8 @@ static void a_flipped_bit_is_never_served(void **state)
     printf("# %zu bytes of database, %zu of log; %lu bits, %lu of them of the log; rows missed by "
            "%lu and %lu, refused %lu\n", f->database.size, f->log.size, flips, of_log, missed[0],
            missed[1], refused);
-    assert_true(of_log > 0 && (missed[1] > 0) == !f->copied && refused < flips / 20);
+    assert_true(of_log > 0 && refused < flips / 20);
+    assert_true(f->copied ? missed[1] < of_log / 100 : missed[1] > 0);
     assert_true(missed[0] > 0 || f->copied);
 }
 
@@ -229,7 +231,7 @@ static void a_lost_sector_costs_its_rows_alone(void **state)
 static void a_sector_of_a_copied_log_costs_nothing(void **state)
 {
     struct fixture *f = *state;
-    size_t frames = (f->log.size - 32) / FRAME_BYTES;
+    size_t frames = (f->log.size - 32) / FRAME_BYTES, copied = 0;
 
     for (size_t frame = 0; frame < frames; frame++) {
         const struct store_log *log = &f->world->report.log;
@@ -239,13 +241,15 @@ static void a_sector_of_a_copied_log_costs_nothing(void **state)
         assert_true(world_open(f->world));
         assert_true(nothing_missing(f));
         assert_int_equal(log->state, STORE_LOG_MENDED);
-        assert_true(log->copied && log->wrong_frames > 0 && log->kept_unix_ms > 0);
+        assert_true(log->wrong_frames == 1 && log->kept_unix_ms > 0);
         assert_false(f->world->was_damaged);
+        copied += log->copied;
         assert_true(world_turn(f->world, 5));
         world_close(f->world);
         assert_true(world_open(f->world));
         assert_int_equal(log->state, STORE_LOG_WHOLE);
     }
+    assert_true(copied > 0 && copied < frames); /* of some there is a newer version in the log */
 }
 
 /* They say which log a frame is of; and so do the sums, which go on from the frame before. */

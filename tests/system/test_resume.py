@@ -95,7 +95,7 @@ def cut_until_over(broker, proxy, bench, verb):
 
 @case("%d tasks across many cuts: one attempt and one result each, no lease lost" % TASKS)
 def _():
-    with Broker() as broker, Proxy(broker) as proxy:
+    with Broker("--hold-ms", "60s", "--resume-ms", "60s") as broker, Proxy(broker) as proxy:
         bench = echo(proxy, TASKS)
         wait_begun(broker, 1)  # who does not get through at all says that there is no broker
         cuts = cut_until_over(broker, proxy, bench, "reset")

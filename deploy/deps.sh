@@ -237,10 +237,12 @@ fetch_manuals() {
 root=
 case ${1:-} in
     --check)
-        case ${2:-} in build | test | floor | guard | report | bench | dev) ;; *) usage ;; esac
+        [ -n "$(needs "${2:-}")" ] || usage
         [ -z "$(list_missing "$2")" ]
         ;;
-    build | test | floor | report | bench | dev) install_missing "$1" ;;
     manuals) [ -n "${2:-}" ] || usage; fetch_manuals "$2" ;;
-    *) usage ;;
+    *)
+        [ -n "$(needs "${1:-}")" ] || usage
+        install_missing "$1"
+        ;;
 esac

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """deploy/deps.sh: knows what is missing, and says what to do where it cannot install."""
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -34,6 +35,19 @@ def _():
 @case("something is missing: --check is silent and false")
 def _():
     equal(with_commands({}, "--check", "build"), (1, ""), "status and output")
+
+
+@case("every set that the Makefile and CI ask for can be looked for, and installed")
+def _():
+    asked = set()
+    for name in ("Makefile", ".ci/run"):
+        with open(os.path.join(ROOT, name)) as file:
+            asked.update(re.findall(r"deploy/deps\.sh (?:--check )?([a-z]+)", file.read()))
+    check({"build", "test", "dev", "guard", "bench"} <= asked, "sets: %s" % sorted(asked))
+    for name in sorted(asked):
+        equal(with_commands({}, "--check", name)[0], 1, "--check " + name)
+        status, output = with_commands({}, name)
+        check(status == 1 and "neither Debian nor Ubuntu" in output, "%s: %s" % (name, output))
 
 
 @case("no apt-get: prints what to install, and stops")

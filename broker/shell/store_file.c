@@ -369,13 +369,15 @@ static int look_at_log(struct store_file *file)
 static bool take(struct store_file *file, int64_t *version, struct problem *problem)
 {
     int code = connect(file);
+    bool corrupt = (code & 0xff) == SQLITE_CORRUPT; /* the log may be the reason */
 
-    if (code == SQLITE_OK || (code & 0xff) == SQLITE_CORRUPT) { /* the log may be the reason */
+    if (code == SQLITE_OK || corrupt) {
         int of_log = look_at_log(file);
 
-        code = of_log != SQLITE_OK || file->log.state == STORE_LOG_MENDED ? of_log : code;
+        /* If it was mended, that is of the database as it is with that. */
+        code = of_log != SQLITE_OK || file->log.wrong_frames > 0 ? of_log : code;
     }
-    if (code == SQLITE_OK && file->reading && file->log.copied) {
+    if (code == SQLITE_OK && file->reading && (file->log.copied || corrupt)) {
         problem_set(problem, "the log of the store %s is damaged, and what can be read of it is "
                     "older than the database: start a broker with it once, which mends it",
                     file->path);

@@ -166,20 +166,38 @@ def _():
         equal(asker.result(last).outcome, "done")
 
 
+def keep_for_later(asker, count):
+    """Durable tasks, of a transaction each."""
+    for number in range(count):
+        asker.submit("later", b"n%d-" % number * 20, durable=True, detached=True, receipts=True,
+                     if_absent="wait")
+        asker.wait(ACCEPTED)
+
+
+def check_kept(broker, count):
+    with Peer(broker, "worker") as worker:
+        worker.offer("later", 100)
+        payloads = {bytes(worker.task()[4]) for _ in range(count)}
+        equal(payloads, {b"n%d-" % number * 20 for number in range(count)})
+
+
+def flip_bit(path, find):
+    """Of the byte at find(what the file holds)."""
+    with open(path, "r+b") as file:
+        content = file.read()
+        at = find(content)
+        file.seek(at)
+        file.write(bytes([content[at] ^ 4]))
+
+
 @case("a bit that flips in the log costs no more than its row, and is told")
 def _():
     with DurableBroker() as broker, Peer(broker, "asker") as asker:
-        for number in range(40):  # a transaction each
-            asker.submit("later", b"n%d-" % number * 20, durable=True, detached=True,
-                         receipts=True, if_absent="wait")
-            asker.wait(ACCEPTED)
+        keep_for_later(asker, 40)
         broker.kill()
         log = broker.path + "-wal"
-        with open(log, "r+b") as file:
-            content = file.read()
-            at = content.index(b"n7-n7-n7-")  # in an early frame
-            file.seek(at)
-            file.write(bytes([content[at] ^ 4]))
+        size = os.path.getsize(log)
+        flip_bit(log, lambda content: content.index(b"n7-n7-n7-"))  # in an early frame
         status, said = run([program("sluice"), "store", "check", broker.path])
         check(status == 1 and "log: 1 frames are damaged" in said, said)
         status, said = run([program("sluice"), "store", "export", broker.path])
@@ -191,20 +209,14 @@ def _():
         kept = [name for name in os.listdir(broker.directory) if "-wal.damaged-" in name]
         equal(len(kept), 1, "copies of the log")
         with open(os.path.join(broker.directory, kept[0]), "rb") as file:
-            check(len(file.read()) == len(content), "the copy has another size")
-        with Peer(broker, "worker") as worker:
-            worker.offer("later", 100)
-            payloads = {bytes(worker.task()[4]) for _ in range(40)}
-            equal(payloads, {b"n%d-" % number * 20 for number in range(40)})
+            check(len(file.read()) == size, "the copy has another size")
+        check_kept(broker, 40)
 
 
 @case("a log that has been copied into the database and is damaged gets its pages from there")
 def _():
     with DurableBroker() as broker, Peer(broker, "asker") as asker:
-        for number in range(20):  # a transaction each
-            asker.submit("later", b"n%d-" % number * 20, durable=True, detached=True,
-                         receipts=True, if_absent="wait")
-            asker.wait(ACCEPTED)
+        keep_for_later(asker, 20)
         broker.kill()
         log = broker.path + "-wal"
         with contextlib.closing(sqlite3.connect(broker.path)) as database:
@@ -213,20 +225,13 @@ def _():
                 shutil.copy(path, path + ".copy")
         for path in (broker.path, log):
             os.rename(path + ".copy", path)
-        with open(log, "r+b") as file:
-            content = file.read()
-            at = content.rindex(b"n19-n19-")  # in the last transaction
-            file.seek(at)
-            file.write(bytes([content[at] ^ 4]))
+        flip_bit(log, lambda content: content.rindex(b"n19-n19-"))  # in the last transaction
         for command in ("check", "stats", "export"):
             status, said = run([program("sluice"), "store", command, broker.path])
             check(status == 2 and "is older than the database: start a broker" in said, said)
         broker.restart()
         broker.wait_line("store_log_mended")
-        with Peer(broker, "worker") as worker:
-            worker.offer("later", 100)
-            payloads = {bytes(worker.task()[4]) for _ in range(20)}
-            equal(payloads, {b"n%d-" % number * 20 for number in range(20)})
+        check_kept(broker, 20)
 
 
 class Ledger:

@@ -126,12 +126,12 @@ static void print(const struct durable *durable, const struct bench_result *resu
            percentile_us(&durable->receipts.receipt_ns, 99),
            percentile_us(&durable->sync_ns, 50), percentile_us(&durable->sync_ns, 99));
     if (durable->cli->json) {
-        bench_cpu_json(stdout, result, (double)result->check->received);
+        bench_cpu_print(result, (double)result->check->received, stdout, true);
         printf(", \"good\": %s}\n", good ? "true" : "false");
         return;
     }
     printf("  cpu/million");
-    bench_cpu_text(stdout, result, (double)result->check->received);
+    bench_cpu_print(result, (double)result->check->received, stdout, false);
     printf("\n  all good: %s\n", good ? "true" : "false");
 }
 

@@ -59,7 +59,7 @@ static void print_json(const struct bench_result *result, unsigned percent)
            (unsigned long long)bench_result_lost(result),
            (unsigned long long)result->check->duplicated,
            (unsigned long long)result->check->corrupt, (unsigned long long)result->failed);
-    bench_cpu_json(stdout, result, (double)result->check->received);
+    bench_cpu_print(result, (double)result->check->received, stdout, true);
     printf("}");
 }
 
@@ -78,7 +78,7 @@ static void print_text(const struct bench_result *result, unsigned percent)
            (unsigned long long)bench_result_lost(result),
            (unsigned long long)result->check->duplicated,
            (unsigned long long)result->check->corrupt, (unsigned long long)result->failed);
-    bench_cpu_text(stdout, result, (double)result->check->received);
+    bench_cpu_print(result, (double)result->check->received, stdout, false);
     printf("\n");
 }
 

@@ -25,40 +25,26 @@ double bench_result_per_s(const struct bench_result *result)
     return result->wall_s > 0 ? (double)result->check->received / result->wall_s : 0;
 }
 
-static void cpu_json(FILE *stream, const char *name, double cpu_s, double count)
+static void print_cpu(FILE *stream, bool json, const char *name, double cpu_s, double count)
 {
     if (cpu_s < 0 || count <= 0) {
-        fprintf(stream, "\"%s\": null", name);
+        fprintf(stream, json ? "\"%s\": null" : "  %s unknown", name);
     } else {
-        fprintf(stream, "\"%s\": %.3f", name, cpu_s / count * 1e6);
+        fprintf(stream, json ? "\"%s\": %.3f" : "  %s %.2f s", name, cpu_s / count * 1e6);
     }
 }
 
-void bench_cpu_json(FILE *stream, const struct bench_result *result, double count)
+void bench_cpu_print(const struct bench_result *result, double count, FILE *stream, bool json)
 {
-    fprintf(stream, "\"cpu_s_per_million\": {");
-    cpu_json(stream, "broker", result->broker_cpu_s, count);
-    fprintf(stream, ", ");
-    cpu_json(stream, "workers", result->workers_cpu_s, count);
-    fprintf(stream, ", ");
-    cpu_json(stream, "submitter", result->submitter_cpu_s, count);
-    fprintf(stream, "}");
-}
+    const char *comma = json ? ", " : "";
 
-static void cpu_text(FILE *stream, const char *name, double cpu_s, double count)
-{
-    if (cpu_s < 0 || count <= 0) {
-        fprintf(stream, "  %s unknown", name);
-    } else {
-        fprintf(stream, "  %s %.2f s", name, cpu_s / count * 1e6);
-    }
-}
-
-void bench_cpu_text(FILE *stream, const struct bench_result *result, double count)
-{
-    cpu_text(stream, "broker", result->broker_cpu_s, count);
-    cpu_text(stream, "workers", result->workers_cpu_s, count);
-    cpu_text(stream, "submitter", result->submitter_cpu_s, count);
+    fputs(json ? "\"cpu_s_per_million\": {" : "", stream);
+    print_cpu(stream, json, "broker", result->broker_cpu_s, count);
+    fputs(comma, stream);
+    print_cpu(stream, json, "workers", result->workers_cpu_s, count);
+    fputs(comma, stream);
+    print_cpu(stream, json, "submitter", result->submitter_cpu_s, count);
+    fputs(json ? "}" : "", stream);
 }
 
 static unsigned long long clients_count(const struct bench_result *result)
@@ -94,7 +80,7 @@ static void print_json(const struct bench_result *result, FILE *stream)
             (unsigned long long)bench_result_lost(result),
             (unsigned long long)result->check->duplicated,
             (unsigned long long)result->check->corrupt, (unsigned long long)result->failed);
-    bench_cpu_json(stream, result, (double)result->check->received);
+    bench_cpu_print(result, (double)result->check->received, stream, true);
     fprintf(stream, "}\n");
 }
 
@@ -118,7 +104,7 @@ static void print_text(const struct bench_result *result, FILE *stream)
             (unsigned long long)result->check->duplicated,
             (unsigned long long)result->check->corrupt, (unsigned long long)result->failed);
     fprintf(stream, "  cpu/million");
-    bench_cpu_text(stream, result, (double)result->check->received);
+    bench_cpu_print(result, (double)result->check->received, stream, false);
     fprintf(stream, "\n");
 }
 

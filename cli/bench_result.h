@@ -41,10 +41,9 @@ uint64_t bench_result_lost(const struct bench_result *result);
 double bench_result_per_s(const struct bench_result *result);
 double bench_result_us(const struct bench_result *result, double percent);
 
-/* "cpu_s_per_million": {...}, of a million of what there were `count` of. */
-void bench_cpu_json(FILE *stream, const struct bench_result *result, double count);
-/* The same for people, without an end of the line. */
-void bench_cpu_text(FILE *stream, const struct bench_result *result, double count);
+/* CPU seconds for a million of what there were `count` of: "cpu_s_per_million": {...}, or for
+ * people; without an end of the line. */
+void bench_cpu_print(const struct bench_result *result, double count, FILE *stream, bool json);
 
 /* One JSON object on one line, or a few lines for people. */
 void bench_result_print(const struct bench_result *result, FILE *stream, bool json);

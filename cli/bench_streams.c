@@ -199,7 +199,7 @@ static bool print(const struct streams *all)
         printf("  all good: %s\n", good ? "true" : "false");
         return good;
     }
-    bench_cpu_json(stdout, &all->result, chunks);
+    bench_cpu_print(&all->result, chunks, stdout, true);
     printf(", \"good\": %s}\n", good ? "true" : "false");
     return good;
 }

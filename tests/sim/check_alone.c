@@ -23,20 +23,6 @@ static const struct shadow_offer *offer_of_another(const struct model *model,
     return NULL;
 }
 
-/* The code of the ERROR that answers the step's command; NULL: there is none. */
-static const char *refusal(const struct model *model)
-{
-    for (size_t i = 0; i < model->fact_count; i++) {
-        const struct fact *fact = &model->facts[i];
-
-        if (fact->kind == FACT_SEND && fact->command == COMMAND_ERROR &&
-            fact->connection == model->event->from) {
-            return fact->code;
-        }
-    }
-    return NULL;
-}
-
 static void after(struct model *model, const struct broker *core)
 {
     const struct shadow_session *session = model_session(model, model->event->from);
@@ -50,7 +36,7 @@ static void after(struct model *model, const struct broker *core)
     }
     message = &model->event->message->offer;
     other = offer_of_another(model, session, message->service);
-    code = refusal(model);
+    code = shadow_error_told(model);
     refused = code != NULL && strcmp(code, "conflict") == 0;
     if (other == NULL || !(message->exclusive || other->exclusive)) {
         MODEL_CHECK(model, PROPERTY, !refused, "OFFER of c%u is refused, and nobody is in its way",

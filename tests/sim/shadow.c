@@ -478,3 +478,16 @@ void model_deinit(struct model *model)
     table_deinit(&model->tasks_by_id);
     free(model->facts);
 }
+
+const char *shadow_error_told(const struct model *model)
+{
+    for (size_t i = 0; i < model->fact_count; i++) {
+        const struct fact *fact = &model->facts[i];
+
+        if (fact->kind == FACT_SEND && fact->command == COMMAND_ERROR &&
+            fact->connection == model->event->from) {
+            return fact->code;
+        }
+    }
+    return NULL;
+}

@@ -39,4 +39,7 @@ void fact_print_step(const struct model *model);
 struct span shadow_failure_code(const struct model *model, const struct shadow_task *task);
 bool shadow_codes_name(const char *codes, struct span code);
 
+/* The code of the ERROR that answers the step's message; NULL: none. */
+const char *shadow_error_told(const struct model *model);
+
 #endif

@@ -175,20 +175,6 @@ void shadow_stream_submitted(struct model *model, struct shadow_task *task, uint
     }
 }
 
-/* The ERROR that answers the step's message; NULL: none. */
-static const char *error_told(const struct model *model)
-{
-    for (size_t i = 0; i < model->fact_count; i++) {
-        const struct fact *fact = &model->facts[i];
-
-        if (fact->kind == FACT_SEND && fact->command == COMMAND_ERROR &&
-            fact->connection == model->event->from) {
-            return fact->code;
-        }
-    }
-    return NULL;
-}
-
 /* Without memory, and with nothing else to forget, rings shrink. */
 static bool memory_short(const struct model *model, uint64_t bytes)
 {
@@ -203,7 +189,7 @@ static void take_chunk(struct model *model, const struct chunk *chunk)
     if (!model->current || task->state != SHADOW_LEASED) {
         return;
     }
-    model->chunk_code = error_told(model);
+    model->chunk_code = shadow_error_told(model);
     if (task->stream != NULL) {
         task->stream->bound = task->stream->until;
         task->stream->vague |= model->chunk_code != NULL &&
@@ -240,7 +226,7 @@ static void take_read(struct model *model, const struct shadow_session *session,
     struct shadow_task *task = model->subject;
     struct shadow_reader *reader;
 
-    if (task == NULL || error_told(model) != NULL) {
+    if (task == NULL || shadow_error_told(model) != NULL) {
         return;
     }
     if (shadow_ended(task)) {

@@ -1,7 +1,6 @@
 """The servers of `make bench-peers`: private ones on free ports of 127.0.0.1, each with all its
 files in a directory of its own."""
 import os
-import random
 import re
 import shutil
 import signal
@@ -10,7 +9,10 @@ import subprocess
 import sys
 import time
 
-from bench_client import BIN, end_with_parent
+from bench_client import BIN, ROOT, end_with_parent
+
+sys.path.insert(0, os.path.join(ROOT, "tests/lib"))
+from ports import free_port  # noqa: E402
 
 START_S = 60
 STOP_S = 30
@@ -18,18 +20,6 @@ INSTALL = "deploy/deps.sh bench installs it"
 RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # not the wrapper, which wants one user
 MESSAGE_MAX = 8 * 1024 * 1024  # nats-server advises against more
 PENDING_MAX = 1024 * 1024 * 1024  # of one NATS client: more than any window of ours
-
-
-def free_port():
-    """Of those that the kernel gives to no outgoing connection, which might take it meanwhile."""
-    while True:
-        port = random.randrange(20000, 32000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 class Missing(Exception):

@@ -27,10 +27,9 @@ second implementation of the protocol, not a user of libsluice.
 """
 import collections
 import os
-import random
+import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -40,6 +39,8 @@ import traceback
 
 import msgpack
 import zmq
+
+from ports import free_port  # noqa: F401, for those who import it from here
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
@@ -104,19 +105,6 @@ def new_id():
     return ms.to_bytes(6, "big") + bytes(tail)
 
 
-def free_port():
-    """A TCP port that was free a moment ago, of those that the kernel gives nobody by itself: other
-    tests run meanwhile. Prefer port `*` where the program allows it."""
-    while True:
-        port = random.randrange(20000, 32000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-
-
 # ---------------------------------------------------------------- processes
 
 def children_of(pid):
@@ -133,20 +121,41 @@ def children_of(pid):
     return found
 
 
+class Reports:
+    """A named pipe at `path`, into which processes that others start write words about themselves."""
+
+    def __init__(self, path):
+        os.mkfifo(path)
+        self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.fd)
+
+    def read(self, count, seconds=10):
+        """So many words, waited for."""
+        said, deadline = b"", Deadline(seconds)
+        while len(said.split()) < count or not said.endswith(b"\n"):
+            check(select.select([self.fd], [], [], deadline.left())[0], "only these reported: %s" % said)
+            said += os.read(self.fd, 4096)
+        return said.decode().split()
+
+
 def wait_gone(pids, seconds=10):
-    """Processes that somebody else has started."""
+    """Processes that somebody else has started; zombies have gone."""
     deadline = Deadline(seconds)
-    while any(os.path.exists("/proc/%d" % pid) and not zombie(pid) for pid in pids):
-        check(not deadline.passed(), "they outlive who started them: %s" % pids)
-        time.sleep(0.01)  # a process that is not our child ends without telling us
-
-
-def zombie(pid):
-    try:
-        with open("/proc/%d/stat" % pid) as stat:
-            return stat.read().rpartition(")")[2].split()[0] in "ZX"
-    except OSError:
-        return True
+    for pid in pids:
+        try:
+            process = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            gone, _, _ = select.select([process], [], [], deadline.left())
+            check(gone, "it outlives who started it: %d" % pid)
+        finally:
+            os.close(process)
 
 
 def sluice(broker, *arguments, status=0):

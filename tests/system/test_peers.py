@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.dont_write_bytecode = True
 for variable in ("SECONDS", "WINDOW", "TASKS", "PAYLOAD", "PAYLOADS", "RATE", "PEERS", "RUNS", "JSON"):
@@ -17,8 +16,7 @@ for variable in ("SECONDS", "WINDOW", "TASKS", "PAYLOAD", "PAYLOADS", "RATE", "P
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.insert(0, os.path.join(TESTS, "lib"))
 sys.path.insert(0, os.path.join(TESTS, "bench"))
-from sluice_test import (ROOT, SLOW, Deadline, case, check, children_of, equal, main, program,
-                         wait_gone)
+from sluice_test import ROOT, SLOW, Reports, case, check, equal, main, program, wait_gone
 import bench_summary
 import durable_shape
 import echo_shape
@@ -251,20 +249,21 @@ def _():
 @case("what ends it ends its processes, and removes its directory")
 def _():
     def go(directory):
-        run = subprocess.Popen(["/usr/bin/python3", PEERS], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                               env={**os.environ, **TINY, "DIRECTORY": directory, "TASKS": "20000",
-                                    "PEERS": "zmq_proxy"})
-        deadline = Deadline(60)
-        while not children_of(run.pid):
-            check(run.poll() is None and not deadline.passed(), "it did not begin")
-            time.sleep(0.01)  # starting a process is no event for us
-        children = children_of(run.pid)
+        reporter, work = os.path.join(directory, "sluice"), os.path.join(directory, "work")
+        os.mkdir(work)
+        with open(reporter, "w") as file:
+            file.write("#!/bin/sh\necho $$ > %s/pids\nexec %s \"$@\"\n" % (directory, program("sluice")))
+        os.chmod(reporter, 0o755)
+        with Reports(os.path.join(directory, "pids")) as begun:
+            run = subprocess.Popen(["/usr/bin/python3", PEERS], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   env={**os.environ, **TINY, "DIRECTORY": work, "TASKS": "100000000",
+                                        "PEERS": "sluice", "SLUICE": reporter})
+            client = int(begun.read(1, 60)[0])
         run.send_signal(signal.SIGTERM)
-        run.communicate(timeout=60 * SLOW)
-        equal(run.returncode, 143, "status")
-        wait_gone(children)
-        equal(os.listdir(directory), [], "what is left")
+        equal(run.wait(60 * SLOW), 143, "status")
+        wait_gone([client])
+        equal(os.listdir(work), [], "what is left")
     in_directory(go)
 
 

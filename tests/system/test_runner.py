@@ -4,10 +4,9 @@ import os
 import signal
 import sys
 import tempfile
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import ROOT, Deadline, Process, case, check, equal, main, run
+from sluice_test import ROOT, Process, Reports, case, check, equal, main, run, wait_gone
 
 RUN = os.path.join(ROOT, "tests/run")
 
@@ -26,15 +25,6 @@ def run_tests(**scripts):
     """Runs tests/run over unit tests that are these shell scripts: (status, output)."""
     with tempfile.TemporaryDirectory(prefix="sluice-test-") as build:
         return run(write_tests(build, scripts))
-
-
-def runs(pid):
-    """True for a process that is not a zombie."""
-    try:
-        with open("/proc/%d/stat" % pid) as stat:
-            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def last_line(output):
@@ -80,9 +70,7 @@ def _():
 def _():
     status, output = run_tests(a="echo 'ok 1 - x'; sleep 600 & echo \"# pid $!\"")
     equal((status, last_line(output)), (1, "1 passed, 1 failed"))
-    pid, deadline = int(output.split("# pid ")[1].split()[0]), Deadline(10)
-    while runs(pid):
-        check(not deadline.passed(), "it still runs")
+    wait_gone([int(output.split("# pid ")[1].split()[0])])
 
 
 @case("two files run at a time")
@@ -99,25 +87,15 @@ def _():
 @case("one that is interrupted leaves nothing running")
 def _():
     with tempfile.TemporaryDirectory(prefix="sluice-test-") as build:
-        scripts = {name: "echo $$ > %s/pid.%s; sleep 600" % (build, name) for name in "ab"}
+        pids = os.path.join(build, "pids")
+        scripts = {name: "echo $$ > %s; sleep 600" % pids for name in "ab"}
         scripts["c"] = "touch %s/begun" % build
-        with Process(write_tests(build, scripts)) as runner:
-            pids, deadline = {}, Deadline(10)
-            while len(pids) < 2:
-                check(not deadline.passed(), "they did not begin")
-                time.sleep(0.01)  # a file is no event for us
-                for name in "ab":
-                    path = os.path.join(build, "pid." + name)
-                    if os.path.exists(path) and os.path.getsize(path) > 0:
-                        with open(path) as file:
-                            pids[name] = int(file.read())
+        with Reports(pids) as begun, Process(write_tests(build, scripts)) as runner:
+            running = [int(pid) for pid in begun.read(2)]
             runner.signal(signal.SIGINT)
             equal(runner.wait_exit(), 130, "exit status")
             check(not os.path.exists(os.path.join(build, "begun")), "the third began")
-        for pid in pids.values():
-            while runs(pid):
-                check(not deadline.passed(), "%d still runs" % pid)
-                time.sleep(0.01)
+        wait_gone(running)
 
 
 @case("what SLUICE_JOBS says must be a number")

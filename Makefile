@@ -229,6 +229,7 @@ LINK_disk      := $(addprefix -Wl$(comma)--wrap=,open link rename unlink access 
                   -Wl,--undefined=__wrap_open $(call lib,disk)
 LINK_nap       := $(addprefix -Wl$(comma)--wrap=pthread_cond_,wait timedwait signal) $(call lib,nap)
 LINK_store_world := $(call lib,store_world)
+LINK_durable_world := $(call lib,durable_world)
 LINK_meaning   := $(call lib,meaning)
 LINK_shell     := $(LIBS_BROKER) $(call pc_libs,$(PC_SHELL))
 LINK_runtime   := $(LIBS_RUNTIME) $(call pc_libs,$(PC_RUNTIME))
@@ -243,6 +244,7 @@ $(call lib,fuzz_core): $(call obj,tests/fuzz/fuzz_core.c)
 $(call lib,disk): $(call obj,$(addprefix tests/unit/,disk.c disk_vfs.c disk_posix.c))
 $(call lib,nap): $(call obj,tests/unit/nap.c)
 $(call lib,store_world): $(call obj,tests/unit/store_world.c)
+$(call lib,durable_world): $(call obj,tests/spec/durable_world.c)
 # $(1): source. Default for unit and spec: the core.
 test_links = $(or $(shell sed -n 's,^/\* links: \(.*\) \*/$$,\1,p' $(1)),core)
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LARGE_BYTES 8192 /* from here on a copy costs more than memory of its own */
 #define KEY_SIZE 24
 #define SERVICE_SIZE 160 /* the longest prefix, a dot and a number */
 #define WATCH_MS 250   /* between two looks at that, and two lines of progress */
@@ -75,6 +76,34 @@ void bench_pass_deinit(struct bench_pass *pass)
     pass_free_memory(pass);
 }
 
+/* As a program would that has something large to say. */
+static struct sluice_future *submit_large(struct bench_pass *pass, struct bench_slot *slot,
+                                          const char *service,
+                                          const struct sluice_submit_options *options)
+{
+    size_t size = pass->plan->payload_bytes;
+    uint8_t *bytes = malloc(size);
+
+    if (bytes == NULL) {
+        return NULL;
+    }
+    echo_check_fill(&pass->check, slot->sequence, bytes);
+    slot->sent_ns = bench_now_ns();
+    return sluice_submit_owned(pass->sluice, service, (struct sluice_bytes){bytes, size}, free,
+                               bytes, options);
+}
+
+static struct sluice_future *submit_small(struct bench_pass *pass, struct bench_slot *slot,
+                                          const char *service,
+                                          const struct sluice_submit_options *options)
+{
+    struct sluice_bytes payload = {pass->payload, pass->plan->payload_bytes};
+
+    echo_check_fill(&pass->check, slot->sequence, pass->payload);
+    slot->sent_ns = bench_now_ns();
+    return sluice_submit(pass->sluice, service, payload, options);
+}
+
 /* Submits the next task in slot `at`. False: there is none, or no memory. */
 static bool submit_next(struct bench_pass *pass, size_t at)
 {
@@ -82,22 +111,20 @@ static bool submit_next(struct bench_pass *pass, size_t at)
     const struct bench_plan *plan = pass->plan;
     struct sluice_submit_options options = {.wait_absent = plan->wait_absent,
                                             .durable = plan->durable};
-    struct sluice_bytes payload = {pass->payload, plan->payload_bytes};
     const char *service = plan->service;
 
     if (pass->sent == pass->tasks || pass->broken) {
         return false;
     }
     slot->sequence = plan->first + pass->sent;
-    echo_check_fill(&pass->check, slot->sequence, pass->payload);
-    slot->sent_ns = bench_now_ns();
     if (plan->keys > 0) {
         options.key = pass->keys + pass->sent % plan->keys * KEY_SIZE;
     }
     if (plan->services > 0) {
         service = pass->services + pass->sent % plan->services * SERVICE_SIZE;
     }
-    pass->futures[at] = sluice_submit(pass->sluice, service, payload, &options);
+    pass->futures[at] = (plan->payload_bytes > LARGE_BYTES ? submit_large : submit_small)(
+        pass, slot, service, &options);
     if (pass->futures[at] == NULL) {
         pass->broken = true;
         return false;

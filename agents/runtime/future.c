@@ -235,11 +235,20 @@ struct sluice_future *sluice_submit(struct sluice *sluice, const char *service,
     return future_submit(sluice, service, &submit, options);
 }
 
+struct sluice_future *sluice_submit_owned(struct sluice *sluice, const char *service,
+                                          struct sluice_bytes payload, sluice_release_fn *release,
+                                          void *owner, const struct sluice_submit_options *options)
+{
+    struct submit submit = {.payload = payload_own(payload, release, owner)};
+    struct sluice_future *future = future_submit(sluice, service, &submit, options);
+
+    payload_leave(&submit.payload, release, owner);
+    return future;
+}
+
 struct sluice_future *sluice_submit_json(struct sluice *sluice, const char *service, json_t *value,
                                          const struct sluice_submit_options *options)
 {
-    struct submit submit = {.join = JOIN_NONE};
-    struct sluice_future *future = NULL;
     size_t size = 0;
     uint8_t *data;
 
@@ -251,19 +260,8 @@ struct sluice_future *sluice_submit_json(struct sluice *sluice, const char *serv
     if (data == NULL) {
         return NULL;
     }
-    submit.payload.bytes = span_of(data, size);
-    if (size > PAYLOAD_INLINE_MAX) {
-        submit.payload.blob = blob_new_foreign(submit.payload.bytes, free, data);
-    }
-    if (size <= PAYLOAD_INLINE_MAX || submit.payload.blob != NULL) {
-        future = future_submit(sluice, service, &submit, options);
-    }
-    if (submit.payload.blob != NULL) {
-        blob_unref(submit.payload.blob);
-    } else {
-        free(data);
-    }
-    return future;
+    return sluice_submit_owned(sluice, service, (struct sluice_bytes){data, size}, free, data,
+                               options);
 }
 
 struct sluice_future *future_refused(struct sluice *sluice, const char *service,

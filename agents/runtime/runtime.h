@@ -96,6 +96,10 @@ struct peer *runtime_peer(struct sluice *sluice);
 
 /* value.c: a UUIDv7 whose rand_a is the lowest 12 bits of `shard`. */
 struct id id_of_shard(uint64_t shard);
+/* A payload of somebody's bytes, who gets them back by payload_leave, or later if it is large and
+ * others have taken references. Small ones are copied by whoever takes them. */
+struct payload payload_own(struct sluice_bytes bytes, sluice_release_fn *release, void *owner);
+void payload_leave(const struct payload *payload, sluice_release_fn *release, void *owner);
 /* The task whose handler is running: inline, or on the running strand. NULL: none. */
 struct sluice_task *runtime_task(struct sluice *sluice);
 

@@ -46,6 +46,9 @@ struct sluice_bytes {
     size_t size;
 };
 
+/* Gives back what payloads were made of; once, from any thread, and without calling sluice. */
+typedef void sluice_release_fn(void *owner);
+
 #define SLUICE_ID_TEXT_SIZE 37
 struct sluice_id {
     uint8_t bytes[16];
@@ -153,6 +156,11 @@ SLUICE_API bool sluice_task_cancelled(const struct sluice_task *task);
 SLUICE_API bool sluice_task_ended(const struct sluice_task *task);
 
 SLUICE_API void sluice_done(struct sluice_task *task, struct sluice_bytes payload); /* copied */
+/* The same without a copy, if it is large (more than 8 KiB): its bytes stay as they are until
+ * release(owner), which is called in any case: maybe before this returns, at the latest in
+ * sluice_free. */
+SLUICE_API void sluice_done_owned(struct sluice_task *task, struct sluice_bytes payload,
+                                  sluice_release_fn *release, void *owner);
 SLUICE_API void sluice_done_json(struct sluice_task *task, json_t *value); /* steals value */
 
 enum sluice_outcome {
@@ -266,6 +274,13 @@ struct sluice_submit_options {
 SLUICE_API struct sluice_future *sluice_submit(struct sluice *sluice, const char *service,
                                                struct sluice_bytes payload,
                                                const struct sluice_submit_options *options);
+/* The same without a copy, if it is large (more than 8 KiB): its bytes stay as they are until
+ * release(owner), which is called in any case: maybe before this returns, at the latest in
+ * sluice_free. */
+SLUICE_API struct sluice_future *sluice_submit_owned(struct sluice *sluice, const char *service,
+                                                     struct sluice_bytes payload,
+                                                     sluice_release_fn *release, void *owner,
+                                                     const struct sluice_submit_options *options);
 SLUICE_API struct sluice_future *sluice_submit_json(struct sluice *sluice, const char *service,
                                                     json_t *value, /* stolen; NULL: empty map */
                                                     const struct sluice_submit_options *options);

@@ -433,9 +433,17 @@ void sluice_done(struct sluice_task *task, struct sluice_bytes bytes)
     done(task, payload);
 }
 
+void sluice_done_owned(struct sluice_task *task, struct sluice_bytes bytes,
+                       sluice_release_fn *release, void *owner)
+{
+    struct payload payload = payload_own(bytes, release, owner);
+
+    done(task, payload);
+    payload_leave(&payload, release, owner);
+}
+
 void sluice_done_json(struct sluice_task *task, json_t *value)
 {
-    struct payload payload = {.blob = NULL};
     size_t size = 0;
     uint8_t *data = value != NULL ? json_pack_bytes(value, &size) : NULL;
 
@@ -444,16 +452,7 @@ void sluice_done_json(struct sluice_task *task, json_t *value)
         sluice_failf(task, "bad_result", "the result of %s cannot be packed", task->service->name);
         return;
     }
-    if (size > PAYLOAD_INLINE_MAX) {
-        payload.blob = blob_new_foreign(span_of(data, size), free, data);
-    }
-    payload.bytes = span_of(data, size);
-    done(task, payload);
-    if (payload.blob != NULL) {
-        blob_unref(payload.blob);
-    } else {
-        free(data);
-    }
+    sluice_done_owned(task, (struct sluice_bytes){data, size}, free, data);
 }
 
 /* What a handler says may quote anything; an error's texts may not. */

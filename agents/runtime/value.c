@@ -55,6 +55,25 @@ struct id id_of_shard(uint64_t shard)
     return id;
 }
 
+struct payload payload_own(struct sluice_bytes bytes, sluice_release_fn *release, void *owner)
+{
+    struct payload payload = {.bytes = span_of(bytes.data, bytes.size)};
+
+    if (bytes.size > PAYLOAD_INLINE_MAX) {
+        payload.blob = blob_new_foreign(payload.bytes, release, owner); /* NULL: copied, too */
+    }
+    return payload;
+}
+
+void payload_leave(const struct payload *payload, sluice_release_fn *release, void *owner)
+{
+    if (payload->blob != NULL) {
+        blob_unref(payload->blob);
+    } else {
+        release(owner);
+    }
+}
+
 struct sluice_id sluice_id_new(void)
 {
     struct id made = id_of_shard(0);

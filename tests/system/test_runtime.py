@@ -57,6 +57,14 @@ in_process("fibers", "spawned fibers sleep and work off the loop")
 in_process("queries", "queries and cancel by id are answered")
 
 
+@case("owned payloads are not copied if large, and each is released once")
+def _():
+    with Broker() as broker:
+        status, output = run([os.path.join(BUILD, "tests", "system", "owned_payloads"),
+                              broker.endpoint], 30)
+        check(status == 0, "exit status %d: %s" % (status, output))
+
+
 @case("a broker killed and started again in the middle of 2,000 tasks loses none")
 def _():
     with Broker() as broker, \

@@ -6,7 +6,7 @@
 
 #define QUEUE_BYTES_MIN (64 * 1024)
 #define QUEUE_BYTES_KEPT (64 * 1024 * 1024) /* an empty queue gives back what is above it */
-#define INDEX_MIN 1024
+#define INDEX_BITS_MIN 10
 #define CHANGES_MAX (UINT32_MAX / 4)
 
 /* ---- the queue ----------------------------------------------------------------------- */
@@ -130,17 +130,19 @@ void store_batch_deinit(struct store_batch *batch)
     *batch = (struct store_batch){0};
 }
 
-/* Room for `entries` different keys, none of them there yet. */
-static bool batch_prepare(struct store_batch *batch, size_t entries)
+/* Room for `entries` different keys, none of them there yet, in 2^*bits slots. */
+static bool batch_prepare(struct store_batch *batch, size_t entries, unsigned *bits)
 {
-    size_t slots = INDEX_MIN;
+    size_t slots;
 
     if (entries > CHANGES_MAX) {
         return false;
     }
-    while (slots < entries * 2) {
-        slots *= 2;
+    *bits = INDEX_BITS_MIN;
+    while ((size_t)1 << *bits < entries * 2) {
+        ++*bits;
     }
+    slots = (size_t)1 << *bits;
     if (slots > batch->index_capacity) {
         store_batch_deinit(batch);
         batch->changes = malloc(slots / 2 * sizeof *batch->changes);
@@ -159,11 +161,10 @@ static bool batch_prepare(struct store_batch *batch, size_t entries)
     return true;
 }
 
-/* The change of `key`, a new one if there is none; `mask`: slots in use - 1. */
-static struct store_change *batch_change(struct store_batch *batch, size_t mask, uint64_t key)
+/* The change of `key`, a new one if there is none; of the slots, 2^bits are in use. */
+static struct store_change *batch_change(struct store_batch *batch, unsigned bits, uint64_t key)
 {
-    /* Keys come one by one, and so do their slots; keys far apart do not meet either. */
-    size_t slot = (size_t)(key + (key >> 16) * 0x9e3779b97f4a7c15) & mask;
+    size_t slot = store_slot(key, bits), mask = ((size_t)1 << bits) - 1;
     struct store_change *change;
 
     for (; batch->index[slot] != 0; slot = (slot + 1) & mask) {
@@ -207,19 +208,15 @@ static void change_seal(struct store_change *change)
 
 bool store_batch_make(struct store_batch *batch, struct store_queue *queue)
 {
-    size_t mask = INDEX_MIN;
+    unsigned bits;
 
-    if (!batch_prepare(batch, queue->entries)) {
+    if (!batch_prepare(batch, queue->entries, &bits)) {
         return false;
     }
-    while (mask < queue->entries * 2) {
-        mask *= 2;
-    }
-    mask--;
     for (size_t at = 0; at < queue->size; at += entry_size(queue_at(queue, at)->size)) {
         struct store_entry *entry = queue_at(queue, at);
 
-        change_apply(batch_change(batch, mask, entry->key), entry);
+        change_apply(batch_change(batch, bits, entry->key), entry);
     }
     for (size_t i = 0; i < batch->count; i++) {
         struct store_change *change = &batch->changes[i];

@@ -51,6 +51,13 @@ struct store_change {
     struct store_entry *parts[STORE_PART_COUNT]; /* NULL: as it was; its default, in an insert */
 };
 
+/* Where to look for `key` first among 2^bits slots. Keys mostly come one by one, and then no two
+ * meet: Fibonacci hashing, Knuth, The Art of Computer Programming, vol. 3, 6.4. */
+static inline size_t store_slot(uint64_t key, unsigned bits)
+{
+    return (size_t)((key * 0x9e3779b97f4a7c15) >> (64 - bits));
+}
+
 struct store_batch {
     struct store_change *changes; /* in the order of their first entries */
     size_t count, capacity;

@@ -131,6 +131,40 @@ static void each_key_has_one_change(void **state)
     }
 }
 
+/* So many keys, one after the other or far apart, go into twice as many slots: how far from where
+ * it is looked for first is one found, on the average? */
+static size_t mean_distance(uint64_t stride, unsigned bits)
+{
+    size_t slots = (size_t)1 << bits, distance = 0;
+    bool *taken = calloc(slots, sizeof *taken);
+
+    for (uint64_t i = 1; i <= slots / 2; i++) {
+        size_t slot = store_slot(1000 + i * stride, bits);
+
+        for (; taken[slot]; slot = (slot + 1) % slots) {
+            distance++;
+            if (distance > 1000 * slots) {
+                free(taken);
+                return 1000; /* it would go on for minutes */
+            }
+        }
+        taken[slot] = true;
+    }
+    free(taken);
+    return distance / (slots / 2);
+}
+
+static void keys_do_not_crowd(void **state)
+{
+    (void)state;
+    for (unsigned bits = 10; bits <= 21; bits++) {
+        assert_int_equal(mean_distance(1, bits), 0);
+        assert_in_range(mean_distance(7, bits), 0, 2);
+        assert_in_range(mean_distance(1000, bits), 0, 2);
+        assert_in_range(mean_distance(1 << 20, bits), 0, 10);
+    }
+}
+
 #define BATCH(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -138,7 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BATCH(a_task_that_ended_is_one_insert), BATCH(a_task_that_is_forgotten_is_nothing),
         BATCH(what_came_before_is_updated_once), BATCH(what_came_before_is_deleted_once),
-        BATCH(each_key_has_one_change),
+        BATCH(each_key_has_one_change), cmocka_unit_test(keys_do_not_crowd),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

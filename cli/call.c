@@ -162,6 +162,12 @@ static json_t *error_json(const struct sluice_error *error)
     return map;
 }
 
+/* Of what is no JSON: not even nothing is left out. */
+static json_t *bytes_json(struct sluice_bytes bytes)
+{
+    return bytes.size > 0 ? json_raw_bytes(span_of(bytes.data, bytes.size)) : json_null();
+}
+
 /* A line for each worker: who, how it ended, and with what. */
 json_t *call_parts_json(struct sluice_future *future)
 {
@@ -182,7 +188,8 @@ json_t *call_parts_json(struct sluice_future *future)
             json_object_set_new(map, "left_out", json_string(id));
         } else {
             value = json_unpack_bytes(payload);
-            json_object_set_new(map, "result", value != NULL ? value : json_null());
+            json_object_set_new(map, "result",
+                                value != NULL ? value : bytes_json(part.payload));
         }
         json_array_append_new(list, map);
     }
@@ -196,7 +203,7 @@ static json_t *result_json(struct sluice_future *future)
     if (sluice_part_count(future) > 0) {
         return call_parts_json(future);
     }
-    return value != NULL ? json_incref(value) : json_null();
+    return value != NULL ? json_incref(value) : bytes_json(sluice_future_payload(future));
 }
 
 json_t *call_outcome_json(struct sluice_future *future)

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -39,13 +40,21 @@ static int connect_within(int family, const struct sockaddr *address, socklen_t 
     return error;
 }
 
+/* getaddrinfo would take a greater number for what is left of it in 16 bits. */
+static bool is_port(const char *text)
+{
+    size_t size = strlen(text);
+
+    return size <= 5 && strspn(text, "0123456789") == size && strtoul(text, NULL, 10) - 1 < 65535;
+}
+
 /* Splits HOST:PORT or [HOST]:PORT. */
 static bool address_split(const char *address, char host[HOST_SIZE], const char **port)
 {
     const char *colon = strrchr(address, ':');
     size_t size;
 
-    if (colon == NULL || colon == address || colon[1] < '0' || colon[1] > '9') {
+    if (colon == NULL || colon == address) {
         return false;
     }
     size = (size_t)(colon - address);
@@ -59,7 +68,7 @@ static bool address_split(const char *address, char host[HOST_SIZE], const char 
     memcpy(host, address, size);
     host[size] = '\0';
     *port = colon + 1;
-    return true;
+    return is_port(*port);
 }
 
 static enum endpoint_state tcp_probe(const char *address, unsigned wait_ms, char *reason,
@@ -72,7 +81,7 @@ static enum endpoint_state tcp_probe(const char *address, unsigned wait_ms, char
     int error;
 
     if (!address_split(address, host, &port)) {
-        snprintf(reason, reason_size, "an address is tcp://HOST:PORT");
+        snprintf(reason, reason_size, "an address is tcp://HOST:PORT, its port 1 to 65535");
         return ENDPOINT_INVALID;
     }
     error = getaddrinfo(host, port, &hints, &found);

@@ -5,6 +5,8 @@
 #include "cli/terminal.h"
 #include "cli/visit.h"
 
+#include <string.h>
+
 #include <stdio.h>
 
 #define ROWS_DEFAULT 1000
@@ -84,6 +86,21 @@ static int list_main(struct sluice *sluice, void *arg)
     return code;
 }
 
+/* PROTOCOL.md, QUERY `list`. */
+static bool is_state(const char *name)
+{
+    static const char *const states[] = {"waiting",    "ready",   "delayed", "leased",
+                                         "cancelling", "storing", "done",    "failed",
+                                         "cancelled",  "expired", "ended"};
+
+    for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+        if (strcmp(states[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int list_run(struct cli *cli, const struct command *self, int argc, char **argv)
 {
     struct enquiry enquiry = {.cli = cli, .limit = ROWS_DEFAULT};
@@ -99,6 +116,10 @@ static int list_run(struct cli *cli, const struct command *self, int argc, char 
 
     if (!command_parse(cli, self, &set, argc, argv, &arguments, &code)) {
         return code;
+    }
+    if (enquiry.state != NULL && !is_state(enquiry.state)) {
+        return command_usage(self, "--state is waiting, ready, delayed, leased, cancelling, "
+                                   "storing, done, failed, cancelled, expired or ended");
     }
     return visit(cli, self, list_main, &enquiry);
 }

@@ -64,8 +64,10 @@ static bool time_read(const char *text, time_t *seconds)
         const char *end = strptime(text, formats[i], &tm);
 
         if (end != NULL && (*end == '\0' || strcmp(end, "Z") == 0)) {
+            int day = tm.tm_mday;
+
             *seconds = *end == 'Z' ? timegm(&tm) : mktime(&tm);
-            return *seconds > 0;
+            return *seconds > 0 && tm.tm_mday == day; /* there is no 30th of February */
         }
     }
     return false;
@@ -98,6 +100,11 @@ static bool value_set(const struct option_spec *spec, const char *text, char *pr
     case OPTION_TIME:
         return time_parse(spec, text, problem, problem_size);
     case OPTION_TEXT:
+        if (text[0] == '\0') { /* as of a shell's variable that is not set */
+            snprintf(problem, problem_size, "--%s is empty: leave it out, or say what it is",
+                     spec->name);
+            return false;
+        }
         *(const char **)spec->target = text;
         return true;
     case OPTION_FLAG:

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -15,10 +16,31 @@ static bool ends_with(const char *text, const char *end)
     return size >= end_size && strcmp(text + size - end_size, end) == 0;
 }
 
+/* Of the broker's clock; all other milliseconds are durations. */
+static bool is_time(const char *name)
+{
+    return strcmp(name, "at_ms") == 0 || strcmp(name, "died_ms") == 0;
+}
+
+static void time_format(uint64_t unix_ms, char *text)
+{
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm local;
+
+    if (localtime_r(&seconds, &local) == NULL ||
+        strftime(text, RECORD_VALUE_SIZE, "%Y-%m-%d %H:%M:%S", &local) == 0) {
+        snprintf(text, RECORD_VALUE_SIZE, "-");
+    }
+}
+
 static void integer_format(const char *name, uint64_t number, char *text)
 {
     char quantity[QUANTITY_SIZE];
 
+    if (is_time(name)) {
+        time_format(number, text);
+        return;
+    }
     if (ends_with(name, "_ms")) {
         quantity_ms(number, quantity);
     } else if (ends_with(name, "bytes")) {

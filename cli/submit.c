@@ -151,6 +151,9 @@ static int submit_run(struct cli *cli, const struct command *self, int argc, cha
     if (!command_parse(cli, self, &set, argc, argv, &arguments, &code)) {
         return code;
     }
+    if (options->delay_ms > 0 && options->run_at_ms > 0) {
+        return command_usage(self, "--delay and --at both say when: leave one of them out");
+    }
     options->attempts = (unsigned)attempts;
     if (priority != PRIORITY_UNSAID) {
         options->priority = priority == 0 ? SLUICE_PRIORITY_LOWEST : (int)priority;

@@ -235,3 +235,18 @@ json_t *json_unpack_bytes(struct span bytes)
     msgpack_unpacked_destroy(&unpacked);
     return json;
 }
+
+json_t *json_raw_bytes(struct span bytes)
+{
+    size_t size = base64_encoded_size(bytes.size);
+    char *text = malloc(size + 1);
+    json_t *raw;
+
+    if (text == NULL) {
+        return NULL;
+    }
+    base64_encode(bytes, text);
+    raw = json_pack("{s:s%}", "$raw", text, size);
+    free(text);
+    return raw;
+}

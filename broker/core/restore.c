@@ -10,6 +10,7 @@
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
 #include "broker/core/retention.h"
+#include "broker/core/retry.h"
 #include "common/mutant.h"
 
 uint64_t restore_left_ms(uint64_t ms, uint64_t since, uint64_t now)
@@ -231,6 +232,7 @@ static bool restore(struct broker *broker, const struct store_row *row)
     }
     if (task->attempt == task->attempts_max && !MUTANT(RESTORED_START_REPEATED)) {
         /* a worker may have had it, and none may again */
+        task_note_cause(broker, task, ERROR_WORKER_LOST);
         return end_now(broker, task, TASK_FAILED, ERROR_WORKER_LOST);
     }
     if (row->checkpoint.bytes.size > 0 && !MUTANT(CHECKPOINT_NOT_RESTORED) &&

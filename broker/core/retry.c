@@ -86,6 +86,11 @@ static void note_cause(struct broker *broker, struct task *task, const struct fa
     task_resized(broker, task, before);
 }
 
+void task_note_cause(struct broker *broker, struct task *task, enum error_code error)
+{
+    note_cause(broker, task, &(struct failure){.error = error});
+}
+
 static bool is_final(const struct task *task, const struct failure *failure,
                      const struct submit *terms)
 {

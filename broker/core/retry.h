@@ -19,6 +19,10 @@ struct failure {
  * failure->map. */
 void task_attempt_failed(struct broker *broker, struct task *task, const struct failure *failure);
 
+/* The broker itself ends the attempt that the task has: its dead letter tells why, if it becomes
+ * one. */
+void task_note_cause(struct broker *broker, struct task *task, enum error_code error);
+
 /* True when `code` is one of `codes`, which are separated by spaces. */
 bool codes_name(struct span codes, struct span code);
 

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -129,6 +130,7 @@ static bool rotate(struct audit_file *file)
         file->error = errno;
         return false;
     }
+    flock(fd, LOCK_EX | LOCK_NB); /* nobody else knows it yet */
     fdatasync(file->fd);
     for (uint64_t i = file->files - 1; i > 0; i--) {
         name_of(file, i - 1, from);
@@ -305,6 +307,9 @@ bool audit_file_open(struct audit_file *file, const char *path, uint64_t max_byt
     if (file->fd < 0 || fstat(file->fd, &stat) != 0 || !S_ISREG(stat.st_mode)) {
         problem_set(problem, "cannot write the audit %s: %s", path,
                     file->fd < 0 ? strerror(errno) : "it is no regular file");
+    } else if (flock(file->fd, LOCK_EX | LOCK_NB) != 0) {
+        problem_set(problem, "the audit %s is in use: stop the broker that writes it, or name "
+                    "another file", path);
     } else if (!(stat.st_size > 0 ? take_last_line(file, file->fd, (uint64_t)stat.st_size, &end)
                                   : true) ||
                (end == 0 && !take_before(file))) {

@@ -7,21 +7,6 @@
 
 #define RAW_KEY "$raw"
 
-static json_t *raw_from(struct span bytes)
-{
-    size_t size = base64_encoded_size(bytes.size);
-    char *text = malloc(size + 1);
-    json_t *raw;
-
-    if (text == NULL) {
-        return NULL;
-    }
-    base64_encode(bytes, text);
-    raw = json_pack("{s:s%}", RAW_KEY, text, size);
-    free(text);
-    return raw;
-}
-
 static bool packs_to(const json_t *value, struct span bytes)
 {
     size_t size = 0;
@@ -52,7 +37,7 @@ json_t *value_from_bytes(struct span bytes)
         return value;
     }
     json_decref(value);
-    return raw_from(bytes);
+    return json_raw_bytes(bytes);
 }
 
 uint8_t *value_to_bytes(const json_t *value, size_t *size)

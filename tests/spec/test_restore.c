@@ -210,6 +210,30 @@ static void what_each_attempt_failed_of_survives(void **state)
     assert_true(trace_has(f, "causes_dropped=0"));
 }
 
+/* Nobody knows what became of the only attempt: that is why it is a dead letter. */
+static void what_a_crash_ended_says_so(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+
+    options.dead_letter = true;
+    options.attempts = 1;
+    submit_with(f, "s1", "t1", "echo", "x", &options);
+    stored(f);
+    assert_true(trace_has(f, "w1 <- TASK t1 attempt=1"));
+    crash(f);
+    given_echo_again(f);
+    stored(f);
+    query_task(f, "s1", QUERY_LETTER, "t1");
+    assert_true(trace_has(f, "attempt=1 at_ms=1000000000000 worker= code=worker_lost") ||
+                trace_has(f, "attempt=1 at_ms=1000000000000 code=worker_lost"));
+    crash(f); /* and it is kept */
+    given_echo_again(f);
+    drop_trace(f);
+    query_task(f, "s1", QUERY_LETTER, "t1");
+    assert_true(trace_has(f, "code=worker_lost"));
+}
+
 static void causes_that_are_none_are_left_out(void **state)
 {
     struct fixture *f = *state;
@@ -628,6 +652,7 @@ int main(void)
         DURABLE(a_cancelled_one_is_cancelled_after_a_crash),
         DURABLE(a_dead_letter_survives_and_takes_its_row_with_it),
         DURABLE(what_each_attempt_failed_of_survives),
+        DURABLE(what_a_crash_ended_says_so),
         DURABLE(causes_that_are_none_are_left_out),
         DURABLE(a_row_is_durable_whatever_it_says),
         DURABLE(an_outcome_says_where_and_how_long_after_a_crash_too),

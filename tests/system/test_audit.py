@@ -181,12 +181,41 @@ def _():
         check("were never written" in audited.verify(), "not told")
 
 
+def refused(*options):
+    """A broker that is started so does not start. What it said."""
+    done = subprocess.run([program("sluice-broker"), "--endpoint", "tcp://127.0.0.1:*", *options],
+                          timeout=10, capture_output=True, text=True, check=False)
+    check(done.returncode != 0, "it started: " + done.stderr)
+    return done.stderr
+
+
 @case("a broker whose audit cannot be written does not start")
 def _():
-    done = subprocess.run([program("sluice-broker"), "--endpoint", "tcp://127.0.0.1:*", "--audit",
-                           "/proc/nowhere/audit.log"], timeout=10, capture_output=True, text=True,
-                          check=False)
-    check(done.returncode != 0 and "cannot write the audit" in done.stderr, done.stderr)
+    said = refused("--audit", "/proc/nowhere/audit.log")
+    check("cannot write the audit" in said, said)
+
+
+@case("two brokers do not write one audit")
+def _():
+    with Audited("--audit-bytes", "64K") as audited:
+        for _ in range(2):
+            said = refused("--audit", audited.path)
+            check("in use: stop the broker that writes it" in said, said)
+            audited.work(300)  # the second time it is a file that a full one has made way for
+        check(os.path.exists(audited.path + ".1"), "no second file")
+        audited.stop()
+        check(json.loads(audited.verify("--json"))["good"], "it was written to")
+
+
+@case("an audit is no store")
+def _():
+    with Audited() as audited:
+        path = os.path.join(audited.folder, "tasks.db")
+        for name in path, path + "-wal":
+            said = refused("--store", path, "--audit", name)
+            check("must be different files" in said, said)
+            check(not os.path.exists(name), "it was made")
+        audited.stop()
 
 
 main()

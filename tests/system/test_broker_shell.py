@@ -2,6 +2,7 @@
 """sluice-broker as a process: options, endpoints, frames, limits, signals, systemd."""
 import os
 import random
+import re
 import signal
 import socket
 import sys
@@ -406,6 +407,17 @@ def _():
     status, output = run_broker("--check-config", "--config",
                                 os.path.join(root, "deploy", "sluice.conf.example"))
     equal(status, 0, "status of %s" % output)
+
+
+@case("the example config has every setting")
+def _():
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    with open(os.path.join(root, "deploy", "sluice.conf.example"), encoding="utf-8") as file:
+        keys = set(re.findall(r"^\s*#? ?\s*([a-z_]+) = ", file.read(), re.M))
+    options = re.findall(r"^ +(?:-., )?--([a-z-]+)", run_broker("--help")[1], re.M)
+    settings = {re.sub("^service_", "", option.replace("-", "_")) for option in options
+                if option != "service-linger-ms"}
+    equal(settings - keys - {"config", "check_config", "help", "version"}, set())
 
 
 # ---------------------------------------------------------------- endpoints

@@ -112,6 +112,15 @@ def _():
         contains(sluice(None, *command, str(year_ms + 1), status=2).err, "1 to %d" % year_ms)
     contains(sluice("udp://x", "stats", status=2).err, "udp://x", "tcp://HOST:PORT")
     contains(sluice("tcp://nowhere", "stats", status=2).err, "tcp://nowhere")
+    # Not port 24570, which is what 16 bits make of it.
+    contains(sluice("tcp://127.0.0.1:90106", "stats", status=2).err, "1 to 65535")
+    contains(sluice("tcp://127.0.0.1:0", "stats", status=2).err, "1 to 65535")
+    contains(sluice(None, "list", "--state", "bogus", status=2).err, "cancelling", "ended")
+    submit = ["submit", "s", "{}"]
+    contains(sluice(None, *submit, "--at", "2026-02-30T10:00Z", status=2).err, "2026-02-30")
+    contains(sluice(None, *submit, "--delay", "1s", "--at", "2026-12-01T10:00", status=2).err,
+             "--delay and --at")
+    contains(sluice(None, "limit", "s", "--key", "", "--rate", "1", status=2).err, "--key is empty")
     contains(sluice(None, "bench", "echo", "--payload", "3", status=2).err, "--payload")
     sluice(None, "bench", "nope", status=2)
 
@@ -177,6 +186,16 @@ def _():
         equal(line["result"], {"a": [1, 2.5, None, True]})
         equal(line["worker"], "worker")
         equal(line["attempt"], 1)
+
+
+@case("a result that JSON cannot say is not left out")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker:
+        worker.offer("echo", 4)
+        for payload, raw in (b"\x81\x01\x02", "gQEC"), (b"", None):
+            run = Cli(broker, "submit", "echo", "{}", "--json")
+            worker.done(worker.task(), payload)
+            equal(json.loads(run.expect(0).out)["result"], raw and {"$raw": raw})
 
 
 @case("a failure exits 1 and tells code, message and what to do")

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -36,7 +37,9 @@ def _():
         letter = json.loads(sluice(broker, "dead", "show", text(first), "--json"))
         equal([(c["attempt"], c["code"], c["worker"]) for c in letter["causes"]],
               [(1, "busy", "worker"), (2, "broken", "worker")])
-        check("Come back later." in sluice(broker, "dead", "show", text(first)), "no cause")
+        shown = sluice(broker, "dead", "show", text(first))
+        check("Come back later." in shown, "no cause")
+        check(time.strftime("%Y-%m-", time.localtime(letter["died_ms"] / 1000)) in shown, shown)
         equal(json.loads(sluice(broker, "dead", "retry", text(first), "--json")),
               {"retried": 1, "left": 0})
         again = worker.task()

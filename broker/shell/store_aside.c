@@ -51,5 +51,6 @@ int store_aside_put(struct store_file *file, const struct store_aside *rows, siz
     if (code != SQLITE_OK && !sqlite3_get_autocommit(file->db)) {
         store_file_execute(file, "ROLLBACK");
     }
+    store_file_left(file, code == SQLITE_OK);
     return code;
 }

@@ -176,6 +176,11 @@ static void explain(const struct store_file *file, int code, struct problem *pro
     case SQLITE_FULL:
         problem_set(problem, "there is no room for the store %s", file->path);
         break;
+    case SQLITE_CANTOPEN:
+        problem_set(problem, "cannot open the store %s: %s", file->path,
+                    sqlite3_system_errno(file->db) != 0 ? strerror(sqlite3_system_errno(file->db))
+                                                        : sqlite3_errmsg(file->db));
+        break;
     default:
         problem_set(problem, "cannot open the store %s: %s (SQLite's %d, errno %d)", file->path,
                     sqlite3_errmsg(file->db), code, sqlite3_system_errno(file->db));
@@ -326,8 +331,13 @@ static int set_up(struct store_file *file, int64_t version)
 
 static bool keep_path(struct store_file *file, const char *path, struct problem *problem)
 {
+    char *resolved = realpath(path, NULL); /* SQLite's log is beside what a link leads to */
+    size_t size;
+
     memset(file, 0, sizeof *file);
-    if ((size_t)snprintf(file->path, sizeof file->path, "%s", path) >= sizeof file->path) {
+    size = (size_t)snprintf(file->path, sizeof file->path, "%s", resolved != NULL ? resolved : path);
+    free(resolved);
+    if (size >= sizeof file->path) {
         problem_set(problem, "the path of the store is too long");
         return false;
     }
@@ -587,6 +597,7 @@ enum store_file_result store_file_write(struct store_file *file, const struct st
     code = store_file_run(file->statements[STORE_BEGIN]);
     code = code != SQLITE_OK ? code : write_all(file, batch, reserved);
     result = store_file_judge(file, code, "writing");
+    store_file_left(file, result == STORE_FILE_OK);
     if (result == STORE_FILE_OK) {
         file->reserved = reserved;
     } else if (!sqlite3_get_autocommit(file->db)) {
@@ -610,6 +621,11 @@ enum store_file_result store_file_checkpoint(struct store_file *file)
         file->wal_pages = 0;
     }
     return result;
+}
+
+void store_file_left(struct store_file *file, bool good)
+{
+    file->settled = file->settled && good;
 }
 
 uint64_t store_file_wal_bytes(const struct store_file *file)

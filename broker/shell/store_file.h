@@ -64,14 +64,18 @@ void store_file_close(struct store_file *file, bool lost);
 
 /* Writes the batch as one transaction; when this returns STORE_FILE_OK it is on the disk. */
 enum store_file_result store_file_write(struct store_file *file, const struct store_batch *batch);
-/* Before the first write, and before anybody is told what was read: copies the log that was found,
- * and begins it anew, if that has not been done. If a sync of that log failed, which ended the
+/* Before the first write, before anybody is told what was read, and after what failed: copies the log
+ * that is there, and begins it anew, if that has not been done. If a sync of that log failed, which ended the
  * broker before this one, it is read as if it were whole, for it is still in memory; but no sync
  * writes it any more, and what followed it would be lost with it. So the database is written anew.
  * And what is behind its end, of a transaction that was cut, must not look like the log to come. */
 enum store_file_result store_file_settle(struct store_file *file);
 /* Copies the log into the database; FULL: some of it is still in the log, where it is as safe. */
 enum store_file_result store_file_checkpoint(struct store_file *file);
+/* A transaction has ended. If it is not `good` the log may have frames of it behind its end, which
+ * later ones write over in part: what is left of them then would look like damage, if the last
+ * transaction is torn. So the log is begun anew before the next one. */
+void store_file_left(struct store_file *file, bool good);
 uint64_t store_file_wal_bytes(const struct store_file *file);
 
 /* The database's own size, in bytes. */

@@ -10,8 +10,8 @@
  * the frame is taken as it is, and the log is summed up anew from there on: what is damaged in the
  * page that it holds is found as it is found in the database, by SQLite's check of its pages and by
  * the digests of the rows, and everything else is there. Of the last transaction nobody can say
- * whether it was confirmed. The log has no frames of a transaction that was cut earlier: it is
- * begun anew at each start.
+ * whether it was confirmed. The log has no frames of a transaction that was cut earlier, or that
+ * failed: it is begun anew at each start, and after each failure (store_file_left).
  *
  * A log that has been copied into the database stays as it is until the next transaction. If it is
  * damaged then, and its last transaction were left out for that, what is left would be older than

@@ -282,6 +282,11 @@ bool store_mend(struct store_file *file, struct store_mended *mended, struct pro
     }
     copied = copy_all(file, &new, mended, problem);
     store_file_close(&new, false);
+    if (copied && store_path_has_log(mend)) {
+        problem_set(problem, "the store %s is damaged, and there is no room for a copy of it: make "
+                    "room, and start again", path);
+        copied = false;
+    }
     store_file_close(file, !copied);
     if (!copied || !swap(path, mend, mended->unix_ms, problem)) {
         store_path_remove(mend);

@@ -23,7 +23,11 @@ bool store_shrink_pays(struct store_file *file)
 
 enum store_file_result store_shrink(struct store_file *file)
 {
-    return store_file_judge(file, store_file_execute(file, "VACUUM"), "shrinking");
+    enum store_file_result result =
+        store_file_judge(file, store_file_execute(file, "VACUUM"), "shrinking");
+
+    store_file_left(file, result == STORE_FILE_OK);
+    return result;
 }
 
 /* ---- while none does ------------------------------------------------------------------- */

@@ -45,7 +45,8 @@ static void say_log(const struct loading *loading, const struct store_log *log)
     if (log->wrong_frames > 0) {
         journal_say(loading->journal, LOG_ERROR, "store_log_mended", LOG_WORD("path", path),
                     LOG_WORD("why", "some of it was damaged; the rows of that are checked like all "
-                                    "others, and a copy of it is beside it, -wal.damaged-UNIX_MS"),
+                                    "others; if unix_ms is not 0, a copy of it is beside it, "
+                                    "-wal.damaged-UNIX_MS"),
                     LOG_UINT("frames", log->wrong_frames),
                     LOG_UINT("unix_ms", log->kept_unix_ms));
     }
@@ -58,8 +59,8 @@ static void say_log(const struct loading *loading, const struct store_log *log)
     if (log->state == STORE_LOG_DAMAGED) {
         journal_say(loading->journal, LOG_ERROR, "store_log_damaged", LOG_WORD("path", path),
                     LOG_WORD("why", "the disk has lost what it had confirmed: tasks may be "
-                                    "missing, or as they were earlier; a copy of the log is beside "
-                                    "it, -wal.damaged-UNIX_MS"),
+                                    "missing, or as they were earlier; if unix_ms is not 0, a copy "
+                                    "of the log is beside it, -wal.damaged-UNIX_MS"),
                     LOG_UINT("transactions", log->lost_commits),
                     LOG_UINT("frames", log->lost_frames), LOG_UINT("unix_ms", log->kept_unix_ms));
     }
@@ -89,13 +90,16 @@ bool loading_run(struct store *store, const char *path, struct broker *broker,
     struct store_taker taker = {.context = &loading, .take = take_row, .damaged = note_damage};
     struct store_report report = {0};
 
-    if (!store_load(store, &taker, &next_key, &report, problem) || !store_start(store, problem)) {
+    if (!store_load(store, &taker, &next_key, &report, problem)) {
         return false;
     }
     if (loading.refused > 0) {
         problem_set(problem, "%llu tasks of %s find no room; start it with more --max-tasks, "
                              "--max-services or --max-peers",
                     (unsigned long long)loading.refused, path);
+        return false;
+    }
+    if (!store_start(store, problem)) {
         return false;
     }
     broker_restored(broker, next_key);

@@ -134,6 +134,24 @@ bool store_file_ask(struct store_file *file, const char *sql, int64_t *number)
     return code == SQLITE_ROW;
 }
 
+int store_file_quick_check(struct store_file *file)
+{
+    sqlite3_stmt *statement = store_file_prepare(file, "PRAGMA quick_check(1)");
+    const char *said;
+    int code;
+
+    if (statement == NULL) {
+        return sqlite3_errcode(file->db);
+    }
+    code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        said = (const char *)sqlite3_column_text(statement, 0);
+        code = said != NULL && strcmp(said, "ok") == 0 ? SQLITE_OK : SQLITE_CORRUPT;
+    }
+    sqlite3_finalize(statement);
+    return code;
+}
+
 /* ---- opening ------------------------------------------------------------------------- */
 
 /* Makes an empty file with our mode. One that is there is not touched: closing it again would
@@ -153,6 +171,9 @@ static bool make_file(const char *path, struct problem *problem)
 
 static void explain(const struct store_file *file, int code, struct problem *problem)
 {
+    const char *said = file->db != NULL ? sqlite3_errmsg(file->db) : sqlite3_errstr(code);
+    int error = file->db != NULL ? sqlite3_system_errno(file->db) : 0;
+
     switch (code & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -166,7 +187,7 @@ static void explain(const struct store_file *file, int code, struct problem *pro
         break;
     case SQLITE_CORRUPT:
         problem_set(problem, "the store %s is too damaged to be opened (%s): move it away and "
-                    "restore it, or begin with a new one", file->path, sqlite3_errmsg(file->db));
+                    "restore it, or begin with a new one", file->path, said);
         break;
     case SQLITE_READONLY:
     case SQLITE_PERM:
@@ -178,12 +199,11 @@ static void explain(const struct store_file *file, int code, struct problem *pro
         break;
     case SQLITE_CANTOPEN:
         problem_set(problem, "cannot open the store %s: %s", file->path,
-                    sqlite3_system_errno(file->db) != 0 ? strerror(sqlite3_system_errno(file->db))
-                                                        : sqlite3_errmsg(file->db));
+                    error != 0 ? strerror(error) : said);
         break;
     default:
         problem_set(problem, "cannot open the store %s: %s (SQLite's %d, errno %d)", file->path,
-                    sqlite3_errmsg(file->db), code, sqlite3_system_errno(file->db));
+                    said, code, error);
     }
 }
 
@@ -335,7 +355,8 @@ static bool keep_path(struct store_file *file, const char *path, struct problem 
     size_t size;
 
     memset(file, 0, sizeof *file);
-    size = (size_t)snprintf(file->path, sizeof file->path, "%s", resolved != NULL ? resolved : path);
+    size = (size_t)snprintf(file->path, sizeof file->path, "%s",
+                            resolved != NULL ? resolved : path);
     free(resolved);
     if (size >= sizeof file->path) {
         problem_set(problem, "the path of the store is too long");

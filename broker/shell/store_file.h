@@ -20,6 +20,8 @@
 
 #define STORE_SCHEMA_VERSION 1
 #define STORE_KEY_MAX ((uint64_t)INT64_MAX - (1ULL << 40)) /* SQLite's keys are signed */
+/* Of a row that is found: there are keys behind it for as long as anybody will want. */
+#define STORE_KEY_FOUND_MAX (STORE_KEY_MAX - (1ULL << 60))
 
 enum store_file_result {
     STORE_FILE_OK,
@@ -64,11 +66,12 @@ void store_file_close(struct store_file *file, bool lost);
 
 /* Writes the batch as one transaction; when this returns STORE_FILE_OK it is on the disk. */
 enum store_file_result store_file_write(struct store_file *file, const struct store_batch *batch);
-/* Before the first write, before anybody is told what was read, and after what failed: copies the log
- * that is there, and begins it anew, if that has not been done. If a sync of that log failed, which ended the
- * broker before this one, it is read as if it were whole, for it is still in memory; but no sync
- * writes it any more, and what followed it would be lost with it. So the database is written anew.
- * And what is behind its end, of a transaction that was cut, must not look like the log to come. */
+/* Before the first write, before anybody is told what was read, and after what failed: copies the
+ * log that is there, and begins it anew, if that has not been done. If a sync of that log failed,
+ * which ended the broker before this one, it is read as if it were whole, for it is still in
+ * memory; but no sync writes it any more, and what followed it would be lost with it. So the
+ * database is written anew. And what is behind its end, of a transaction that was cut, must not
+ * look like the log to come. */
 enum store_file_result store_file_settle(struct store_file *file);
 /* Copies the log into the database; FULL: some of it is still in the log, where it is as safe. */
 enum store_file_result store_file_checkpoint(struct store_file *file);
@@ -94,6 +97,10 @@ int store_file_run(sqlite3_stmt *statement);
 /* Writes that keys below `below` may have been used. */
 int store_file_reserve(struct store_file *file, uint64_t below);
 int store_file_execute(struct store_file *file, const char *sql);
+/* What SQLite itself can find: pages in two places or in none, cells that overlap, keys out of
+ * order. A list of free pages that is wrong would damage what is good. SQLITE_CORRUPT: it has
+ * found something. */
+int store_file_quick_check(struct store_file *file);
 /* The one number that `sql` gives. False: file->why says why not. */
 bool store_file_ask(struct store_file *file, const char *sql, int64_t *number);
 /* For the rows of `sql`; NULL: file->why says why not. */

@@ -167,7 +167,7 @@ static int read_row(struct load *load, sqlite3_stmt *statement)
     const char *why;
     int code = get_parts(load, statement, &parts, &why);
 
-    if (code == SQLITE_OK && why == NULL && (parts.key == 0 || parts.key > STORE_KEY_MAX)) {
+    if (code == SQLITE_OK && why == NULL && (parts.key == 0 || parts.key > STORE_KEY_FOUND_MAX)) {
         why = "its key is impossible";
     }
     if (code == SQLITE_OK && why == NULL) {
@@ -206,26 +206,6 @@ static int read_rows(struct load *load)
     }
     sqlite3_finalize(statement);
     return given != SQLITE_OK ? given : code == SQLITE_DONE ? SQLITE_OK : code;
-}
-
-/* What SQLite itself can find: pages in two places or in none, cells that overlap, keys out of
- * order. A list of free pages that is wrong would damage what is good. */
-static int check(struct store_file *file)
-{
-    sqlite3_stmt *statement = store_file_prepare(file, "PRAGMA quick_check(1)");
-    const char *said;
-    int code;
-
-    if (statement == NULL) {
-        return sqlite3_errcode(file->db);
-    }
-    code = sqlite3_step(statement);
-    if (code == SQLITE_ROW) {
-        said = (const char *)sqlite3_column_text(statement, 0);
-        code = said != NULL && strcmp(said, "ok") == 0 ? SQLITE_OK : SQLITE_CORRUPT;
-    }
-    sqlite3_finalize(statement);
-    return code;
 }
 
 static bool mend(struct load *load)
@@ -282,7 +262,7 @@ static bool read_and_mend(struct load *load)
     int code = read_rows(load);
 
     send_ferry(load, false);
-    code = code != SQLITE_OK ? code : check(load->file);
+    code = code != SQLITE_OK ? code : store_file_quick_check(load->file);
     if (store_file_is_damage(code)) {
         if (!mend(load)) {
             return false;

@@ -442,6 +442,9 @@ static bool copy(const char *from_path, const char *to_path)
         } while (got > 0 && write(to, bytes, (size_t)got) == got);
         good = got == 0 && fsync(to) == 0 && store_path_sync(to_path);
         close(to);
+        if (!good) {
+            unlink(to_path); /* there would be another one at each start */
+        }
     }
     if (from >= 0) {
         close(from);

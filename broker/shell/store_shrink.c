@@ -45,12 +45,16 @@ static bool fail(struct compacting *compacting, const char *why)
     return false;
 }
 
-/* Nobody else may read it; and SQLite does not sync what it makes so. */
-static bool make_private(const char *path)
+/* Nobody but its owner may read it; and SQLite does not sync what it makes so. */
+static bool make_private(const char *path, const struct stat *owner)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool made = fd >= 0;
 
-    return fd >= 0 && close(fd) == 0;
+    if (made && (owner->st_uid != geteuid() || owner->st_gid != getegid())) {
+        made = fchown(fd, owner->st_uid, owner->st_gid) == 0;
+    }
+    return fd >= 0 && close(fd) == 0 && made;
 }
 
 static bool sync_file(const char *path)
@@ -91,7 +95,8 @@ static bool empty_log(struct compacting *compacting)
            fail(compacting, "its log cannot be written back");
 }
 
-static bool compact(struct compacting *compacting, struct store_compacted *compacted)
+static bool compact(struct compacting *compacting, const struct stat *owner,
+                    struct store_compacted *compacted)
 {
     struct store_file *old = &compacting->old;
 
@@ -102,7 +107,7 @@ static bool compact(struct compacting *compacting, struct store_compacted *compa
     if (store_aside_put(old, NULL, 0, 0) != SQLITE_OK) {
         return fail(compacting, sqlite3_errmsg(old->db));
     }
-    if (!make_private(compacting->part)) {
+    if (!make_private(compacting->part, owner)) {
         return fail(compacting, strerror(errno));
     }
     if (!copy(compacting)) {
@@ -124,6 +129,25 @@ static bool compact(struct compacting *compacting, struct store_compacted *compa
            fail(compacting, strerror(errno));
 }
 
+/* What is wrong would be lost, and nobody told: a broker mends it, and says what it has lost. */
+static bool is_sound(const char *path, struct problem *problem)
+{
+    struct store_file file;
+    bool sound;
+
+    if (!store_file_open_to_read(&file, path, problem)) {
+        return false;
+    }
+    sound = file.log.wrong_frames == 0 && file.log.state != STORE_LOG_DAMAGED &&
+            store_file_quick_check(&file) == SQLITE_OK;
+    store_file_close(&file, false);
+    if (!sound) {
+        problem_set(problem, "the store %s is damaged: start a broker with it once, which mends it "
+                    "and says what is lost", path);
+    }
+    return sound;
+}
+
 bool store_compact(const char *path, struct store_compacted *compacted, struct problem *problem)
 {
     struct compacting compacting = {.problem = problem};
@@ -134,14 +158,14 @@ bool store_compact(const char *path, struct store_compacted *compacted, struct p
         problem_set(problem, "there is no store %s", path);
         return false;
     }
-    if (!store_file_open(&compacting.old, path, problem)) {
+    if (!is_sound(path, problem) || !store_file_open(&compacting.old, path, problem)) {
         return false;
     }
-    snprintf(compacting.part, sizeof compacting.part, "%s.compact", path);
-    done = compact(&compacting, compacted);
+    snprintf(compacting.part, sizeof compacting.part, "%s.compact", compacting.old.path);
+    done = compact(&compacting, &there, compacted);
     store_file_close(&compacting.old, false);
     if (done) { /* SQLite leaves the empty log of a file that has been moved */
-        store_path_remove_log(path);
+        store_path_remove_log(compacting.old.path);
     }
     store_file_close(&compacting.new, false);
     store_path_remove(compacting.part);

@@ -33,16 +33,6 @@ static void note_damage(void *context, uint64_t key, const char *why)
     export->damaged++;
 }
 
-/* Only a broker mends it. */
-static void note_log(struct export *export, const struct store_log *log)
-{
-    export->log_damaged = log->wrong_frames > 0 || log->state == STORE_LOG_DAMAGED;
-    if (export->log_damaged) {
-        fprintf(stderr, "sluice: the log is damaged, so rows are missing or as they were earlier: "
-                        "start a broker with the store once, which reads what can be read\n");
-    }
-}
-
 static void take(void *context, const struct store_row *row)
 {
     struct export *export = context;
@@ -71,14 +61,16 @@ static bool publish(const struct export *export, const char *part, const char *f
 {
     errno = export->error; /* what stdio could not write it has forgotten */
     return errno == 0 && fflush(export->out) == 0 && fsync(fileno(export->out)) == 0 &&
-           rename(part, file) == 0 && store_path_sync(file);
+           store_path_publish(part, file);
 }
 
-/* Payloads are nobody else's business. */
+/* Payloads are nobody else's business: it is a new file, whatever was there. */
 static FILE *part_open(const char *part)
 {
-    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd;
 
+    unlink(part); /* of an export that was killed */
+    fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     return fd >= 0 ? fdopen(fd, "w") : NULL;
 }
 
@@ -104,6 +96,10 @@ static enum store_exit export_to(struct export *export, struct store_file *file,
 
     if (stat(name, &there) == 0 && !S_ISREG(there.st_mode)) {
         fprintf(stderr, "sluice: %s is no file; without one it is standard output\n", name);
+        return STORE_EXIT_USAGE;
+    }
+    if (stat(name, &there) == 0 && there.st_size > 0) { /* it may be a store, even this one */
+        fprintf(stderr, "sluice: %s is there already: move it away, or name another file\n", name);
         return STORE_EXIT_USAGE;
     }
     if ((size_t)snprintf(part, sizeof(part), "%s.part", name) >= sizeof(part)) {
@@ -154,7 +150,7 @@ enum store_exit export_run(const char *path, const char *file, bool json)
     if (!look_open(&store, path)) {
         return STORE_EXIT_USAGE;
     }
-    note_log(&export, &store.log);
+    export.log_damaged = look_log_damaged(&store.log);
     code = standard ? export_rows(&export, &store) : export_to(&export, &store, file);
     if (code == STORE_EXIT_DONE) {
         report_rows(json, &export, standard ? stderr : stdout);

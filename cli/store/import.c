@@ -77,9 +77,9 @@ static bool put_row(struct import *import, const struct store_row *row)
                                   .causes = row->causes,
                                   .checkpoint = row->checkpoint};
 
-    if (row->key <= import->key || row->key > STORE_KEY_MAX) {
+    if (row->key <= import->key || row->key > STORE_KEY_FOUND_MAX) {
         problem_set(&import->problem, "`key` must be greater than that of the line before, and "
-                                      "%" PRIu64 " at most", (uint64_t)STORE_KEY_MAX);
+                                      "%" PRIu64 " at most", (uint64_t)STORE_KEY_FOUND_MAX);
         return false;
     }
     import->key = row->key;

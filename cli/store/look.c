@@ -20,3 +20,14 @@ bool look_open(struct store_file *file, const char *path)
     look_fail(STORE_EXIT_USAGE, &problem);
     return false;
 }
+
+bool look_log_damaged(const struct store_log *log)
+{
+    bool damaged = log->wrong_frames > 0 || log->state == STORE_LOG_DAMAGED;
+
+    if (damaged) {
+        fprintf(stderr, "sluice: the log is damaged, so rows are missing or as they were earlier: "
+                        "start a broker with the store once, which reads what can be read\n");
+    }
+    return damaged;
+}

@@ -142,18 +142,19 @@ enum store_exit stats_run(const char *path, bool json)
     enum store_exit code = STORE_EXIT_USAGE;
 
     if (look_open(&file, path)) {
-        bool read;
+        bool read, log_damaged;
 
         tally_begin(&stats.tally, "reading");
         read = store_file_load(&file, &taker, &next_key, &report, &problem) &&
                store_check_figures(&file, &figures, &problem);
         tally_end(&stats.tally);
+        log_damaged = look_log_damaged(&file.log);
         if (read) {
             json_t *shown = stats_json(&stats, &figures, report.damaged);
 
             stats_print(&stats, shown, json);
             json_decref(shown);
-            code = report.damaged == 0 ? STORE_EXIT_DONE : STORE_EXIT_DAMAGED;
+            code = report.damaged == 0 && !log_damaged ? STORE_EXIT_DONE : STORE_EXIT_DAMAGED;
         } else {
             code = look_fail(STORE_EXIT_DAMAGED, &problem);
         }

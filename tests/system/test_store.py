@@ -160,22 +160,32 @@ def _():
         equal(files(broker), before)
 
 
-@case("an export that finds no room leaves what was there before, and says why")
+@case("an export writes over nothing, least of all over a store")
+def _():
+    with DurableBroker(expect_exit=True) as broker:
+        fill(broker)
+        broker.kill()
+        before = files(broker)
+        for there in broker.path, broker.path + "-wal", __file__:
+            said = store("export", broker.path, there, status=2)
+            check("%s is there already: move it away" % there in said[1], said)
+        equal(files(broker), before, "the files of the store")
+
+
+@case("an export that finds no room leaves nothing, and says why")
 def _():
     with DurableBroker(expect_exit=True) as broker:
         fill(broker)
         broker.kill()
         lines = os.path.join(broker.directory, "lines")
-        with open(lines, "w", encoding="utf-8") as file:
-            file.write("of yesterday\n")
+        with open(lines + ".part", "w", encoding="utf-8") as file:
+            file.write("of an export that was killed, for all to read")
         room = len(store("export", broker.path)[0]) // 2
         said = store("export", broker.path, lines, status=1, restore_signals=False,
                      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)))
         check("cannot write %s: File too large" % lines in said[1], said)
         equal(said[0], "", "rows that were told")
-        with open(lines, encoding="utf-8") as file:
-            equal(file.read(), "of yesterday\n")
-        equal([name for name in os.listdir(broker.directory) if "part" in name], [])
+        equal([name for name in os.listdir(broker.directory) if "lines" in name], [])
 
 
 @case("what is damaged is named, left out, and left alone")
@@ -261,6 +271,99 @@ def _():
             equal(len(os.listdir(folder)), 16)
     finally:
         shutil.rmtree(folder)
+
+
+@case("a store behind a symbolic link is one, with its log")
+def _():
+    with DurableBroker(expect_exit=True) as broker:
+        real = os.path.join(broker.directory, "real")
+        os.mkdir(real)
+        link = broker.path + "-link"
+        broker.stop()
+        os.rename(broker.path, os.path.join(real, "tasks.db"))
+        os.symlink(os.path.join(real, "tasks.db"), link)
+        broker.options[broker.options.index(broker.path)] = link
+        broker.restart()
+        fill(broker)
+        broker.kill()
+        check(os.path.getsize(os.path.join(real, "tasks.db-wal")) > 0, "no log was left")
+        lines, _ = store("export", link)
+        equal(len(lines.splitlines()), 20, "rows")
+        check(os.path.getsize(os.path.join(real, "tasks.db-wal")) > 0, "reading has copied the log")
+        store("compact", link)
+        equal(os.path.islink(link), True, "it was a link")
+        equal(store("export", link)[0], lines)
+        equal(sorted(os.listdir(real)), ["tasks.db"])
+
+
+@case("a store that is damaged is not made smaller: a broker mends it first")
+def _():
+    with DurableBroker(expect_exit=True) as broker:
+        fill(broker)
+        equal(broker.stop(), 0)
+        with open(broker.path, "r+b") as file:  # a leaf that is none
+            data = file.read()
+            page = next(at for at in range(6 * 4096, len(data), 4096) if data[at] == 0x0d)
+            file.seek(page)
+            file.write(b"\x00")
+        before = files(broker)
+        said = store("compact", broker.path, status=2)
+        check("start a broker with it once" in said[1], said)
+        equal(files(broker), before, "the files of the store")
+
+
+@case("a store that is made smaller stays its owner's")
+def _():
+    if os.geteuid() != 0:
+        return  # nobody else can own it here
+    with DurableBroker(expect_exit=True) as broker:
+        fill(broker)
+        broker.kill()
+        os.chown(broker.path, 65534, 65534)
+        store("compact", broker.path)
+        equal((os.stat(broker.path).st_uid, os.stat(broker.path).st_gid), (65534, 65534))
+
+
+@case("keys that no broker could go on from are no keys")
+def _():
+    with DurableBroker(expect_exit=True) as broker:
+        fill(broker)
+        broker.kill()
+        row = json.loads(store("export", broker.path)[0].splitlines()[0])
+        copy = os.path.join(broker.directory, "copy.db")
+        for key in 2 ** 63 - 1, 2 ** 63 - 2 ** 40 - 1:
+            said = store("import", copy, input=json.dumps(dict(row, key=key)) + "\n", status=1)
+            check("`key` must be" in said[1], said)
+        key = 2 ** 63 - 2 ** 61
+        store("import", copy, input=json.dumps(dict(row, key=key)) + "\n")
+        broker.options[broker.options.index(broker.path)] = copy
+        broker.restart()
+        with Peer(broker, "asker") as asker:
+            asker.submit("work", b"x", durable=True, detached=True, receipts=True, if_absent="wait")
+            asker.wait(ACCEPTED)
+
+
+@case("a broker that refuses its store has changed nothing in it")
+def _():
+    with DurableBroker(expect_exit=True) as broker, Peer(broker, "asker") as asker:
+        needs = [asker.submit(name, b"x", durable=True, detached=True, receipts=True,
+                              if_absent="wait") for name in ("a", "b")]
+        join = asker.submit("a", b"x", durable=True, detached=True, receipts=True,
+                            if_absent="wait", join="all", needs=needs[1:])
+        for _ in range(3):
+            asker.wait(ACCEPTED)
+        broker.kill()
+        before = store("export", broker.path)[0]
+        equal([json.loads(line)["service"] for line in before.splitlines()], ["a", "b", "a"])
+        done = subprocess.run([program("sluice-broker"), "--endpoint", "tcp://127.0.0.1:*",
+                               "--store", broker.path, "--max-services", "1"], timeout=30,
+                              capture_output=True, text=True, check=False)
+        check(done.returncode != 0, done.stderr)
+        equal(store("export", broker.path)[0], before)
+        broker.restart()
+        with Peer(broker, "worker") as worker:
+            state = worker.query("status", join)
+            equal(state["state"], "waiting", state)
 
 
 @case("a store is made as small as what is in it")

@@ -11,6 +11,7 @@
 
 #define KEYS_SKIPPED (1ULL << 32) /* more than a broker has used since it last said */
 
+#define HOLES_MAX 1000 /* so many are passed by, if nothing may be mended */
 #define FERRIES 3 /* one is filled, one is emptied, one lets neither wait */
 
 /* A thread reads and checks the rows, while the one that asked for them takes them. */
@@ -272,15 +273,29 @@ static bool read_and_mend(struct load *load)
     return judge(load, code) && settle(load);
 }
 
-/* Nothing becomes of what is damaged. */
-static bool read_only(struct load *load)
+/* What cannot be read is passed by. */
+static int read_around(struct load *load, sqlite3_stmt *keys)
 {
     int code = read_rows(load);
 
-    if (store_file_is_damage(code)) {
-        load->lost_key = load->from > 0 ? (uint64_t)load->from : 1;
-        code = SQLITE_OK;
+    for (unsigned holes = 0; store_file_is_damage(code) && holes < HOLES_MAX; holes++) {
+        if (load->lost_key == 0) {
+            load->lost_key = load->from > 0 ? (uint64_t)load->from : 1;
+        }
+        load->from = store_hole_end(keys, load->from);
+        code = load->from < INT64_MAX ? read_rows(load) : SQLITE_OK;
     }
+    return store_file_is_damage(code) ? SQLITE_OK : code;
+}
+
+/* Nothing becomes of what is damaged. */
+static bool read_only(struct load *load)
+{
+    sqlite3_stmt *keys = store_file_prepare(
+        load->file, "SELECT key FROM task WHERE key BETWEEN ?1 AND ?2 ORDER BY key");
+    int code = keys != NULL ? read_around(load, keys) : sqlite3_errcode(load->file->db);
+
+    sqlite3_finalize(keys);
     return judge(load, code);
 }
 

@@ -72,31 +72,29 @@ static int copy_range(struct copy *copy, struct range range, bool *broken, int64
 }
 
 /* Whether reading can begin there. */
-static bool is_good(struct copy *copy, int64_t from)
+static bool is_good(sqlite3_stmt *rows, int64_t from)
 {
     int code;
 
-    sqlite3_bind_int64(copy->from, 1, from);
-    sqlite3_bind_int64(copy->from, 2, INT64_MAX);
-    code = sqlite3_step(copy->from);
-    sqlite3_reset(copy->from);
+    sqlite3_bind_int64(rows, 1, from);
+    sqlite3_bind_int64(rows, 2, INT64_MAX);
+    code = sqlite3_step(rows);
+    sqlite3_reset(rows);
     return !store_file_is_damage(code);
 }
 
-/* Where the hole that begins at `hole` ends: a page that cannot be read takes with it all keys
- * from the page before it on, and most of them may be nobody's. INT64_MAX: nowhere. */
-static int64_t hole_end(struct copy *copy, int64_t hole)
+int64_t store_hole_end(sqlite3_stmt *rows, int64_t hole)
 {
     uint64_t left = (uint64_t)INT64_MAX - (uint64_t)hole, bad = 0, good = 1;
 
-    while (good < left && !is_good(copy, (int64_t)((uint64_t)hole + good))) {
+    while (good < left && !is_good(rows, (int64_t)((uint64_t)hole + good))) {
         bad = good;
         good = good <= left / 2 ? good * 2 : left;
     }
     while (good - bad > 1) {
         uint64_t middle = bad + (good - bad) / 2;
 
-        if (is_good(copy, (int64_t)((uint64_t)hole + middle))) {
+        if (is_good(rows, (int64_t)((uint64_t)hole + middle))) {
             good = middle;
         } else {
             bad = middle;
@@ -139,7 +137,7 @@ static int copy_rows(struct copy *copy)
         code = copy_range(copy, range, &broken, &hole);
         if (broken) {
             note_lost(copy, hole); /* even if nothing fails any more: a search may pass it by */
-            end = hole_end(copy, hole);
+            end = store_hole_end(copy->from, hole);
             code = copy_islands(copy, (struct range){hole, end - 1});
             range.from = end;
             broken = end != INT64_MAX;

@@ -18,4 +18,9 @@ struct store_mended {
  * and `file` may be closed. */
 bool store_mend(struct store_file *file, struct store_mended *mended, struct problem *problem);
 
+/* `rows` gives those from key ?1 to ?2, and cannot be read at `hole`. Where it can again: a page
+ * that cannot be read takes with it all keys from the page before it on, and most of them may be
+ * nobody's. INT64_MAX: nowhere. */
+int64_t store_hole_end(sqlite3_stmt *rows, int64_t hole);
+
 #endif

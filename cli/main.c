@@ -64,7 +64,7 @@ static int help(int argc, char **argv)
     const struct command *command;
     struct cli cli = {.help = true};
 
-    if (argc < 2) {
+    if (argc < 2 || strcmp(argv[1], "--help") == 0) {
         print_overview(stdout);
         return EXIT_DONE;
     }

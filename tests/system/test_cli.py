@@ -82,6 +82,11 @@ def _():
     contains(sluice(None, "bench", "echo", "--help").out, "--payload", "--window")
 
 
+@case("help of help is the list of commands")
+def _():
+    equal(sluice(None, "help", "--help").out, sluice(None, "help").out)
+
+
 @case("--version says the same as version")
 def _():
     equal(sluice(None, "--version").out, sluice(None, "version").out)

@@ -50,13 +50,26 @@ bool store_path_sync(const char *path)
     return synced;
 }
 
+/* errno stays as it is. */
+static void take_back(const char *path)
+{
+    int error = errno;
+
+    unlink(path);
+    errno = error;
+}
+
 bool store_path_publish(const char *from, const char *path)
 {
     struct stat there;
 
     if (link(from, path) == 0) {
+        if (!store_path_sync(path)) {
+            take_back(path);
+            return false;
+        }
         unlink(from);
-        return store_path_sync(path);
+        return true;
     }
     if (errno != EEXIST || stat(path, &there) != 0) {
         return false;

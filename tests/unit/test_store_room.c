@@ -224,6 +224,23 @@ static void mending_needs_room_or_waits_for_it(void **state)
     }
 }
 
+/* A name that may not survive a loss of power is none. */
+static void what_cannot_be_published_stays_where_it_was(void **state)
+{
+    (void)state;
+    disk_open(1);
+    disk_put(DISK_FOLDER "/backup.part", (const uint8_t *)"rows", 4);
+    disk_fail(DISK_SYNC, 1, EIO, 1);
+    assert_false(store_path_publish(DISK_FOLDER "/backup.part", DISK_FOLDER "/backup"));
+    assert_int_equal(errno, EIO);
+    assert_true(disk_has("/backup.part"));
+    disk_heal();
+    assert_true(store_path_publish(DISK_FOLDER "/backup.part", DISK_FOLDER "/backup"));
+    assert_false(disk_has("/backup.part"));
+    assert_true(disk_has("/backup"));
+    disk_close();
+}
+
 static int setup(void **state)
 {
     store_encoder_init(&f.encoder);
@@ -243,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_found_no_room_leaves_nothing_in_the_log),
         cmocka_unit_test(mending_needs_room_or_waits_for_it),
+        cmocka_unit_test(what_cannot_be_published_stays_where_it_was),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -155,23 +155,29 @@ static void what_is_written_meanwhile_harms_nothing(void **state)
 {
     struct fixture *f = *state;
     uint64_t key = ROWS, gone = 0;
-    char *path;
+    char *path = NULL;
 
-    f->ended = false;
-    store_back_up(f->store, f->backups);
-    while (!f->ended) { /* at both ends of what is being copied, and in between */
-        add(f, STORE_TASK, ++key);
-        add(f, STORE_END, key - ROWS / 2);
-        add(f, STORE_FORGET, ++gone);
-        await(f, false);
+    /* Few turns show nothing: on a busy machine a backup may take no more than one. */
+    while (gone <= 10) {
+        if (path != NULL) {
+            unlink(path);
+            free(path);
+        }
+        f->ended = false;
+        store_back_up(f->store, f->backups);
+        while (!f->ended) { /* at both ends of what is being copied, and in between */
+            add(f, STORE_TASK, ++key);
+            add(f, STORE_END, key - ROWS / 2);
+            add(f, STORE_FORGET, ++gone);
+            await(f, false);
+        }
+        assert_string_equal(store_last_backup(f->store)->problem.text, "");
+        path = strdup(store_last_backup(f->store)->path);
+        assert_true(strncmp(path, f->backups, strlen(f->backups)) == 0);
     }
-    assert_string_equal(store_last_backup(f->store)->problem.text, "");
-    path = strdup(store_last_backup(f->store)->path);
-    assert_true(strncmp(path, f->backups, strlen(f->backups)) == 0);
     store_close(f->store);
     open_store(f, path); /* each row is one that was written */
     assert_true(f->count >= ROWS - gone && f->count <= ROWS + 1);
-    assert_true(gone > 10); /* it took some turns: otherwise this shows nothing */
     store_close(f->store);
     open_store(f, f->path);
     assert_int_equal(f->count, ROWS);

@@ -50,6 +50,15 @@ def _():
     check("broken pipe" in output and "the details" in output, "it said: " + output)
 
 
+@case("what failed is named again where the output ends")
+def _():
+    _, output = run_tests(a="echo 'not ok 1 - x: broken pipe'; exit 1", b="echo 'ok 1 - y'; exit 3",
+                          c="echo 'ok 1 - z'")
+    equal(output.splitlines()[-3:],
+          ["unit/test_a: not ok 1 - x: broken pipe", "unit/test_b: exit status 3",
+           "2 passed, 2 failed"])
+
+
 @case("a crash is a failure, even after passing cases")
 def _():
     status, output = run_tests(a="echo 'ok 1 - x'; kill -SEGV $$")

@@ -36,7 +36,7 @@ PC_TOOL      := libxml-2.0
 OPT      ?= -O2
 CFLAGS   ?= $(OPT) -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-            -Wpointer-arith -Wvla -Wno-unused-parameter
+            -Werror=implicit-function-declaration -Wpointer-arith -Wvla -Wno-unused-parameter
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fno-strict-aliasing -fPIC -fvisibility=hidden \
              -DSLUICE_VERSION='"$(VERSION)"' $(WARNINGS) $(CFLAGS) \
              $(if $(filter 1,$(DEV)),-Werror) \

@@ -1,5 +1,6 @@
 #include "broker/shell/config.h"
 
+#include "broker/shell/store_path.h"
 #include "common/check.h"
 
 #include <stdio.h>
@@ -179,19 +180,6 @@ static bool wants_store(const struct config *config)
     return wants;
 }
 
-/* The store's own file, or one that it keeps beside it. */
-static bool is_of_store(const char *path, const char *store)
-{
-    static const char *const endings[] = {"", "-wal", "-journal", "-shm"};
-    size_t size = strlen(store);
-    bool is = false;
-
-    for (size_t i = 0; !is && size > 0 && i < sizeof endings / sizeof *endings; i++) {
-        is = strncmp(path, store, size) == 0 && strcmp(path + size, endings[i]) == 0;
-    }
-    return is;
-}
-
 static bool check_relations(const struct config *config, struct problem *problem)
 {
     const struct broker_options *broker = &config->broker;
@@ -208,7 +196,7 @@ static bool check_relations(const struct config *config, struct problem *problem
                              "or the largest task never fits");
     } else if (wants_store(config) && config->store[0] == '\0') {
         problem_set(problem, "durable services need a store: name a file for it");
-    } else if (is_of_store(config->audit, config->store)) {
+    } else if (store_path_is_of(config->audit, config->store)) {
         problem_set(problem, "the audit and the store must be different files");
     } else if (config->service_count > broker->services_max) {
         problem_set(problem, "the services section names more services than max_services allows");

@@ -4,12 +4,25 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const char *const endings[] = {"", "-wal", "-journal", "-shm"};
+
+bool store_path_is_of(const char *path, const char *store)
+{
+    size_t size = strlen(store);
+    bool is = false;
+
+    for (size_t i = 0; !is && size > 0 && i < sizeof endings / sizeof *endings; i++) {
+        is = strncmp(path, store, size) == 0 && strcmp(path + size, endings[i]) == 0;
+    }
+    return is;
+}
+
 void store_path_remove(const char *path)
 {
-    static const char *const endings[] = {"", "-wal", "-journal", "-shm"};
     char name[STORE_PATH_LONG_MAX + sizeof ".part-journal"];
 
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
@@ -50,22 +63,16 @@ bool store_path_sync(const char *path)
     return synced;
 }
 
-/* errno stays as it is. */
-static void take_back(const char *path)
-{
-    int error = errno;
-
-    unlink(path);
-    errno = error;
-}
-
 bool store_path_publish(const char *from, const char *path)
 {
     struct stat there;
 
     if (link(from, path) == 0) {
         if (!store_path_sync(path)) {
-            take_back(path);
+            int error = errno;
+
+            unlink(path);
+            errno = error;
             return false;
         }
         unlink(from);
@@ -78,5 +85,15 @@ bool store_path_publish(const char *from, const char *path)
         errno = EEXIST;
         return false;
     }
-    return rename(from, path) == 0 && store_path_sync(path);
+    if (rename(from, path) != 0) {
+        return false;
+    }
+    if (!store_path_sync(path)) {
+        int error = errno;
+
+        rename(path, from);
+        errno = error;
+        return false;
+    }
+    return true;
 }

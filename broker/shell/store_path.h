@@ -7,6 +7,9 @@
 #define STORE_PATH_MAX 512                       /* of a store, with its NUL */
 #define STORE_PATH_LONG_MAX (STORE_PATH_MAX + 40) /* with what we put behind it */
 
+/* True: `path` is written as `store` is, or as a file that SQLite keeps beside it. */
+bool store_path_is_of(const char *path, const char *store);
+
 /* Removes a database and what SQLite has beside it; what is not there is no fault. */
 void store_path_remove(const char *path);
 

@@ -64,13 +64,11 @@ static bool publish(const struct export *export, const char *part, const char *f
            store_path_publish(part, file);
 }
 
-/* Payloads are nobody else's business: it is a new file, whatever was there. */
-static FILE *part_open(const char *part)
+/* A new file, whatever is there, and nobody else's business. `part` ends with XXXXXX. */
+static FILE *part_open(char *part)
 {
-    int fd;
+    int fd = mkostemp(part, O_CLOEXEC);
 
-    unlink(part); /* of an export that was killed */
-    fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     return fd >= 0 ? fdopen(fd, "w") : NULL;
 }
 
@@ -88,27 +86,34 @@ static enum store_exit export_rows(struct export *export, struct store_file *fil
     return read ? STORE_EXIT_DONE : look_fail(STORE_EXIT_DAMAGED, &problem);
 }
 
-static enum store_exit export_to(struct export *export, struct store_file *file, const char *name)
+/* `path`: the store's, as it was said. */
+static enum store_exit export_to(struct export *export, struct store_file *file, const char *path,
+                                 const char *name)
 {
     char part[STORE_PATH_LONG_MAX];
     struct stat there;
+    bool is_there = stat(name, &there) == 0;
     enum store_exit code;
 
-    if (stat(name, &there) == 0 && !S_ISREG(there.st_mode)) {
+    if (is_there && !S_ISREG(there.st_mode)) {
         fprintf(stderr, "sluice: %s is no file; without one it is standard output\n", name);
         return STORE_EXIT_USAGE;
     }
-    if (stat(name, &there) == 0 && there.st_size > 0) { /* it may be a store, even this one */
+    if (is_there && there.st_size > 0) { /* it may be a store, even this one */
         fprintf(stderr, "sluice: %s is there already: move it away, or name another file\n", name);
         return STORE_EXIT_USAGE;
     }
-    if ((size_t)snprintf(part, sizeof(part), "%s.part", name) >= sizeof(part)) {
+    if (store_path_is_of(name, path) || store_path_is_of(name, file->path)) {
+        fprintf(stderr, "sluice: %s is where the store keeps its log: name another file\n", name);
+        return STORE_EXIT_USAGE;
+    }
+    if ((size_t)snprintf(part, sizeof(part), "%s.part-XXXXXX", name) >= sizeof(part)) {
         fprintf(stderr, "sluice: the file's path is too long\n");
         return STORE_EXIT_USAGE;
     }
     export->out = part_open(part);
     if (export->out == NULL) {
-        fprintf(stderr, "sluice: cannot write %s: %s\n", part, strerror(errno));
+        fprintf(stderr, "sluice: cannot write %s: %s\n", name, strerror(errno));
         return STORE_EXIT_USAGE;
     }
     code = export_rows(export, file);
@@ -151,7 +156,7 @@ enum store_exit export_run(const char *path, const char *file, bool json)
         return STORE_EXIT_USAGE;
     }
     export.log_damaged = look_log_damaged(&store.log);
-    code = standard ? export_rows(&export, &store) : export_to(&export, &store, file);
+    code = standard ? export_rows(&export, &store) : export_to(&export, &store, path, file);
     if (code == STORE_EXIT_DONE) {
         report_rows(json, &export, standard ? stderr : stdout);
         if (export.damaged > 0 || export.log_damaged || export.error != 0) {

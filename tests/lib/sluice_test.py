@@ -547,6 +547,15 @@ def case(name):
     return register
 
 
+class Skipped(Exception):
+    """Why a case cannot be run here."""
+
+
+def skip(why):
+    """Ends a case that cannot be run here."""
+    raise Skipped(why)
+
+
 def main():
     """Runs every case, or those whose name contains an argument; exits."""
     wanted = sys.argv[1:]
@@ -557,6 +566,8 @@ def main():
         try:
             function()
             print("ok %d - %s" % (number, name), flush=True)
+        except Skipped as why:
+            print("ok %d - %s # SKIP %s" % (number, name, why), flush=True)
         except Failure as failure:
             failed += 1
             first, *rest = str(failure).split("\n")

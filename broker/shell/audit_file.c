@@ -288,6 +288,15 @@ static bool take_before(struct audit_file *file)
     return good;
 }
 
+/* Else whoever writes it has begun another file, and let go of this one. */
+static bool is_still(const char *path, const struct stat *opened)
+{
+    struct stat there;
+
+    return stat(path, &there) == 0 && there.st_dev == opened->st_dev &&
+           there.st_ino == opened->st_ino;
+}
+
 bool audit_file_open(struct audit_file *file, const char *path, uint64_t max_bytes, uint64_t files,
                      uint64_t *torn, struct problem *problem)
 {
@@ -307,7 +316,7 @@ bool audit_file_open(struct audit_file *file, const char *path, uint64_t max_byt
     if (file->fd < 0 || fstat(file->fd, &stat) != 0 || !S_ISREG(stat.st_mode)) {
         problem_set(problem, "cannot write the audit %s: %s", path,
                     file->fd < 0 ? strerror(errno) : "it is no regular file");
-    } else if (flock(file->fd, LOCK_EX | LOCK_NB) != 0) {
+    } else if (flock(file->fd, LOCK_EX | LOCK_NB) != 0 || !is_still(path, &stat)) {
         problem_set(problem, "the audit %s is in use: stop the broker that writes it, or name "
                     "another file", path);
     } else if (!(stat.st_size > 0 ? take_last_line(file, file->fd, (uint64_t)stat.st_size, &end)

@@ -162,7 +162,7 @@ static json_t *error_json(const struct sluice_error *error)
     return map;
 }
 
-/* Of what is no JSON: not even nothing is left out. */
+/* Of a result that JSON cannot say. */
 static json_t *bytes_json(struct sluice_bytes bytes)
 {
     return bytes.size > 0 ? json_raw_bytes(span_of(bytes.data, bytes.size)) : json_null();

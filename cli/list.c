@@ -5,9 +5,8 @@
 #include "cli/terminal.h"
 #include "cli/visit.h"
 
-#include <string.h>
-
 #include <stdio.h>
+#include <string.h>
 
 #define ROWS_DEFAULT 1000
 

@@ -5,7 +5,7 @@
 #include "cli/record.h"
 #include "cli/terminal.h"
 
-/* Bytes that are no MessagePack go to standard output as they are, unless a person looks. */
+/* Bytes that JSON cannot say go to standard output as they are, unless a person looks. */
 static void result_print(struct sluice_future *future)
 {
     struct sluice_bytes bytes = sluice_future_payload(future);
@@ -16,8 +16,8 @@ static void result_print(struct sluice_future *future)
     } else if (bytes.size == 0) {
         printf("null\n");
     } else if (terminal_is(stdout)) {
-        fprintf(stderr, "sluice: the result is %zu bytes that are no MessagePack value\n",
-                bytes.size);
+        fprintf(stderr, "sluice: the result is %zu bytes that JSON cannot say; --json prints them "
+                        "as base64\n", bytes.size);
     } else {
         fwrite(bytes.data, 1, bytes.size, stdout);
     }

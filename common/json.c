@@ -246,7 +246,7 @@ json_t *json_raw_bytes(struct span bytes)
         return NULL;
     }
     base64_encode(bytes, text);
-    raw = json_pack("{s:s%}", "$raw", text, size);
+    raw = json_pack("{s:s%}", JSON_RAW_KEY, text, size);
     free(text);
     return raw;
 }

@@ -384,8 +384,7 @@ static int look_at_log(struct store_file *file)
     struct store_log *log = &file->log;
     int code = store_log_look(file->db, log);
 
-    if (code == SQLITE_OK && !file->reading &&
-        (log->wrong_frames > 0 || log->state == STORE_LOG_DAMAGED)) {
+    if (code == SQLITE_OK && !file->reading && store_log_is_damaged(log)) {
         store_log_keep(file->path, log);
     }
     if (code == SQLITE_OK && !file->reading && log->wrong_frames > 0) {

@@ -42,6 +42,13 @@ struct store_log {
     uint64_t kept_unix_ms; /* not 0: a copy of it is PATH-wal.damaged-KEPT_UNIX_MS */
 };
 
+/* Something that had been confirmed is wrong in it. One whose end was cut is none: that is what a
+ * loss of power leaves. */
+static inline bool store_log_is_damaged(const struct store_log *log)
+{
+    return log->wrong_frames > 0 || log->state == STORE_LOG_DAMAGED;
+}
+
 /* Looks at the log of `db`, which has just been opened in EXCLUSIVE mode; changes nothing.
  * SQLITE_OK, or what reading came to. */
 int store_log_look(sqlite3 *db, struct store_log *log);

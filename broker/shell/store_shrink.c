@@ -138,8 +138,7 @@ static bool is_sound(const char *path, struct problem *problem)
     if (!store_file_open_to_read(&file, path, problem)) {
         return false;
     }
-    sound = file.log.wrong_frames == 0 && file.log.state != STORE_LOG_DAMAGED &&
-            store_file_quick_check(&file) == SQLITE_OK;
+    sound = !store_log_is_damaged(&file.log) && store_file_quick_check(&file) == SQLITE_OK;
     store_file_close(&file, false);
     if (!sound) {
         problem_set(problem, "the store %s is damaged: start a broker with it once, which mends it "

@@ -23,7 +23,7 @@ bool look_open(struct store_file *file, const char *path)
 
 bool look_log_damaged(const struct store_log *log)
 {
-    bool damaged = log->wrong_frames > 0 || log->state == STORE_LOG_DAMAGED;
+    bool damaged = store_log_is_damaged(log);
 
     if (damaged) {
         fprintf(stderr, "sluice: the log is damaged, so rows are missing or as they were earlier: "

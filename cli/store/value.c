@@ -5,8 +5,6 @@
 
 #include <stdlib.h>
 
-#define RAW_KEY "$raw"
-
 static bool packs_to(const json_t *value, struct span bytes)
 {
     size_t size = 0;
@@ -42,7 +40,7 @@ json_t *value_from_bytes(struct span bytes)
 
 uint8_t *value_to_bytes(const json_t *value, size_t *size)
 {
-    const json_t *text = json_object_get(value, RAW_KEY);
+    const json_t *text = json_object_get(value, JSON_RAW_KEY);
     struct span base64;
     uint8_t *bytes;
 

@@ -21,8 +21,8 @@ struct task_seen {
     unsigned starts;
     enum outcome outcome;
     uint64_t question; /* its payload */
-    uint64_t answer; /* that its outcome has: payloads are all different */
-    uint64_t life;   /* of the broker that it was first submitted to */
+    uint64_t answer;   /* that its outcome has: payloads are all different */
+    uint64_t life;     /* of the broker that it was first submitted to */
 };
 
 struct held {
@@ -47,8 +47,8 @@ static struct world {
     struct held held[WORKERS][HELD];
     size_t held_count[WORKERS];
     struct durable_sums sums;
-    char wrong[256];       /* empty: nothing */
-    uint64_t seed, steps;  /* for a message */
+    char wrong[256];      /* empty: nothing */
+    uint64_t seed, steps; /* for a message */
     uint8_t said[8 + LARGE], expected[8 + LARGE];
 } at;
 

@@ -6,20 +6,13 @@
  * last gate, number 99, keeps the submitter here until all has been looked at: what is stopped
  * before was stopped by its join, not by the end of its submitter. Run by test_join.py. */
 #include "agents/runtime/sluice.h"
+#include "tests/system/require.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define GATE_LAST 99
-
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition);                                 \
-            return 1;                                                                              \
-        }                                                                                          \
-    } while (0)
 
 /* ---- the worker ----------------------------------------------------------------- */
 

@@ -3,18 +3,11 @@
  *
  * Prints why and exits 1 when that does not hold. Run by test_runtime.py. */
 #include "agents/runtime/sluice.h"
+#include "tests/system/require.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition);                                 \
-            return 1;                                                                              \
-        }                                                                                          \
-    } while (0)
 
 #define OWNED 6
 

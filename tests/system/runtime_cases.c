@@ -2,17 +2,10 @@
 /* runtime_cases BROKER CASE: one peer that serves and submits, and what must hold.
  *
  * Prints why and exits 1 when it does not. Run by test_runtime.py. */
+#include "tests/system/require.h"
 #include "tests/system/runtime_services.h"
 
 #include <errno.h>
-
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition);                                 \
-            return 1;                                                                              \
-        }                                                                                          \
-    } while (0)
 
 static struct sluice_future *nap_with(struct sluice *sluice, int ms,
                                       const struct sluice_submit_options *options)

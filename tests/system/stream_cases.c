@@ -5,20 +5,13 @@
  * Prints why and exits 1 when it does not. Run by test_streams.py, which cuts CONNECT's
  * connection when a line `cut` is printed. */
 #include "agents/runtime/sluice.h"
+#include "tests/system/require.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition);                                 \
-            return 1;                                                                              \
-        }                                                                                          \
-    } while (0)
 
 #define CHUNKS 2000
 

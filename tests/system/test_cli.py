@@ -305,6 +305,9 @@ def _():
         equal(asker.result(second).outcome, "cancelled")
         equal(json.loads(sluice(broker, "status", text_id(second), "--json").out)["state"],
               "cancelled")
+        for state in ("waiting", "ready", "delayed", "leased", "cancelling", "storing", "done",
+                      "failed", "cancelled", "expired", "ended"):
+            equal(json.loads(sluice(broker, "list", "--state", state, "--json").out), [], state)
 
 
 @case("tree shows what is below a task, and with --family all that it belongs to")

@@ -12,6 +12,7 @@
 #include "tests/spec/durable_world.h"
 #include "tests/unit/disk.h"
 #include "tests/unit/nap.h"
+#include "tests/unit/number_from.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -109,7 +110,7 @@ static uint64_t open_store(struct disk_keeper *disk, struct taking taking)
     if (!opened && !disk_is_dark()) {
         durable_blame("it does not open: %s", problem.text);
     } else if (opened && (report.damaged > 0 || report.mended_unix_ms > 0 ||
-                          report.log.state == STORE_LOG_DAMAGED || report.log.wrong_frames > 0)) {
+                          store_log_is_damaged(&report.log))) {
         durable_blame("it takes for damage what was never acknowledged");
     }
     return opened ? next_key : 0;
@@ -138,13 +139,6 @@ static uint64_t restart(void *context, uint64_t safe, bool calm,
         disk_lose_power(DISK_CHANGE, 1 + durable_draw(moments[durable_draw(4)]));
     }
     return next_key;
-}
-
-static uint64_t number_from(const char *variable, uint64_t otherwise)
-{
-    const char *text = getenv(variable);
-
-    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
 }
 
 /* Worlds until power went so often. NULL, or what was wrong. */

@@ -261,7 +261,6 @@ static void a_page_that_is_lost_costs_its_rows_alone(void **state)
     assert_true(mended > 20);
 }
 
-/* To go through all bodies in their order ends at a key that has become something else. */
 /* Who may not mend it sees all rows but those of the page, too. */
 static void what_is_only_read_is_read_behind_a_lost_page(void **state)
 {
@@ -290,6 +289,7 @@ static void what_is_only_read_is_read_behind_a_lost_page(void **state)
     assert_true(pages > 5);
 }
 
+/* To go through all bodies in their order ends at a key that has become something else. */
 static void a_body_that_cannot_be_read_is_lost_alone(void **state)
 {
     /* Of payload's key 32, part 0, with 20,000 bytes: see SQLite's record format. */

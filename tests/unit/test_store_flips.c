@@ -3,9 +3,9 @@
  *
  * What comes back is as it was written, or it is missed and that is told. SLUICE_FLIPS=n flips n
  * bits, one at a time, SLUICE_SEED=n others. */
-#include "tests/unit/store_world.h"
-
 #include "tests/unit/disk_file.h"
+#include "tests/unit/number_from.h"
+#include "tests/unit/store_world.h"
 
 #define LOG_PATH WORLD_PATH "-wal"
 #define FRAME_BYTES (24 + 4096)
@@ -130,13 +130,6 @@ static bool nothing_old(const struct fixture *f)
     return world_rows_within(&f->world->found, &f->sound.sure) ||
            (f->world->report.log.state == STORE_LOG_CUT &&
             world_rows_within(&f->world->found, &f->prior));
-}
-
-static uint64_t number_from(const char *variable, uint64_t otherwise)
-{
-    const char *text = getenv(variable);
-
-    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
 }
 
 /* ---- bits ------------------------------------------------------------------------------ */
@@ -293,6 +286,20 @@ static void the_copy_of_a_damaged_log_is_what_it_was(void **state)
     free(kept.bytes);
 }
 
+/* Else there would be half of another one at each start. */
+static void a_copy_that_finds_no_room_is_none(void **state)
+{
+    struct fixture *f = *state;
+    struct store_log log = {.kept_unix_ms = 1};
+
+    restore(f);
+    disk_bound(f->database.size + f->log.size + f->log.size / 2);
+    store_log_keep(WORLD_PATH, &log);
+    disk_bound(UINT64_MAX);
+    assert_int_equal(log.kept_unix_ms, 0);
+    assert_false(disk_has("-wal.damaged-"));
+}
+
 static void a_header_that_is_lost_is_told(void **state)
 {
     struct fixture *f = *state;
@@ -329,6 +336,7 @@ int main(void)
         STORE(salts_that_are_wrong_cost_nothing),
         COPIED(salts_that_are_wrong_cost_nothing),
         STORE(the_copy_of_a_damaged_log_is_what_it_was),
+        STORE(a_copy_that_finds_no_room_is_none),
         STORE(a_header_that_is_lost_is_told),
         STORE(what_was_never_finished_is_no_damage),
     };

@@ -10,18 +10,11 @@
  *
  * SLUICE_POWER_LOSSES=n loses power n times, SLUICE_SEED=n repeats a run exactly. */
 #include "broker/shell/store_shrink.h"
+#include "tests/unit/disk_file.h"
+#include "tests/unit/number_from.h"
 #include "tests/unit/store_world.h"
 
-#include "tests/unit/disk_file.h"
-
 #include <errno.h>
-
-static uint64_t number_from(const char *variable, uint64_t otherwise)
-{
-    const char *text = getenv(variable);
-
-    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
-}
 
 static void world_end(struct world *world)
 {
@@ -68,8 +61,7 @@ static uint64_t lose_power(struct world *world, uint64_t times)
             world_blame(world, "it is lost, and the disk is not");
         }
         if (world->was_damaged || world->report.mended_unix_ms > 0 ||
-            world->report.log.state == STORE_LOG_DAMAGED ||
-            world->report.log.wrong_frames > 0) {
+            store_log_is_damaged(&world->report.log)) {
             world_blame(world, "it takes for damage what was never acknowledged");
         }
         lost += disk_is_dark();

@@ -12,7 +12,6 @@
 #define PATH DISK_FOLDER "/tasks.db"
 #define ROWS 4000
 #define SEEDS 6
-#define LOG_MAX (512 * 1024) /* copied then, as under light load */
 
 static struct fixture {
     struct sample sample;
@@ -46,7 +45,7 @@ static enum store_file_result commit(void)
     assert_true(store_batch_make(&f.batch, &f.queue));
     result = store_file_write(&f.file, &f.batch);
     store_queue_clear(&f.queue);
-    if (result == STORE_FILE_OK && store_file_wal_bytes(&f.file) > LOG_MAX) {
+    if (result == STORE_FILE_OK && store_file_wal_bytes(&f.file) > STORE_LOG_LIGHT_BYTES) {
         result = store_file_checkpoint(&f.file);
     }
     return result;
@@ -104,7 +103,8 @@ static const char *look(void)
             return "a row is missing";
         }
     }
-    if (f.wrong > 0 || f.damaged > 0 || f.report.mended_unix_ms > 0 || f.file.log.wrong_frames > 0) {
+    if (f.wrong > 0 || f.damaged > 0 || f.report.mended_unix_ms > 0 ||
+        store_log_is_damaged(&f.file.log)) {
         return "it is taken for damaged";
     }
     return f.ended == 0 ? "an outcome that was told is missing" : NULL;

@@ -284,17 +284,24 @@ def _():
 def _():
     with Broker() as broker, Folder() as folder:
         path = folder.config({"name": "soon", "every": "10s", "service": "echo", "wait": True})
-        with Cron(broker, "--config", path) as one:
-            line = one.wait_line("cron_planned entry=soon", seconds=15)
-            with Cron(broker, "--config", path, name="cron-2") as two:
-                planned = log_field(line, "planned")
-                two.wait_line("cron_planned entry=soon planned=%s" % planned, seconds=15)
-                one.kill()
-                broker.kill()
-                broker.restart()
-                two.wait_line("by=us")
-                check("reason=lost" in two.output() or "not_found" in two.output(), two.output())
-                two.stop()
+        with Cron(broker, "--config", path) as one, Cron(broker, "--config", path, name="cron-2") as two:
+            ours = theirs = None
+            for agent in (one, two):  # who comes when a time is about to pass lets it pass
+                agent.wait_line("connected")
+            while ours is None:
+                after = len(one.lines)
+                line = one.wait_line("cron_planned entry=soon", seconds=15, after=after)
+                said = "cron_planned entry=soon planned=%s" % log_field(line, "planned")
+                other = two.wait_line(said, seconds=15)
+                if "by=us" in line + other:
+                    ours, theirs = (one, two) if "by=us" in line else (two, one)
+            after = len(theirs.lines)
+            ours.kill()
+            broker.kill()
+            broker.restart()
+            theirs.wait_line("by=us", after=after)
+            check("reason=lost" in theirs.output() or "not_found" in theirs.output(), theirs.output())
+            theirs.stop()
 
 
 @case("a durable run and what became of it outlive the broker")

@@ -26,13 +26,23 @@ bool reserve_has_place(const struct broker *broker, const struct task *parent)
                                    reserve->tasks < OVERDRAFT_TASKS);
 }
 
+/* What the tree would have beyond the budget with `wanted` bytes more: what it took while there was
+ * memory is within. */
+static uint64_t beyond(const struct broker *broker, uint64_t wanted)
+{
+    uint64_t memory_max = broker->options.memory_max;
+    uint64_t used = broker_memory_used(broker) + wanted;
+    uint64_t over = used > memory_max ? used - memory_max : 0;
+    uint64_t taken = broker->reserve.bytes + wanted;
+
+    return over < taken ? over : taken;
+}
+
 bool reserve_has_room(const struct broker *broker, const struct task *parent, uint64_t wanted)
 {
-    const struct reserve *reserve = &broker->reserve;
-
     return reserve_has_place(broker, parent) &&
-           (reserve->tasks == 0 ||
-            reserve->bytes + wanted <= broker->options.memory_max / RESERVE_SHARE);
+           (broker->reserve.tasks == 0 ||
+            beyond(broker, wanted) <= broker->options.memory_max / RESERVE_SHARE);
 }
 
 void reserve_take(struct broker *broker, struct task *task, const struct task *parent)

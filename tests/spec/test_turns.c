@@ -223,12 +223,13 @@ static void a_full_lane_does_not_stop_its_head(void **state)
     assert_true(trace_has(f, "w1 <- TASK c1 attempt=1"));
 }
 
-/* Nor its child's child, however large the child is: there is memory. */
-static void a_full_lane_does_not_stop_the_tree_of_its_head(void **state)
+/* Nor its child's child, however large the child is: there is memory. When others have taken
+ * that, the tree still has the reserve, of which the child used nothing: it was there before. */
+static void full_lane_and_tree(struct fixture *f, bool others)
 {
     static char large[8193];
-    struct fixture *f = *state;
     struct submit child = {.parent = id_of("p1"), .parent_attempt = 1};
+    struct submit patient = {.if_absent = IF_ABSENT_WAIT};
 
     memset(large, 'x', sizeof large - 1);
     f->options.service.max_tasks = 2;
@@ -239,9 +240,25 @@ static void a_full_lane_does_not_stop_the_tree_of_its_head(void **state)
     submit_as(f, "s1", "a2", 4, "", "a");
     submit_as(f, "s1", "a3", 4, "", "a");
     submit_with(f, "w1", "c1", "echo", large, &child);
+    for (int i = 0; others && !trace_has(f, "refused code=memory_full"); i++) {
+        char name[16];
+
+        snprintf(name, sizeof name, "o%d", i);
+        submit_with(f, "s1", name, name, i < 2 ? large : "", &patient);
+    }
     drop_trace(f);
     submit_child(f, "w1", "g1", "echo", "c1", 1);
     expect_trace(f, "[   0] w1 <- TASK g1 attempt=1\n");
+}
+
+static void a_full_lane_does_not_stop_the_tree_of_its_head(void **state)
+{
+    full_lane_and_tree(*state, false);
+}
+
+static void nor_does_a_memory_that_is_full_then(void **state)
+{
+    full_lane_and_tree(*state, true);
 }
 
 static void why_names_turns_and_lanes(void **state)
@@ -306,6 +323,7 @@ int main(void)
         SPEC(who_waits_in_a_lane_may_leave_it),
         SPEC(a_full_lane_does_not_stop_its_head),
         SPEC(a_full_lane_does_not_stop_the_tree_of_its_head),
+        SPEC(nor_does_a_memory_that_is_full_then),
         SPEC(why_names_turns_and_lanes),
         SPEC(an_exclusive_offer_is_the_only_one),
         SPEC(a_join_needs_no_turn),

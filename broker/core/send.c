@@ -13,19 +13,21 @@ const char *error_code_message(enum error_code code)
         [ERROR_EXPIRED] = "the deadline or queue TTL passed before it ended",
         [ERROR_CANCELLED] = "cancelled",
         [ERROR_WORKER_LOST] = "its workers were lost and no attempt is left; see their logs",
-        [ERROR_LEASE_EXPIRED] = "its workers were silent for longer than lease_ms and no attempt "
-                                "is left",
+        [ERROR_LEASE_EXPIRED] = "its workers were silent for longer than lease_ms, or ran longer "
+                                "than max_run_ms, and no attempt is left",
         [ERROR_UNKNOWN_SERVICE] = "nobody offers this service; start a worker for it, or submit "
                                   "with if_absent \"wait\"",
         [ERROR_DEPENDENCY_FAILED] = "a task that this join needs did not succeed; see details",
-        [ERROR_CONFLICT] = "the id is in use by another session; use a new one",
+        [ERROR_CONFLICT] = "the id is in use by another session, or the idempotency key by "
+                           "another payload; use a new one",
         [ERROR_TOO_LARGE] = "over a limit; see the limits in PROTOCOL.md, section 1.3",
         [ERROR_BAD_MESSAGE] = "malformed; see the command's table in PROTOCOL.md, section 3",
         [ERROR_NOT_FOUND] = "no such task, need, parent or offer here",
         [ERROR_DRAINING] = "the broker, or the service, takes nothing new; try again after "
                            "retry_after_ms, or elsewhere",
         [ERROR_HELLO_REQUIRED] = "this connection has no session; send HELLO first",
-        [ERROR_UNSUPPORTED] = "this broker does not have it",
+        [ERROR_UNSUPPORTED] = "not here, or not together with what else was asked for; durable "
+                              "tasks and backups need a broker with --store",
         [ERROR_LIMIT_EXCEEDED] = "a limit of the broker's configuration is reached",
         [ERROR_RATE_LIMITED] = "a limit allows no more starts for now; try again after "
                                "retry_after_ms",

@@ -200,6 +200,18 @@ static bool prose_control(uint8_t c)
     return c == '\t' || c == '\n' || c == '\r';
 }
 
+/* Eight bytes of ASCII without control characters, as most texts have: no byte has its high bit, and
+ * adding what lacks to 0x80 sets it from 0x20 on, and for 0x7f. No byte carries into the next. */
+static bool plain_word(const uint8_t *p)
+{
+    const uint64_t ones = 0x0101010101010101, highs = 0x80 * ones;
+    uint64_t word;
+
+    memcpy(&word, p, sizeof word);
+    return (word & highs) == 0 && ((word + 0x60 * ones) & highs) == highs &&
+           ((word + ones) & highs) == 0;
+}
+
 static bool utf8_valid(struct span text, size_t max, bool prose)
 {
     size_t at = 0;
@@ -211,7 +223,9 @@ static bool utf8_valid(struct span text, size_t max, bool prose)
         uint8_t c = text.data[at];
         size_t length = 1;
 
-        if (c >= 0x80) {
+        if (text.size - at >= 8 && plain_word(text.data + at)) {
+            length = 8;
+        } else if (c >= 0x80) {
             length = utf8_length(text.data + at, text.size - at);
         } else if ((c < 0x20 || c == 0x7f) && !(prose && prose_control(c))) {
             return false;

@@ -77,6 +77,31 @@ static void text_has_no_control_characters(void **state)
     }
 }
 
+/* Words of it are looked at at once; which bytes make one up does not matter. */
+static void where_in_a_text_a_byte_stands_does_not_matter(void **state)
+{
+    static const char e[] = "\xe2\x82\xac"; /* U+20AC */
+
+    for (size_t at = 0; at < 24; at++) {
+        char bytes[24 + sizeof e];
+
+        memset(bytes, '~', sizeof bytes);
+        for (int c = 0; c < 0x100; c++) {
+            bytes[at] = (char)c;
+            bytes[23 - at] = at == 23 - at ? (char)c : ' ';
+            assert_int_equal(text_valid(span_of(bytes, 24), 64),
+                             c >= 0x20 && c < 0x80 && c != 0x7f);
+            assert_int_equal(prose_valid(span_of(bytes, 24), 64),
+                             (c >= 0x20 && c < 0x80 && c != 0x7f) || c == '\t' || c == '\n' ||
+                                 c == '\r');
+        }
+        memset(bytes, '~', sizeof bytes);
+        memcpy(bytes + at, e, 3);
+        assert_true(text_valid(span_of(bytes, 24 + 3), 64));
+        assert_false(text_valid(span_of(bytes, at + 2), 64));
+    }
+}
+
 static void text_has_a_bound_in_bytes(void **state)
 {
     assert_true(text_valid(span_from_text("\xc3\xa9\xc3\xa9"), 4));
@@ -139,6 +164,7 @@ int main(void)
         cmocka_unit_test(service_names_have_one_alphabet),
         cmocka_unit_test(text_is_utf8),
         cmocka_unit_test(text_has_no_control_characters),
+        cmocka_unit_test(where_in_a_text_a_byte_stands_does_not_matter),
         cmocka_unit_test(text_has_a_bound_in_bytes),
         cmocka_unit_test(names_end_where_their_enum_does),
         cmocka_unit_test(retryable_is_as_documented),

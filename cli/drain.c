@@ -134,6 +134,7 @@ static int drain_main(struct sluice *sluice, void *arg)
     } else {
         printf("takes work again\n");
     }
+    visit_note_absent(sluice, drain->kind == DRAIN_SERVICE ? drain->name : NULL);
     return EXIT_DONE;
 }
 

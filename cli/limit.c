@@ -180,6 +180,7 @@ static int rule_main(struct sluice *sluice, void *arg)
         record_dump(reply, stdout, terminal_is(stdout));
     }
     json_decref(reply);
+    visit_note_absent(sluice, rule->options.service);
     return EXIT_DONE;
 }
 

@@ -68,7 +68,13 @@ static int said(int result, const char *what, json_t **reply)
         *reply = NULL;
         return EXIT_TASK;
     case -EINVAL:
-        fprintf(stderr, "sluice: no such name or value for '%s'\n", what);
+        if (*reply != NULL) {
+            failure_print_json(what, *reply);
+            json_decref(*reply);
+            *reply = NULL;
+        } else {
+            fprintf(stderr, "sluice: no such name or value for '%s'\n", what);
+        }
         return EXIT_USAGE;
     default:
         fprintf(stderr, "sluice: the broker did not answer '%s' (%s)\n", what, strerror(-result));
@@ -120,6 +126,26 @@ int visit_pages(struct sluice *sluice, const char *what, const char *key, json_t
     }
     fprintf(stderr, "sluice: only the first %zu rows are shown\n", json_array_size(*rows));
     return EXIT_DONE;
+}
+
+void visit_note_absent(struct sluice *sluice, const char *service)
+{
+    json_t *rows = NULL, *row;
+    bool there = false;
+    size_t i;
+
+    if (service == NULL ||
+        visit_pages(sluice, "catalog", "services", &rows) != EXIT_DONE) {
+        return;
+    }
+    json_array_foreach(rows, i, row) {
+        there = there || (strcmp(record_text(row, "service"), service) == 0 &&
+                          record_uint(row, "workers") > 0);
+    }
+    json_decref(rows);
+    if (!there) {
+        fprintf(stderr, "sluice: nobody offers '%s' now; it holds for whoever will\n", service);
+    }
 }
 
 bool visit_id(const struct command *self, const char *text, struct sluice_id *id)

@@ -26,6 +26,10 @@ int visit_list(struct sluice *sluice, const char *service, const char *state,
 /* All pages of a query, joined into one array; as visit_query. `key` is the rows' name. */
 int visit_pages(struct sluice *sluice, const char *what, const char *key, json_t **rows);
 
+/* Says on standard error that nobody offers `service`, if so: it may be a slip. NULL: none is
+ * meant. */
+void visit_note_absent(struct sluice *sluice, const char *service);
+
 /* Reads a task's id. False: said so. */
 bool visit_id(const struct command *self, const char *text, struct sluice_id *id);
 

@@ -200,8 +200,9 @@ static bool prose_control(uint8_t c)
     return c == '\t' || c == '\n' || c == '\r';
 }
 
-/* Eight bytes of ASCII without control characters, as most texts have: no byte has its high bit, and
- * adding what lacks to 0x80 sets it from 0x20 on, and for 0x7f. No byte carries into the next. */
+/* Eight bytes of ASCII without control characters, as most texts have: no byte has its high bit,
+ * and adding what lacks to 0x80 sets it from 0x20 on, and for 0x7f. No byte carries into the
+ * next. */
 static bool plain_word(const uint8_t *p)
 {
     const uint64_t ones = 0x0101010101010101, highs = 0x80 * ones;

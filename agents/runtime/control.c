@@ -3,6 +3,7 @@
 #include "agents/runtime/question.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 #define BACKUP_TIMEOUT_MS (24 * 3600 * 1000) /* however long it takes: it is answered in the end */
 
@@ -30,8 +31,16 @@ static uint64_t *value_at(struct limit_values *values, const char *name, uint64_
     return NULL;
 }
 
-/* -EINVAL: a name that there is not, or a value out of its bounds. */
-static int limits_parse(json_t *from, struct limit_values *values)
+/* As the broker would say it. False. */
+static bool refuse(json_t **reply, json_t *message)
+{
+    *reply = json_pack("{s:s, s:o*, s:b}", "code", error_code_name(ERROR_BAD_MESSAGE), "message",
+                       message, "retryable", 0);
+    return false;
+}
+
+/* False: there is no such name, or a value is out of its bounds. */
+static bool limits_parse(json_t *from, struct limit_values *values, json_t **reply)
 {
     const char *name;
     json_t *value;
@@ -40,20 +49,31 @@ static int limits_parse(json_t *from, struct limit_values *values)
     json_object_foreach(from, name, value) {
         uint64_t max = 0, *to = value_at(values, name, &max);
 
-        if (to == NULL || !json_is_integer(value) || json_integer_value(value) < 0 ||
+        if (to == NULL) {
+            return refuse(reply, json_sprintf("there is no limit '%s'", name));
+        }
+        if (!json_is_integer(value) || json_integer_value(value) < 0 ||
             (uint64_t)json_integer_value(value) > max) {
-            return -EINVAL;
+            return refuse(reply,
+                          json_sprintf("%s is a whole number from 0 to %" PRIu64, name, max));
         }
         *to = (uint64_t)json_integer_value(value);
     }
-    return 0;
+    return true;
 }
 
-static bool texts_valid(const struct control *control)
+static bool texts_valid(const struct control *control, json_t **reply)
 {
-    return (control->service.size == 0 || service_name_valid(control->service)) &&
-           (control->key.size == 0 || text_valid(control->key, KEY_MAX)) &&
-           (control->tenant.size == 0 || text_valid(control->tenant, PEER_NAME_MAX));
+    if (control->service.size > 0 && !service_name_valid(control->service)) {
+        return refuse(reply, json_string("a service's name has 1 to 128 of A-Z a-z 0-9 _ . -"));
+    }
+    if (control->key.size > 0 && !text_valid(control->key, KEY_MAX)) {
+        return refuse(reply, json_sprintf("a key is text of at most %d bytes", KEY_MAX));
+    }
+    if (control->tenant.size > 0 && !text_valid(control->tenant, PEER_NAME_MAX)) {
+        return refuse(reply, json_sprintf("a tenant is text of at most %d bytes", PEER_NAME_MAX));
+    }
+    return true;
 }
 
 static struct span text_of(const char *text)
@@ -78,8 +98,12 @@ int sluice_control(struct sluice *sluice, const char *what,
     if (options->task != NULL) {
         memcpy(control.task.bytes, options->task->bytes, sizeof control.task.bytes);
     }
-    if (!what_parse(what, &control.what) || !texts_valid(&control) ||
-        limits_parse(options->limits, &control.limits) != 0) {
+    if (!what_parse(what, &control.what)) {
+        refuse(reply, json_sprintf("there is no control '%s'", what));
+        return -EINVAL;
+    }
+    if (!texts_valid(&control, reply) ||
+        !limits_parse(options->limits, &control.limits, reply)) {
         return -EINVAL;
     }
     question.request = peer_control(runtime_peer(sluice), &control,

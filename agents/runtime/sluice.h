@@ -419,8 +419,8 @@ SLUICE_API int sluice_list(struct sluice *sluice, const char *service, const cha
 
 /* What an operator asks for (PROTOCOL.md, CONTROL): `what` is "limit", "pause", "resume", "drain",
  * "undrain", "retry", "drop" or "backup"; which options it takes is said there. SUSPENDS, for a
- * backup until it is there. As sluice_query; -EINVAL: a name or value that there is not. `options`
- * may be NULL. */
+ * backup until it is there. As sluice_query; -EINVAL: there is no such name or value, and *reply is
+ * an error map that says which (NULL: no memory). `options` may be NULL. */
 struct sluice_control_options {
     const char *service;          /* NULL: none */
     const char *key, *tenant;

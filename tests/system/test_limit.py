@@ -9,7 +9,8 @@ import uuid
 import zmq
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import RESULT, TASK, Broker, Peer, case, check, equal, main, sluice
+from sluice_test import (RESULT, TASK, Broker, Peer, case, check, equal, main, program, run,
+                         sluice)
 
 
 def limits(broker, *arguments):
@@ -108,16 +109,30 @@ def _():
     with Broker() as broker:
         check("which service" in wrong("--rate", "5"), "names the way")
         check("--help" in sluice(broker, "limit", "a", "--speed", "5", status=2), "unknown option")
-        check("no such name or value" in
+        check("breaker_percent is a whole number from 0 to 100" in
               sluice(broker, "limit", "a", "--breaker-percent", "101", status=2), "out of bounds")
+        check("from 0 to 68719476736" in wrong("a", "--rate", "68719476737"), "out of bounds")
         check("which service" in wrong("--key", "a", "--tenant", "b", "--rate", "5"), "key of what")
         check("unsupported" in wrong("a", "--key", "a", "--tenant", "b", "--rate", "5", status=1),
               "one of the two")
         check("--key" in wrong("a", "--weight", "2"), "a service has no weight")
         check("bad_message" in wrong("a", "--key", "b", "--max-tasks", "2", status=1),
               "nor a key a queue")
-        check("no such name or value" in wrong("bad name", "--rate", "1"), "no name of a service")
+        check("a service's name has" in wrong("bad name", "--rate", "1"), "no name of a service")
+        check("a key is text of at most 64" in wrong("a", "--key", "k" * 65, "--rate", "1"), "key")
+        check("a tenant is text of at most 64" in wrong("--tenant", "t" * 65, "--rate", "1"), "tenant")
         check("not_found" in sluice(broker, "pause", "nobody", status=1), "unknown service")
+        # It may be a slip; or its workers come later.
+        for command in (["limit", "nobody", "--rate", "1"], ["pause", "nobody"],
+                        ["drain", "service", "nobody"]):
+            status, said = run([program("sluice"), "--broker", broker.endpoint, *command])
+            check(status == 0 and "nobody offers 'nobody'" in said, said)
+        with Peer(broker, "worker") as worker:
+            worker.offer("somebody", 1)
+            for command in (["limit", "somebody", "--rate", "1"], ["pause", "somebody"],
+                            ["resume", "somebody"], ["drain", "service", "somebody"]):
+                status, said = run([program("sluice"), "--broker", broker.endpoint, *command])
+                check(status == 0 and "nobody" not in said, said)
         check("SERVICE" in sluice(broker, "pause", status=2), "which?")
 
 

@@ -135,11 +135,10 @@ def _():
     missing = ["tcp://127.0.0.1:%d" % free_port(), "ipc:///nonexistent/sluice"]
     for endpoint in missing:
         for command in (["stats"], ["ask", "why?"], ["submit", "s", "{}"], ["top", "--once"]):
-            start = time.monotonic()
             run = sluice(endpoint, *command, status=3)
             contains(run.err, endpoint, "sluice-broker", "deploy/cluster.sh up", "--broker")
             equal(run.out, "", "standard output")
-            check(time.monotonic() - start < 2 * SLOW, "it took its time")
+            check("refused" in run.err or "No such file" in run.err, "it was waited for: " + run.err)
 
 
 @case("something that listens but does not answer is no broker")
@@ -433,11 +432,10 @@ def _():
 
 @case("bench gather: tasks that wait do so at the same time")
 def _():
-    result = json.loads(sluice(None, "bench", "gather", "--tasks", "5", "--work-ms", "200",
+    result = json.loads(sluice(None, "bench", "gather", "--tasks", "5", "--work-ms", "1000",
                                "--json").out)
     equal(result["done"], 5)
-    check(result["wall_s"] >= 0.2, "faster than one of them: %s" % result)
-    check(result["wall_s"] < 5 * 0.2 * SLOW, "one after another: %s" % result)
+    check(1 <= result["wall_s"] < 5, "faster than one of them, or one after another: %s" % result)
 
 
 def bench_json(*words):

@@ -114,7 +114,7 @@ def _():
             for _ in range(3):
                 task = worker.task()
                 late_ms = time.time() * 1000 - planned_ms(task[1])
-                check(0 <= late_ms < 2000 * SLOW, "a run began %d ms after its time" % late_ms)
+                check(0 <= late_ms < 5000 * SLOW, "a run began %d ms after its time" % late_ms)
                 equal(msgpack.unpackb(task[4]), {"n": 1})
                 worker.done(task)
             cron.wait_line("cron_ended entry=tick")
@@ -434,13 +434,17 @@ def _():
         worker.offer("echo", 4)
         with Cron(broker, "--state", folder.path("state")) as cron:
             good(me, "cron.add", name="rare", every="3d", service="echo")
-            good(me, "cron.add", name="soon", every="12s", service="echo")
-            line = cron.wait_line("cron_planned entry=soon", seconds=20)
-            task = bytes.fromhex(log_field(line, "task").replace("-", ""))
-            if planned_ms(task) > time.time() * 1000:
-                equal(me.query("status", task)["state"], "delayed")
+            states = None
+            while states is None:
+                after = len(cron.lines)
+                good(me, "cron.add", name="soon", every="8s", service="echo")
+                line = cron.wait_line("cron_planned entry=soon", seconds=15, after=after)
+                task = bytes.fromhex(log_field(line, "task").replace("-", ""))
+                before = me.query("status", task)["state"]
                 good(me, "cron.remove", name="soon")
-                equal(me.query("status", task)["state"], "cancelled")
+                if time.time() * 1000 < planned_ms(task):  # else it may have begun first: once more
+                    states = before, me.query("status", task)["state"]
+            equal(states, ("delayed", "cancelled"))
             cron.stop()
 
 

@@ -157,7 +157,7 @@ def _():
         check(moved(), "all of %d tasks had been answered" % len(held))
         took_s = max(submitter.started[t][-1][2] for t in moved()) - killed_at
         print("# %d tasks of the killed worker were with another one after %.3f s" % (len(moved()), took_s))
-        check(took_s <= 2 * SLOW, "that took %.3f s" % took_s)
+        check(took_s <= 5 * SLOW, "that took %.3f s" % took_s)  # hold_ms is 1 s, silence_ms 15 s
         equal({submitter.started[t][-1][0] for t in moved()}, {2}, "their attempts")
 
         rest = submitter.pour(TASKS - len(first), receipts=True)

@@ -65,20 +65,20 @@ def _():
 @case("assistant: the mail is read while calendar and records are asked")
 def _():
     with Broker() as broker:
-        (brief,) = example(broker, "assistant")
+        (brief,) = example(broker, "assistant", "--ms", "4000")
     equal(brief["outcome"], "done")
     equal(brief["result"]["customer"]["contract"], "support, yearly")
     equal(brief["result"]["mail"]["asks_for_thursday"], True)
     equal(len(brief["result"]["calendar"]["busy"]), 2)
-    check(1000 <= brief["ran_ms"], "the calendar takes 1 s, all of it %d ms" % brief["ran_ms"])
-    check(brief["ran_ms"] < 1000 + 800, "one after the other would take 1,800 ms, it took %d ms" %
+    check(4000 <= brief["ran_ms"], "the calendar takes 4 s, all of it %d ms" % brief["ran_ms"])
+    check(brief["ran_ms"] < 4000 + 3200, "one after the other would take 7,200 ms, it took %d ms" %
           brief["ran_ms"])
 
 
 @case("conversation: it goes on while a task runs in the background, and is heard in order")
 def _():
     with Broker() as broker:
-        (talk,) = example(broker, "conversation")
+        (talk,) = example(broker, "conversation", "--ms", "3000")
     equal(talk["outcome"], "done")
     equal(talk["result"]["transcript"],
           ["user: research tides", "assistant: I have begun. Ask me anything meanwhile.",
@@ -87,7 +87,7 @@ def _():
            "user: what is going on?", "assistant: 1 in the background",
            "function: research has come back",
            "user: and?", "assistant: tides: 12 sources"])
-    check(1000 <= talk["ran_ms"] < 2000, "the task takes 1 s, all of it %d ms" % talk["ran_ms"])
+    check(3000 <= talk["ran_ms"] < 6000, "the task takes 3 s, all of it %d ms" % talk["ran_ms"])
 
 
 @case("tokens: a stream through two agents loses nothing, and its writer is never far ahead")
@@ -120,16 +120,16 @@ def _():
 @case("orders: a failing branch declines and stops the rest, a slow one is done without")
 def _():
     with Broker() as broker:
-        whole, declined, late = example(broker, "orders", "--ms", "500")
+        whole, declined, late = example(broker, "orders", "--ms", "2000")
     equal([o["outcome"] for o in (whole, declined, late)], ["done"] * 3)
     equal(whole["result"]["state"], "finalised")
     equal(whole["result"]["order"]["total_cents"], 12000 - 1200 + 450)
-    check(whole["ran_ms"] >= 500, "shipping takes 500 ms, all of it %d" % whole["ran_ms"])
+    check(whole["ran_ms"] >= 2000, "shipping takes 2 s, all of it %d ms" % whole["ran_ms"])
     equal(declined["result"], {"state": "declined", "why": "out_of_stock"})
     check(declined["ran_ms"] < whole["ran_ms"], "declined after %d ms, a whole one takes %d" %
           (declined["ran_ms"], whole["ran_ms"]))
     equal(late["result"]["order"]["shipping"], {"cents": 990, "by": "post"})
-    check(1000 <= late["ran_ms"] < 20000, "the quote's deadline is 1 s, the order took %d ms" %
+    check(4000 <= late["ran_ms"] < 60000, "the quote's deadline is 4 s, the order took %d ms" %
           late["ran_ms"])
 
 

@@ -196,6 +196,8 @@ static bool check_relations(const struct config *config, struct problem *problem
                              "or the largest task never fits");
     } else if (wants_store(config) && config->store[0] == '\0') {
         problem_set(problem, "durable services need a store: name a file for it");
+    } else if (config->backups[0] != '\0' && config->store[0] == '\0') {
+        problem_set(problem, "backups are of a store, and there is none: name a file for it");
     } else if (store_path_is_of(config->audit, config->store)) {
         problem_set(problem, "the audit and the store must be different files");
     } else if (config->service_count > broker->services_max) {

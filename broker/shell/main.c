@@ -5,7 +5,9 @@
 #include "common/blob.h"
 #include "common/heap.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define EXIT_USAGE 2 /* a mistake on the command line or in the config file */
@@ -30,6 +32,15 @@ static void log_start(struct journal *journal, const struct config *config,
                 LOG_UINT("max_peers", broker->peers_max), LOG_UINT("max_tasks", broker->tasks_max),
                 LOG_UINT("max_payload", broker->payload_max),
                 LOG_UINT("services", config->service_count), LOG_UINT("files_max", files_max));
+}
+
+/* Better now than when somebody needs one; but it may be there by then. */
+static void log_backups(struct journal *journal, const char *folder)
+{
+    if (folder[0] != '\0' && access(folder, W_OK | X_OK) != 0) {
+        journal_say(journal, LOG_WARN, "backups_unusable", LOG_WORD("folder", folder),
+                    LOG_WORD("error", strerror(errno)));
+    }
 }
 
 /* Every peer needs a descriptor. With none left libzmq's listener would spin on a
@@ -67,6 +78,7 @@ static int serve(struct config *config)
         return complain(&problem, EXIT_FAILURE);
     }
     log_start(&journal, config, server, files_max);
+    log_backups(&journal, config->backups);
     process_notify_ready(server_bound(server));
     good = server_run(server);
     server_free(server);

@@ -14,7 +14,8 @@ import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from sluice_test import (ACCEPTED, CHECKPOINT, CONTROL, ERROR, REPLY, Broker, Deadline, DurableBroker,
-                         Peer, case, check, equal, main, program, quiet, skip, sluice)
+                         Peer, case, check, equal, main, program, quiet, run, skip,
+                         sluice)
 
 
 def store(*arguments, status=0, **more):
@@ -275,6 +276,16 @@ def _():
             equal(len(os.listdir(folder)), 16)
     finally:
         shutil.rmtree(folder)
+
+
+@case("a folder for backups that is not there is told at the start")
+def _():
+    with DurableBroker("--backups", "/nonexistent/backups") as broker:
+        line = broker.wait_line("backups_unusable")
+        check("folder=/nonexistent/backups error=" in line, line)
+        check("No such file" in sluice(broker, "backup", status=1), "and when one is made")
+    status, said = run([program("sluice-broker"), "--endpoint", "tcp://127.0.0.1:*", "--backups", "/tmp"])
+    check(status == 2 and "backups are of a store" in said, said)
 
 
 @case("a store behind a symbolic link is one, with its log")

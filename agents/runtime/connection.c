@@ -3,7 +3,9 @@
 #include "common/check.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zmq.h>
 
 /* A message of the broker: frame 0 is at most 1 MiB, a payload at most 16 MiB. */
@@ -70,36 +72,102 @@ static int set_options(void *socket)
                : 0;
 }
 
-static int watch(struct connection *connection)
+/* All of it: the descriptor tells of what comes after it was found empty. */
+static void read_monitor(struct connection *connection)
+{
+    uint8_t frame[256]; /* of two: the event, with its number in front, and the address */
+
+    while (zmq_recv(connection->monitor, frame, sizeof frame, ZMQ_DONTWAIT) >= 0) {
+        uint16_t event;
+
+        memcpy(&event, frame, sizeof event);
+        connection->dropped = connection->dropped || event == ZMQ_EVENT_DISCONNECTED;
+        zmq_recv(connection->monitor, frame, sizeof frame, ZMQ_DONTWAIT);
+    }
+}
+
+static void on_monitor(uv_poll_t *poll, int status, int events)
+{
+    read_monitor(poll->data);
+    (void)status;
+    (void)events;
+}
+
+/* Has the loop look at a socket whenever its descriptor becomes readable. 0, or a negative errno. */
+static int watch(struct connection *connection, void *socket, uv_poll_cb on_readable,
+                 uv_poll_t **poll)
 {
     int fd;
     size_t fd_size = sizeof fd;
     int rc;
 
-    if (zmq_getsockopt(connection->socket, ZMQ_FD, &fd, &fd_size) != 0) {
+    if (zmq_getsockopt(socket, ZMQ_FD, &fd, &fd_size) != 0) {
         return -errno;
     }
-    connection->poll = malloc(sizeof *connection->poll);
-    if (connection->poll == NULL) {
+    *poll = malloc(sizeof **poll);
+    if (*poll == NULL) {
         return -ENOMEM;
     }
-    rc = uv_poll_init(connection->loop, connection->poll, fd);
+    rc = uv_poll_init(connection->loop, *poll, fd);
     if (rc != 0) {
-        free(connection->poll);
-        connection->poll = NULL;
+        free(*poll);
+        *poll = NULL;
         return rc;
     }
-    connection->poll->data = connection;
-    connection->nothing_in = false;
-    return uv_poll_start(connection->poll, UV_READABLE, wake_loop);
+    (*poll)->data = connection;
+    return uv_poll_start(*poll, UV_READABLE, on_readable);
+}
+
+static void unwatch(uv_poll_t **poll)
+{
+    if (*poll != NULL) {
+        uv_close((uv_handle_t *)*poll, free_handle);
+        *poll = NULL;
+    }
+}
+
+static void shut_monitor(struct connection *connection)
+{
+    unwatch(&connection->monitor_poll);
+    if (connection->socket != NULL) {
+        zmq_socket_monitor(connection->socket, NULL, 0); /* which would wait for a reader */
+    }
+    if (connection->monitor != NULL) {
+        zmq_close(connection->monitor);
+        connection->monitor = NULL;
+    }
+    connection->dropped = false;
+}
+
+/* Without it the end of a connection is noticed when there is a new one, or the broker has been
+ * silent for too long: it may fail. */
+static void open_monitor(struct connection *connection)
+{
+    const int none = 0; /* no lingering; no bound, at which libzmq's thread would wait for us */
+    char address[48];
+    bool good;
+
+    snprintf(address, sizeof address, "inproc://monitor-%u", ++connection->monitors);
+    if (zmq_socket_monitor(connection->socket, address, ZMQ_EVENT_DISCONNECTED) != 0) {
+        return;
+    }
+    connection->monitor = zmq_socket(connection->zmq_context, ZMQ_PAIR);
+    good = connection->monitor != NULL &&
+           zmq_setsockopt(connection->monitor, ZMQ_LINGER, &none, sizeof none) == 0 &&
+           zmq_setsockopt(connection->monitor, ZMQ_RCVHWM, &none, sizeof none) == 0 &&
+           zmq_connect(connection->monitor, address) == 0 &&
+           watch(connection, connection->monitor, on_monitor, &connection->monitor_poll) == 0;
+    if (good) {
+        read_monitor(connection);
+    } else {
+        shut_monitor(connection);
+    }
 }
 
 static void shut_socket(struct connection *connection, int linger_ms)
 {
-    if (connection->poll != NULL) {
-        uv_close((uv_handle_t *)connection->poll, free_handle);
-        connection->poll = NULL;
-    }
+    shut_monitor(connection);
+    unwatch(&connection->poll);
     if (connection->socket != NULL) {
         zmq_setsockopt(connection->socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
         zmq_close(connection->socket);
@@ -116,11 +184,15 @@ static int open_socket(struct connection *connection)
         return -errno;
     }
     rc = set_options(connection->socket);
+    if (rc == 0) {
+        open_monitor(connection);
+    }
     if (rc == 0 && zmq_connect(connection->socket, connection->endpoint) != 0) {
         rc = errno == ENOMEM || errno == EMFILE ? -errno : -EINVAL;
     }
     if (rc == 0) {
-        rc = watch(connection);
+        connection->nothing_in = false;
+        rc = watch(connection, connection->socket, wake_loop, &connection->poll);
     }
     if (rc != 0) {
         shut_socket(connection, 0);
@@ -635,6 +707,14 @@ bool connection_more(struct connection *connection)
     int events = pending || !connection->nothing_in ? socket_events(connection) : 0;
 
     return (events & ZMQ_POLLIN) != 0 || (pending && (events & ZMQ_POLLOUT) != 0);
+}
+
+bool connection_take_drop(struct connection *connection)
+{
+    bool dropped = connection->dropped;
+
+    connection->dropped = false;
+    return dropped;
 }
 
 bool connection_broken(const struct connection *connection)

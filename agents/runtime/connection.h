@@ -34,6 +34,10 @@ struct connection {
     void *zmq_context;
     void *socket;   /* NULL: closed */
     uv_poll_t *poll;
+    void *monitor;       /* tells of `socket`'s connection; NULL: nothing does */
+    uv_poll_t *monitor_poll;
+    unsigned monitors;   /* there have been */
+    bool dropped;        /* the connection ended, and nobody was told yet */
     bool nothing_in; /* the socket has said so, and nothing was done with it since */
     struct codec_writer writer;  /* the message in the making */
     struct batch *first, *last;  /* messages that the socket did not take */
@@ -66,6 +70,8 @@ void connection_look(struct connection *connection);
 void connection_receive(struct connection *connection, size_t max);
 /* True: there is something to receive, or room for what is pending. */
 bool connection_more(struct connection *connection);
+/* True, once: the connection has ended since this was asked last. The socket tries to connect anew. */
+bool connection_take_drop(struct connection *connection);
 /* True: it has dropped something or missed something; only connection_reopen helps. */
 bool connection_broken(const struct connection *connection);
 

@@ -258,6 +258,16 @@ static void reconnect(struct sluice *sluice)
     }
 }
 
+/* What that means is seen when there is a new one, or none for too long. */
+static void note_drop(struct sluice *sluice)
+{
+    struct log_field fields[] = {LOG_WORD("broker", sluice->endpoint)};
+
+    if (connection_take_drop(&sluice->connection) && peer_connected(sluice->peer)) {
+        runtime_log(sluice, LOG_WARN, "connection_lost", fields, 1);
+    }
+}
+
 static void turn(struct sluice *sluice)
 {
     uint64_t now_ms = uv_now(&sluice->loop);
@@ -266,6 +276,7 @@ static void turn(struct sluice *sluice)
     /* What has arrived is read before the time is held against the broker: after a long
      * pause of ours its answers lie in the socket, and the loop may not have looked. */
     peer_tell_time(sluice->peer, now_ms);
+    note_drop(sluice);
     if (next_deadline_ms(sluice) <= now_ms) {
         connection_look(&sluice->connection);
     }

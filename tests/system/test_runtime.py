@@ -107,6 +107,22 @@ def _():
             flood.wait_line("done=2000 retried=yes")
 
 
+@case("a broker that dies is missed at once, and found again")
+def _():
+    with Broker() as broker, Process([PEER, broker.endpoint, "worker"]) as worker:
+        broker.wait_line("service_offered service=told")
+        broker.kill()
+        line = worker.wait_line("connection_lost")
+        check("broker=" + broker.endpoint in line, line)
+        check("broker_lost" not in worker.output(), "silence was waited for")
+        seen = len(worker.lines)
+        broker.restart()
+        worker.wait_line(" connected ", 30, after=seen)
+        with Peer(broker, "asker") as asker:
+            task = asker.submit("echo", b"hi")
+            equal(asker.result(task).body, b"hi")
+
+
 @case("a broker that hangs is given up, and found again")
 def _():
     with Broker("--ping-ms", "100", "--silence-ms", "400") as broker, \

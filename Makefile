@@ -227,6 +227,8 @@ LINK_fuzz_core := $(call lib,fuzz_core)
 # The store's disk and its thread's sleep are the test's.
 LINK_disk      := $(addprefix -Wl$(comma)--wrap=,open link rename unlink access stat fsync) \
                   -Wl,--undefined=__wrap_open $(call lib,disk)
+# Sending a frame is interrupted by the test.
+LINK_interrupted := -Wl,--wrap=zmq_msg_send
 LINK_nap       := $(addprefix -Wl$(comma)--wrap=pthread_cond_,wait timedwait signal) $(call lib,nap)
 LINK_store_world := $(call lib,store_world)
 LINK_durable_world := $(call lib,durable_world)

@@ -1,4 +1,5 @@
 #include "agents/runtime/connection.h"
+#include "agents/runtime/parcel.h"
 
 #include "common/check.h"
 
@@ -93,7 +94,7 @@ static void on_monitor(uv_poll_t *poll, int status, int events)
     (void)events;
 }
 
-/* Has the loop look at a socket whenever its descriptor becomes readable. 0, or a negative errno. */
+/* Has the loop look at a socket when its descriptor becomes readable. 0, or a negative errno. */
 static int watch(struct connection *connection, void *socket, uv_poll_cb on_readable,
                  uv_poll_t **poll)
 {
@@ -314,70 +315,42 @@ static int socket_events(struct connection *connection)
     return events;
 }
 
-static void release_frame(void *data, void *hint)
-{
-    (void)data;
-    blob_unref(hint);
-}
-
-static int send_frame(void *socket, struct blob *blob, int flags)
-{
-    struct span bytes = blob_span(blob);
-    zmq_msg_t frame;
-
-    if (zmq_msg_init_data(&frame, (void *)bytes.data, bytes.size, release_frame, blob_ref(blob)) !=
-        0) {
-        blob_unref(blob);
-        return -1;
-    }
-    if (zmq_msg_send(&frame, socket, flags) < 0) {
-        zmq_msg_close(&frame);
-        return -1;
-    }
-    return 0;
-}
-
-/* False: the socket did not take it. Only the first frame can be refused for lack of room; if
- * a later one fails the connection has gone with the frames before, and the message
- * with it: the session will be opened again, and all that matters sent again. */
+/* False: not now. If it goes with the connection the session will be opened again, and all that
+ * matters sent again. */
 static bool send_message(struct connection *connection, struct codec_writer *writer)
 {
-    int more = writer->frame_count > 0 ? ZMQ_SNDMORE : 0;
+    struct parcel parcel;
 
-    connection->nothing_in = false;
-    if (zmq_send(connection->socket, writer->data, writer->size, ZMQ_DONTWAIT | more) < 0) {
-        return false;
-    }
+    parcel_copy(&parcel, span_of(writer->data, writer->size));
     for (size_t i = 0; i < writer->frame_count; i++) {
-        more = i + 1 < writer->frame_count ? ZMQ_SNDMORE : 0;
-        if (send_frame(connection->socket, writer->frames[i], ZMQ_DONTWAIT | more) != 0) {
-            break;
-        }
+        parcel_add(&parcel, writer->frames[i]);
+    }
+    connection->nothing_in = false;
+    if (!parcel_send(&parcel, connection->socket)) {
+        return false;
     }
     codec_writer_clear(writer);
     return true;
 }
 
-/* False: the socket did not take it; see send_message. */
+/* False: not now; see send_message. */
 static bool send_letter(struct connection *connection, const struct letter *letter)
 {
-    int more = letter->frame_count > 0 ? ZMQ_SNDMORE : 0;
     struct span batch = blob_span(letter->batch);
+    struct parcel parcel;
 
-    connection->nothing_in = false;
     /* A small batch is copied: cheaper than to count who still has it. */
-    if (batch.size < BATCH_COUNTED_MIN
-            ? zmq_send(connection->socket, batch.data, batch.size, ZMQ_DONTWAIT | more) < 0
-            : send_frame(connection->socket, letter->batch, ZMQ_DONTWAIT | more) != 0) {
-        return false;
+    if (batch.size < BATCH_COUNTED_MIN) {
+        parcel_copy(&parcel, batch);
+    } else {
+        parcel_begin(&parcel);
+        parcel_add(&parcel, letter->batch);
     }
     for (size_t i = 0; i < letter->frame_count; i++) {
-        more = i + 1 < letter->frame_count ? ZMQ_SNDMORE : 0;
-        if (send_frame(connection->socket, letter->frames[i], ZMQ_DONTWAIT | more) != 0) {
-            break;
-        }
+        parcel_add(&parcel, letter->frames[i]);
     }
-    return true;
+    connection->nothing_in = false;
+    return parcel_send(&parcel, connection->socket);
 }
 
 /* What was kept and is not known to have come. */

@@ -70,7 +70,7 @@ void connection_look(struct connection *connection);
 void connection_receive(struct connection *connection, size_t max);
 /* True: there is something to receive, or room for what is pending. */
 bool connection_more(struct connection *connection);
-/* True, once: the connection has ended since this was asked last. The socket tries to connect anew. */
+/* True, once: the connection has ended since this was asked last. The socket connects anew. */
 bool connection_take_drop(struct connection *connection);
 /* True: it has dropped something or missed something; only connection_reopen helps. */
 bool connection_broken(const struct connection *connection);

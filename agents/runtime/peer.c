@@ -269,6 +269,7 @@ static void receive_welcome(struct peer *peer, const struct welcome *welcome)
         return;
     }
     peer->resuming = false;
+    peer->probe_nonce = 0; /* the broker has heard of none */
     peer->start = welcome->received;
     leases_forget(peer);
     peer->offer_refused = false;
@@ -379,8 +380,11 @@ static void receive_open(struct peer *peer, const struct message *message)
     case COMMAND_BYE:
         close_session(peer, false, "broker_leaves");
         break;
+    case COMMAND_PONG:
+        peer->pong_nonce = message->pong.nonce;
+        break;
     default:
-        break; /* PONG: that it came is all it says */
+        break;
     }
 }
 
@@ -450,6 +454,19 @@ static void ping(struct peer *peer)
     }
     peer->ping_last_ms = peer->now_ms;
     peer_send(peer, &message);
+}
+
+void peer_probe(struct peer *peer)
+{
+    if (peer->state == SESSION_OPEN) {
+        ping(peer);
+        peer->probe_nonce = peer->ping_nonce;
+    }
+}
+
+bool peer_probed(const struct peer *peer)
+{
+    return peer->state != SESSION_OPEN || peer->pong_nonce >= peer->probe_nonce;
 }
 
 static void session_advance(struct peer *peer)

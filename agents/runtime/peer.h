@@ -125,6 +125,12 @@ void peer_restart(struct peer *peer);
 /* Sends what was put off to be sent together (credit). Call before sending a batch. */
 void peer_flush(struct peer *peer);
 
+/* Asks the broker for a sign of life. */
+void peer_probe(struct peer *peer);
+/* It has answered that, so what it had sent before has come; or the session is not open, or is
+ * another one. */
+bool peer_probed(const struct peer *peer);
+
 bool peer_connected(const struct peer *peer);
 uint64_t peer_now_ms(const struct peer *peer);
 /* The limits and timers of the last WELCOME, or what stands in for them. */

@@ -146,6 +146,8 @@ struct peer {
     uint64_t pinged_ms;     /* first PING since then; TIMERS_NEVER: none */
     uint64_t ping_last_ms;
     uint64_t ping_nonce;
+    uint64_t probe_nonce;   /* of peer_probe's PING */
+    uint64_t pong_nonce;    /* of the last PONG */
 
     struct table offerings_by_name;
     struct list offerings;

@@ -31,6 +31,9 @@ static void drain(struct sluice *sluice)
     sluice->state = RUN_DRAINING;
     sluice->drain_at_ms = uv_now(&sluice->loop) + sluice->drain_ms;
     registry_withdraw_all(sluice);
+    if (!list_empty(&sluice->services)) {
+        peer_probe(sluice->peer);
+    }
     if (sluice->main_strand != NULL) {
         strand_cancel(sluice->main_strand);
     }
@@ -78,7 +81,7 @@ void run_advance(struct sluice *sluice)
     }
     if (sluice->state == RUN_DRAINING &&
         (late || (list_empty(&sluice->tasks) && sluice->main_strand == NULL &&
-                  peer_lease_count(sluice->peer) == 0))) {
+                  peer_lease_count(sluice->peer) == 0 && peer_probed(sluice->peer)))) {
         settle(sluice);
     }
     if (sluice->state == RUN_SETTLING && (late || sluice->strand_count == 0)) {

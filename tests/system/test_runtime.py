@@ -176,6 +176,37 @@ def _():
         check("handled" in worker.output(), "the handler was not finished")
 
 
+@case("SIGTERM lets a worker take what was on its way to it")
+def _():
+    pack, task = msgpack.packb, b"0123456789abcdef"
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+        router.linger = 0
+        router.rcvtimeo = int(10000 * SLOW)
+        port = router.bind_to_random_port("tcp://127.0.0.1")
+
+        def commands():
+            while True:
+                unpacker = msgpack.Unpacker()
+                unpacker.feed(router.recv_multipart()[1])
+                yield from (c for c in unpacker if isinstance(c, list))
+
+        with Process([PEER, "tcp://127.0.0.1:%d" % port, "worker"]) as worker:
+            peer, _ = router.recv_multipart()
+            router.send_multipart([peer, pack([44, {"code": "hello_required"}])])
+            said = commands()
+            equal(next(said)[0], 1, "HELLO")
+            router.send_multipart([peer, pack([32, 1, {"broker": task}])])
+            while next(said)[0] != 2:
+                pass
+            worker.signal(signal.SIGTERM)
+            ping = next(c for c in said if c[0] == 15)
+            # Sent before its WITHDRAW had come here; PONG after.
+            router.send_multipart([peer, pack([35, task, 1, "echo", b"hello"])])
+            router.send_multipart([peer, pack([43, ping[1]])])
+            equal(next(c for c in said if c[0] in (7, 19, 20)), [7, task, 1, b"hello"])
+            equal(worker.wait_exit(), 0, "exit status of the worker")
+
+
 @case("a second SIGTERM ends a worker at once, and its task goes elsewhere")
 def _():
     with Broker() as broker, Process([PEER, broker.endpoint, "worker"]) as worker, \

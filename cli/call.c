@@ -23,6 +23,7 @@ static struct watch {
     char said[512]; /* the last thing worth saying */
     bool under_way; /* it started, or we have said how to ask why not */
     uint64_t waited_ms;
+    int signal; /* the last */
     uv_signal_t signals[2];
     uv_timer_t tick;
 } watch;
@@ -35,12 +36,22 @@ static void watch_say(const char *text)
     }
 }
 
+static void leave(void)
+{
+    progress_clear(&watch.progress);
+    fprintf(stderr, "sluice: left without waiting; %s\n",
+            !sluice_connected(watch.sluice)
+                ? "there is no broker to cancel the task: one that has it stored goes on with it"
+            : watch.call->options.detached ? "the task goes on"
+                                           : "the broker cancels the task");
+    _exit(128 + watch.signal);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
-    if (watch.call->interrupted) {
-        progress_clear(&watch.progress);
-        fprintf(stderr, "sluice: left without waiting; the broker cancels the task\n");
-        _exit(128 + number);
+    watch.signal = number;
+    if (watch.call->interrupted || !sluice_connected(watch.sluice)) {
+        leave();
     }
     watch.call->interrupted = true;
     progress_clear(&watch.progress);
@@ -65,6 +76,9 @@ static void offer_advice(void)
 
 static void on_tick(uv_timer_t *handle)
 {
+    if (watch.call->interrupted && !sluice_connected(watch.sluice)) {
+        leave(); /* nobody is there who could say that it was cancelled */
+    }
     if (watch.call->silent) {
         return;
     }

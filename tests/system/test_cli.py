@@ -261,6 +261,19 @@ def _():
         contains(run.expect(1).err, "cancelling", "cancelled")
 
 
+@case("a wait that is interrupted ends, though the broker has gone")
+def _():
+    with Broker("--ping-ms", "100", "--silence-ms", "400", expect_exit=True) as broker, \
+            Peer(broker, "worker") as worker:
+        worker.offer("busy", 1)
+        waiting = Cli(broker, "submit", "busy", "{}")
+        worker.task()
+        broker.kill()
+        waiting.child.send_signal(signal.SIGTERM)
+        run = waiting.expect(128 + signal.SIGTERM)
+        contains(run.err, "cancelling", "there is no broker to cancel the task")
+
+
 @case("ask shows the steps on standard error and the report on standard output")
 def _():
     with Broker() as broker, Peer(broker, "research") as worker:

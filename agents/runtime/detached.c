@@ -32,6 +32,9 @@ struct sluice_future *sluice_attach(struct sluice *sluice, const struct sluice_i
     struct sluice_future *future;
 
     runtime_peer(sluice); /* CHECKs that there is one */
+    if (id_is_nil((const struct id *)id)) {
+        return NULL;
+    }
     future = future_new(sluice, "", (const struct id *)id, &defaults);
     if (future == NULL) {
         return NULL;

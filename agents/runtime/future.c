@@ -153,6 +153,9 @@ void future_delete(struct sluice_future *future)
 static const char *set_submit(struct submit *submit, const char *service,
                               const struct sluice_submit_options *options)
 {
+    if (id_is_nil(&submit->id)) {
+        return "an id of zeros is none";
+    }
     submit->service = span_from_text(service);
     submit->queue_ttl_ms = earlier(options->queue_ttl_ms, DURATION_MS_MAX);
     submit->lease_ms = earlier(options->lease_ms, DURATION_MS_MAX);

@@ -12,6 +12,9 @@ static const char *join_fault(const struct sluice_join_terms *terms, size_t coun
     if (terms->policy == SLUICE_JOIN_K ? terms->k == 0 || terms->k > count : terms->k != 0) {
         return "k: 1 to the number of members, with SLUICE_JOIN_K alone";
     }
+    if ((unsigned)terms->run_if > SLUICE_RUN_IF_ALWAYS) {
+        return "run_if: SLUICE_RUN_IF_DONE, FAILED or ALWAYS";
+    }
     if (terms->policy == SLUICE_JOIN_ANY && count == 0) {
         return "the first of none will never be";
     }

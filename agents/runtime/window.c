@@ -51,7 +51,7 @@ static uint64_t window_of(const struct peer *peer, bool has_parent)
 {
     uint64_t window = peer->welcome.window_tasks;
 
-    return !list_empty(&peer->offerings) && !has_parent ? (window + 1) / 2 : window;
+    return !list_empty(&peer->offerings) && !has_parent ? window - window / 2 : window;
 }
 
 /* Held tasks end without our hearing of it before their join does, so only the broker

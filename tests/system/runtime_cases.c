@@ -111,6 +111,25 @@ static int inherited_deadline(struct sluice *sluice)
     return 0;
 }
 
+/* An id of zeros, as of one that could not be parsed, and what no enum has. */
+static bool nobodys_are_refused(struct sluice *sluice)
+{
+    static const struct sluice_id nil;
+    const struct sluice_submit_options options = {.id = &nil};
+    const struct sluice_join_terms terms = {.run_if = (enum sluice_run_if)7};
+    struct sluice_future *future = nap_with(sluice, 1, &options);
+    struct sluice_future *join = sluice_join_submit(sluice, NULL, 0, &terms, NULL);
+    bool refused = sluice_attach(sluice, &nil) == NULL;
+
+    sluice_await(future);
+    sluice_await(join);
+    refused = refused && failed_with(future, SLUICE_REFUSED, "bad_message") &&
+              failed_with(join, SLUICE_REFUSED, "bad_message");
+    sluice_future_free(future);
+    sluice_future_free(join);
+    return refused;
+}
+
 static int refusals(struct sluice *sluice)
 {
     struct sluice_future *future = sluice_submit_json(sluice, "nobody", NULL, NULL);
@@ -120,6 +139,7 @@ static int refusals(struct sluice *sluice)
     sluice_future_free(future);
     future = sluice_submit_json(sluice, "not a name", NULL, NULL);
     REQUIRE(failed_with(future, SLUICE_REFUSED, "bad_message"));
+    REQUIRE(nobodys_are_refused(sluice));
     sluice_future_free(future);
     future = sluice_submit_json(sluice, "silent", NULL, NULL);
     sluice_await(future);

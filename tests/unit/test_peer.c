@@ -45,6 +45,20 @@ static void offers_come_before_tasks_after_welcome(void **state)
                     "!! connected\n");
 }
 
+static void a_window_without_a_bound_is_none(void **state)
+{
+    struct fixture *f = *state;
+    struct message welcome = welcome_of('B', false, 10);
+
+    welcome.welcome.window_tasks = UINT64_MAX;
+    given_offer(f, "one", 2);
+    submit(f, 'a');
+    receive(f, welcome);
+    expect_trace(f, "-> OFFER one credit=2\n"
+                    "-> SUBMIT a s\n"
+                    "!! connected\n");
+}
+
 static struct message welcome_to(uint64_t greeting)
 {
     struct message message = welcome_of('B', true, 10);
@@ -487,6 +501,7 @@ int main(void)
         TEST(hello_answers_hello_required),
         TEST(hello_is_said_unasked_when_no_answer_comes),
         TEST(offers_come_before_tasks_after_welcome),
+        TEST(a_window_without_a_bound_is_none),
         TEST(a_welcome_to_an_earlier_hello_does_not_answer_the_last),
         TEST(a_hello_said_again_for_lack_of_an_answer_is_the_same),
         TEST(a_new_connection_loses_the_tasks_in_hand),

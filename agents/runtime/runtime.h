@@ -34,6 +34,8 @@ struct sluice {
     size_t handlers_max;
     enum log_level log_level;
     uint64_t shard; /* of the broker; part of new ids */
+    uint64_t hellos;      /* without a WELCOME */
+    uint64_t hellos_told; /* how many of them are told of next */
 
     struct connection connection;
     struct peer *peer;

@@ -24,6 +24,7 @@
 #define TURN_MESSAGES 64
 #define TURN_STRANDS 1024
 #define TURN_TRIMS 16
+#define HELLOS_TOLD 3 /* without an answer, one a second, before that is told */
 
 static struct sluice *sluice_of(void *handle)
 {
@@ -32,17 +33,35 @@ static struct sluice *sluice_of(void *handle)
 
 /* ---- what the peer decides ---- */
 
+/* It waits for a broker for as long as that takes, but not without a word; said again after ten
+ * times as many. */
+static void count_hello(struct sluice *sluice)
+{
+    struct log_field fields[] = {LOG_WORD("broker", sluice->endpoint),
+                                 LOG_UINT("hellos", sluice->hellos + 1)};
+
+    if (++sluice->hellos == sluice->hellos_told) {
+        sluice->hellos_told *= 10;
+        runtime_log(sluice, LOG_WARN, "broker_unreachable", fields, 2);
+    }
+}
+
 static void on_send(void *context, const struct message *message)
 {
     struct sluice *sluice = context;
 
     connection_write(&sluice->connection, message);
+    if (message->command == COMMAND_HELLO && sluice->connect_ms == 0) { /* else it ends soon */
+        count_hello(sluice);
+    }
 }
 
 static void on_connected(void *context, const struct welcome *welcome)
 {
     struct sluice *sluice = context;
 
+    sluice->hellos = 0;
+    sluice->hellos_told = HELLOS_TOLD;
     sluice->shard = welcome->shard;
     sluice->connect_at_ms = TIMERS_NEVER;
     run_start_main(sluice);
@@ -337,6 +356,7 @@ static void set_options(struct sluice *sluice, const struct sluice_options *opti
     size_t handlers = options->handlers_max > 0 ? options->handlers_max : HANDLERS_MAX_DEFAULT;
 
     sluice->connect_ms = options->connect_ms;
+    sluice->hellos_told = HELLOS_TOLD;
     sluice->drain_ms = options->drain_ms > 0 ? options->drain_ms : DRAIN_MS_DEFAULT;
     sluice->handlers_max = handlers + 1; /* the main function's */
     sluice->resume = !options->no_resume;

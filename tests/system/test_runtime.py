@@ -268,6 +268,14 @@ def _():
     check("run: Connection timed out" in output, output)
 
 
+@case("a worker that waits for its broker says so")
+def _():
+    with Process([PEER, "ipc:///nonexistent/sluice.sock", "worker"]) as worker:
+        line = worker.wait_line("broker_unreachable", 30)
+        check("broker=ipc:///nonexistent/sluice.sock hellos=3" in line, line)
+        check(worker.running(), "it ended")
+
+
 @case("a bad endpoint is refused")
 def _():
     status, output = run([PEER, "nonsense", "worker"])

@@ -154,10 +154,8 @@ void reading_receive(struct peer *peer, const struct chunk *chunk)
         send_read_of(peer, &chunk->id, chunk->attempt, chunk->sequence, 0);
         return;
     }
-    if (chunk->attempt < reading->attempt) {
-        return;
-    }
-    if (chunk->attempt > reading->attempt) {
+    /* A lower one is of the task's next life, whose beginning we have not heard of. */
+    if (chunk->attempt != reading->attempt) {
         upcall.restarted = reading->received;
         reading->attempt = chunk->attempt;
         reading->over = false;

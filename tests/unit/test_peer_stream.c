@@ -157,6 +157,22 @@ static void what_another_broker_has_taken_up_is_read_from_its_beginning(void **s
                     "!! chunk x/1 0 lost=0\n");
 }
 
+/* Its attempts begin again, and the refusal or the RESULT that would have told was lost. */
+static void a_lower_attempt_is_of_the_tasks_next_life(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    given_own_stream(f, 'a', 2);
+    receive(f, chunk_of('a', 2, 0));
+    receive(f, chunk_of('a', 2, 1));
+    forget_trace(f);
+    receive(f, chunk_of('a', 1, 0));
+    expect_trace(f, "!! chunk a/1 0 lost=0\n");
+    take(f, 0);
+    expect_trace(f, "-> READ a/1 from=1 credit=2\n");
+}
+
 static void a_chunk_that_nobody_reads_is_declined(void **state)
 {
     struct fixture *f = *state;
@@ -242,6 +258,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(
             what_another_broker_has_taken_up_is_read_from_its_beginning, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_lower_attempt_is_of_the_tasks_next_life, setup, teardown),
         cmocka_unit_test_setup_teardown(a_chunk_that_nobody_reads_is_declined, setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_task_that_ends_after_it_was_submitted_again_is_read_no_more, setup, teardown),

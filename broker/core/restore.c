@@ -20,17 +20,28 @@ uint64_t restore_left_ms(uint64_t ms, uint64_t since, uint64_t now)
     return ms == 0 ? 0 : gone < ms ? ms - gone : 1;
 }
 
-static struct submit submit_now(const struct broker *broker, const struct store_row *row)
+/* What is left of a duration that began when the task was accepted. */
+static uint64_t left_ms(const struct broker *broker, const struct store_row *row, uint64_t ms)
 {
-    struct submit submit = row->submit;
-    uint64_t now = broker_unix_ms(broker, broker->now_ms);
-    uint64_t since = row->accepted_unix_ms;
+    return restore_left_ms(ms, row->accepted_unix_ms, broker_unix_ms(broker, broker->now_ms));
+}
 
-    submit.durable = true; /* it has a row */
-    submit.deadline_ms = restore_left_ms(submit.deadline_ms, since, now);
-    submit.queue_ttl_ms = restore_left_ms(submit.queue_ttl_ms, since, now);
-    submit.delay_ms = restore_left_ms(submit.delay_ms, since, now);
-    return submit;
+/* Its times have gone on; its options stay as they were said, for it may be tried again as a dead
+ * letter. */
+static void set_times(const struct broker *broker, struct task *task, const struct store_row *row)
+{
+    const struct submit *submit = &row->submit;
+
+    if (submit->deadline_ms > 0) {
+        task->deadline_ms = broker->now_ms + left_ms(broker, row, submit->deadline_ms);
+    }
+    if (submit->queue_ttl_ms > 0) {
+        task->extra->queue_ttl_ms = left_ms(broker, row, submit->queue_ttl_ms);
+    }
+    if (task->extra->join != NULL) {
+        task->extra->join->not_before_ms =
+            broker->now_ms + left_ms(broker, row, submit->delay_ms);
+    }
 }
 
 /* A newer row of an id takes the place of the one before, which had ended: its task had been
@@ -202,7 +213,8 @@ static bool restore(struct broker *broker, const struct store_row *row)
     if (row->is_directive) {
         return directive_restore(broker, row);
     }
-    submit = submit_now(broker, row);
+    submit = row->submit;
+    submit.durable = true; /* it has a row */
     peer = peer_restore(broker, &row->session, row->peer);
     if (peer == NULL) {
         return false;
@@ -216,6 +228,7 @@ static bool restore(struct broker *broker, const struct store_row *row)
         return false;
     }
     task->accepted_ms = broker_ms_of_unix(broker, row->accepted_unix_ms);
+    set_times(broker, task, row);
     set_attempts(task, row->ended ? row->outcome.attempt : row->attempts);
     set_causes(broker, task, row->causes);
     if (row->ended) {
@@ -240,7 +253,7 @@ static bool restore(struct broker *broker, const struct store_row *row)
         return false;
     }
     broker->restoring = NULL; /* if it follows what has ended, so does it, and that is new */
-    submit_start(broker, task, flight, submit.delay_ms);
+    submit_start(broker, task, flight, left_ms(broker, row, submit.delay_ms));
     return true;
 }
 

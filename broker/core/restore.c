@@ -27,16 +27,13 @@ static uint64_t left_ms(const struct broker *broker, const struct store_row *row
 }
 
 /* Its times have gone on; its options stay as they were said, for it may be tried again as a dead
- * letter. */
+ * letter. queue_ttl_ms begins when it is ready: now, or later. */
 static void set_times(const struct broker *broker, struct task *task, const struct store_row *row)
 {
     const struct submit *submit = &row->submit;
 
     if (submit->deadline_ms > 0) {
         task->deadline_ms = broker->now_ms + left_ms(broker, row, submit->deadline_ms);
-    }
-    if (submit->queue_ttl_ms > 0) {
-        task->extra->queue_ttl_ms = left_ms(broker, row, submit->queue_ttl_ms);
     }
     if (task->extra->join != NULL) {
         task->extra->join->not_before_ms =

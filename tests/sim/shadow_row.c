@@ -261,7 +261,6 @@ struct submit shadow_row_submit(const struct model *model, const struct shadow_r
     uint64_t gone_ms = model->now_ms - row->accepted_ms;
 
     submit.deadline_ms = left_ms(submit.deadline_ms, gone_ms);
-    submit.queue_ttl_ms = left_ms(submit.queue_ttl_ms, gone_ms);
     submit.delay_ms = left_ms(submit.delay_ms, gone_ms);
     submit.idempotency_key = span_from_text(row->twin);
     submit.needs = (const uint8_t *)row->needs;

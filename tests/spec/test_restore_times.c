@@ -35,10 +35,80 @@ static void times_of_a_retried_letter_begin_anew(void **state)
     assert_true(trace_has(f, "TASK t1 attempt=2 deadline_ms=59001"));
 }
 
+/* It begins when a task is ready: no worker has had a moment to come back. */
+static void a_queue_ttl_begins_anew(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+
+    options.queue_ttl_ms = 1000;
+    submit_with(f, "s1", "t1", "echo", "", &options);
+    assert_true(trace_has(f, "TASK t1 attempt=1")); /* it has not waited at all */
+    stored(f);
+    f->now_ms = 5000;
+    crash(f);
+    advance_ms(f, 999);
+    stored(f);
+    assert_int_equal(stats_of(f).expired, 0);
+    advance_ms(f, 1);
+    stored(f);
+    assert_int_equal(stats_of(f).expired, 1);
+}
+
+static void it_begins_after_the_delay(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+
+    options.queue_ttl_ms = 1000;
+    options.delay_ms = 10000;
+    options.detached = true;
+    submit_with(f, "s1", "t1", "echo", "", &options);
+    stored(f);
+    f->now_ms = 5000;
+    crash(f);
+    advance_ms(f, 5999);
+    stored(f);
+    assert_int_equal(stats_of(f).expired, 0);
+    advance_ms(f, 1);
+    stored(f);
+    assert_int_equal(stats_of(f).expired, 1);
+}
+
+static void it_begins_when_the_needs_have_ended(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable, step = durable;
+    struct id need = id_of("t1");
+
+    submit_with(f, "s1", "t1", "echo", "", &options);
+    step.join = JOIN_ALL;
+    step.needs = need.bytes;
+    step.needs_count = 1;
+    step.needs_stride = sizeof need;
+    step.queue_ttl_ms = 1000;
+    submit_with(f, "s1", "t2", "echo", "", &step);
+    stored(f);
+    f->now_ms = 5000;
+    crash(f);
+    hello(f, "s1");
+    hello(f, "w1");
+    offer(f, "w1", "echo", 1);
+    done(f, "w1", "t1", 1, "x");
+    offer(f, "w1", "echo", 0);
+    stored(f);
+    advance_ms(f, 999);
+    offer(f, "w1", "echo", 1);
+    assert_true(trace_has(f, "TASK t2 attempt=1"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         DURABLE(times_of_a_retried_letter_begin_anew),
+        DURABLE(a_queue_ttl_begins_anew),
+        DURABLE(it_begins_after_the_delay),
+        DURABLE(it_begins_when_the_needs_have_ended),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

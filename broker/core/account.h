@@ -4,8 +4,9 @@
  * names has an account: a meter for each of the two, and its flows, one of each priority and
  * version. When the key may start nothing its account is closed and its flows leave the ring, so
  * that nobody looks at them and all others have their turns; when that changes they join again,
- * each at the end of its priority. Closing and opening touch as many flows as the key uses
- * priorities and versions.
+ * each at the end of its priority, first whose last turn is longest ago: also of a key that may
+ * start one task at a time all have their turns. Closing and opening touch as many flows as the key
+ * uses priorities and versions.
  *
  * An account lives as long as it has flows, and then, while its meters remember something, among
  * the ACCOUNTS_IDLE_MAX that were used last. A service without such rules has none. Owner: the
@@ -55,7 +56,7 @@ struct account {
     struct service *service;
     struct limit *limits[ACCOUNT_RULES]; /* by enum account_rule; NULL: none. One there is */
     struct meter meters[ACCOUNT_RULES];
-    struct list flows;        /* by account_link */
+    struct list flows;        /* by account_link; in the order in which they have their turns */
     struct hold hold;         /* closed: why; else HOLD_NONE */
     struct timer timer;       /* closed, and known until when */
     uint64_t submitter;       /* as of a flow: serial of the peer that is the key; 0: `key` is */

@@ -207,8 +207,20 @@ void flow_leave(struct flow *flow)
     }
 }
 
+/* Of its key's flows it is the last that joins when the key may start again. */
+static void flow_line_up(struct flow *flow)
+{
+    if (flow->account != NULL) {
+        list_unlink(&flow->account_link);
+        list_push_back(&flow->account->flows, &flow->account_link);
+    }
+}
+
 void flow_push(struct broker *broker, struct flow *flow, struct task *task, bool front)
 {
+    if (list_empty(&flow->ready)) {
+        flow_line_up(flow);
+    }
     if (front) {
         list_push_front(&flow->ready, &task->link);
     } else {
@@ -259,6 +271,9 @@ void flow_charge(struct flow *flow)
     bool called = flow->turn.ring == &service->called;
     bool over = turn_charge(&flow->turn);
 
+    if (over) {
+        flow_line_up(flow);
+    }
     if (called || over) {
         ring_leave(&flow->turn);
         if (over) {

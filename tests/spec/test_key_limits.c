@@ -557,6 +557,56 @@ static void a_rule_needs_no_timer(void **state)
     assert_int_equal(stats_of(f).services, 0);
 }
 
+/* Another one of the key always stands behind it. */
+static void expect_turn(struct fixture *f, const char *task)
+{
+    struct submit plain = {.key = span_from_text("a")};
+    char name[16], last[16] = "t0";
+
+    for (unsigned i = 1; i <= 3; i++) {
+        snprintf(name, sizeof name, "t%u", i);
+        submit_with(f, "s1", name, "echo", "", &plain);
+        drop_trace(f);
+        done(f, "w1", last, 1, "");
+        if (trace_has(f, task)) {
+            return;
+        }
+        snprintf(last, sizeof last, "%s", name);
+    }
+    fail_msg("three that came later have started before it");
+}
+
+static void versions_of_a_key_take_turns(void **state)
+{
+    struct fixture *f = *state;
+    struct message offered = {.command = COMMAND_OFFER};
+    struct submit plain = {.key = span_from_text("a")};
+    struct submit pinned = {.key = span_from_text("a"), .version = span_from_text("1")};
+
+    given_echo(f, 0);
+    limit_concurrency(f, "a", 1);
+    offered.offer.service = span_from_text("echo");
+    offered.offer.credit = 10;
+    offered.offer.version = span_from_text("1");
+    say(f, "w1", &offered);
+    submit_with(f, "s1", "t0", "echo", "", &plain);
+    submit_with(f, "s1", "p", "echo", "", &pinned);
+    expect_turn(f, "TASK p");
+}
+
+static void parts_of_a_key_have_their_turn(void **state)
+{
+    struct fixture *f = *state;
+    struct submit plain = {.key = span_from_text("a")};
+    struct submit all = {.key = span_from_text("a"), .route = ROUTE_ALL};
+
+    given_echo(f, 10);
+    limit_concurrency(f, "*", 1);
+    submit_with(f, "s1", "t0", "echo", "", &plain);
+    submit_with(f, "s1", "all", "echo", "", &all);
+    expect_turn(f, "TASK #0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -580,6 +630,8 @@ int main(void)
         SPEC(what_is_remembered_of_keys_is_bounded),
         SPEC(many_keys_that_wait_cost_no_more),
         SPEC(a_rule_needs_no_timer),
+        SPEC(versions_of_a_key_take_turns),
+        SPEC(parts_of_a_key_have_their_turn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,16 +26,20 @@ static bool texts_fit(const struct broker *broker, const struct offer *offer,
 /* The operator's limits stand; else the newest offer that names some wins. */
 static void adopt_limits(struct service *service, const struct offer_message *offer)
 {
+    static const struct limit_values none = {0};
+    const struct limit *rule = service->limiter != NULL ? service->limiter->limit : NULL;
+    const struct limit_values *said = rule != NULL ? &rule->values : &none;
+
     if (service->configured) {
         return;
     }
-    if (offer->max_tasks > 0) {
+    if (offer->max_tasks > 0 && said->max_tasks == 0) {
         service->limits.max_tasks = offer->max_tasks;
     }
-    if (offer->max_bytes > 0) {
+    if (offer->max_bytes > 0 && said->max_bytes == 0) {
         service->limits.max_bytes = offer->max_bytes;
     }
-    if (offer->attempts > 0) {
+    if (offer->attempts > 0 && said->attempts == 0) {
         service->limits.attempts = offer->attempts;
     }
 }

@@ -544,6 +544,50 @@ static void rules_are_bounded(void **state)
     expect_trace(f, "[   0] s1 <- REPLY 9 failed code=bad_message\n");
 }
 
+static void offer_bounds(struct fixture *f, const char *peer, uint64_t bound)
+{
+    struct message message = {.command = COMMAND_OFFER};
+
+    hello(f, peer);
+    message.offer.service = span_from_text("echo");
+    message.offer.max_tasks = bound;
+    message.offer.max_bytes = 10 * bound;
+    message.offer.attempts = bound;
+    say(f, peer, &message);
+}
+
+static void an_offer_changes_nothing_that_the_operator_has_set(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 0);
+    values.max_tasks = 2;
+    values.max_bytes = 10;
+    values.attempts = 1;
+    limit(f, &values);
+    offer_bounds(f, "w2", 100);
+    submit_with(f, "s1", "t1", "echo", "12345678", NULL);
+    submit_with(f, "s1", "t2", "echo", "12345678", NULL);
+    assert_int_equal(f->refused, 1);
+    submit(f, "s1", "t3", "echo");
+    submit(f, "s1", "t4", "echo");
+    assert_int_equal(f->refused, 2);
+    query_task(f, "s1", QUERY_STATUS, "t1");
+    assert_true(trace_has(f, "attempts=1 "));
+    drop_trace(f);
+    values.max_tasks = values.max_bytes = values.attempts = 0; /* none any more */
+    limit(f, &values);
+    offer_bounds(f, "w2", 3);
+    submit(f, "s1", "t4", "echo");
+    assert_int_equal(f->refused, 2);
+    submit(f, "s1", "t5", "echo");
+    assert_int_equal(f->refused, 3);
+    drop_trace(f);
+    query_task(f, "s1", QUERY_STATUS, "t4");
+    assert_true(trace_has(f, "attempts=3 "));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -565,6 +609,7 @@ int main(void)
         SPEC(a_tenants_budget_given_back_is_for_all_its_services),
         SPEC(a_configured_limit_holds_from_the_next_step),
         SPEC(values_of_a_service_go_back_to_the_brokers),
+        SPEC(an_offer_changes_nothing_that_the_operator_has_set),
         SPEC(rules_are_bounded),
     };
 

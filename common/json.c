@@ -5,6 +5,7 @@
 
 #include <msgpack.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BIN_KEY "$bin"
 
@@ -234,6 +235,13 @@ json_t *json_unpack_bytes(struct span bytes)
     }
     msgpack_unpacked_destroy(&unpacked);
     return json;
+}
+
+const char *json_text(const json_t *value)
+{
+    const char *text = json_string_value(value);
+
+    return text != NULL && strlen(text) == json_string_length(value) ? text : NULL;
 }
 
 json_t *json_raw_bytes(struct span bytes)

@@ -21,6 +21,10 @@ uint8_t *json_pack_bytes(const json_t *value, size_t *size);
  * Of a key that stands twice the last value counts. */
 json_t *json_unpack_bytes(struct span bytes);
 
+/* The text of a string, borrowed. NULL: it is none, or holds a NUL, and who reads it as a C string
+ * would see another, shorter one. */
+const char *json_text(const json_t *value);
+
 #define JSON_RAW_KEY "$raw"
 /* {"$raw": "base64"}, for bytes that JSON cannot say; a new reference. NULL: no memory. */
 json_t *json_raw_bytes(struct span bytes);

@@ -77,7 +77,7 @@ json_t *entries_read_file(const char *path, bool *absent, char *error, size_t er
                  ENTRIES_FILE_BYTES_MAX / 1024 / 1024);
         return NULL;
     }
-    value = json_load_file(path, JSON_REJECT_DUPLICATES, &problem);
+    value = json_load_file(path, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
     if (value == NULL) {
         snprintf(error, error_size, "%s:%d:%d: %s", path, problem.line, problem.column,
                  problem.text);

@@ -1,6 +1,7 @@
 #include "agents/cron/entry.h"
 
 #include "common/duration.h"
+#include "common/json.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -63,8 +64,9 @@ static int shown(const char *text)
 
 static bool read_text(struct reading *reading, json_t *value, const char **text)
 {
-    *text = json_string_value(value);
-    return (*text != NULL && **text != '\0') || fail(reading, "%s: a text is needed", reading->key);
+    *text = json_text(value);
+    return (*text != NULL && **text != '\0') ||
+           fail(reading, "%s: a text without NUL is needed", reading->key);
 }
 
 static bool is_word(const char *text, size_t size_max)
@@ -82,7 +84,7 @@ static bool read_duration(struct reading *reading, json_t *value, uint64_t max_m
 
     snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
     if (!json_is_integer(value)) {
-        text = json_is_string(value) ? json_string_value(value) : "";
+        text = json_text(value) != NULL ? json_text(value) : "";
     }
     if (!duration_parse(text, max_ms, ms) || *ms == 0) {
         return fail(reading, "%s: a time like 90s, 5m, 1h or 2d is needed, %" PRIu64 " %s at most",

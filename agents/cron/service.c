@@ -1,6 +1,7 @@
 #include "agents/cron/service.h"
 
 #include "agents/cron/moment.h"
+#include "common/json.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -109,13 +110,31 @@ static json_t *entry_to_json(const struct entry *entry, int64_t now_s)
     return value;
 }
 
+/* Which entry is meant, NULL if that is not said. False: no entry can have that name, and the task
+ * has failed. */
+static bool name_arg(struct sluice_task *task, const char **name)
+{
+    const json_t *given = json_object_get(sluice_task_args(task), "name");
+
+    *name = json_text(given);
+    if (given != NULL && *name == NULL) {
+        sluice_failf(task, "bad_arguments", "/name: must have no NUL");
+        return false;
+    }
+    return true;
+}
+
 static void on_list(struct sluice_task *task, void *arg)
 {
     struct schedule *schedule = arg;
-    const char *name = json_string_value(json_object_get(sluice_task_args(task), "name"));
-    json_t *rows = json_array();
     int64_t now_s = schedule_now_ms() / 1000;
+    const char *name;
+    json_t *rows;
 
+    if (!name_arg(task, &name)) {
+        return;
+    }
+    rows = json_array();
     list_each(at, &schedule->entries.list) {
         const struct entry *entry = list_entry(at, struct entry, link);
 
@@ -290,11 +309,15 @@ static bool stop_run(struct schedule *schedule, const struct sluice_id *id)
 static void on_remove(struct sluice_task *task, void *arg)
 {
     struct schedule *schedule = arg;
-    const char *name = json_string_value(json_object_get(sluice_task_args(task), "name"));
-    struct entry *entry = take(task, schedule, name);
+    struct entry *entry;
     struct sluice_id id;
+    const char *name;
     bool ahead;
 
+    if (!name_arg(task, &name)) {
+        return;
+    }
+    entry = take(task, schedule, name);
     if (entry == NULL) {
         return;
     }

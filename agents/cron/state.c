@@ -1,6 +1,7 @@
 #include "agents/cron/state.h"
 
 #include "agents/cron/moment.h"
+#include "common/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +49,7 @@ static bool read_entries(json_t *file, struct entries *entries, char *error, siz
     bool good;
 
     json_array_foreach(json_object_get(file, "entries"), index, source) {
-        const char *name = json_string_value(json_object_get(source, "name"));
+        const char *name = json_text(json_object_get(source, "name"));
 
         if (name == NULL || entries_find(entries, name) == NULL) {
             json_array_append(list, source);

@@ -16,9 +16,13 @@ static const char about[] =
 static void calc(struct sluice_task *task, void *arg)
 {
     json_t *given = json_object_get(sluice_task_args(task), "expression");
+    const char *expression;
     struct calc_result result;
 
-    switch (calc_evaluate(json_string_value(given), &result)) {
+    if (!argument_text(task, "expression", &expression)) {
+        return;
+    }
+    switch (calc_evaluate(expression, &result)) {
     case CALC_OK:
         sluice_done_json(task, json_pack("{s:O, s:o, s:s}", "expression", given, "value",
                                          result.whole ? json_integer((json_int_t)result.value)

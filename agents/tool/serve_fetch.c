@@ -122,7 +122,6 @@ static void fetch(struct sluice_task *task, void *arg)
     json_t *args = sluice_task_args(task);
     uint64_t left_ms = sluice_task_left_ms(task);
     struct sluice_http_request request = {
-        .url = json_string_value(json_object_get(args, "url")),
         .timeout_ms = uint_arg(args, "timeout_ms", FETCH_TIMEOUT_MS_DEFAULT),
         .bytes_max = uint_arg(args, "max_bytes", FETCH_BYTES_DEFAULT),
         .redirects_max = FETCH_REDIRECTS_MAX,
@@ -131,6 +130,9 @@ static void fetch(struct sluice_task *task, void *arg)
     struct sluice_http_response response;
     int rc;
 
+    if (!argument_text(task, "url", &request.url)) {
+        return;
+    }
     if (left_ms < request.timeout_ms) {
         request.timeout_ms = left_ms > 0 ? left_ms : 1;
     }

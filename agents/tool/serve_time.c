@@ -151,10 +151,12 @@ static void tell(struct sluice_task *task, const char *zone, const struct moment
 
 static void tell_time(struct sluice_task *task, void *arg)
 {
-    const char *zone = json_string_value(json_object_get(sluice_task_args(task), "zone"));
+    const char *zone = "UTC";
     struct moment moment;
 
-    zone = zone ? zone : "UTC";
+    if (!argument_text(task, "zone", &zone)) {
+        return;
+    }
     switch (moment_read(zone, &moment)) {
     case ZONE_OK:
         tell(task, zone, &moment);

@@ -572,6 +572,29 @@ def _():
         equal(folder.read("here/state"), {"entries": [], "last": {}})
 
 
+@case("a payload may hold a NUL, and is there after a restart; other texts may not")
+def _():
+    with Broker() as broker, Folder() as folder, Peer(broker, "me") as me:
+        payload = {"text": "a\0b"}
+        with Cron(broker, "--state", folder.path("state")) as cron:
+            good(me, "cron.add", name="kept", every="1h", service="echo", payload=payload)
+            cron.stop()
+        equal(folder.read("state")["entries"][0]["payload"], payload)
+        with Cron(broker, "--state", folder.path("state")) as cron:
+            for key, value in (("name", "x\0y"), ("service", "x\0y"), ("every", "2h\0s"), ("cron", "@daily\0"),
+                               ("zone", "UTC\0x"), ("retain", "1h\0")):
+                entry = {"name": "bad", "service": "echo", "every": "1h"}
+                if key in ("cron", "zone"):
+                    del entry["every"]
+                    entry["cron"] = "@daily"
+                why = refused(me, "cron.add", "bad_entry", **dict(entry, **{key: value}))
+                check(why.startswith(key + ":"), why)
+            for service in "cron.list", "cron.remove":
+                check("/name: " in refused(me, service, "bad_arguments", name="kept\0x"), service)
+            equal([row["name"] for row in good(me, "cron.list")["entries"]], ["kept"])
+            cron.stop()
+
+
 @case("a state that is damaged is not thrown away")
 def _():
     with Broker() as broker, Folder() as folder:

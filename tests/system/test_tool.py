@@ -541,13 +541,18 @@ def _():
                 ("tool.fetch", {"url": 5}, "/url: must be string, is integer"),
                 ("tool.fetch", {"url": "http://x.example/", "max_bytes": 0}, "/max_bytes: must be at least 1"),
                 ("tool.fetch", {"url": "http://x.example/", "hedaers": 1}, "/hedaers: is not allowed"),
+                ("tool.fetch", {"url": "http://x.example/\0"}, "/url: must have no NUL"),
+                ("tool.calc", {"expression": "1\0+1"}, "/expression: must have no NUL"),
+                ("tool.time", {"zone": "UTC\0x"}, "/zone: must have no NUL"),
+                ("tool.time", {"date": "2024-01-01\0x"}, "/date: must match"),
+                ("tool.sleep", {"ms": 0, "fail": "code\0x"}, "/fail: must match"),
                 ("tool.calc", {"expression": "1" * 1001}, "/expression: must have at most 1000"),
                 ("tool.time", {"date": "tomorrow"}, "/date: must match"),
                 ("tool.sleep", {"ms": 1.5}, "/ms: must be integer, is number"),
                 ("tool.sleep", {"ms": 60001}, "/ms: must be at most 60000"),
                 ("tool.sleep", [], "(value): must be object, is array")):
             how, error = outcome(peer, start(peer, service, args))
-            equal(how, "failed", "outcome of %s %s" % (service, args))
+            equal((how, error.get("code")), ("failed", "bad_arguments"), "%s %s" % (service, args))
             check(error["message"].startswith(place), "%s %s: %s" % (service, args, error))
 
 

@@ -188,6 +188,20 @@ static void random_bytes_do_no_harm(void **state)
     }
 }
 
+static void a_text_has_no_nul(void **state)
+{
+    json_t *values = json_loads("[\"text\", \"\", \"a\\u0000b\", \"\\u0000\", 1]",
+                                JSON_ALLOW_NUL, NULL);
+
+    assert_non_null(values);
+    assert_string_equal(json_text(json_array_get(values, 0)), "text");
+    assert_string_equal(json_text(json_array_get(values, 1)), "");
+    for (size_t i = 2; i < 6; i++) { /* the last one: none at all */
+        assert_null(json_text(json_array_get(values, i)));
+    }
+    json_decref(values);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +211,7 @@ int main(void)
         cmocka_unit_test(large_unsigned_becomes_real),
         cmocka_unit_test(the_last_of_equal_keys_counts),
         cmocka_unit_test(nesting_is_bounded_both_ways),
+        cmocka_unit_test(a_text_has_no_nul),
         cmocka_unit_test(random_bytes_do_no_harm),
     };
 

@@ -6,7 +6,8 @@
 
 #define ENTRIES_MAX 1000
 #define ENTRIES_PAYLOADS_MAX (8 * 1024 * 1024) /* of all of them */
-/* As JSON without blanks a packed byte takes six at most: what was written can be read again. */
+/* As JSON without blanks a packed byte takes six at most, and all else in an entry is short: what
+ * was written can be read again. */
 #define ENTRIES_FILE_BYTES_MAX (64 * 1024 * 1024)
 
 struct entries {

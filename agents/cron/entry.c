@@ -23,6 +23,7 @@
 #define SERVICE_NAME_MAX 128
 #define ATTEMPTS_MAX 100
 #define SHOWN_MAX 40
+#define DURATION_TEXT_MAX 31
 
 /* What an entry says, before it is checked as a whole. */
 struct reading {
@@ -76,17 +77,19 @@ static bool is_word(const char *text, size_t size_max)
     return size > 0 && size <= size_max && text[size] == '\0';
 }
 
-/* A duration as text, or milliseconds. */
+/* A duration as text, or milliseconds. Zeros before the number, too, are kept as they
+ * came: the state would grow by any number of them. */
 static bool read_duration(struct reading *reading, json_t *value, uint64_t max_ms, uint64_t *ms)
 {
-    char number[32];
+    char number[DURATION_TEXT_MAX + 1];
     const char *text = number;
 
     snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
     if (!json_is_integer(value)) {
-        text = json_text(value) != NULL ? json_text(value) : "";
+        text = json_text(value);
     }
-    if (!duration_parse(text, max_ms, ms) || *ms == 0) {
+    if (text == NULL || strlen(text) > DURATION_TEXT_MAX || !duration_parse(text, max_ms, ms) ||
+        *ms == 0) {
         return fail(reading, "%s: a time like 90s, 5m, 1h or 2d is needed, %" PRIu64 " %s at most",
                     reading->key, max_ms / (max_ms > DAY_MS ? DAY_MS : HOUR_MS),
                     max_ms > DAY_MS ? "days" : "hours");

@@ -473,6 +473,8 @@ BAD = [
     (dict(PLAIN, every="500ms"), "whole seconds"),
     (dict(PLAIN, every="often"), "every: a time like"),
     (dict(PLAIN, every="400d"), "366 days at most"),
+    (dict(PLAIN, every="0" * 30 + "1h"), "every: a time like"),
+    (dict(PLAIN, every="1h", retain="0" * 30 + "1h"), "retain: a time like"),
     (dict(PLAIN, cron="* * * * *", zone="Mars/Olympus"), "no time zone 'Mars/Olympus'"),
     (dict(PLAIN, every="1s", zone="UTC"), "no meaning"),
     ({"name": "a", "service": "no such", "every": "1s"}, "service: 'no such'"),

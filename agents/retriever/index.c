@@ -113,6 +113,7 @@ static const char *writer_open(struct index *index, const char *path)
     }
     index->passage_count =
         (size_t)pragma_get(index->writer, "SELECT count(*) FROM passages");
+    index->committed_count = index->passage_count;
     return NULL;
 }
 

@@ -39,7 +39,8 @@ struct index_source {
 
 enum index_result {
     INDEX_OK,
-    INDEX_FULL,  /* INDEX_PASSAGES_MAX reached; the source has what fitted */
+    INDEX_FULL,  /* INDEX_PASSAGES_MAX reached; the source has what fitted, and if that is not
+                    all, index_has does not know it */
     INDEX_FAULT, /* SQLite says no: disk full, damaged; index_error() says why.
                     The open transaction is rolled back */
 };

@@ -24,6 +24,7 @@ struct index {
     sqlite3 *writer;
     sqlite3_stmt *statements[STATEMENT_COUNT];
     size_t passage_count;
+    size_t committed_count;   /* what passage_count goes back to when a batch is rolled back */
     int lock_fd;              /* -1: temporary */
     char directory[256];      /* of a temporary index, while it still has a name */
     char error[INDEX_ERROR_SIZE];

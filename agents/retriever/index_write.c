@@ -12,7 +12,8 @@ static const char *const index_sql[STATEMENT_COUNT] = {
     [STATEMENT_PUT_SOURCE] =
         "INSERT INTO sources(path, kind, title, bytes, modified_ns, changed_ns, passages)"
         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0)",
-    [STATEMENT_SET_PASSAGES] = "UPDATE sources SET passages = ?2 WHERE id = ?1",
+    [STATEMENT_SET_PASSAGES] =
+        "UPDATE sources SET passages = ?2, bytes = ifnull(?3, bytes) WHERE id = ?1",
     [STATEMENT_PUT_PASSAGE] =
         "INSERT INTO passages(source, ordinal, key, line_start, line_end, page)"
         " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
@@ -41,6 +42,7 @@ static enum index_result fault(struct index *index)
     if (!sqlite3_get_autocommit(index->writer)) {
         sqlite3_exec(index->writer, "ROLLBACK", NULL, NULL, NULL);
     }
+    index->passage_count = index->committed_count;
     return INDEX_FAULT;
 }
 
@@ -57,8 +59,11 @@ enum index_result index_begin(struct index *index)
 
 enum index_result index_commit(struct index *index)
 {
-    return sqlite3_exec(index->writer, "COMMIT", NULL, NULL, NULL) == SQLITE_OK ? INDEX_OK
-                                                                              : fault(index);
+    if (sqlite3_exec(index->writer, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
+        return fault(index);
+    }
+    index->committed_count = index->passage_count;
+    return INDEX_OK;
 }
 
 /* Runs a statement that returns no rows. */
@@ -134,6 +139,7 @@ struct put {
     const char *path;
     int64_t source_id;
     size_t passages;
+    bool cut; /* there was no room for more */
     int rc;
 };
 
@@ -166,6 +172,7 @@ static bool passage_put(const struct passage *passage, void *arg)
     sqlite3_stmt *text = index->statements[STATEMENT_PUT_TEXT];
 
     if (index->passage_count >= INDEX_PASSAGES_MAX) {
+        put->cut = true;
         return false;
     }
     /* Readers keep to UTF-8; one that errs costs this passage and not every answer. */
@@ -233,6 +240,9 @@ enum index_result index_put(struct index *index, const struct index_source *sour
     *passages = put.passages;
     if (put.rc == SQLITE_OK) {
         sqlite3_bind_int64(index->statements[STATEMENT_SET_PASSAGES], 2, (int64_t)put.passages);
+        if (put.cut) { /* a size that no file has: once there is room, it is read again */
+            sqlite3_bind_int64(index->statements[STATEMENT_SET_PASSAGES], 3, -1);
+        }
         put.rc = run_with_id(index, STATEMENT_SET_PASSAGES, put.source_id);
     }
     if (put.rc != SQLITE_OK) {

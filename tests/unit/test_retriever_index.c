@@ -3,6 +3,7 @@
 #include "tests/unit/retriever_fixture.h"
 
 #include "agents/retriever/extract.h"
+#include "agents/retriever/index_state.h"
 #include "agents/retriever/search.h"
 
 #include <math.h>
@@ -269,6 +270,68 @@ static void an_unchanged_source_is_known(void **state)
     assert_false(index_has(f->index, &source));
 }
 
+static void set_pages_max(struct index *index, const char *pragma)
+{
+    assert_int_equal(sqlite3_exec(index->writer, pragma, NULL, NULL, NULL), SQLITE_OK);
+}
+
+static void what_is_rolled_back_is_not_counted(void **state)
+{
+    struct fixture *f = *state;
+    struct index_source source = {"large.md", KIND_MARKDOWN, {0}};
+    struct document document;
+    struct search search;
+    struct buffer text = {0};
+    size_t passages, count;
+
+    for (unsigned i = 0; i < 2000; i++) {
+        char section[64];
+
+        snprintf(section, sizeof section, "# Section %u\nword%u\n", i, i);
+        buffer_add_text(&text, section);
+    }
+    document_init(&document);
+    markdown_read(&document, buffer_span(&text));
+    put(f->index, "a.md", "words\n");
+    put(f->index, "b.md", "words\n");
+    count = f->index->passage_count;
+    set_pages_max(f->index, "PRAGMA max_page_count=1"); /* of what there is: it can only grow */
+    assert_int_equal(index_begin(f->index), INDEX_OK);
+    assert_int_equal(index_put(f->index, &source, &document, &passages), INDEX_FAULT);
+    assert_int_equal(f->index->passage_count, count);
+    set_pages_max(f->index, "PRAGMA max_page_count=100000");
+    put(f->index, "c.md", "words\n");
+    assert_int_equal(f->index->passage_count, count + 1);
+    search = ask(f->index, "words", 8);
+    assert_sources(&search, "a.md:1 b.md:1 c.md:1");
+    document_deinit(&document);
+    buffer_deinit(&text);
+}
+
+static void a_source_that_was_cut_short_is_read_again(void **state)
+{
+    struct fixture *f = *state;
+    struct index_source source = {"b.md", KIND_MARKDOWN, {.bytes = 9}};
+    struct document document;
+    struct search search;
+    size_t passages, count;
+
+    put(f->index, "a.md", "words\n");
+    document_init(&document);
+    markdown_read(&document, span_from_text("words\n# B\nwords\n"));
+    count = f->index->passage_count;
+    f->index->passage_count = INDEX_PASSAGES_MAX - 1;
+    assert_int_equal(index_put(f->index, &source, &document, &passages), INDEX_FULL);
+    assert_int_equal(passages, 1);
+    assert_false(index_has(f->index, &source));
+    f->index->passage_count = count + 1;
+    assert_int_equal(index_put(f->index, &source, &document, &passages), INDEX_OK);
+    assert_true(index_has(f->index, &source));
+    search = ask(f->index, "words", 8);
+    assert_sources(&search, "a.md:1 b.md:1 b.md:3");
+    document_deinit(&document);
+}
+
 /* ---- one passage, all sources ----------------------------------------------------------- */
 
 static void a_passage_comes_with_its_neighbours(void **state)
@@ -454,6 +517,8 @@ int main(void)
         CASE(a_removed_source_is_not_found),
         CASE(a_search_sees_what_is_committed),
         CASE(an_unchanged_source_is_known),
+        CASE(what_is_rolled_back_is_not_counted),
+        CASE(a_source_that_was_cut_short_is_read_again),
         CASE(a_passage_comes_with_its_neighbours),
         CASE(an_unknown_passage_is_not_found),
         CASE(replicas_give_a_passage_the_same_id),

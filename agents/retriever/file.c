@@ -21,6 +21,11 @@ struct file_stamp file_stamp_of(const struct stat *status)
     };
 }
 
+struct file_id file_id_of(const struct stat *status)
+{
+    return (struct file_id){.device = status->st_dev, .inode = status->st_ino};
+}
+
 static enum file_result read_plain(int fd, struct buffer *text)
 {
     for (;;) {
@@ -104,35 +109,61 @@ void file_text_repair(struct buffer *text)
     *text = repaired;
 }
 
-enum file_result file_read(const char *path, bool compressed, struct buffer *text,
+/* What to make of an open file. */
+static enum file_result look(int fd, const struct file_id *id, struct file_stamp *stamp)
+{
+    struct file_id found;
+    struct stat status;
+
+    if (fstat(fd, &status) != 0) {
+        return FILE_BROKEN;
+    }
+    /* Since the walk its name, or a folder's, may have become a link that leads out. */
+    found = file_id_of(&status);
+    if (id != NULL && !file_id_equal(&found, id)) {
+        return FILE_GONE;
+    }
+    if (!S_ISREG(status.st_mode)) {
+        return FILE_BROKEN;
+    }
+    *stamp = file_stamp_of(&status);
+    return status.st_size > FILE_BYTES_MAX ? FILE_TOO_LARGE : FILE_OK;
+}
+
+enum file_result file_open(const char *path, const struct file_id *id, int *fd,
                            struct file_stamp *stamp)
 {
-    enum file_result result = FILE_BROKEN;
-    struct stat status;
+    enum file_result result;
+
+    /* O_NONBLOCK: opening a pipe that nobody writes to must not hang. */
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (*fd < 0) {
+        return FILE_GONE;
+    }
+    result = look(*fd, id, stamp);
+    if (result != FILE_OK) {
+        close(*fd);
+    }
+    return result;
+}
+
+enum file_result file_read(const char *path, const struct file_id *id, bool compressed,
+                           struct buffer *text, struct file_stamp *stamp)
+{
+    enum file_result result;
     int fd;
 
     buffer_truncate(text, 0);
-    /* O_NONBLOCK: opening a pipe that nobody writes to must not hang. */
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0) {
-        return FILE_GONE;
-    }
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-        goto done;
-    }
-    *stamp = file_stamp_of(&status);
-    if (status.st_size > FILE_BYTES_MAX) {
-        result = FILE_TOO_LARGE;
-        goto done;
+    result = file_open(path, id, &fd, stamp);
+    if (result != FILE_OK) {
+        return result;
     }
     result = compressed ? read_gzip(fd, text) : read_plain(fd, text);
+    close(fd);
     if (result == FILE_OK && text->size > 0 &&
         memchr(text->data, '\0', text->size < FILE_PROBE_BYTES ? text->size : FILE_PROBE_BYTES)) {
         result = FILE_BINARY;
     }
-
-done:
-    close(fd);
     if (result == FILE_OK) {
         buffer_add(text, "", 0); /* the closing NUL */
         file_text_repair(text);

@@ -86,8 +86,7 @@ static void file_take(struct walk *walk, const char *path, const struct stat *st
         folder->truncated = true;
         return;
     }
-    file.device = status->st_dev;
-    file.inode = status->st_ino;
+    file.id = file_id_of(status);
     file.path = strdup(path);
     CHECK(file.path != NULL);
     folder->files = array_grow(folder->files, folder->file_count, &folder->file_capacity,
@@ -170,11 +169,11 @@ static int identity_compare(const void *left, const void *right)
 {
     const struct folder_file *a = left, *b = right;
 
-    if (a->device != b->device) {
-        return a->device < b->device ? -1 : 1;
+    if (a->id.device != b->id.device) {
+        return a->id.device < b->id.device ? -1 : 1;
     }
-    if (a->inode != b->inode) {
-        return a->inode < b->inode ? -1 : 1;
+    if (a->id.inode != b->id.inode) {
+        return a->id.inode < b->id.inode ? -1 : 1;
     }
     return a->link != b->link ? a->link - b->link : strcmp(a->path, b->path);
 }
@@ -196,8 +195,7 @@ static void duplicates_remove(struct folder *folder)
     for (size_t i = 0; i < folder->file_count; i++) {
         struct folder_file *file = &folder->files[i];
 
-        if (kept > 0 && folder->files[kept - 1].device == file->device &&
-            folder->files[kept - 1].inode == file->inode) {
+        if (kept > 0 && file_id_equal(&folder->files[kept - 1].id, &file->id)) {
             free(file->path);
         } else {
             folder->files[kept++] = *file;

@@ -23,7 +23,7 @@ struct folder_file {
     enum kind kind;
     bool compressed;
     bool link;
-    uint64_t device, inode;
+    struct file_id id;
     struct file_stamp stamp;
 };
 

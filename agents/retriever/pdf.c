@@ -52,32 +52,19 @@ static uint64_t clock_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* A path that no program takes for an option. Yours. */
-static struct buffer argument_of_path(const char *path)
+/* Starts the program with its output in a pipe; returns the end to read, or negative errno. It gets
+ * the open file: by its name it might come to another one. */
+static int child_start(const char *program, int file_fd, pid_t *pid)
 {
-    struct buffer argument = {0};
-
-    if (path[0] == '-') {
-        buffer_add_text(&argument, "./");
-    }
-    buffer_add_text(&argument, path);
-    return argument;
-}
-
-/* Starts the program with its output in a pipe; returns the end to read, or negative errno. */
-static int child_start(const char *program, const char *path, pid_t *pid)
-{
-    struct buffer file = argument_of_path(path);
-    char *argv[] = {(char *)program, "-q", "-enc", "UTF-8", file.data, "-", NULL};
+    char *argv[] = {(char *)program, "-q", "-enc", "UTF-8", "/dev/stdin", "-", NULL};
     posix_spawn_file_actions_t actions;
     int pipe_fds[2], rc;
 
     if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
-        rc = errno;
-        goto done;
+        return -errno;
     }
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, file_fd, 0);
     posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], 1);
     posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
     rc = posix_spawnp(pid, program, &actions, NULL, argv, environ);
@@ -86,9 +73,6 @@ static int child_start(const char *program, const char *path, pid_t *pid)
     if (rc != 0) {
         close(pipe_fds[0]);
     }
-
-done:
-    buffer_deinit(&file);
     return rc == 0 ? pipe_fds[0] : -rc;
 }
 
@@ -128,7 +112,7 @@ static enum pdf_result output_read(int fd, struct buffer *text, const atomic_boo
     return PDF_OK;
 }
 
-enum pdf_result pdf_read(struct document *document, const char *path, const char *program,
+enum pdf_result pdf_read(struct document *document, int file_fd, const char *program,
                          const atomic_bool *stop)
 {
     struct buffer text = {0};
@@ -137,7 +121,7 @@ enum pdf_result pdf_read(struct document *document, const char *path, const char
     bool ended;
     pid_t pid;
 
-    fd = child_start(program == NULL ? "pdftotext" : program, path, &pid);
+    fd = child_start(program == NULL ? "pdftotext" : program, file_fd, &pid);
     if (fd < 0) {
         return fd == -ENOENT || fd == -EACCES ? PDF_NO_PROGRAM : PDF_BROKEN;
     }

@@ -20,9 +20,10 @@ enum pdf_result {
     PDF_STOPPED,    /* *stop became true */
 };
 
-/* `program` NULL: pdftotext from PATH. Lines are counted on each page. `stop` may be NULL.
+/* `file_fd`: a regular file, open for reading, which stays the caller's.
+ * `program` NULL: pdftotext from PATH. Lines are counted on each page. `stop` may be NULL.
  * Text beyond DOCUMENT_TEXT_BYTES_MAX is cut. Not PDF_OK: the document is of no use. */
-enum pdf_result pdf_read(struct document *document, const char *path, const char *program,
+enum pdf_result pdf_read(struct document *document, int file_fd, const char *program,
                          const atomic_bool *stop);
 
 /* What pdf_read does with the program's output: pages parted by form feeds. */

@@ -90,8 +90,8 @@ static bool file_index(struct scan *scan, const struct folder_file *file)
     bool ok = true;
 
     document_init(&document);
-    switch (source_read(file->path, file->kind, file->compressed, scan->stop, &document, &stamp,
-                        &why)) {
+    switch (source_read(file->path, &file->id, file->kind, file->compressed, scan->stop, &document,
+                        &stamp, &why)) {
     case SOURCE_OK:
         scan->read++;
         ok = put(scan, file, stamp, &document);

@@ -4,7 +4,7 @@
 #include "agents/retriever/pdf.h"
 #include "common/check.h"
 
-#include <sys/stat.h>
+#include <unistd.h>
 
 static const char *base_name(const char *path)
 {
@@ -33,22 +33,21 @@ static void man_title_set(struct document *document, const char *path)
     buffer_deinit(&title);
 }
 
-static enum source_result pdf_source_read(const char *path, const atomic_bool *stop,
-                                          struct document *document, struct file_stamp *stamp,
-                                          const char **why)
+static enum source_result pdf_source_read(const char *path, const struct file_id *id,
+                                          const atomic_bool *stop, struct document *document,
+                                          struct file_stamp *stamp, const char **why)
 {
+    enum file_result file;
     enum pdf_result result;
-    struct stat status;
+    int fd;
 
-    if (stat(path, &status) != 0) {
-        return SOURCE_GONE;
+    file = file_open(path, id, &fd, stamp);
+    if (file != FILE_OK) {
+        *why = file_result_name(file);
+        return file == FILE_GONE ? SOURCE_GONE : SOURCE_NOTHING;
     }
-    *stamp = file_stamp_of(&status);
-    if (!S_ISREG(status.st_mode) || status.st_size > FILE_BYTES_MAX) {
-        *why = file_result_name(FILE_TOO_LARGE);
-        return SOURCE_NOTHING;
-    }
-    result = pdf_read(document, path, NULL, stop);
+    result = pdf_read(document, fd, NULL, stop);
+    close(fd);
     *why = pdf_result_name(result);
     switch (result) {
     case PDF_OK:
@@ -86,8 +85,8 @@ static bool text_read(enum kind kind, struct document *document, struct span tex
     return true;
 }
 
-enum source_result source_read(const char *path, enum kind kind, bool compressed,
-                               const atomic_bool *stop, struct document *document,
+enum source_result source_read(const char *path, const struct file_id *id, enum kind kind,
+                               bool compressed, const atomic_bool *stop, struct document *document,
                                struct file_stamp *stamp, const char **why)
 {
     enum source_result result = SOURCE_OK;
@@ -95,9 +94,9 @@ enum source_result source_read(const char *path, enum kind kind, bool compressed
 
     *why = "ok";
     if (kind == KIND_PDF) {
-        result = pdf_source_read(path, stop, document, stamp, why);
+        result = pdf_source_read(path, id, stop, document, stamp, why);
     } else {
-        enum file_result file = file_read(path, compressed, &text, stamp);
+        enum file_result file = file_read(path, id, compressed, &text, stamp);
 
         *why = file_result_name(file);
         if (file == FILE_GONE) {

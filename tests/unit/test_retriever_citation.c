@@ -84,9 +84,9 @@ static void check_file(const char *path, struct citation *sum)
     enum kind kind = kind_of_path(path, &compressed);
 
     document_init(&document);
-    assert_int_equal(file_read(path, compressed, &text, &stamp), FILE_OK);
+    assert_int_equal(file_read(path, NULL, compressed, &text, &stamp), FILE_OK);
     citation.file = buffer_span(&text);
-    if (source_read(path, kind, compressed, NULL, &document, &stamp, &why) == SOURCE_OK) {
+    if (source_read(path, NULL, kind, compressed, NULL, &document, &stamp, &why) == SOURCE_OK) {
         passage_split(&document, check_passage, &citation);
     }
     sum->passages += citation.passages;

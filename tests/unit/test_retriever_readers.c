@@ -31,7 +31,7 @@ static void given_fixture(struct document *document, reader_fn *reader, const ch
     char path[256];
 
     snprintf(path, sizeof path, FIXTURES "%s", name);
-    assert_int_equal(file_read(path, false, &text, &stamp), FILE_OK);
+    assert_int_equal(file_read(path, NULL, false, &text, &stamp), FILE_OK);
     document_init(document);
     reader(document, buffer_span(&text));
     buffer_deinit(&text);
@@ -397,7 +397,7 @@ static void mutations_of_fixtures_do_no_harm(void **state)
         char path[256];
 
         snprintf(path, sizeof path, FIXTURES "%s", names[i]);
-        assert_int_equal(file_read(path, false, &original, &stamp), FILE_OK);
+        assert_int_equal(file_read(path, NULL, false, &original, &stamp), FILE_OK);
         for (size_t round = 0; round < 2000; round++) {
             struct buffer text = {0};
             struct document document;

@@ -15,12 +15,23 @@ struct fixture {
     struct scan scan;
     const char *roots[3];
     struct buffer log; /* event ids, a blank behind each */
+    const char *swapped, *target; /* becomes a link to that when the walk is over; NULL: nothing */
 };
+
+/* As somebody may do who can write into the folder. */
+static void swap_for_link(const struct fixture *f)
+{
+    tree_remove(f->swapped);
+    assert_int_equal(symlink(f->target, f->swapped), 0);
+}
 
 static void note(void *arg, const struct log_record *record)
 {
     struct fixture *f = arg;
 
+    if (f->swapped != NULL && strcmp(record->event, "folder_truncated") == 0) {
+        swap_for_link(f);
+    }
     buffer_add_text(&f->log, record->event);
     buffer_add_text(&f->log, " ");
 }
@@ -128,22 +139,28 @@ static void overlapping_roots_and_single_files_count_once(void **state)
     assert_files(f, 3, "a.md sub/b.md");
 }
 
-static void the_walk_is_bounded_in_depth(void **state)
+static void make_deep_folder(struct fixture *f)
 {
-    struct fixture *f = *state;
     struct buffer path = {0};
-    struct folder folder;
 
     buffer_add_text(&path, f->scratch.path);
     for (unsigned i = 0; i < FOLDER_DEPTH_MAX + 5; i++) {
         buffer_add_text(&path, "/d");
         assert_int_equal(mkdir(path.data, 0700), 0);
     }
+    buffer_deinit(&path);
+}
+
+static void the_walk_is_bounded_in_depth(void **state)
+{
+    struct fixture *f = *state;
+    struct folder folder;
+
+    make_deep_folder(f);
     folder_walk(&folder, f->roots, 1, NULL);
     assert_true(folder.truncated);
     assert_int_equal(folder.folder_count, FOLDER_DEPTH_MAX);
     folder_deinit(&folder);
-    buffer_deinit(&path);
 }
 
 /* ---- the scan --------------------------------------------------------------------------- */
@@ -208,6 +225,33 @@ static void a_file_without_text_is_not_read_again(void **state)
     scan(f, 3, 0);
     assert_int_equal(f->scan.skipped, 3);
     scan(f, 0, 0);
+}
+
+static void a_folder_that_becomes_a_link_publishes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct scratch outside;
+    char *pdf = realpath(FIXTURES "two-pages.pdf", NULL);
+    char sub[300];
+
+    assert_non_null(pdf);
+    make_deep_folder(f); /* so that the log tells of the end of the walk */
+    scratch_open(&outside);
+    scratch_write(&outside, "a.md", "private\n");
+    assert_int_equal(symlink(pdf, scratch_path(&outside, "b.pdf")), 0);
+    scratch_folder(&f->scratch, "sub");
+    scratch_write(&f->scratch, "sub/a.md", "apples\n");
+    scratch_write(&f->scratch, "sub/b.pdf", "none\n");
+    snprintf(sub, sizeof sub, "%s/sub", f->scratch.path);
+    f->swapped = sub;
+    f->target = outside.path;
+    scan(f, 0, 0);
+    assert_int_equal(found(f->index, "private"), 0);
+    assert_int_equal(found(f->index, "sluices"), 0);
+    f->swapped = NULL;
+    scan(f, 0, 0);
+    scratch_close(&outside);
+    free(pdf);
 }
 
 static void a_root_that_vanishes_takes_its_sources_along(void **state)
@@ -424,6 +468,7 @@ int main(void)
         CASE(a_scan_reads_only_what_has_changed),
         CASE(an_edit_that_keeps_size_and_time_is_seen),
         CASE(a_file_without_text_is_not_read_again),
+        CASE(a_folder_that_becomes_a_link_publishes_nothing),
         CASE(a_root_that_vanishes_takes_its_sources_along),
         CASE(an_unreadable_folder_keeps_its_sources),
         CASE(a_scan_can_be_stopped),

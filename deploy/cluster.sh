@@ -31,6 +31,7 @@ self=$(readlink -f "${BASH_SOURCE[0]}")
 root=$(dirname "$(dirname "$self")")
 
 roles=(retriever tool analysis research cron)
+member='(broker|(retriever|tool|analysis|research|cron)-[1-9][0-9]*)'
 default_broker=tcp://127.0.0.1:5570
 slow=${SLUICE_SLOW:-1}
 ready_s=$((120 * ${slow%.*}))        # longest wait until all serve; a retriever reads its documents first
@@ -97,8 +98,32 @@ open_run() {
     fi
 }
 
+# list_ours ENDING: the files of members, by a pattern of what follows their names. The folder may be
+# that of somebody else, or have files of others in it.
+list_ours() {
+    local file
+    for file in "$run"/*; do
+        [[ ! ${file##*/} =~ ^$member\.($1)$ ]] || say "${file##*/}"
+    done
+}
+
+# has_settings: true if a cluster's are here. Other programs have a cluster.conf, too.
+has_settings() {
+    grep -qs '^own_broker=' "$run/cluster.conf"
+}
+
+# check_free: a folder that is no cluster's becomes one's only if it is empty, but for logs of ours.
+check_free() {
+    local file
+    [ ! -f "$run/lock" ] && ! has_settings || return 0
+    for file in "$run"/* "$run"/.[!.]* "$run"/..?*; do
+        [[ ${file##*/} =~ ^$member\.(log|log\.[0-9]+|state)$ ]] ||
+            die "$run has files of others, as ${file##*/}; choose another with --run DIR"
+    done
+}
+
 lock_run() {
-    exec 9>"$run/lock"
+    exec 9>>"$run/lock" # >> because it might be a file of somebody else
     flock -w 60 9 || die "another cluster.sh works on $run"
 }
 
@@ -113,7 +138,7 @@ store= # a path; `none`; or empty: the configuration has one
 
 load_settings() {
     local key value
-    [ -f "$run/cluster.conf" ] || return 0
+    has_settings || return 0
     while IFS='=' read -r key value; do
         case $key in
             broker) broker=$value ;;
@@ -151,10 +176,7 @@ list_members() {
 # list_started: every name that has a supervisor, or had one that was killed.
 list_started() {
     local file
-    for file in "$run"/*.state; do
-        file=${file##*/}
-        say "${file%.state}"
-    done
+    for file in $(list_ours state); do say "${file%.state}"; done
 }
 
 # read_member NAME: fills m_*; false if it was never started. m_state is what is
@@ -460,8 +482,9 @@ cmd_up() {
     done
     sluice=$(find_program sluice) || exit 1
     open_run
+    check_free
     lock_run
-    [ ! -f "$run/cluster.conf" ] || fresh=no
+    ! has_settings || fresh=no
     load_settings
     [ -z "$broker" ] || [ -z "$asked_broker" ] || [ "$broker" = "$asked_broker" ] ||
         die "this cluster's broker is at $broker; take it down first, or use another --run DIR"
@@ -564,9 +587,12 @@ add_docs() {
 
 # clean_run: removes our files, and the directory if nothing else is in it.
 clean_run() {
-    local socket=${broker#ipc://}
-    rm -f "$run"/*.state "$run"/*.state.new "$run"/cluster.conf "$run"/cluster.conf.new "$run/lock"
-    [ "${keep_logs:-no}" = yes ] || rm -f "$run"/*.log "$run"/*.log.1
+    local socket=${broker#ipc://} file
+    for file in $(list_ours 'state|state\.new'); do rm -f "$run/$file"; done
+    rm -f "$run/cluster.conf" "$run/cluster.conf.new" "$run/lock"
+    if [ "${keep_logs:-no}" = no ]; then
+        for file in $(list_ours 'log|log\.[0-9]+'); do rm -f "$run/$file"; done
+    fi
     # A broker that was killed leaves its socket file.
     [ "$broker" = "$socket" ] || [ "$own_broker" = no ] || [ ! -S "$socket" ] || rm -f "$socket"
     [ "${keep_logs:-no}" = yes ] || rmdir "$run" 2>/dev/null || true
@@ -578,12 +604,14 @@ cmd_down() {
     keep_logs=no
     [ "${1:-}" != --keep-logs ] || { keep_logs=yes; shift; }
     [ $# -eq 0 ] || usage
-    if [ ! -d "$run" ]; then
+    if [ -f "$run/lock" ] || has_settings || [ -n "$(list_started)" ]; then
+        open_run
+        lock_run # an `up` may be about to make one
+    fi
+    if ! has_settings && [ -z "$(list_started)" ]; then
         say "no cluster runs in $run"
         return
     fi
-    open_run
-    lock_run
     load_settings
     # Agents first: they end what they run and say so to the broker.
     for name in $(list_started); do
@@ -599,7 +627,7 @@ cmd_down() {
 cmd_status() {
     local name bad=0 age
     [ $# -eq 0 ] || usage
-    if [ ! -f "$run/cluster.conf" ]; then
+    if ! has_settings; then
         say "no cluster runs in $run"
         exit 3
     fi
@@ -637,7 +665,9 @@ cmd_logs() {
                 ;;
         esac
     done
-    [ ${#files[@]} -gt 0 ] || files=("$run"/*.log)
+    if [ ${#files[@]} -eq 0 ]; then
+        for arg in $(list_ours log); do files+=("$run/$arg"); done
+    fi
     [ ${#files[@]} -gt 0 ] || die "no logs in $run"
     # One log is shown whole, several by their ends.
     if [ ${#files[@]} -eq 1 ] && [ -z "$follow" ]; then
@@ -649,7 +679,7 @@ cmd_logs() {
 
 # open_cluster: for commands that change a cluster which is up.
 open_cluster() {
-    [ -f "$run/cluster.conf" ] || die "no cluster runs in $run"
+    has_settings || die "no cluster runs in $run"
     open_run
     lock_run
     load_settings

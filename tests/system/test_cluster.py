@@ -17,6 +17,7 @@ from sluice_test import (BUILD, ROOT, Deadline, Peer, case, check, equal, free_p
 
 CLUSTER = os.path.join(ROOT, "deploy/cluster.sh")
 ONE_EACH = ["broker", "retriever-1", "tool-1", "analysis-1", "research-1"]
+TOOL_ONLY = ("--retriever", "0", "--tool", "1", "--analysis", "0", "--research", "0")
 
 
 class Cluster:
@@ -70,7 +71,7 @@ class Cluster:
         found = {}
         if os.path.isdir(self.run_dir):
             for file in os.listdir(self.run_dir):
-                if file.endswith(".state"):
+                if re.fullmatch(r"(broker|[a-z]+-\d+)\.state", file):
                     with open(os.path.join(self.run_dir, file)) as state:
                         words = dict(line.split(None, 1) for line in state.read().splitlines())
                     found[file[:-6]] = (int(words["supervisor"].split()[0]),
@@ -289,6 +290,40 @@ def _():
         status, output = cluster("up", "--broker", cluster.endpoint, "--docs", cluster.docs)
         equal(status, 1, "exit status")
         check("broker.log" in output and "in use" in output, "it said: " + output)
+        check(not os.path.exists(cluster.run_dir), "the run directory is still there")
+
+
+@case("files of others are left alone, and a folder of theirs is not made a cluster's")
+def _():
+    others = ["app.log", "app.log.1", "terraform.state"]
+    with Cluster() as cluster:
+        os.mkdir(cluster.run_dir)
+        for name in others:
+            with open(os.path.join(cluster.run_dir, name), "w") as file:
+                file.write("precious\n")
+        check("no cluster runs in " + cluster.run_dir in cluster.good("down"), "down does not say it")
+        equal(sorted(os.listdir(cluster.run_dir)), sorted(others), "files after down")
+        status, output = cluster("up", "--broker", cluster.endpoint, "--docs", cluster.docs)
+        check(status == 1 and "app.log" in output and "--run DIR" in output, "up: %d %s" % (status, output))
+        equal(sorted(os.listdir(cluster.run_dir)), sorted(others), "files after up")
+
+
+@case("in a cluster's own folder only its own files are listed and removed")
+def _():
+    others = ["app.log", "app.log.1", "terraform.state", "tool-1.state.bak", "tool-x.log"]
+    with Cluster() as cluster:
+        cluster.up(*TOOL_ONLY)
+        for name in others + ["tool-1.log.1"]:
+            with open(os.path.join(cluster.run_dir, name), "w") as file:
+                file.write("precious\n")
+        equal(sorted(cluster.status()), ["broker", "tool-1"], "members")
+        cluster.good("down", "--keep-logs")
+        equal(sorted(os.listdir(cluster.run_dir)), sorted(others + ["broker.log", "tool-1.log", "tool-1.log.1"]),
+              "files after down --keep-logs")
+        for name in others:
+            os.unlink(os.path.join(cluster.run_dir, name))
+        cluster.up(*TOOL_ONLY)  # logs of ours are no reason to refuse
+        cluster.good("down")
         check(not os.path.exists(cluster.run_dir), "the run directory is still there")
 
 

@@ -446,7 +446,8 @@ need_value() {
 }
 
 cmd_up() {
-    local role dir default asked_broker='' asked_cron='' asked_state='' asked_store='' fresh=yes
+    local role default program asked_broker='' asked_config='' asked_own=yes asked_cron='' asked_state=''
+    local asked_store='' fresh=yes
     local -A asked=()
     local -a asked_docs=()
     while [ $# -gt 0 ]; do
@@ -466,8 +467,8 @@ cmd_up() {
             --cron) need_value "$@"; asked_cron=$(readlink -e "$2") || die "--cron: no such file: $2"; shift ;;
             --cron-state) need_value "$@"; asked_state=$(readlink -m "$2"); shift ;;
             --broker) need_value "$@"; asked_broker=$2; shift ;;
-            --config) need_value "$@"; config=$(readlink -e "$2") || die "--config: no such file: $2"; shift ;;
-            --no-broker) own_broker=no ;;
+            --config) need_value "$@"; asked_config=$(readlink -e "$2") || die "--config: no such file: $2"; shift ;;
+            --no-broker) asked_own=no ;;
             --state) need_value "$@"; asked_store=$(readlink -m "$2"); shift ;;
             --no-store) asked_store=none ;;
             --wait)
@@ -481,14 +482,18 @@ cmd_up() {
         shift
     done
     sluice=$(find_program sluice) || exit 1
+    if [ -n "$asked_config" ]; then
+        program=$(find_program sluice-broker) || exit 1
+        "$program" --check-config --config "$asked_config" >/dev/null || exit 1
+    fi
+    [ $asked_own = yes ] || [ -z "$asked_config" ] || die "--config is for a broker; --no-broker is without one"
+    [[ $asked_own = yes || $asked_store != /* ]] || die "--state is for a broker; --no-broker is without one"
     open_run
     check_free
     lock_run
     ! has_settings || fresh=no
     load_settings
-    [ -z "$broker" ] || [ -z "$asked_broker" ] || [ "$broker" = "$asked_broker" ] ||
-        die "this cluster's broker is at $broker; take it down first, or use another --run DIR"
-    broker=${broker:-${asked_broker:-${SLUICE_BROKER:-$default_broker}}}
+    choose_broker "$asked_broker" "$asked_config" $asked_own $fresh
     choose_store "$asked_store" $fresh
     [ -z "$asked_cron$asked_state" ] || asked[cron]=1
     for role in "${roles[@]}"; do
@@ -496,7 +501,11 @@ cmd_up() {
         [ "$role" != cron ] || default=0 # somebody has to say what it plans
         [ $fresh = no ] || want[$role]=${asked[$role]:-$default}
         # Again: only adds what is missing. Fewer is what `scale` is for.
-        ((${asked[$role]:-0} <= ${want[$role]:-0})) || want[$role]=${asked[$role]}
+        if ((${asked[$role]:-0} > ${want[$role]:-0})); then
+            want[$role]=${asked[$role]}
+        elif [ "$role" != cron ] && ((${asked[$role]:-${want[$role]:-0}} < ${want[$role]:-0})); then
+            say "$role stays at ${want[$role]}; \`scale $role=${asked[$role]}\` for fewer"
+        fi
     done
     add_docs ${asked_docs[@]+"${asked_docs[@]}"}
     set_cron "${asked_cron:-$cron_file}" "${asked_state:-$cron_state}"
@@ -509,11 +518,25 @@ cmd_up() {
     [ "$broker" = "$default_broker" ] || say "export SLUICE_BROKER=$broker   # for the sluice command"
 }
 
+# choose_broker ENDPOINT CONFIG OWN FRESH: what was asked for. A cluster that is up keeps what it has.
+choose_broker() {
+    local first="take it down first, or use another --run DIR"
+    if [ "$4" = yes ]; then
+        broker=${1:-${SLUICE_BROKER:-$default_broker}} config=$2 own_broker=$3
+        return
+    fi
+    [ -z "$1" ] || [ "$1" = "$broker" ] || die "this cluster's broker is at $broker; $first"
+    [ -z "$2" ] || [ "$2" = "$config" ] ||
+        die "this cluster's broker has ${config:-no file} as its configuration; $first"
+    [ "$3" = yes ] || [ "$own_broker" = no ] || die "this cluster has a broker of its own; $first"
+}
+
 # choose_store DIR|none|'' FRESH: where the broker keeps durable tasks. By the endpoint it is found
 # again when the cluster has been down, and no other cluster has it.
 choose_store() {
     local dir=$1 name=${broker/:\/\//-}
     if [ "$own_broker" = no ]; then
+        [[ $dir != /* ]] || die "this cluster has no broker of its own, which would have a store"
         store=none
         return
     elif [ "$2" = no ] && [ -z "$1" ]; then

@@ -327,6 +327,35 @@ def _():
         check(not os.path.exists(cluster.run_dir), "the run directory is still there")
 
 
+@case("up again does not pass over what it cannot change")
+def _():
+    with Cluster() as cluster:
+        config = os.path.join(cluster.scratch, "sluice.conf")
+        with open(config, "w") as file:
+            file.write("limits\n    max_peers = 100\n")
+        wrong = os.path.join(cluster.scratch, "wrong.conf")
+        with open(wrong, "w") as file:
+            file.write("limits\n    max_piers = 100\n")
+        status, output = cluster("up", "--broker", cluster.endpoint, "--config", wrong, *TOOL_ONLY)
+        check(status != 0 and "max_piers" in output, "up --config wrong: %d %s" % (status, output))
+        cluster.up(*TOOL_ONLY, "--tool", "2")
+        before = cluster.pids()
+        for options, word in ((["--config", config], "configuration"), (["--no-broker"], "broker of its own"),
+                              (["--config", wrong], "max_piers")):
+            status, output = cluster("up", *options)
+            check(status == 1 and word in output, "up %s: %d %s" % (options, status, output))
+            check(word == "max_piers" or "take it down first" in output, "it said: " + output)
+        output = cluster.good("up", "--tool", "1")
+        check("tool stays at 2; `scale tool=1` for fewer" in output, "it said: " + output)
+        equal(cluster.pids(), before, "pids")
+        cluster.good("down")
+        cluster.up("--config", config, *TOOL_ONLY)
+        cluster.up("--config", config)  # the same again is no error
+        check("max_peers=100" in cluster.good("logs", "broker"), "the configuration is not used")
+        status, output = cluster("up", "--config", config, "--no-broker")
+        check(status != 0 and "--config" in output, "up --config --no-broker: %d %s" % (status, output))
+
+
 @case("a recycled pid is left alone")
 def _():
     with Cluster() as cluster, subprocess.Popen(["sleep", "600"]) as stranger:

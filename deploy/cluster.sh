@@ -3,7 +3,7 @@
 #
 #   cluster.sh up [--docs DIR]... [--retriever N] [--tool N] [--analysis N] [--research N]
 #                 [--cron FILE [--cron-state FILE]] [--broker ENDPOINT] [--config FILE]
-#                 [--no-broker] [--state DIR | --no-store] [--wait SECONDS]
+#                 [--no-broker [--prefix NAME]] [--state DIR | --no-store] [--wait SECONDS]
 #   cluster.sh down [--keep-logs]
 #   cluster.sh status
 #   cluster.sh logs [NAME] [-f]
@@ -16,6 +16,9 @@
 # Durable tasks outlive `down`: the broker's store is in --state DIR (or
 # $SLUICE_STATE; default $XDG_STATE_HOME/sluice, else ~/.local/state/sluice), in
 # a file named for its endpoint. --no-store: without one.
+#
+# --no-broker: agents for the broker of another machine, which knows them as
+# NAME-tool-1 and so on; without --prefix that is the name of this machine.
 #
 # `up` again starts only what is missing; `down` leaves nothing behind. Each
 # process has a supervisor, a shell that starts it again when it ends, after
@@ -41,13 +44,14 @@ agent_grace_s=12                     # an agent ends its running tasks within 10
 backoff_ms=200
 backoff_max_ms=30000
 steady_s=60                          # having run so long, a crash is the first again
+prefix_max=50                        # a peer's name has 64 bytes: PREFIX-retriever-999
 log_bytes_max=$((16 * 1024 * 1024))  # a larger log is moved to NAME.log.1 at the next start
 
 say() { printf '%s\n' "$*"; }
 complain() { printf 'cluster: %s\n' "$*" >&2; }
 die() { complain "$*"; exit 1; }
 
-help() { sed -n '4,18s/^# \{0,1\}//p' "$self"; }
+help() { sed -n '4,21s/^# \{0,1\}//p' "$self"; }
 
 usage() {
     help >&2
@@ -134,6 +138,7 @@ config=
 cron_file=
 cron_state=
 own_broker=yes
+prefix= # of the names that the broker knows
 store= # a path; `none`; or empty: the configuration has one
 
 load_settings() {
@@ -146,6 +151,7 @@ load_settings() {
             cron_file) cron_file=$value ;;
             cron_state) cron_state=$value ;;
             own_broker) own_broker=$value ;;
+            prefix) prefix=$value ;;
             store) store=$value ;;
             docs) docs+=("$value") ;;
             *) want[$key]=$value ;;
@@ -156,8 +162,8 @@ load_settings() {
 save_settings() {
     local item
     {
-        printf '%s\n' "broker=$broker" "config=$config" "own_broker=$own_broker" "store=$store" \
-            "cron_file=$cron_file" "cron_state=$cron_state"
+        printf '%s\n' "broker=$broker" "config=$config" "own_broker=$own_broker" "prefix=$prefix" \
+            "store=$store" "cron_file=$cron_file" "cron_state=$cron_state"
         for item in ${docs[@]+"${docs[@]}"}; do printf 'docs=%s\n' "$item"; done
         for item in "${roles[@]}"; do printf '%s=%s\n' "$item" "${want[$item]:-0}"; done
     } >"$run/cluster.conf.new"
@@ -280,6 +286,11 @@ find_program() {
     command -v "$1" || die "no program $1; run make first, or set SLUICE_BIN to where it is"
 }
 
+# peer_name NAME: what the broker knows it as. At a broker for several machines each has a tool-1.
+peer_name() {
+    say "${prefix:+$prefix-}$1"
+}
+
 # start_member NAME: starts its supervisor unless it has one.
 start_member() {
     local name=$1 command item
@@ -293,7 +304,7 @@ start_member() {
         [ -z "$config" ] || command+=(--config "$config")
         [[ $store != /* ]] || command+=(--store "$store")
     else
-        command+=(--broker "$broker" --name "$name")
+        command+=(--broker "$broker" --name "$(peer_name "$name")")
     fi
     if [ "${name%-*}" = retriever ]; then
         for item in "${docs[@]}"; do command+=(--docs "$item"); done
@@ -392,7 +403,7 @@ list_absent() {
     local name listed
     listed=$(ask peers || true)
     for name; do
-        awk -v name="$name" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "OFFERS") offers = i }
+        awk -v name="$(peer_name "$name")" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "OFFERS") offers = i }
                 $1 == name && $offers + 0 > 0 { found = 1 } END { exit !found }' <<<"$listed" ||
             say "$name"
     done
@@ -446,8 +457,8 @@ need_value() {
 }
 
 cmd_up() {
-    local role default program asked_broker='' asked_config='' asked_own=yes asked_cron='' asked_state=''
-    local asked_store='' fresh=yes
+    local role default program asked_broker='' asked_config='' asked_own=yes asked_prefix=''
+    local asked_cron='' asked_state='' asked_store='' fresh=yes
     local -A asked=()
     local -a asked_docs=()
     while [ $# -gt 0 ]; do
@@ -469,6 +480,13 @@ cmd_up() {
             --broker) need_value "$@"; asked_broker=$2; shift ;;
             --config) need_value "$@"; asked_config=$(readlink -e "$2") || die "--config: no such file: $2"; shift ;;
             --no-broker) asked_own=no ;;
+            --prefix)
+                need_value "$@"
+                [[ $2 =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ && ${#2} -le prefix_max ]] ||
+                    die "--prefix is letters, digits, '.', '_' and '-', at most $prefix_max, not '$2'"
+                asked_prefix=$2
+                shift
+                ;;
             --state) need_value "$@"; asked_store=$(readlink -m "$2"); shift ;;
             --no-store) asked_store=none ;;
             --wait)
@@ -494,6 +512,7 @@ cmd_up() {
     ! has_settings || fresh=no
     load_settings
     choose_broker "$asked_broker" "$asked_config" $asked_own $fresh
+    choose_prefix "$asked_prefix" $fresh
     choose_store "$asked_store" $fresh
     [ -z "$asked_cron$asked_state" ] || asked[cron]=1
     for role in "${roles[@]}"; do
@@ -515,6 +534,7 @@ cmd_up() {
         exit 1
     fi
     say "the cluster is up: $(list_members | paste -sd' '); broker $broker"
+    [ -z "$prefix" ] || say "the broker knows them as $prefix-NAME"
     [ "$broker" = "$default_broker" ] || say "export SLUICE_BROKER=$broker   # for the sluice command"
 }
 
@@ -529,6 +549,20 @@ choose_broker() {
     [ -z "$2" ] || [ "$2" = "$config" ] ||
         die "this cluster's broker has ${config:-no file} as its configuration; $first"
     [ "$3" = yes ] || [ "$own_broker" = no ] || die "this cluster has a broker of its own; $first"
+}
+
+# choose_prefix NAME FRESH: a broker of our own has agents of this machine only, and needs none.
+choose_prefix() {
+    if [ "$2" = no ]; then
+        [ -z "$1" ] || [ "$1" = "$prefix" ] ||
+            die "this cluster's agents are called ${prefix:+$prefix-}NAME; take it down first"
+        return
+    fi
+    prefix=$1
+    if [ "$own_broker" = no ] && [ -z "$prefix" ]; then
+        prefix=${HOSTNAME//[^A-Za-z0-9._-]/_}
+        prefix=${prefix:0:prefix_max}
+    fi
 }
 
 # choose_store DIR|none|'' FRESH: where the broker keeps durable tasks. By the endpoint it is found

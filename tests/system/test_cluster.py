@@ -28,6 +28,7 @@ class Cluster:
         self.run_dir = os.path.join(self.scratch, "run")
         self.docs = os.path.join(self.scratch, "docs")
         self.state = os.path.join(self.scratch, "state")
+        self.bin = os.path.join(BUILD, "bin")
         os.mkdir(self.docs)
         with open(os.path.join(self.docs, "note.md"), "w") as file:
             file.write("# Valves\n\nA sluice is a gate that controls how much water flows.\n")
@@ -47,8 +48,23 @@ class Cluster:
 
     def __call__(self, *arguments, seconds=60):
         """Runs cluster.sh: (status, output)."""
-        return run(["env", "SLUICE_BIN=" + os.path.join(BUILD, "bin"), "SLUICE_STATE=" + self.state,
-                    CLUSTER, *arguments, "--run", self.run_dir], seconds)
+        return run(self.command(*arguments), seconds)
+
+    def command(self, *arguments):
+        return ["env", "SLUICE_BIN=" + self.bin, "SLUICE_STATE=" + self.state,
+                CLUSTER, *arguments, "--run", self.run_dir]
+
+    def replace(self, name, script):
+        """From now on `script` is the program of that name."""
+        bin_dir = os.path.join(self.scratch, "bin")
+        os.mkdir(bin_dir)
+        for other in os.listdir(self.bin):
+            if other != name:
+                os.symlink(os.path.join(self.bin, other), os.path.join(bin_dir, other))
+        with open(os.path.join(bin_dir, name), "w") as file:
+            file.write("#!/bin/sh\n" + script)
+        os.chmod(os.path.join(bin_dir, name), 0o755)
+        self.bin = bin_dir
 
     def good(self, *arguments, seconds=60):
         status, output = self(*arguments, seconds=seconds)
@@ -354,6 +370,40 @@ def _():
         check("max_peers=100" in cluster.good("logs", "broker"), "the configuration is not used")
         status, output = cluster("up", "--config", config, "--no-broker")
         check(status != 0 and "--config" in output, "up --config --no-broker: %d %s" % (status, output))
+
+
+def peer_names(cluster):
+    with Peer(cluster.endpoint, "watcher") as watcher:
+        return {p["name"] for p in watcher.query("peers")["peers"]} - {"watcher"}
+
+
+@case("agents of several machines at one broker have names of their own")
+def _():
+    host = re.sub(r"[^A-Za-z0-9._-]", "_", socket.gethostname())[:50]
+    with Cluster() as cluster, Cluster() as second, Cluster() as third:
+        cluster.up(*TOOL_ONLY)
+        there = ("--no-broker", "--broker", cluster.endpoint, *TOOL_ONLY)
+        check(host + "-NAME" in second.good("up", *there), "up does not say what they are called")
+        third.good("up", *there, "--prefix", "cellar")
+        equal(peer_names(cluster), {"tool-1", host + "-tool-1", "cellar-tool-1"}, "peers")
+        third.good("up", *there)
+        status, output = third("up", *there, "--prefix", "attic")
+        check(status == 1 and "take it down first" in output, "up --prefix attic: %d %s" % (status, output))
+        third.good("scale", "tool=2")
+        check("cellar-tool-2" in peer_names(cluster), "scale gives it another name")
+        equal(sorted(third.status()), ["tool-1", "tool-2"], "members")
+        for prefix in ("a b", "x" * 51, "-"):
+            status, output = third("up", *there, "--prefix", prefix)
+            check(status == 1 and "--prefix is" in output, "%s: %d %s" % (prefix, status, output))
+
+
+@case("up waits for its own agents, not for those of another machine")
+def _():
+    with Cluster() as cluster, Cluster() as second:
+        cluster.up(*TOOL_ONLY)
+        second.replace("sluice-tool", "exec sleep 600\n")
+        status, output = second("up", "--no-broker", "--broker", cluster.endpoint, *TOOL_ONLY, "--wait", "5")
+        check(status == 1 and "tool-1 does not serve anything" in output, "up: %d %s" % (status, output))
 
 
 @case("a recycled pid is left alone")

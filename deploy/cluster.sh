@@ -45,6 +45,7 @@ backoff_ms=200
 backoff_max_ms=30000
 steady_s=60                          # having run so long, a crash is the first again
 prefix_max=50                        # a peer's name has 64 bytes: PREFIX-retriever-999
+look_s=5                             # how often a supervisor looks whether its run directory is there
 log_bytes_max=$((16 * 1024 * 1024))  # a larger log is moved to NAME.log.1 at the next start
 
 say() { printf '%s\n' "$*"; }
@@ -72,7 +73,7 @@ start_of() {
 
 # runs PID START: true if that very process still runs.
 runs() {
-    [ "${1:-0}" -gt 0 ] && [ "$(start_of "$1" || true)" = "$2" ]
+    [ "${1:-0}" -gt 0 ] && [ -n "$2" ] && [ "$(start_of "$1" || true)" = "$2" ]
 }
 
 # ---- the run directory ----------------------------------------------------------
@@ -213,6 +214,41 @@ write_state() {
     mv -f "$run/$name.state.new" "$run/$name.state"
 }
 
+# is_recorded: true while the run directory knows us. It vanishes with $XDG_RUNTIME_DIR when its user logs
+# out, and another cluster may be in its place by now: then nobody could find us, to stop us.
+is_recorded() {
+    local pid
+    { read -r _ pid _ <"$run/$name.state"; } 2>/dev/null && [ "$pid" = $$ ]
+}
+
+# wait_child: until it ends, with its status, or we are to stop.
+wait_child() {
+    local ended
+    while [ -z "$stopping" ]; do
+        if [ -z "$nap" ]; then
+            sleep $look_s &
+            nap=$!
+        fi
+        status=0 ended=$child
+        if runs "$child" "$child_start"; then
+            { wait -n -p ended "$child" "$nap"; } 2>/dev/null || status=$? # bash would add a line of its own
+        else
+            { wait "$child"; } 2>/dev/null || status=$?
+        fi
+        if [ "${ended:-}" = "$child" ]; then
+            break
+        elif [ "${ended:-}" = "$nap" ]; then
+            nap=
+            is_recorded || stopping=yes
+        fi
+    done
+    if [ -n "$nap" ]; then
+        kill "$nap" 2>/dev/null || true
+        { wait "$nap"; } 2>/dev/null || true
+        nap=
+    fi
+}
+
 # end_child: waits for a child that was told to end; tells it twice, then kills it.
 end_child() {
     local second=$((SECONDS + grace_s)) told=
@@ -228,7 +264,7 @@ end_child() {
     wait "$child" 2>/dev/null || true
 }
 
-# supervise NAME COMMAND...: until SIGTERM.
+# supervise NAME COMMAND...: until SIGTERM, or until the run directory has gone.
 supervise() {
     name=$1
     shift
@@ -246,11 +282,8 @@ supervise() {
         "$@" >>"$run/$name.log" 2>&1 </dev/null &
         child=$! started=$SECONDS
         child_start=$(start_of "$child" || true)
-        write_state running
-        if [ -z "$stopping" ]; then
-            status=0
-            { wait "$child"; } 2>/dev/null || status=$? # bash would add a line of its own
-        fi
+        write_state running || is_recorded || stopping=yes
+        wait_child
         if [ -n "$stopping" ]; then
             # The signal may have come before there was a child to pass it to.
             kill -TERM "$child" 2>/dev/null || true
@@ -258,6 +291,7 @@ supervise() {
             break
         fi
         child=0 child_start='' restarts=$((restarts + 1))
+        is_recorded || break
         ((SECONDS - started < steady_s)) || delay_ms=$backoff_ms
         printf 'cluster: %s ended with status %d, starting it again in %d ms\n' "$name" "$status" "$delay_ms" \
             >>"$run/$name.log"
@@ -267,9 +301,10 @@ supervise() {
         [ -z "$stopping" ] || kill "$nap" 2>/dev/null || true
         wait "$nap" || true
         nap=
+        is_recorded || break
         delay_ms=$((delay_ms * 2 < backoff_max_ms ? delay_ms * 2 : backoff_max_ms))
     done
-    rm -f "$run/$name.state" "$run/$name.state.new"
+    ! is_recorded || rm -f "$run/$name.state" "$run/$name.state.new"
 }
 
 # ---- starting, stopping, asking ----------------------------------------------------

@@ -13,7 +13,7 @@ import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from sluice_test import (BUILD, ROOT, Deadline, Peer, case, check, equal, free_port, main, program,
-                         run)
+                         run, wait_gone)
 
 CLUSTER = os.path.join(ROOT, "deploy/cluster.sh")
 ONE_EACH = ["broker", "retriever-1", "tool-1", "analysis-1", "research-1"]
@@ -84,11 +84,15 @@ class Cluster:
 
     def processes(self):
         """{name: (supervisor, child)} as recorded."""
+        return self.processes_in(self.run_dir)
+
+    @staticmethod
+    def processes_in(run_dir):
         found = {}
-        if os.path.isdir(self.run_dir):
-            for file in os.listdir(self.run_dir):
+        if os.path.isdir(run_dir):
+            for file in os.listdir(run_dir):
                 if re.fullmatch(r"(broker|[a-z]+-\d+)\.state", file):
-                    with open(os.path.join(self.run_dir, file)) as state:
+                    with open(os.path.join(run_dir, file)) as state:
                         words = dict(line.split(None, 1) for line in state.read().splitlines())
                     found[file[:-6]] = (int(words["supervisor"].split()[0]),
                                         int(words["child"].split()[0]))
@@ -404,6 +408,25 @@ def _():
         second.replace("sluice-tool", "exec sleep 600\n")
         status, output = second("up", "--no-broker", "--broker", cluster.endpoint, *TOOL_ONLY, "--wait", "5")
         check(status == 1 and "tool-1 does not serve anything" in output, "up: %d %s" % (status, output))
+
+
+@case("a run directory that vanishes takes its cluster with it")
+def _():
+    with Cluster() as cluster:
+        cluster.up(*TOOL_ONLY)
+        victim = cluster.pids()["tool-1"]
+        os.kill(victim, signal.SIGKILL)
+        cluster.wait_status(lambda s: s["tool-1"][1] not in (0, victim), "tool-1 was not started again")
+        before = [pid for pair in cluster.processes().values() for pid in pair]
+        shutil.rmtree(cluster.run_dir)
+        wait_gone(before, seconds=60)
+        cluster.up(*TOOL_ONLY)
+        os.rename(cluster.run_dir, cluster.run_dir + ".old")  # and its place is taken at once
+        before = [pid for pair in cluster.processes_in(cluster.run_dir + ".old").values() for pid in pair]
+        cluster.endpoint = "tcp://127.0.0.1:%d" % free_port()
+        cluster.up(*TOOL_ONLY)
+        wait_gone(before, seconds=60)
+        equal({state for state, _, _ in cluster.status().values()}, {"running"}, "states of the new one")
 
 
 @case("a recycled pid is left alone")

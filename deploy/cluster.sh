@@ -568,6 +568,7 @@ cmd_up() {
         [ $fresh = no ] || clean_run
         exit 1
     fi
+    restart_members ${outdated[@]+"${outdated[@]}"}
     say "the cluster is up: $(list_members | paste -sd' '); broker $broker"
     [ -z "$prefix" ] || say "the broker knows them as $prefix-NAME"
     [ "$broker" = "$default_broker" ] || say "export SLUICE_BROKER=$broker   # for the sluice command"
@@ -627,27 +628,38 @@ choose_store() {
         die "cannot make the folder of $store"
 }
 
-# stop_role ROLE: all of it that has been started.
-stop_role() {
+# list_role ROLE: all of it that has been started.
+list_role() {
     local name
-    local -a running=()
     for name in $(list_started); do
-        [ "${name%-*}" != "$1" ] || running+=("$name")
+        [ "${name%-*}" != "$1" ] || say "$name"
     done
-    [ ${#running[@]} -eq 0 ] || stop_members "${running[@]}"
+}
+
+# restart_members NAME...: one after the other; the rest of a role goes on serving.
+restart_members() {
+    local name
+    for name; do
+        started=()
+        stop_members "$name"
+        start_all || exit 1
+        say "$name has been restarted"
+    done
 }
 
 # set_cron FILE STATE: what the cron agents plan, which they read at their start. A file that they
 # would not read is refused while they still run with the old one.
 set_cron() {
     local program
+    local -a running
     if [ "$1" != "$cron_file" ] || [ "$2" != "$cron_state" ]; then
         if [ -n "$1" ]; then
             program=$(find_program sluice-cron) || exit 1
             "$program" --check --config "$1" >/dev/null || exit 1
         fi
         cron_file=$1 cron_state=$2
-        stop_role cron
+        mapfile -t running < <(list_role cron)
+        stop_members ${running[@]+"${running[@]}"}
     fi
 }
 
@@ -673,9 +685,10 @@ add_docs() {
         docs=("$root/docs")
     fi
     if [ $changed = yes ]; then
-        stop_role retriever
+        mapfile -t outdated < <(list_role retriever)
     fi
 }
+outdated=() # agents that have read less than they should
 
 # clean_run: removes our files, and the directory if nothing else is in it.
 clean_run() {
@@ -809,13 +822,10 @@ cmd_restart() {
     open_cluster
     for arg; do
         found=no
-        # One after the other: the rest of a role goes on serving.
         for name in $(list_members); do
             if [ "$name" = "$arg" ] || [ "${name%-*}" = "$arg" ]; then
                 found=yes
-                stop_members "$name"
-                start_all || exit 1
-                say "$name has been restarted"
+                restart_members "$name"
             fi
         done
         [ $found = yes ] || die "nothing here is called '$arg'; there are: $(list_members | paste -sd' ')"

@@ -12,8 +12,8 @@ import tempfile
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import (BUILD, ROOT, Deadline, Peer, case, check, equal, free_port, main, program,
-                         run, wait_gone)
+from sluice_test import (BUILD, ROOT, Deadline, Peer, Process, case, check, equal, free_port, main,
+                         program, run, wait_gone)
 
 CLUSTER = os.path.join(ROOT, "deploy/cluster.sh")
 ONE_EACH = ["broker", "retriever-1", "tool-1", "analysis-1", "research-1"]
@@ -427,6 +427,28 @@ def _():
         cluster.up(*TOOL_ONLY)
         wait_gone(before, seconds=60)
         equal({state for state, _, _ in cluster.status().values()}, {"running"}, "states of the new one")
+
+
+@case("more documents do not take the search away")
+def _():
+    with Cluster() as cluster:
+        cluster.up("--retriever", "2", "--tool", "0", "--analysis", "0", "--research", "0")
+        before = cluster.pids()
+        more = os.path.join(cluster.scratch, "more")
+        os.mkdir(more)
+        least = 2
+        with Peer(cluster.endpoint, "watcher") as watcher, \
+                Process(cluster.command("up", "--docs", more, "--retriever", "3")) as process:
+            while process.running():
+                workers = [s["workers"] for s in watcher.query("catalog")["services"]
+                           if s["service"] == "retriever.search"]
+                least = min(least, sum(workers))
+            equal(process.wait_exit(), 0, "exit status of up, which said " + process.output())
+        check(least > 0, "nobody served retriever.search for a while")
+        after = cluster.pids()
+        equal([name for name in before if after[name] == before[name]], ["broker"], "who still runs")
+        with open("/proc/%d/cmdline" % after["retriever-1"]) as file:
+            check(more in file.read().split("\0"), "retriever-1 does not have them")
 
 
 @case("a recycled pid is left alone")

@@ -38,7 +38,8 @@ member='(broker|(retriever|tool|analysis|research|cron)-[1-9][0-9]*)'
 default_broker=tcp://127.0.0.1:5570
 slow=${SLUICE_SLOW:-1}
 ready_s=$((120 * ${slow%.*}))        # longest wait until all serve; a retriever reads its documents first
-patience_s=3                         # then `up` says what it waits for
+patience_s=3                         # then who waits is told for what
+lock_s=60
 broker_grace_s=2                     # how long a broker may drain before it is told twice
 agent_grace_s=12                     # an agent ends its running tasks within 10 s
 backoff_ms=200
@@ -129,7 +130,9 @@ check_free() {
 
 lock_run() {
     exec 9>>"$run/lock" # >> because it might be a file of somebody else
-    flock -w 60 9 || die "another cluster.sh works on $run"
+    flock -w $patience_s 9 && return
+    complain "waiting for another cluster.sh that works on $run (at most $lock_s s)"
+    flock -w $lock_s 9 || die "another cluster.sh works on $run"
 }
 
 declare -A want=()
@@ -372,7 +375,7 @@ stop_orphan() {
 
 # stop_members NAME...: tells all of them to end, then waits for each.
 stop_members() {
-    local name end
+    local name end patience=$((SECONDS + patience_s))
     for name; do
         if read_member "$name" && [ "$m_state" != gone ]; then
             kill -TERM "$m_supervisor" 2>/dev/null || true
@@ -385,6 +388,10 @@ stop_members() {
         end=$((SECONDS + agent_grace_s + 10))
         while runs "$m_supervisor" "$m_supervisor_start"; do
             ((SECONDS < end)) || kill -KILL "$m_supervisor" 2>/dev/null || true
+            if ((patience > 0 && SECONDS >= patience)); then
+                complain "waiting for $name to end (at most $((end - SECONDS)) s)"
+                patience=0
+            fi
             sleep 0.05
         done
         stop_orphan "$name"
@@ -394,7 +401,9 @@ stop_members() {
 # show_log NAME: the end of what it said since we started it.
 show_log() {
     complain "the end of $run/$1.log:"
-    tail -c "+$((${log_start[$1]:-0} + 1))" "$run/$1.log" 2>/dev/null | tail -n 20 | sed 's/^/    /' >&2
+    # Its supervisor does not know yet that we give up.
+    tail -c "+$((${log_start[$1]:-0} + 1))" "$run/$1.log" 2>/dev/null | tail -n 20 |
+        sed '/^cluster: .*, starting it again in/d; s/^/    /' >&2
 }
 
 # check_started: fails if something that was started here has ended.
@@ -411,23 +420,31 @@ check_started() {
 }
 
 ask() {
-    "$sluice" "$@" --broker "$broker" </dev/null 2>/dev/null
+    "$sluice" "$@" --broker "$broker" </dev/null
 }
 
 # wait_broker: until it answers. It must be ours: one that was there before on
 # the same port answers too, and then ours says that it cannot bind.
 wait_broker() {
-    local end=$((SECONDS + ready_s))
-    while ((SECONDS < end)); do
+    local end=$((SECONDS + ready_s)) patience=$((SECONDS + patience_s)) answer=0 reason=
+    # 2: the endpoint is none, which waiting does not mend.
+    while ((SECONDS < end && answer != 2)); do
         check_started || return 1
         if [ -z "${log_start[broker]:-}" ] ||
             tail -c "+$((log_start[broker] + 1))" "$run/broker.log" 2>/dev/null |
             grep -q broker_started; then
-            ! ask stats >/dev/null || return 0
+            answer=0
+            reason=$(ask stats 2>&1 >/dev/null) || answer=$?
+            ((answer != 0)) || return 0
+            reason=$(sed -n 's/^sluice[^:]*: //p' <<<"$reason")
+        fi
+        if ((patience > 0 && SECONDS >= patience)); then
+            complain "waiting for the broker at $broker (at most $ready_s s)${reason:+: $reason}"
+            patience=0
         fi
         sleep 0.05
     done
-    complain "no broker answers at $broker"
+    complain "${reason:-no broker answers at $broker}"
     [ "$own_broker" = no ] || show_log broker
     return 1
 }
@@ -436,7 +453,7 @@ wait_broker() {
 # `sluice peers` prints a peer's name first, and its offers in a column of that name.
 list_absent() {
     local name listed
-    listed=$(ask peers || true)
+    listed=$(ask peers 2>/dev/null || true)
     for name; do
         awk -v name="$(peer_name "$name")" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "OFFERS") offers = i }
                 $1 == name && $offers + 0 > 0 { found = 1 } END { exit !found }' <<<"$listed" ||
@@ -564,6 +581,7 @@ cmd_up() {
     add_docs ${asked_docs[@]+"${asked_docs[@]}"}
     set_cron "${asked_cron:-$cron_file}" "${asked_state:-$cron_state}"
     save_settings
+    trap 'complain "still starting; \`down\` takes it away"; exit 130' INT
     if ! start_all; then
         [ $fresh = no ] || clean_run
         exit 1
@@ -571,7 +589,7 @@ cmd_up() {
     restart_members ${outdated[@]+"${outdated[@]}"}
     say "the cluster is up: $(list_members | paste -sd' '); broker $broker"
     [ -z "$prefix" ] || say "the broker knows them as $prefix-NAME"
-    [ "$broker" = "$default_broker" ] || say "export SLUICE_BROKER=$broker   # for the sluice command"
+    [ "$broker" = "$default_broker" ] || printf 'export SLUICE_BROKER=%q   # for the sluice command\n' "$broker"
 }
 
 # choose_broker ENDPOINT CONFIG OWN FRESH: what was asked for. A cluster that is up keeps what it has.
@@ -746,7 +764,7 @@ cmd_status() {
         printf '%-14s %-9s %8s %9d %9s\n' "$name" "$m_state" "$m_child" "$m_restarts" "$age"
     done
     sluice=$(find_program sluice) || exit 1
-    if ask stats >/dev/null; then
+    if ask stats >/dev/null 2>&1; then
         say "the broker answers at $broker"
         [ ! -f "$store" ] || say "durable tasks are in $store"
     else

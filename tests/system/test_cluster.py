@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """deploy/cluster.sh: starts, watches, changes and ends a cluster, and leaves nothing behind."""
+import fcntl
 import json
 import os
 import re
@@ -310,6 +311,7 @@ def _():
         status, output = cluster("up", "--broker", cluster.endpoint, "--docs", cluster.docs)
         equal(status, 1, "exit status")
         check("broker.log" in output and "in use" in output, "it said: " + output)
+        check("starting it again" not in output, "it gives up, but said: " + output)
         check(not os.path.exists(cluster.run_dir), "the run directory is still there")
 
 
@@ -449,6 +451,56 @@ def _():
         equal([name for name in before if after[name] == before[name]], ["broker"], "who still runs")
         with open("/proc/%d/cmdline" % after["retriever-1"]) as file:
             check(more in file.read().split("\0"), "retriever-1 does not have them")
+
+
+@case("who waits is told for what, and a wrong endpoint at once")
+def _():
+    with Cluster() as cluster:
+        status, output = cluster("up", "--no-broker", "--broker", "garbage", *TOOL_ONLY)
+        check(status == 1 and "'garbage' is no broker's endpoint" in output, "up: %d %s" % (status, output))
+        with Process(cluster.command("up", "--no-broker", "--broker", cluster.endpoint, *TOOL_ONLY)) as process:
+            line = process.wait_line("waiting for the broker at " + cluster.endpoint, seconds=30)
+            check("Connection refused" in line, "it does not say why: " + line)
+            process.signal(signal.SIGINT)
+            process.wait_exit()
+        cluster.good("down")
+        cluster.up(*TOOL_ONLY)
+        with open(os.path.join(cluster.run_dir, "lock")) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with Process(cluster.command("restart", "tool-1")) as process:
+                process.wait_line("waiting for another cluster.sh", seconds=30)
+                fcntl.flock(lock, fcntl.LOCK_UN)
+                equal(process.wait_exit(30), 0, "exit status of restart, which said " + process.output())
+        hanging = cluster.pids()["tool-1"]
+        os.kill(hanging, signal.SIGSTOP)
+        with Process(cluster.command("restart", "tool-1")) as process:
+            process.wait_line("waiting for tool-1 to end", seconds=30)
+            os.kill(hanging, signal.SIGCONT)
+            equal(process.wait_exit(30), 0, "exit status of restart, which said " + process.output())
+
+
+@case("an interrupted up says that something is running")
+def _():
+    with Cluster() as cluster:
+        cluster.replace("sluice-tool", "exec sleep 600\n")
+        with Process(cluster.command("up", "--broker", cluster.endpoint, *TOOL_ONLY)) as process:
+            process.wait_line("waiting for tool-1", seconds=30)
+            process.signal(signal.SIGINT)
+            equal(process.wait_exit(), 130, "exit status of up")
+            check("still starting" in process.output() and "`down`" in process.output(),
+                  "it said: " + process.output())
+        equal(sorted(cluster.status()), ["broker", "tool-1"], "members")
+        cluster.good("down")
+
+
+@case("what up tells a shell to export, a shell understands")
+def _():
+    with Cluster() as cluster:
+        cluster.endpoint = "ipc://%s/my $(false) broker" % cluster.scratch
+        output = cluster.up(*TOOL_ONLY)
+        (line,) = re.findall("^export .*", output, re.MULTILINE)
+        status, output = run(["bash", "-c", line + '\nprintf "%s\\n" "$SLUICE_BROKER"'])
+        equal((status, output), (0, cluster.endpoint), "what comes of '%s'" % line)
 
 
 @case("a recycled pid is left alone")

@@ -364,7 +364,7 @@ demo: ## install what is missing, build, and let a cluster answer three question
 	$(Q)BUILD=$(BUILD) deploy/demo.sh
 
 install: all $(PKG_LIBS) ## install programs, libsluice, sluice.h and sluice.pc under PREFIX
-	$(Q)BUILD=$(BUILD) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) VERSION=$(VERSION) deploy/install.sh
+	$(Q)BUILD='$(BUILD)' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' VERSION=$(VERSION) deploy/install.sh
 
 clean: ## remove what was built
 	$(Q)rm -rf $(BUILD)

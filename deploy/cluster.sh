@@ -32,6 +32,7 @@ shopt -s nullglob
 
 self=$(readlink -f "${BASH_SOURCE[0]}")
 root=$(dirname "$(dirname "$self")")
+me=${0##*/} # installed: sluice-cluster
 
 roles=(retriever tool analysis research cron)
 member='(broker|(retriever|tool|analysis|research|cron)-[1-9][0-9]*)'
@@ -50,10 +51,16 @@ look_s=5                             # how often a supervisor looks whether its 
 log_bytes_max=$((16 * 1024 * 1024))  # a larger log is moved to NAME.log.1 at the next start
 
 say() { printf '%s\n' "$*"; }
-complain() { printf 'cluster: %s\n' "$*" >&2; }
+complain() { printf '%s: %s\n' "$me" "$*" >&2; }
 die() { complain "$*"; exit 1; }
 
-help() { sed -n '4,21s/^# \{0,1\}//p' "$self"; }
+help() {
+    local text indent
+    text=$(sed -n '4,21s/^# \{0,1\}//p' "$self")
+    printf -v indent '%*s' ${#me} ''
+    text=${text//$'\n            '/$'\n  '"$indent"}
+    say "${text//cluster.sh/"$me"}"
+}
 
 usage() {
     help >&2
@@ -131,8 +138,8 @@ check_free() {
 lock_run() {
     exec 9>>"$run/lock" # >> because it might be a file of somebody else
     flock -w $patience_s 9 && return
-    complain "waiting for another cluster.sh that works on $run (at most $lock_s s)"
-    flock -w $lock_s 9 || die "another cluster.sh works on $run"
+    complain "waiting for another $me that works on $run (at most $lock_s s)"
+    flock -w $lock_s 9 || die "another $me works on $run"
 }
 
 declare -A want=()
@@ -699,8 +706,11 @@ add_docs() {
         changed=yes
     done
     if [ ${#docs[@]} -eq 0 ] && ((${want[retriever]:-0} > 0)); then
-        [ -d "$root/docs" ] || die "a retriever needs documents: --docs DIR"
-        docs=("$root/docs")
+        # Of an installed one, or of the repository.
+        for dir in "$root/share/doc/sluice" "$root/docs"; do
+            [ ${#docs[@]} -gt 0 ] || [ ! -d "$dir" ] || docs=("$dir")
+        done
+        [ ${#docs[@]} -gt 0 ] || die "a retriever needs documents: --docs DIR"
     fi
     if [ $changed = yes ]; then
         mapfile -t outdated < <(list_role retriever)

@@ -9,6 +9,10 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 : "${BUILD:=build}" "${PREFIX:=/usr/local}" "${DESTDIR:=}" "${VERSION:?}"
 cd "$root"
+if [[ $PREFIX != /* ]]; then
+    echo "install.sh: PREFIX is a folder from the root on, not '$PREFIX'" >&2
+    exit 1
+fi
 to=$DESTDIR$PREFIX
 
 install -d "$to/bin" "$to/include" "$to/lib/pkgconfig" "$to/share/doc/sluice"
@@ -36,8 +40,8 @@ Description: the C runtime of a sluice peer: submit tasks, serve them
 Version: $VERSION
 Requires: jansson libuv
 Requires.private: libzmq libcurl $msgpack
-Cflags: -I\${includedir}
-Libs: -L\${libdir} -lsluice
+Cflags: -I"\${includedir}"
+Libs: -L"\${libdir}" -lsluice
 Libs.private: -lpthread -lm
 END
 
@@ -47,3 +51,10 @@ if [ -f deploy/sluice.conf.example ]; then
 fi
 echo "installed under $to"
 [ -n "$DESTDIR" ] || [ "$(id -u)" -ne 0 ] || ldconfig 2>/dev/null || true
+if [ -z "$DESTDIR" ] && [ "$PREFIX" != /usr ] && [ "$PREFIX" != /usr/local ]; then
+    echo "compilers and programs that use libsluice find it there with:"
+    # shellcheck disable=SC2016 # the user's shell expands them
+    printf '    export PKG_CONFIG_PATH=%q${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}\n' "$PREFIX/lib/pkgconfig"
+    # shellcheck disable=SC2016
+    printf '    export LD_LIBRARY_PATH=%q${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}\n' "$PREFIX/lib"
+fi

@@ -3,13 +3,14 @@
 import glob
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from example import extract
-from sluice_test import BUILD, ROOT, Broker, Process, case, check, equal, main, program, run
+from sluice_test import BUILD, ROOT, Broker, Process, case, check, equal, free_port, main, program, run
 
 FLAGS = ["-Wall", "-Wextra", "-Werror"]
 with open(program("sluice-broker"), "rb") as binary:
@@ -107,6 +108,56 @@ def _():
                               os.path.join(installed.scratch.name, "run")])
         equal(status, 3, "exit status of sluice-cluster status, which said %s;" % output)
         check(glob.glob(installed.prefix + "/share/doc/sluice/PROTOCOL.md"), "no PROTOCOL.md")
+
+
+def make_install(folder, prefix):
+    """What `make install` runs, run on what is built: (status, output)."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    command = subprocess.run(["make", "-n", "install", "PREFIX=" + prefix, "DESTDIR=", "BUILD=" + BUILD],
+                             cwd=ROOT, env=environment, check=True, capture_output=True,
+                             text=True).stdout.splitlines()[-1]
+    check(command.endswith("deploy/install.sh"), "make install runs: " + command)
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, env=dict(environment, HOME=folder), check=False,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.returncode, done.stdout
+
+
+@case("a prefix may have spaces, what it needs is said; a relative one is refused")
+def _():
+    with tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
+        prefix = folder + "/my own"
+        status, output = make_install(folder, prefix)
+        equal(status, 0, "exit status of make install, which said " + output)
+        exports = "\n".join(re.findall("^ *export .*", output, re.MULTILINE))
+        status, flags = run(["bash", "-c", exports + """
+            pkg-config --cflags --libs sluice
+            printf '%s\\n' "$PKG_CONFIG_PATH" "$LD_LIBRARY_PATH" """])
+        equal(status, 0, "exit status of pkg-config, which said " + flags)
+        lines = flags.splitlines()
+        equal([path.split(":")[0] for path in lines[-2:]], [prefix + "/lib/pkgconfig", prefix + "/lib"], "paths")
+        check("-I" + prefix + "/include" in shlex.split(lines[0]), "flags: " + lines[0])
+        status, output = make_install(folder, "relative/one")
+        check(status != 0 and "PREFIX" in output, "a relative prefix: %d %s" % (status, output))
+
+
+@case("sluice-cluster goes by its name, and has documents of its own")
+def _():
+    with Installed() as installed:
+        cluster = ["env", "-u", "BUILD", "SLUICE_STATE=" + installed.scratch.name,
+                   "SLUICE_RUN=" + os.path.join(installed.scratch.name, "run"),
+                   installed.prefix + "/bin/sluice-cluster"]
+        status, output = run([*cluster, "help"])
+        check(status == 0 and "sluice-cluster up" in output and "cluster.sh" not in output, output)
+        status, output = run([*cluster, "nonsense"])
+        check(status == 2 and output.startswith("sluice-cluster: "), output)
+        try:
+            status, output = run([*cluster, "up", "--tool", "0", "--analysis", "0", "--research", "0",
+                                  "--broker", "tcp://127.0.0.1:%d" % free_port()], seconds=60)
+            equal(status, 0, "exit status of up, which said " + output)
+            with open(os.path.join(installed.scratch.name, "run", "cluster.conf")) as file:
+                check("docs=%s/share/doc/sluice\n" % installed.prefix in file.read(), "other documents")
+        finally:
+            run([*cluster, "down"], seconds=60)
 
 
 if __name__ == "__main__":

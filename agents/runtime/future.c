@@ -171,6 +171,18 @@ static const char *set_submit(struct submit *submit, const char *service,
     return terms_set(submit, options);
 }
 
+/* It ends before it is sent; if it is a join, so do those that were held for it. */
+static struct sluice_future *end_unsent(struct sluice_future *future, const struct submit *submit,
+                                        enum sluice_outcome outcome, enum error_code code,
+                                        const char *why)
+{
+    struct peer *peer = future->sluice->peer;
+
+    future_end_here(future, outcome, code, why);
+    peer_leave_needs(peer, submit);
+    return future;
+}
+
 struct sluice_future *future_submit(struct sluice *sluice, const char *service,
                                     struct submit *submit,
                                     const struct sluice_submit_options *options)
@@ -201,13 +213,11 @@ struct sluice_future *future_submit(struct sluice *sluice, const char *service,
         return NULL;
     }
     if (fault != NULL) {
-        future_end_here(future, SLUICE_REFUSED, ERROR_BAD_MESSAGE, fault);
-        return future;
+        return end_unsent(future, submit, SLUICE_REFUSED, ERROR_BAD_MESSAGE, fault);
     }
     if (deadline_ms <= now_ms) {
-        future_end_here(future, SLUICE_EXPIRED, ERROR_EXPIRED,
-                        "its time passed before it was submitted");
-        return future;
+        return end_unsent(future, submit, SLUICE_EXPIRED, ERROR_EXPIRED,
+                          "its time passed before it was submitted");
     }
     terms.user = future;
     terms.no_wait = options->no_wait;

@@ -32,6 +32,7 @@ struct sluice_future *sluice_join_submit(struct sluice *sluice, struct sluice_fu
                       SLUICE_RUN_IF_ALWAYS == (int)RUN_IF_ALWAYS,
                   "one numbering");
     const char *service = terms->service != NULL ? terms->service : "";
+    enum error_code code = ERROR_BAD_MESSAGE;
     const char *fault = join_fault(terms, count);
     struct submit submit = {
         .payload = {.bytes = span_of(terms->payload.data, terms->payload.size)},
@@ -45,12 +46,9 @@ struct sluice_future *sluice_join_submit(struct sluice *sluice, struct sluice_fu
     struct sluice_future *join;
     uint8_t *needs;
 
-    if (fault != NULL) {
-        return future_refused(sluice, service, options, ERROR_BAD_MESSAGE, fault);
-    }
-    if (count > NEEDS_MAX) {
-        return future_refused(sluice, service, options, ERROR_TOO_LARGE,
-                              "a join has 16,384 members at most: join joins");
+    if (fault == NULL && count > NEEDS_MAX) {
+        code = ERROR_TOO_LARGE;
+        fault = "a join has 16,384 members at most: join joins";
     }
     needs = malloc(count * ID_BYTES + 1);
     if (needs == NULL) {
@@ -60,7 +58,12 @@ struct sluice_future *sluice_join_submit(struct sluice *sluice, struct sluice_fu
         memcpy(needs + i * ID_BYTES, futures[i]->id.bytes, ID_BYTES);
     }
     submit.needs = needs;
-    join = future_submit(sluice, service, &submit, options);
+    if (fault != NULL) {
+        join = future_refused(sluice, service, options, code, fault);
+        peer_leave_needs(sluice->peer, &submit);
+    } else {
+        join = future_submit(sluice, service, &submit, options);
+    }
     free(needs);
     return join;
 }

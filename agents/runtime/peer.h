@@ -207,6 +207,9 @@ void peer_abandon(struct peer *peer, struct submission *submission);
 /* Forgets a detached one: it is not cancelled, and not sent (again). No `result` will come, the
  * handle is dead. */
 void peer_forget(struct peer *peer, struct submission *submission);
+/* `join` has ended, perhaps before it was submitted: cancels its held needs that no other join
+ * waits for. */
+void peer_leave_needs(struct peer *peer, const struct submit *join);
 /* A join's RESULT carried `record` of a held submission: ends it. False: no such task. */
 bool peer_settle(struct peer *peer, const struct outcome_record *record);
 

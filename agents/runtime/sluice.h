@@ -233,7 +233,8 @@ struct sluice_submit_options {
     uint64_t queue_ttl_ms;
     uint64_t lease_ms;
     unsigned attempts;
-    bool held;          /* its outcome comes with a sluice_join, not by itself */
+    bool held;          /* its outcome comes with a sluice_join, not by itself; if none is made, a
+                           minute after its deadline it ends SLUICE_EXPIRED */
     bool no_wait;       /* refused when the queue is full, instead of waiting for room */
     bool wait_absent;   /* wait for somebody to offer an unknown service */
     bool no_parent;     /* inside a handler: not a child of its task */
@@ -317,7 +318,7 @@ struct sluice_join_terms {
 /* Submits a task of `service` that waits at the broker for `futures` and is then handed out
  * with their outcomes: sluice_task_input. Its members should not be held: what became of them
  * is told to the service alone, and a held one ends SLUICE_CANCELLED here. Bad terms end it
- * `refused bad_message`. */
+ * `refused bad_message`, and its held members are cancelled. */
 SLUICE_API struct sluice_future *sluice_join_submit(struct sluice *sluice,
                                                     struct sluice_future **futures, size_t count,
                                                     const struct sluice_join_terms *terms,

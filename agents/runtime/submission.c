@@ -141,10 +141,10 @@ static void count_join(struct peer *peer, const struct submission *join, bool be
 
 /* A held task whose join has ended without telling of it was cancelled with the
  * join; no RESULT will come. The CANCEL asks for the word that it has stopped. */
-static void cancel_left_behind(struct peer *peer, const struct submission *join)
+void peer_leave_needs(struct peer *peer, const struct submit *join)
 {
-    for (size_t i = 0; i < join->submit.needs_count; i++) {
-        struct submission *need = need_at(peer, &join->submit, i);
+    for (size_t i = 0; i < join->needs_count; i++) {
+        struct submission *need = need_at(peer, join, i);
 
         if (need != NULL && need->submit.held && need->join_count == 0) {
             peer_cancel(peer, need, span_from_text("its join has ended"));
@@ -160,7 +160,7 @@ void submission_finish(struct peer *peer, struct submission *submission,
     if (!submission->abandoned) {
         peer->sink.result(peer->sink.context, submission, result);
     }
-    cancel_left_behind(peer, submission);
+    peer_leave_needs(peer, &submission->submit);
     submission_free(peer, submission);
 }
 
@@ -424,7 +424,7 @@ struct submission *peer_submit(struct peer *peer, const struct submit *submit,
                                          code, bar_message(code));
 
         peer->sink.result(peer->sink.context, submission, &result);
-        cancel_left_behind(peer, submission);
+        peer_leave_needs(peer, &submission->submit);
         submission_free(peer, submission);
         return NULL;
     }

@@ -196,13 +196,23 @@ void submissions_resume(struct peer *peer, bool known)
 
 /* ---- time ---- */
 
+/* How long a broker has the outcome of a held task, for a join that is yet to come. */
+#define HELD_KEPT_MS 60000
+
+/* Of a held one the broker tells with its join. */
+static bool told_by_join(const struct peer *peer, const struct submission *submission)
+{
+    return submission->submit.held &&
+           (submission->join_count > 0 || peer->now_ms < submission->deadline_ms + HELD_KEPT_MS);
+}
+
 static void fire(struct peer *peer, struct submission *submission)
 {
     bool at_broker = submission->state == SUBMISSION_SENT && peer->state == SESSION_OPEN;
 
     if (peer->now_ms >= submission->deadline_ms) {
-        /* The broker tells of it. But of a held one it tells with its join. */
-        if (!at_broker || (submission->overdue && !submission->submit.held)) {
+        /* The broker tells of it. */
+        if (!at_broker || (submission->overdue && !told_by_join(peer, submission))) {
             submission_expire(peer, submission);
             return;
         }

@@ -292,6 +292,31 @@ static int terms(struct sluice *sluice)
     return linger(sluice, join);
 }
 
+/* A join that ends before it is sent takes its held members with it. */
+static int unsent(struct sluice *sluice)
+{
+    struct sluice_join_terms all = {.policy = SLUICE_JOIN_ALL};
+    struct sluice_join_terms two_of_one = {.policy = SLUICE_JOIN_K, .k = 2};
+    struct sluice_submit_options faulty = {.priority = 99};
+    struct sluice_future *futures[1];
+    struct sluice_future *join;
+    struct sluice_scope *scope;
+
+    submit_all(sluice, "R", futures);
+    join = sluice_join_submit(sluice, futures, 1, &two_of_one, NULL);
+    REQUIRE(failed_with(join, SLUICE_REFUSED, "bad_message") && ended_as("c", futures));
+    submit_all(sluice, "R", futures);
+    join = sluice_join_submit(sluice, futures, 1, &all, &faulty);
+    REQUIRE(failed_with(join, SLUICE_REFUSED, "bad_message") && ended_as("c", futures));
+    submit_all(sluice, "R", futures);
+    scope = sluice_scope_open(sluice, 1);
+    REQUIRE(sluice_await(submit(sluice, "nobody", 0, false)) == SLUICE_EXPIRED);
+    join = sluice_join_submit(sluice, futures, 1, &all, NULL);
+    REQUIRE(failed_with(join, SLUICE_EXPIRED, "expired") && ended_as("c", futures));
+    sluice_scope_close(scope, SLUICE_SCOPE_WAIT);
+    return linger(sluice, NULL);
+}
+
 static const struct {
     const char *name;
     int (*run)(struct sluice *sluice);
@@ -299,6 +324,7 @@ static const struct {
     {"any", any},           {"k_of_n", k_of_n},   {"fail_fast", fail_fast},
     {"impossible", impossible}, {"not_held", not_held}, {"reducer", reducer},
     {"reducer_of_any", reducer_of_any}, {"run_if", run_if}, {"terms", terms},
+    {"unsent", unsent},
 };
 
 /* Its futures are the scope's, which frees them. */

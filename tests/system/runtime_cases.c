@@ -266,6 +266,7 @@ static int any(struct sluice *sluice)
 
 static int join(struct sluice *sluice)
 {
+    static struct sluice_future *many[16385];
     struct sluice_submit_options held = {.held = true};
     struct sluice_future *futures[] = {
         nap_with(sluice, 30, &held), sluice_submit_json(sluice, "silent", NULL, &held),
@@ -293,8 +294,14 @@ static int join(struct sluice *sluice)
     settled = sluice_join(sluice, NULL, 0, SLUICE_JOIN_ALL, NULL);
     REQUIRE(sluice_await(settled) == SLUICE_DONE); /* of nothing: done */
     sluice_future_free(settled);
-    settled = sluice_join(sluice, NULL, 16385, SLUICE_JOIN_ALL, NULL);
+    many[0] = nap_with(sluice, 3600000, &held);
+    for (size_t i = 1; i < 16385; i++) {
+        many[i] = many[0];
+    }
+    settled = sluice_join(sluice, many, 16385, SLUICE_JOIN_ALL, NULL);
     REQUIRE(failed_with(settled, SLUICE_REFUSED, "too_large"));
+    REQUIRE(sluice_await(many[0]) == SLUICE_CANCELLED);
+    free_all(many, 1);
     sluice_future_free(settled);
     return 0;
 }

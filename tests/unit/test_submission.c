@@ -605,6 +605,30 @@ static void a_join_that_tells_nothing_leaves_no_need_behind(void **state)
     expect_trace(f, "!! result b cancelled cancelled\n");
 }
 
+/* Done in time, perhaps: the broker keeps that for a join that comes later, but not for ever. */
+static void a_held_task_that_no_join_comes_for_expires(void **state)
+{
+    struct fixture *f = *state;
+    struct submit held = {
+        .id = id_of('a'), .service = span_from_text("s"), .deadline_ms = 200, .held = true};
+    struct id needs[] = {id_of('b')};
+
+    given_session(f, 10);
+    submit_with(f, &held, (struct submission_options){0});
+    held.id = id_of('b');
+    submit_with(f, &held, (struct submission_options){0});
+    forget_trace(f);
+    for (uint64_t now_ms = 200; now_ms < 60200; now_ms += 1000) {
+        advance_to(f, now_ms);
+        receive(f, (struct message){.command = COMMAND_PONG});
+    }
+    assert_null(strstr(f->trace, "!!"));
+    join(f, 'j', needs[0].bytes, 1);
+    forget_trace(f);
+    advance_to(f, 60200);
+    expect_trace(f, "-> PING\n!! result a expired expired\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -644,6 +668,7 @@ int main(void)
         TEST(a_join_waits_for_needs_that_were_refused),
         TEST(held_tasks_leave_the_window_to_others),
         TEST(a_join_that_tells_nothing_leaves_no_need_behind),
+        TEST(a_held_task_that_no_join_comes_for_expires),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -426,17 +426,6 @@ bool future_fetch(struct sluice_future *future, bool once_ended)
 
 /* ---- the peer's upcalls ---- */
 
-/* What a join tells of its needs ends those of them that are held. */
-static void settle_needs(struct sluice *sluice, struct span inputs)
-{
-    struct outcome_record record;
-    size_t at = 0;
-
-    while (codec_read_input(inputs, &at, &record)) {
-        peer_settle(sluice->peer, &record);
-    }
-}
-
 /* What each worker's part came to. False: no memory. */
 static bool keep_parts(struct sluice_future *future, const struct result *result)
 {
@@ -460,7 +449,7 @@ static void future_take(struct sluice_future *future, const struct result *resul
     future->timing.ran_ms = record->ran_ms;
     keep_worker(future, record->worker);
     if (result->input_count > 0) {
-        settle_needs(future->sluice, record->payload.bytes);
+        peer_settle(future->sluice->peer, record->payload.bytes);
     }
     if (record->outcome != OUTCOME_DONE) {
         keep_error(future, &record->error);

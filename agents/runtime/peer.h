@@ -210,8 +210,9 @@ void peer_forget(struct peer *peer, struct submission *submission);
 /* `join` has ended, perhaps before it was submitted: cancels its held needs that no other join
  * waits for. */
 void peer_leave_needs(struct peer *peer, const struct submit *join);
-/* A join's RESULT carried `record` of a held submission: ends it. False: no such task. */
-bool peer_settle(struct peer *peer, const struct outcome_record *record);
+/* `inputs` came with a join's RESULT: ends the held submissions that they tell of. Those of a join
+ * that was abandoned end so by themselves. */
+void peer_settle(struct peer *peer, struct span inputs);
 
 const struct id *peer_submission_id(const struct submission *submission);
 void *peer_submission_user(const struct submission *submission);

@@ -4,6 +4,7 @@
 
 #include "common/check.h"
 #include "common/prefetch.h"
+#include "proto/codec.h"
 
 #include <stdlib.h>
 
@@ -159,6 +160,8 @@ void submission_finish(struct peer *peer, struct submission *submission,
     count_join(peer, submission, false);
     if (!submission->abandoned) {
         peer->sink.result(peer->sink.context, submission, result);
+    } else if (result->input_count > 0) {
+        peer_settle(peer, result->record.payload.bytes);
     }
     peer_leave_needs(peer, &submission->submit);
     submission_free(peer, submission);
@@ -498,16 +501,18 @@ void peer_forget(struct peer *peer, struct submission *submission)
     submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED, "");
 }
 
-bool peer_settle(struct peer *peer, const struct outcome_record *record)
+void peer_settle(struct peer *peer, struct span inputs)
 {
-    struct submission *submission = submission_find(peer, &record->id);
-    struct result result = {.record = *record};
+    struct result result = {0};
+    size_t at = 0;
 
-    if (submission == NULL || !submission->submit.held) {
-        return false;
+    while (codec_read_input(inputs, &at, &result.record)) {
+        struct submission *submission = submission_find(peer, &result.record.id);
+
+        if (submission != NULL && submission->submit.held) {
+            submission_finish(peer, submission, &result);
+        }
     }
-    submission_finish(peer, submission, &result);
-    return true;
 }
 
 const struct id *peer_submission_id(const struct submission *submission)

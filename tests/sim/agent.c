@@ -93,16 +93,6 @@ static void on_cancel(void *context, struct lease *lease, struct span reason)
     agent_enter(agent, random_below(&agent->work, 20), job_confirm_cancel, job->serial);
 }
 
-static void settle_inputs(struct agent *agent, const struct result *result)
-{
-    struct outcome_record input;
-    size_t at = 0;
-
-    while (codec_read_input(result->record.payload.bytes, &at, &input)) {
-        peer_settle(agent->peer, &input);
-    }
-}
-
 static void on_result(void *context, struct submission *submission, const struct result *result)
 {
     struct agent *agent = context;
@@ -114,7 +104,7 @@ static void on_result(void *context, struct submission *submission, const struct
     agent_trace(agent, "told", &result->record.id, outcome_name(result->record.outcome));
     ask->ended = true;
     if (result->input_count > 0) {
-        settle_inputs(agent, result);
+        peer_settle(agent->peer, result->record.payload.bytes);
     }
     if (ask->submission == NULL) {
         return; /* inside peer_submit, which tells its caller */

@@ -7,6 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of questions about something else than a task. */
+static const struct {
+    const char *what;
+    const char *advice;
+} not_founds[] = {
+    {"pause", "nobody offers this service, and no task waits for it: see `sluice services`"},
+    {"resume", "nobody offers this service, and no task waits for it: see `sluice services`"},
+    {"letter", "there is no such dead letter: see `sluice dead`"},
+    {"retry", "there is no such dead letter: see `sluice dead`"},
+    {"drop", "there is no such dead letter: see `sluice dead`"},
+};
+
 static const struct {
     const char *code;
     const char *advice;
@@ -42,10 +54,20 @@ const char *failure_advice(const char *code)
     return NULL;
 }
 
+static const char *advice_on(const char *what, const char *code)
+{
+    for (size_t i = 0; i < sizeof(not_founds) / sizeof(not_founds[0]); i++) {
+        if (strcmp(code, "not_found") == 0 && strcmp(not_founds[i].what, what) == 0) {
+            return not_founds[i].advice;
+        }
+    }
+    return failure_advice(code);
+}
+
 static void print(const char *what, const char *outcome, const char *code, const char *message,
                   uint64_t retry_after_ms)
 {
-    const char *advice = failure_advice(code);
+    const char *advice = advice_on(what, code);
     char *text = NULL;
     char wait[QUANTITY_SIZE];
 

@@ -121,7 +121,8 @@ def _():
         check("a service's name has" in wrong("bad name", "--rate", "1"), "no name of a service")
         check("a key is text of at most 64" in wrong("a", "--key", "k" * 65, "--rate", "1"), "key")
         check("a tenant is text of at most 64" in wrong("--tenant", "t" * 65, "--rate", "1"), "tenant")
-        check("not_found" in sluice(broker, "pause", "nobody", status=1), "unknown service")
+        said = sluice(broker, "pause", "nobody", status=1)
+        check("not_found" in said and "sluice services" in said, said)
         # It may be a slip; or its workers come later.
         for command in (["limit", "nobody", "--rate", "1"], ["pause", "nobody"],
                         ["drain", "service", "nobody"]):

@@ -115,7 +115,7 @@ void handle_offer(struct broker *broker, struct peer *peer, const struct offer_m
     offer->exclusive = message->exclusive || (MUTANT(ALONE_FOR_EVER) && offer->exclusive);
     keep_text(broker, &offer->schema, message->schema);
     keep_text(broker, &offer->about, message->about);
-    offer->lease_ms = message->lease_ms > 0 ? message->lease_ms : offer->service->limits.lease_ms;
+    offer->lease_ms = message->lease_ms;
     offer->max_run_ms = message->max_run_ms;
     offer_set_credit(broker, offer, message->credit);
 }

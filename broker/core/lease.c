@@ -10,7 +10,10 @@ static uint64_t lease_ms_of(const struct task *task)
 {
     const struct extra *extra = task->extra;
 
-    return extra != NULL && extra->lease_ms > 0 ? extra->lease_ms : task->offer->lease_ms;
+    if (extra != NULL && extra->lease_ms > 0) {
+        return extra->lease_ms;
+    }
+    return task->offer->lease_ms > 0 ? task->offer->lease_ms : task->service->limits.lease_ms;
 }
 
 static uint64_t max_run_ms_of(const struct task *task)

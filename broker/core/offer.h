@@ -19,8 +19,7 @@ struct offer {
     uint8_t load;
     bool attended;            /* its worker is there, and not drained; not withdrawn */
     bool exclusive;           /* nobody else may offer its service meanwhile */
-    uint64_t lease_ms;
-    uint64_t max_run_ms;
+    uint64_t lease_ms, max_run_ms; /* 0: the service's */
     struct list service_link; /* service->offers; on none once withdrawn */
     struct list peer_link;    /* peer->offers */
     struct list target_link;  /* target->loads, while it has room */

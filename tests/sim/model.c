@@ -84,10 +84,19 @@ static void take_welcome(struct model *model, const struct fact *fact)
     session->suspended = session->unreachable = false;
 }
 
+static uint64_t lease_ms_of(const struct shadow_task *task, const struct shadow_lease *lease)
+{
+    if (task->lease_ms > 0) {
+        return task->lease_ms;
+    }
+    return lease->offer->lease_ms > 0 ? lease->offer->lease_ms : task->home->limits.lease_ms;
+}
+
 /* Of silence or of its longest run, whichever is sooner. */
 static uint64_t lease_end_ms(const struct model *model, const struct shadow_task *task,
-                             uint64_t lease_ms)
+                             const struct shadow_lease *lease)
 {
+    uint64_t lease_ms = lease_ms_of(task, lease);
     uint64_t silent_ms = lease_ms > 0 ? model->now_ms + lease_ms : UINT64_MAX;
     uint64_t run_ms = task->max_run_ms > 0 ? task->sent_ms + task->max_run_ms : UINT64_MAX;
 
@@ -157,8 +166,7 @@ static void take_task(struct model *model, const struct fact *fact)
     }
     CHECK(lease != NULL); /* check_durable has looked */
     task->sent_ms = model->now_ms;
-    task->lease_until_ms =
-        lease_end_ms(model, task, task->lease_ms > 0 ? task->lease_ms : lease->offer->lease_ms);
+    task->lease_until_ms = lease_end_ms(model, task, lease);
 }
 
 bool model_holds(const struct model *model, const struct shadow_session *session)
@@ -307,7 +315,7 @@ static void take_offer(struct model *model, struct shadow_session *session,
         service->vague |= limits.max_tasks > 0 || limits.max_bytes > 0 || limits.attempts > 0;
         shadow_service_limit(service, &limits);
     }
-    offer->lease_ms = message->lease_ms > 0 ? message->lease_ms : service->limits.lease_ms;
+    offer->lease_ms = message->lease_ms;
 }
 
 /* A worker's answer, or word of progress, about `attempt` of the step's subject. Sets
@@ -399,10 +407,8 @@ static void take_progress(struct model *model, const struct shadow_session *sess
     struct shadow_task *task = model->subject;
 
     if (model->current && task->state == SHADOW_LEASED) {
-        uint64_t lease_ms = task->lease_ms > 0 ? task->lease_ms : lease->offer->lease_ms;
-
         task->leased_ms = model->now_ms;
-        task->lease_until_ms = lease_end_ms(model, task, lease_ms);
+        task->lease_until_ms = lease_end_ms(model, task, lease);
     }
 }
 

@@ -84,7 +84,7 @@ struct shadow_offer {
     bool withdrawn;
     bool exclusive;
     uint64_t credit;
-    uint64_t lease_ms;     /* 0: none */
+    uint64_t lease_ms;     /* 0: its service's */
     uint64_t near[SHADOW_AFFINITIES]; /* the same of this offer */
     uint64_t held;         /* TASKs sent, less DONEs and FAILs that answered one */
 };
@@ -117,7 +117,7 @@ struct shadow_task {
     uint64_t accepted_ms;
     uint64_t deadline_ms;  /* absolute, with what the parent has left; UINT64_MAX: none */
     uint64_t ttl_ms;       /* absolute; UINT64_MAX: none */
-    uint64_t lease_ms;     /* 0: none */
+    uint64_t lease_ms;     /* 0: the offer's */
     uint64_t leased_ms;    /* last TASK or PROGRESS */
     uint64_t run_started_ms; /* the same for what counts attempts: when it was given to a worker */
     uint64_t sent_ms;      /* last TASK */

@@ -588,6 +588,32 @@ static void an_offer_changes_nothing_that_the_operator_has_set(void **state)
     assert_true(trace_has(f, "attempts=3 "));
 }
 
+static void a_lease_holds_for_workers_that_are_there(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+    struct message message = {.command = COMMAND_OFFER};
+
+    given_echo(f, 1);
+    values.lease_ms = 50;
+    limit(f, &values);
+    submit(f, "s1", "t1", "echo");
+    advance_ms(f, 49);
+    assert_false(trace_has(f, "CANCEL t1"));
+    advance_ms(f, 1);
+    assert_true(trace_has(f, "CANCEL t1 attempt=1 reason=lease_expired"));
+    message.offer.service = span_from_text("echo"); /* what an offer names is its own */
+    message.offer.credit = 10;
+    message.offer.lease_ms = 100;
+    say(f, "w1", &message);
+    submit(f, "s1", "t2", "echo");
+    drop_trace(f);
+    advance_ms(f, 50);
+    assert_false(trace_has(f, "CANCEL t2"));
+    advance_ms(f, 50);
+    assert_true(trace_has(f, "CANCEL t2 attempt=1 reason=lease_expired"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -610,6 +636,7 @@ int main(void)
         SPEC(a_configured_limit_holds_from_the_next_step),
         SPEC(values_of_a_service_go_back_to_the_brokers),
         SPEC(an_offer_changes_nothing_that_the_operator_has_set),
+        SPEC(a_lease_holds_for_workers_that_are_there),
         SPEC(rules_are_bounded),
     };
 

@@ -124,21 +124,24 @@ static struct window window_now(const struct meter_bounds *bounds, const struct 
     return window;
 }
 
-/* The begin of the first window in which `cost` has room. */
+/* The begin of the first window in which `cost` has room; at most what a refusal can say. */
 static uint64_t budget_ready_ms(const struct meter_bounds *bounds, const struct meter *meter,
                                 uint64_t cost, uint64_t now_ms)
 {
     struct window window = window_now(bounds, meter, now_ms);
     uint64_t wanted = cost > 0 ? cost : 1; /* what declares none still needs something left */
-    uint64_t excess;
+    uint64_t excess, windows;
 
     if (bounds->budget == 0 || window.used == 0 || window.used + wanted <= bounds->budget) {
         return now_ms;
     }
     /* More than a whole budget waits for an empty window. */
     excess = window.used + (wanted < bounds->budget ? wanted : bounds->budget) - bounds->budget;
-    return window.at_ms +
-           (excess / bounds->budget + (excess % bounds->budget != 0)) * bounds->budget_ms;
+    windows = excess / bounds->budget + (excess % bounds->budget != 0);
+    if (windows > DURATION_MS_MAX / bounds->budget_ms) {
+        return now_ms + DURATION_MS_MAX; /* it is asked again then */
+    }
+    return window.at_ms + windows * bounds->budget_ms;
 }
 
 static void window_enter(const struct meter_bounds *bounds, struct meter *meter, uint64_t now_ms)

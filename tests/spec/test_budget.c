@@ -416,6 +416,40 @@ static void a_minutes_tokens_are_met_within_one_percent(void **state)
     }
 }
 
+/* 2^40 windows of 2^24 ms: their product is no number. */
+static void a_debt_is_paid_however_large(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 10);
+    values.budget = 1;
+    values.budget_ms = 1 << 24;
+    limit(f, &values);
+    submit(f, "s1", "t1", "echo");
+    done_costing(f, "t1", COST_MAX);
+    submit(f, "s1", "t2", "echo");
+    expect_why(f, "t2", "reason=budget");
+    assert_int_equal(stats_of(f).ready, 1);
+}
+
+/* A peer can read no longer one. */
+static void a_refusal_says_a_duration(void **state)
+{
+    struct fixture *f = *state;
+    struct limit_values values = unchanged();
+
+    given_echo(f, 10);
+    values.budget = 1000;
+    values.refuse = 1;
+    limit(f, &values);
+    submit(f, "s1", "t1", "echo");
+    done_costing(f, "t1", COST_MAX);
+    submit(f, "s1", "t2", "echo");
+    assert_int_equal(f->refused, 1);
+    assert_int_equal(f->retry_after_ms, DURATION_MS_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +459,8 @@ int main(void)
         SPEC(who_leaves_the_head_of_the_queue_lets_others_start),
         SPEC(a_cost_above_the_budget_waits_for_an_empty_window),
         SPEC(a_budget_that_refuses_says_when),
+        SPEC(a_debt_is_paid_however_large),
+        SPEC(a_refusal_says_a_duration),
         SPEC(another_budget_is_none_for_the_past),
         SPEC(another_budget_of_a_key_is_none_for_the_past),
         SPEC(the_longest_refusal_is_told),

@@ -316,10 +316,8 @@ enum error_code stream_take(struct broker *broker, struct task *task, const stru
     enum error_code code;
     uint64_t before;
 
-    if ((task->extra == NULL || task->extra->stream == NULL) &&
-        !retention_make_room(broker, sizeof(struct extra) + sizeof *stream)) {
-        return ERROR_MEMORY_FULL;
-    }
+    /* What somebody waits for has its stream since its SUBMIT. Of any other one is made whatever
+     * the budget says, and what does not fit is shed below. */
     stream = stream_of(broker, task);
     if (stream == NULL) {
         return ERROR_MEMORY_FULL;

@@ -100,16 +100,15 @@ static void after_chunk(struct model *model)
     const struct chunk *chunk = &model->event->message->chunk;
     const char *told = model->chunk_code;
     const char *why;
+    bool paced; /* a submitter waits for it */
 
     if (!model->current || (told == NULL && model->after.chunks == model->before.chunks)) {
         return; /* it is being cancelled */
     }
-    if (told != NULL && strcmp(told, "memory_full") == 0 && model->subject->stream == NULL) {
-        return; /* no room to tell */
-    }
     why = why_refused(model->subject->stream, chunk, told == NULL);
+    paced = model->subject->stream != NULL && model->subject->stream->bound > 0;
     MODEL_CHECK(model, PROPERTY,
-                why == NULL ? told == NULL || strcmp(told, "memory_full") == 0
+                why == NULL ? told == NULL || (paced && strcmp(told, "memory_full") == 0)
                             : told != NULL && strcmp(told, why) == 0,
                 "CHUNK %s, number %" PRIu64 ": answered '%s', expected '%s'",
                 model_id_text(&chunk->id), chunk->sequence, told == NULL ? "" : told,

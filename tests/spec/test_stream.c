@@ -510,6 +510,30 @@ static void readers_are_told_when_a_queued_task_ends(void **state)
     assert_true(trace_has(f, "r1 <- RESULT t1 cancelled"));
 }
 
+/* Not even for the stream itself. */
+static void without_memory_a_stream_that_nobody_reads_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    struct message offered = {.command = COMMAND_OFFER};
+    char name[16], text[1000] = {0};
+
+    f->options.memory_max = 16 * 1024;
+    fixture_restart(f);
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    for (unsigned i = 0; f->refused == 0; i++) {
+        snprintf(name, sizeof name, "q%u", i);
+        submit(f, "s1", name, "echo");
+    }
+    hello(f, "w2"); /* texts of offers have a share to themselves, and what is left goes to it */
+    offered.offer.service = span_from_text("other");
+    offered.offer.schema = span_of(text, sizeof text);
+    say(f, "w2", &offered);
+    drop_trace(f);
+    chunks(f, 1, 0, 2);
+    expect_trace(f, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -529,6 +553,7 @@ int main(void)
         SPEC(readers_are_bounded),
         SPEC(without_memory_a_paced_attempt_fails),
         SPEC(without_memory_an_unpaced_stream_slides),
+        SPEC(without_memory_a_stream_that_nobody_reads_goes_on),
         SPEC(chunks_renew_the_lease),
         SPEC(progress_goes_to_readers),
         SPEC(nobody_reads_what_is_not_there),

@@ -1,6 +1,15 @@
 /* await: peers that wait for the end of a task. */
 #include "broker/core/ending.h"
+#include "broker/core/retention.h"
 #include "common/mutant.h"
+
+/* A cancel frees memory, and may wait whatever is left of it. */
+static bool wait_fits(struct broker *broker, const struct peer *peer, enum wait_kind kind)
+{
+    return peer->wait_count < broker->options.window_tasks &&
+           (kind == WAIT_CANCEL ||
+            retention_make_room(broker, sizeof(struct extra) + sizeof(struct wait)));
+}
 
 bool task_await(struct broker *broker, struct peer *peer, struct task *task, uint64_t request,
                 enum wait_kind kind)
@@ -9,7 +18,7 @@ bool task_await(struct broker *broker, struct peer *peer, struct task *task, uin
     struct wait *wait;
 
     CHECK(!task_ended(task));
-    if (peer->wait_count >= broker->options.window_tasks) {
+    if (!wait_fits(broker, peer, kind)) {
         return false;
     }
     extra = task_extra(broker, task);

@@ -375,6 +375,35 @@ static void a_failure_that_does_not_fit_is_retried_all_the_same(void **state)
     assert_false(trace_has(f, "RESULT j1"));
 }
 
+static void questions_that_wait_are_bounded_by_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_QUERY};
+    struct id id = id_of("t1");
+
+    f->options.memory_max = 64 * 1024;
+    fixture_restart(f);
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    message.query.what = QUERY_RESULT;
+    message.query.state = span_from_text("ended");
+    message.query.argument = span_of(id.bytes, sizeof id.bytes);
+    f->quiet = true;
+    for (unsigned i = 0; i < 2000; i++) {
+        message.query.request = i + 1;
+        say(f, "s1", &message);
+        assert_true(stats_of(f).memory_bytes <= f->options.memory_max);
+    }
+    assert_in_range(f->sent[COMMAND_REPLY], 100, 1999);
+    f->quiet = false;
+    drop_trace(f);
+    message.query.request = 1;
+    say(f, "s1", &message);
+    expect_trace(f, "[   0] s1 <- REPLY 1 failed code=limit_exceeded\n");
+    cancel(f, "s1", "t1", 5); /* it may wait all the same */
+    assert_false(trace_has(f, "limit_exceeded"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +414,7 @@ int main(void)
         SPEC(a_parent_may_always_have_one_child),
         SPEC(a_window_is_bounded_by_bytes_too),
         SPEC(memory_is_bounded_and_ended_tasks_make_room),
+        SPEC(questions_that_wait_are_bounded_by_memory),
         SPEC(peers_services_and_offers_are_bounded),
         SPEC(retained_results_are_bounded_by_count_and_time),
         SPEC(retained_results_are_bounded_by_bytes),

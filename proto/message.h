@@ -101,7 +101,7 @@ enum error_code {
  * Either `raw` holds the whole map as MessagePack bytes (an application's,
  * passed on as it came), and `retryable`, `retry_after_ms` repeat what is in
  * it; or `raw.size` is 0 and the other fields are the error. `code` is always
- * set in a received error. */
+ * set in a received error, and lies in its `raw`. */
 struct error {
     struct span raw;
     struct span code;

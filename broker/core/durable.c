@@ -112,6 +112,17 @@ static struct span causes_of(const struct broker *broker, const struct task *tas
                          : span_of(bytes, cause_pack(broker, &terms->causes, bytes));
 }
 
+/* The code of the FAIL under way is in the map that is kept of it: it is told again with the end. */
+static void note_code(const struct broker *broker, struct durable *durable)
+{
+    struct span code = broker->cause, map = blob_span(durable->result);
+    uintptr_t at = (uintptr_t)code.data - (uintptr_t)map.data;
+    bool kept = at <= map.size && code.size <= map.size - at;
+
+    durable->code_at = kept ? (uint16_t)at : 0;
+    durable->code_size = kept ? (uint8_t)code.size : 0;
+}
+
 bool durable_end(struct broker *broker, struct task *task, enum task_state state,
                  enum error_code error, struct blob *result)
 {
@@ -140,6 +151,7 @@ bool durable_end(struct broker *broker, struct task *task, enum task_state state
     durable->state = (uint8_t)state;
     durable->error = (uint8_t)error;
     durable->result = result;
+    note_code(broker, durable);
     task_resized(broker, task, before);
     await_store(broker, durable, durable->bytes + durable_bytes(durable));
     task_set_state(broker, task, TASK_STORING);
@@ -278,7 +290,11 @@ static void end(struct broker *broker, struct task *task)
 
     durable->result = NULL;
     task_resized(broker, task, before);
+    broker->cause = durable->code_size == 0
+                        ? span_of(NULL, 0)
+                        : span_of(blob_span(result).data + durable->code_at, durable->code_size);
     task_end(broker, task, durable->state, durable->error, result);
+    broker->cause = span_of(NULL, 0);
 }
 
 void durable_stored(struct broker *broker, uint64_t sequence)

@@ -29,6 +29,8 @@ struct durable {
     uint64_t taken_ms;      /* of one attempt alone: when it was given to its worker */
     uint8_t state;          /* storing: what it will be, and why */
     uint8_t error;
+    uint8_t code_size;      /* and where in the map of an application's error its code is */
+    uint16_t code_at;
     struct blob *result;
 };
 

@@ -103,6 +103,15 @@ void handle_done(struct broker *broker, struct peer *peer, const struct done *do
     task_end(broker, task, TASK_DONE, ERROR_NONE, body);
 }
 
+/* The code of an error, in the map that is kept of it, if it is. */
+static struct span code_kept(const struct error *error, const struct blob *map)
+{
+    return map == NULL || error->raw.size == 0
+               ? error->code
+               : span_of(blob_span(map).data + (error->code.data - error->raw.data),
+                         error->code.size);
+}
+
 void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fail)
 {
     struct task *task = find_answered(broker, peer, &fail->id, task_hash(broker, &fail->id),
@@ -119,7 +128,7 @@ void handle_fail(struct broker *broker, struct peer *peer, const struct fail *fa
     if (has_room(broker, task, fail->error.raw.size)) {
         failure.map = blob_new(fail->error.raw);
     }
-    broker->cause = fail->error.code;
+    broker->cause = code_kept(&fail->error, failure.map);
     lease_release(broker, task);
     task_attempt_failed(broker, task, &failure);
     broker->cause = span_of(NULL, 0);

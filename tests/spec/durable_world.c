@@ -368,7 +368,7 @@ static void answer(unsigned worker, bool well)
         message.fail.id = id_of(held.task);
         message.fail.attempt = held.attempt;
         message.fail.error.raw = span_of("\x81\xa4" "code\xa1x", 8);
-        message.fail.error.code = span_from_text("x");
+        message.fail.error.code = span_of(message.fail.error.raw.data + 7, 1);
         message.fail.error.retryable = how == 7;
     }
     say(WORKER + worker, &message);

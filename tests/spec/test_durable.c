@@ -439,6 +439,30 @@ static void nothing_durable_goes_to_every_worker(void **state)
     assert_int_equal(shelf_last(f->shelf), 0);
 }
 
+static void the_event_of_a_durable_failure_has_its_code(void **state)
+{
+    struct submit follower = {.idempotency_key = span_from_text("k")}, first = follower;
+    struct message message = {.command = COMMAND_WATCH};
+    struct fixture *f = *state;
+
+    message.watch.request = 3;
+    message.watch.credit = 100;
+    say(f, "s1", &message);
+    first.durable = true;
+    submit_with(f, "s1", "t1", "echo", "", &first);
+    submit_with(f, "s1", "t2", "echo", "", &follower);
+    follower.durable = true;
+    submit_with(f, "s1", "t3", "echo", "", &follower);
+    fail_task(f, "w1", "t1", 1, "boom", false);
+    drop_trace(f);
+    stored(f);
+    assert_true(trace_has(f, "failed t1 attempt=1 peer=w1 detail=boom\n"));
+    assert_true(trace_has(f, "failed t2 detail=boom\n"));
+    drop_trace(f);
+    stored(f);
+    assert_true(trace_has(f, "failed t3 detail=boom\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,6 +490,7 @@ int main(void)
         DURABLE(a_pause_while_its_start_is_stored_changes_nothing),
         DURABLE(a_session_that_is_back_has_what_was_being_stored),
         DURABLE(nothing_durable_goes_to_every_worker),
+        DURABLE(the_event_of_a_durable_failure_has_its_code),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -463,6 +463,19 @@ static void the_event_of_a_durable_failure_has_its_code(void **state)
     assert_true(trace_has(f, "failed t3 detail=boom\n"));
 }
 
+static void a_cancel_that_comes_too_late_stops_nothing(void **state)
+{
+    static const struct submit one = {.durable = true};
+    struct fixture *f = *state;
+
+    submit_with(f, "s1", "t1", "echo", "", &one);
+    done(f, "w1", "t1", 1, "");
+    cancel(f, "s1", "t1", 5);
+    drop_trace(f);
+    stored(f);
+    assert_true(trace_has(f, "REPLY 5 ok state=done stopped=0\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,6 +504,7 @@ int main(void)
         DURABLE(a_session_that_is_back_has_what_was_being_stored),
         DURABLE(nothing_durable_goes_to_every_worker),
         DURABLE(the_event_of_a_durable_failure_has_its_code),
+        DURABLE(a_cancel_that_comes_too_late_stops_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -423,10 +423,6 @@ void task_timer(struct broker *broker, struct task *task)
             task_expire(broker, task);
         } else {
             list_unlink(&task->link);
-            if (target_stranded(task->flow->target)) {
-                task_end(broker, task, TASK_FAILED, ERROR_WORKER_LOST, NULL);
-                break;
-            }
             service_enqueue(broker, task->service, task, false);
             if (MUTANT(DEADLINE_LOST_BY_RETRY)) {
                 break;

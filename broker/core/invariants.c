@@ -441,6 +441,7 @@ static uint64_t check_target(const struct target *target, const struct service *
     CHECK(offers == target->offers);
     CHECK(attended == target->attended);
     CHECK((room > 0) == (target->loads.occupied != 0));
+    CHECK(list_empty(&target->delayed) || (target->lone && !target_stranded(target)));
     list_each(link, &target->flows) {
         const struct flow *flow = list_entry(link, struct flow, target_link);
 

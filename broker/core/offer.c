@@ -101,20 +101,24 @@ static void offer_free(struct broker *broker, struct offer *offer)
     pool_put(&broker->offer_pool, offer);
 }
 
-/* What is meant for this very offer has nobody left: it fails, and what is to be tried again later
- * will then. */
+static void strand_tasks(struct broker *broker, struct list *tasks)
+{
+    struct list *first;
+
+    while ((first = list_first(tasks)) != NULL) {
+        task_end(broker, list_entry(first, struct task, link), TASK_FAILED, ERROR_WORKER_LOST,
+                 NULL);
+    }
+}
+
+/* What is meant for this very offer has nobody left: it fails. */
 static void strand(struct broker *broker, struct target *target)
 {
     target->only = NULL;
     list_each(link, &target->flows) {
-        struct flow *flow = list_entry(link, struct flow, target_link);
-        struct list *first;
-
-        while ((first = list_first(&flow->ready)) != NULL) {
-            task_end(broker, list_entry(first, struct task, link), TASK_FAILED,
-                     ERROR_WORKER_LOST, NULL);
-        }
+        strand_tasks(broker, &list_entry(link, struct flow, target_link)->ready);
     }
+    strand_tasks(broker, &target->delayed);
 }
 
 static void offer_leave_targets(struct broker *broker, struct offer *offer)

@@ -191,6 +191,9 @@ void service_delay(struct broker *broker, struct service *service, struct task *
 {
     CHECK(task->state == TASK_DELAYED);
     service_count(broker, service, task);
+    if (task->flow->target != NULL && task->flow->target->lone) {
+        list_push_back(&task->flow->target->delayed, &task->link);
+    }
 }
 
 void service_dequeue(struct broker *broker, struct service *service, struct task *task)

@@ -85,7 +85,7 @@ void service_enqueue(struct broker *broker, struct service *service, struct task
                      bool front);
 /* Takes a ready or delayed task out of the count, and off the queue. */
 void service_dequeue(struct broker *broker, struct service *service, struct task *task);
-/* Counts a task that becomes delayed. */
+/* Counts a task that becomes delayed, and ends with the offer that it is meant for alone. */
 void service_delay(struct broker *broker, struct service *service, struct task *task);
 
 /* Counts a start into the rate that service_retry_after_ms() guesses from. */

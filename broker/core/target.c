@@ -51,6 +51,7 @@ static struct target *target_new(struct broker *broker, struct service *service,
     ring_init(&target->parked);
     loads_init(&target->loads);
     list_init(&target->flows);
+    list_init(&target->delayed);
     list_init(&target->service_link);
     list_push_back(&service->targets, &target->service_link);
     table_insert(&broker->targets, &target->node, hash);
@@ -135,6 +136,7 @@ void target_release(struct broker *broker, struct target *target)
         return; /* that has come here once more */
     }
     CHECK(target->called == 0);
+    CHECK(list_empty(&target->delayed));
     CHECK(target->parked.occupied == 0);
     CHECK(target->loads.occupied == 0);
     CHECK(target->offers == 0);

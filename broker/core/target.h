@@ -35,6 +35,7 @@ struct target {
     uint64_t offers;             /* that name it; a withdrawn one names none */
     uint64_t attended;           /* of these, those whose worker would take something */
     struct list flows;           /* that name it, by target_link */
+    struct list delayed;         /* lone: tasks by `link` that are not to start yet */
     bool lone;                   /* of one offer; when that is withdrawn nobody will serve it */
     struct offer *only;          /* lone: that offer, until it is withdrawn */
     bool kept;                   /* lone: a flow is about to name it */

@@ -7,7 +7,8 @@
  *   leased      offer->leases, by `link`
  *   cancelling  offer->leases while its worker has not answered, else none
  *   ended       broker->retained, unless some join still needs its outcome
- *   waiting, delayed: none
+ *   delayed     target->delayed, if one offer alone may serve it, else none
+ *   waiting     none
  *
  * Owner of every task: the broker's pool. A record is kept small (the design
  * allows 256 bytes a waiting task); what few tasks have is in struct extra. */

@@ -88,6 +88,27 @@ static void a_lost_workers_part_fails(void **state)
                     "[ 100] w2 <- TASK a1 attempt=2\n");
 }
 
+static void a_part_that_waits_for_its_next_attempt_fails_with_its_worker(void **state)
+{
+    static const struct submit later = {.delay_ms = 3600 * 1000};
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_FAIL};
+
+    given_echo(f, 10);
+    scatter(f, "t1", NULL);
+    scatter(f, "t2", &later);
+    message.fail.id = id_of("#0");
+    message.fail.attempt = 1;
+    message.fail.error.raw = message.fail.error.code = span_from_text("busy");
+    message.fail.error.retryable = true;
+    message.fail.error.retry_after_ms = 24 * 3600 * 1000;
+    say(f, "w1", &message);
+    drop_trace(f);
+    bye(f, "w1");
+    expect_trace(f, "[   0] s1 <- RESULT t2 done | #1 failed code=worker_lost\n"
+                    "[   0] s1 <- RESULT t1 done | #0 failed attempt=1 code=worker_lost\n");
+}
+
 static void a_leased_part_of_a_lost_worker_fails(void **state)
 {
     struct fixture *f = *state;
@@ -314,6 +335,7 @@ int main(void)
         SPEC(each_worker_gets_one),
         SPEC(a_part_waits_for_its_worker),
         SPEC(a_lost_workers_part_fails),
+        SPEC(a_part_that_waits_for_its_next_attempt_fails_with_its_worker),
         SPEC(a_leased_part_of_a_lost_worker_fails),
         SPEC(a_worker_that_withdraws_may_finish),
         SPEC(only_workers_that_are_there_are_asked),

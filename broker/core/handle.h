@@ -19,10 +19,15 @@ void handle_submit(struct broker *broker, struct peer *peer, const struct submit
 enum error_code submit_ask(struct broker *broker, struct peer *peer, const struct submit *submit);
 /* In two steps: it is accepted, unless there is an error, and then begins; or it has never been.
  * The id is not known; nothing may happen in between but more of these; no idempotency key.
+ * `reserve`: a full queue lets it in, as submit_goes_before said of all of these together.
  * retry_after_ms is set with an error: 0, final. */
 enum error_code submit_create(struct broker *broker, struct peer *peer,
-                              const struct submit *submit, struct task **task,
+                              const struct submit *submit, bool reserve, struct task **task,
                               uint64_t *retry_after_ms);
+/* The full queue of `service` may be full of tasks that wait, in lanes, for this very parent (NULL:
+ * none) to end: `count` children of it at once are let in. */
+bool submit_goes_before(const struct broker *broker, const struct service *service,
+                        const struct task *parent, uint64_t count);
 /* `flight`: that of its idempotency key, which another task has; NULL: none. */
 void submit_start(struct broker *broker, struct task *task, struct flight *flight,
                   uint64_t delay_ms);

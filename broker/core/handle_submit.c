@@ -20,7 +20,7 @@ struct admission {
     bool flow_hashed;        /* else flow_hash says nothing */
     struct task *parent;     /* NULL: none */
     uint64_t retry_after_ms; /* refused by a limit */
-    bool reserve;            /* only the reserve has room for it */
+    bool reserve;            /* only the reserve has room for it; before: it may */
     struct flight *flight;   /* that it follows; NULL: none */
     bool for_ever;           /* its conflict will not pass */
     bool terms;              /* it has some: see terms_wanted */
@@ -193,6 +193,12 @@ static struct service *find_service(const struct broker *broker, const struct pe
                : service_find(broker, name);
 }
 
+bool submit_goes_before(const struct broker *broker, const struct service *service,
+                        const struct task *parent, uint64_t count)
+{
+    return service->laned > 0 && reserve_has_place(broker, parent, count);
+}
+
 /* ON RECV 6 and 7. A task that waits for needs is counted by its queue from when it is ready; that
  * it was let in now is what counts. */
 static enum error_code admit_service(struct broker *broker, struct peer *peer,
@@ -216,11 +222,10 @@ static enum error_code admit_service(struct broker *broker, struct peer *peer,
     }
     if (admission->service != NULL) {
         code = service_admit(admission->service, 1, payload_bytes(submit));
-        if (code == ERROR_QUEUE_FULL && admission->service->laned > 0 &&
-            reserve_has_place(broker, admission->parent)) {
-            /* The queue may be full of tasks that wait, in lanes, for this very parent to end.
-             * Whether there is memory for it is looked at later. */
-            admission->reserve = true;
+        if (code == ERROR_QUEUE_FULL &&
+            (admission->reserve ||
+             submit_goes_before(broker, admission->service, admission->parent, 1))) {
+            admission->reserve = true; /* whether there is memory for it is looked at later */
             code = ERROR_NONE;
         }
     }
@@ -570,10 +575,11 @@ static enum error_code accept(struct broker *broker, struct peer *peer,
 }
 
 enum error_code submit_create(struct broker *broker, struct peer *peer,
-                              const struct submit *submit, struct task **task,
+                              const struct submit *submit, bool reserve, struct task **task,
                               uint64_t *after_ms)
 {
-    struct admission admission = {.task_hash = task_hash(broker, &submit->id)};
+    struct admission admission = {.task_hash = task_hash(broker, &submit->id),
+                                  .reserve = reserve};
     enum error_code code;
 
     CHECK(submit->idempotency_key.size == 0);

@@ -15,15 +15,15 @@ static const struct task *root_of(const struct task *task)
     return task;
 }
 
-bool reserve_has_place(const struct broker *broker, const struct task *parent)
+bool reserve_has_place(const struct broker *broker, const struct task *parent, uint64_t count)
 {
     const struct reserve *reserve = &broker->reserve;
 
     if (!is_first_child(parent) || MUTANT(RESERVE_REFUSED)) {
         return false;
     }
-    return reserve->tasks == 0 || (id_equal(&reserve->root, &root_of(parent)->id) &&
-                                   reserve->tasks < OVERDRAFT_TASKS);
+    return (reserve->tasks == 0 || id_equal(&reserve->root, &root_of(parent)->id)) &&
+           reserve->tasks + count <= OVERDRAFT_TASKS;
 }
 
 /* What the tree would have beyond the budget with `wanted` bytes more: what it took while there was
@@ -40,7 +40,7 @@ static uint64_t beyond(const struct broker *broker, uint64_t wanted)
 
 bool reserve_has_room(const struct broker *broker, const struct task *parent, uint64_t wanted)
 {
-    return reserve_has_place(broker, parent) &&
+    return reserve_has_place(broker, parent, 1) &&
            (broker->reserve.tasks == 0 ||
             beyond(broker, wanted) <= broker->options.memory_max / RESERVE_SHARE);
 }

@@ -10,9 +10,9 @@
 
 /* `parent` (NULL: none) has no child that has not ended. */
 bool is_first_child(const struct task *parent);
-/* A child of `parent` may be in it, if there is memory for it elsewhere. */
-bool reserve_has_place(const struct broker *broker, const struct task *parent);
-/* And there is room for one that takes `wanted` bytes. */
+/* `count` children of `parent` at once may be in it, if there is memory for them elsewhere. */
+bool reserve_has_place(const struct broker *broker, const struct task *parent, uint64_t count);
+/* One may, and there is room for one that takes `wanted` bytes. */
 bool reserve_has_room(const struct broker *broker, const struct task *parent, uint64_t wanted);
 /* That child has been made. */
 void reserve_take(struct broker *broker, struct task *task, const struct task *parent);

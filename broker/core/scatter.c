@@ -43,8 +43,9 @@ static size_t count_parts(const struct service *service, const struct submit *su
 
 /* One part: for `offer` alone, and its outcome for the join. */
 static enum error_code create_part(struct broker *broker, struct peer *peer,
-                                   const struct submit *submit, struct offer *offer,
-                                   struct id *id, uint64_t *retry_after_ms)
+                                   const struct submit *submit, bool reserve,
+                                   struct offer *offer, struct id *id,
+                                   uint64_t *retry_after_ms)
 {
     struct target *target = target_open_lone(broker, offer);
     struct submit part = *submit;
@@ -62,7 +63,7 @@ static enum error_code create_part(struct broker *broker, struct peer *peer,
     part.held = true;
     part.receipts = false;
     part.retain_ms = 0;
-    code = submit_create(broker, peer, &part, &task, retry_after_ms);
+    code = submit_create(broker, peer, &part, reserve, &task, retry_after_ms);
     if (code == ERROR_NONE) {
         task_set_worker(broker, task, offer->peer->name); /* known, though it has not started */
     }
@@ -90,13 +91,14 @@ static enum error_code create_join(struct broker *broker, struct peer *peer,
         .needs_stride = sizeof *ids,
     };
 
-    return submit_create(broker, peer, &join, task, retry_after_ms);
+    return submit_create(broker, peer, &join, false, task, retry_after_ms);
 }
 
 /* All parts and the join begin, or none has been there. */
 static enum error_code submit_all(struct broker *broker, struct peer *peer,
-                                  const struct submit *submit, const struct service *service,
-                                  struct id *ids, uint64_t *retry_after_ms)
+                                  const struct submit *submit, bool reserve,
+                                  const struct service *service, struct id *ids,
+                                  uint64_t *retry_after_ms)
 {
     enum error_code code = ERROR_NONE;
     struct task *join = NULL;
@@ -107,7 +109,8 @@ static enum error_code submit_all(struct broker *broker, struct peer *peer,
 
         if (code == ERROR_NONE && is_meant(offer, submit) &&
             !(MUTANT(SCATTER_MISSES_ONE) && count == 1)) {
-            code = create_part(broker, peer, submit, offer, &ids[count], retry_after_ms);
+            code = create_part(broker, peer, submit, reserve, offer, &ids[count],
+                               retry_after_ms);
             count += code == ERROR_NONE;
         }
     }
@@ -147,10 +150,12 @@ static bool never_fits(const struct broker *broker, const struct service *servic
            (count > 1 && (bytes > options->window_bytes || bytes > service->limits.max_bytes));
 }
 
-/* What can be said before anything is made. */
+/* What can be said before anything is made. `reserve`: its parts go into a full queue. */
 static enum error_code check(const struct broker *broker, const struct service *service,
-                             const struct submit *submit, size_t count)
+                             const struct submit *submit, size_t count, bool *reserve)
 {
+    enum error_code code;
+
     if (!supports(submit)) {
         return ERROR_UNSUPPORTED;
     }
@@ -161,7 +166,10 @@ static enum error_code check(const struct broker *broker, const struct service *
         return ERROR_TOO_LARGE;
     }
     /* Each part is admitted by itself, but is in the queue only when all of them begin. */
-    return service_admit(service, count, submit->payload.bytes.size);
+    code = service_admit(service, count, submit->payload.bytes.size);
+    *reserve = code == ERROR_QUEUE_FULL &&
+               submit_goes_before(broker, service, task_find(broker, &submit->parent), count);
+    return *reserve ? ERROR_NONE : code;
 }
 
 enum error_code scatter_accept(struct broker *broker, struct peer *peer,
@@ -169,7 +177,8 @@ enum error_code scatter_accept(struct broker *broker, struct peer *peer,
 {
     const struct service *service = service_find(broker, submit->service);
     size_t count = service != NULL ? count_parts(service, submit) : 0;
-    enum error_code code = check(broker, service, submit, count);
+    bool reserve = false;
+    enum error_code code = check(broker, service, submit, count, &reserve);
     struct id *ids;
 
     if (code != ERROR_NONE) {
@@ -184,7 +193,7 @@ enum error_code scatter_accept(struct broker *broker, struct peer *peer,
         *retry_after_ms = REFUSED_RETRY_MS;
         return ERROR_MEMORY_FULL;
     }
-    code = submit_all(broker, peer, submit, service, ids, retry_after_ms);
+    code = submit_all(broker, peer, submit, reserve, service, ids, retry_after_ms);
     memory_free(ids);
     return code;
 }

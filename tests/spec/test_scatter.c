@@ -236,6 +236,35 @@ static void a_full_queue_refuses_all(void **state)
     expect_trace(f, "[   0] s1 <- RESULT t1 refused code=queue_full retry_after_ms=500\n");
 }
 
+/* Its handler has the ordering key that the whole queue waits for. */
+static void a_part_of_a_trees_head_is_let_into_a_full_queue(void **state)
+{
+    struct submit lane = {.order = span_from_text("o")};
+    struct submit all = {.route = ROUTE_ALL, .parent = id_of("t0"), .parent_attempt = 1};
+    struct fixture *f = *state;
+
+    f->options.service.max_tasks = 2;
+    fixture_restart(f);
+    given_echo(f, 10);
+    hello(f, "w2");
+    offer(f, "w2", "echo", 10);
+    submit_with(f, "s1", "t0", "echo", "", &lane);
+    submit_with(f, "s1", "t1", "echo", "", &lane);
+    submit_with(f, "s1", "t2", "echo", "", &lane);
+    submit_with(f, "s1", "t3", "echo", "", &lane);
+    assert_int_equal(f->refused, 1);
+    drop_trace(f);
+    submit_with(f, "w1", "c1", "echo", "", &all);
+    expect_trace(f, "[   0] w1 <- TASK #0 attempt=1\n"
+                    "[   0] w2 <- TASK #1 attempt=1\n");
+    submit_with(f, "w1", "c2", "echo", "", &all); /* its tree goes on */
+    expect_trace(f, "[   0] w1 <- RESULT c2 refused code=queue_full retry_after_ms=333\n");
+    done(f, "w1", "#0", 1, "");
+    done(f, "w2", "#1", 1, "");
+    done(f, "w1", "t0", 1, "");
+    assert_true(trace_has(f, "TASK t1 attempt=1"));
+}
+
 static void cancel_reaches_every_part(void **state)
 {
     struct fixture *f = *state;
@@ -342,6 +371,7 @@ int main(void)
         SPEC(all_of_it_or_nothing),
         SPEC(parts_outlive_what_they_push_out),
         SPEC(a_full_queue_refuses_all),
+        SPEC(a_part_of_a_trees_head_is_let_into_a_full_queue),
         SPEC(cancel_reaches_every_part),
         SPEC(a_deadline_ends_it_with_those_that_answered),
         SPEC(a_handler_may_ask_all),

@@ -135,6 +135,11 @@ static void wait_for_entries(struct audit *audit)
     }
 }
 
+static int error_of(const struct audit_file *file)
+{
+    return file->error != 0 ? file->error : file->rotate_error;
+}
+
 /* One turn; under the lock, which it lets go of while it writes. */
 static void write_queued(struct audit *audit)
 {
@@ -151,7 +156,7 @@ static void write_queued(struct audit *audit)
     audit->tail = head;
     audit_file_lose(&audit->file, lost); /* they came after those */
     audit->lost_all = audit->file.lost_all;
-    audit->error = audit->file.error;
+    audit->error = error_of(&audit->file);
 }
 
 static void *run(void *context)
@@ -251,7 +256,7 @@ void audit_close(struct audit *audit, struct journal *journal)
     pthread_join(audit->thread, NULL);
     file_add(audit, "audit_closed", span_of(NULL, 0));
     audit_file_close(&audit->file);
-    audit->error = audit->file.error;
+    audit->error = error_of(&audit->file);
     audit->lost_all = audit->file.lost_all;
     audit_look(audit, journal);
     log_standing(audit, journal, "audit_closed", 0);

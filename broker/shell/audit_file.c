@@ -117,18 +117,20 @@ static void name_of(const struct audit_file *file, uint64_t number, char name[CO
     }
 }
 
-/* The last one falls off, each of the others is one older, and a new one begins. */
-static bool rotate(struct audit_file *file)
+/* The last one falls off, each of the others is one older, and a new one begins. If that fails, the
+ * old one goes on: it may become too large, but nothing is lost. */
+static void rotate(struct audit_file *file)
 {
     char from[CONFIG_PATH_MAX + 24], to[CONFIG_PATH_MAX + 24], new[CONFIG_PATH_MAX + 24];
     bool moved = file->files == 1;
     int fd;
 
+    file->rotate_tried = true;
     snprintf(new, sizeof new, "%s.new", file->path);
     fd = open(new, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, MODE);
     if (fd < 0) {
-        file->error = errno;
-        return false;
+        file->rotate_error = errno;
+        return;
     }
     flock(fd, LOCK_EX | LOCK_NB); /* nobody else knows it yet */
     fdatasync(file->fd);
@@ -141,17 +143,18 @@ static bool rotate(struct audit_file *file)
         moved = i == 1;
     }
     if (!moved || rename(new, file->path) != 0) {
-        file->error = errno;
+        file->rotate_error = errno;
         close(fd);
-        return false;
+        return;
     }
     close(file->fd);
     file->fd = fd;
     file->size = 0;
-    return true;
+    file->rotate_error = 0;
+    file->rotate_tried = false;
 }
 
-bool audit_file_flush(struct audit_file *file)
+static bool write_out(struct audit_file *file)
 {
     size_t written = 0;
 
@@ -173,13 +176,22 @@ bool audit_file_flush(struct audit_file *file)
     return file->used == 0;
 }
 
+bool audit_file_flush(struct audit_file *file)
+{
+    file->rotate_tried = false;
+    return write_out(file);
+}
+
 static bool make_room(struct audit_file *file, size_t size)
 {
-    if (file->size > 0 && file->size + size > file->max_bytes) {
-        return audit_file_flush(file) && rotate(file);
+    if (file->size > 0 && file->size + size > file->max_bytes && !file->rotate_tried) {
+        if (!write_out(file)) {
+            return false;
+        }
+        rotate(file);
     }
     return file->used + size <= sizeof file->buffer ||
-           (audit_file_flush(file), file->used + size <= sizeof file->buffer);
+           (write_out(file), file->used + size <= sizeof file->buffer);
 }
 
 static bool put(struct audit_file *file, const struct audit_entry *entry)

@@ -6,7 +6,8 @@
  *
  * Lines are buffered until audit_file_flush. When they cannot be written (the disk is full), they
  * stay in the buffer; what finds no room there is lost and counted, and an `audit_lost` line tells
- * how many as soon as there is room again. One thread. */
+ * how many as soon as there is room again. When a new file cannot be begun, the old one goes on,
+ * larger than it should be, and after the next flush it is tried again. One thread. */
 #ifndef SLUICE_BROKER_SHELL_AUDIT_FILE_H
 #define SLUICE_BROKER_SHELL_AUDIT_FILE_H
 
@@ -33,6 +34,8 @@ struct audit_file {
     uint64_t files;     /* at most, the newest one included */
     int fd;
     int error;          /* errno of the last write, 0: it went well */
+    int rotate_error;   /* errno of the last new file that was to be begun, 0: it was */
+    bool rotate_tried;  /* since the last flush, in vain */
     uint64_t size;      /* of the newest file, with what is buffered */
     uint64_t number;    /* of the last line */
     uint64_t lost;      /* entries since the last audit_lost line */
@@ -50,7 +53,7 @@ bool audit_file_open(struct audit_file *file, const char *path, uint64_t max_byt
 bool audit_file_add(struct audit_file *file, const struct audit_entry *entry);
 /* So many entries have never got here: the next line will be an audit_lost. */
 void audit_file_lose(struct audit_file *file, uint64_t entries);
-/* Writes what is buffered. False: not all of it; file->error says why. */
+/* Writes what is buffered, at the end of a turn. False: not all of it; file->error says why. */
 bool audit_file_flush(struct audit_file *file);
 /* To the disk itself. */
 void audit_file_sync(struct audit_file *file);

@@ -181,6 +181,23 @@ def _():
         check("were never written" in audited.verify(), "not told")
 
 
+@case("a new file that cannot be begun loses nothing, and is told")
+def _():
+    with Audited("--audit-bytes", "64K", "--audit-files", "9") as audited:
+        os.mkdir(audited.path + ".new")  # in the way of the file
+        audited.work(700)
+        line = audited.broker.wait_line("audit_failing")
+        check("Is a directory" in line, line)
+        os.rmdir(audited.path + ".new")
+        audited.work(10)
+        audited.broker.wait_line("audit_works_again")
+        audited.stop()
+        report = json.loads(audited.verify("--json"))
+        check(report["good"] and report["lost"] == 0 and report["files"] > 1, report)
+        check(os.path.getsize("%s.%d" % (audited.path, report["files"] - 1)) > 65536,
+              "it did not go on with the old file")
+
+
 def refused(*options):
     """A broker that is started so does not start. What it said."""
     done = subprocess.run([program("sluice-broker"), "--endpoint", "tcp://127.0.0.1:*", *options],

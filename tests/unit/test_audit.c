@@ -2,6 +2,7 @@
 /* The audit's files: numbered, chained, of bounded size and number, whatever the disk does. */
 #include "broker/shell/audit_file.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -288,6 +289,31 @@ static void a_full_disk_is_counted(void **state)
     }
 }
 
+static void the_old_file_goes_on_until_a_new_one_begins(void **state)
+{
+    struct fixture *f = *state;
+    struct chain chain = {{0}};
+    char path[128];
+
+    snprintf(path, sizeof path, "%s.new", f->path);
+    assert_int_equal(mkdir(path, 0700), 0); /* in the way */
+    assert_true(open_audit(f, 2));
+    for (unsigned i = 0; i < 800; i++) { /* some 180 KB */
+        assert_true(add(f, "no new file"));
+    }
+    assert_true(audit_file_flush(&f->file));
+    assert_int_equal(f->file.error, 0);
+    assert_int_equal(f->file.rotate_error, EISDIR);
+    assert_int_equal(f->file.lost_all, 0);
+    assert_int_equal(rmdir(path), 0);
+    assert_true(add(f, "a new file"));
+    assert_int_equal(f->file.rotate_error, 0);
+    audit_file_close(&f->file);
+    snprintf(path, sizeof path, "%s.1", f->path);
+    assert_int_equal(follow(path, &chain), 800);
+    assert_int_equal(follow(f->path, &chain), 1);
+}
+
 #define AUDIT(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -302,6 +328,7 @@ int main(void)
         AUDIT(one_file_begins_again),
         AUDIT(it_goes_on_from_the_file_before),
         AUDIT(a_full_disk_is_counted),
+        AUDIT(the_old_file_goes_on_until_a_new_one_begins),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

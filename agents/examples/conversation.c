@@ -9,7 +9,7 @@
 
 /* What the one session of this program knows; one thread. */
 static struct {
-    json_t *transcript;
+    json_t *transcript;    /* NULL: no conversation is going on, and nothing is written down */
     struct sluice_id task; /* create_task's last one */
     bool created;
     json_t *report;        /* what it came back with; NULL: not yet */
@@ -109,6 +109,7 @@ static void hear(struct sluice_task *task, void *arg)
         tell("user", text);
         tell("assistant", answer(sluice_task_peer(task), text));
     } else {
+        json_decref(session.report);
         session.report = json_incref(json_object_get(args, "result"));
         tell("function", "research has come back");
     }
@@ -129,9 +130,14 @@ static void converse(struct sluice_task *task, void *arg)
     static const char *const lines[] = {"research tides", "nice weather", "how is it?",
                                         "what is going on?"};
     struct sluice *sluice = sluice_task_peer(task);
-    struct sluice_scope *scope = sluice_scope_open(sluice, 0);
     struct sluice_future *turns[4], *background;
+    struct sluice_scope *scope;
 
+    if (session.transcript != NULL) {
+        sluice_failf(task, "busy", "there is one session, and somebody talks in it");
+        return;
+    }
+    scope = sluice_scope_open(sluice, 0);
     session.transcript = json_array();
     for (size_t i = 0; i < 4; i++) { /* faster than anybody answers; heard one by one */
         turns[i] = say(sluice, "user", json_string(lines[i]));
@@ -139,6 +145,8 @@ static void converse(struct sluice_task *task, void *arg)
     if (sluice_gather(turns, 4) > 0 || !session.created) {
         example_fail_as(task, turns[0]);
         sluice_scope_close(scope, SLUICE_SCOPE_CANCEL);
+        json_decref(session.transcript);
+        session.transcript = NULL;
         return;
     }
     background = sluice_attach(sluice, &session.task);
@@ -149,7 +157,9 @@ static void converse(struct sluice_task *task, void *arg)
     sluice_future_free(background);
     sluice_scope_close(scope, SLUICE_SCOPE_WAIT);
     sluice_done_json(task, json_pack("{s:o}", "transcript", session.transcript));
+    session.transcript = NULL; /* it went with the result */
     json_decref(session.report);
+    session.report = NULL;
 }
 
 static int ask(struct sluice *sluice, void *arg)

@@ -4,8 +4,10 @@ import json
 import os
 import sys
 
+import msgpack
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import BUILD, Broker, Process, case, check, equal, main, run  # noqa: E402
+from sluice_test import BUILD, Broker, Peer, Process, case, check, equal, main, run  # noqa: E402
 
 EXAMPLES = os.path.join(BUILD, "examples")
 
@@ -88,6 +90,31 @@ def _():
            "function: research has come back",
            "user: and?", "assistant: tides: 12 sources"])
     check(3000 <= talk["ran_ms"] < 6000, "the task takes 3 s, all of it %d ms" % talk["ran_ms"])
+
+
+@case("conversation: there is one at a time, and somebody may go on when it is over")
+def _():
+    # What is freed is overwritten, so that who looks at it sees so.
+    environment = {"MALLOC_PERTURB_": "165"}
+    with Broker() as broker, Peer(broker) as peer, \
+            Process([os.path.join(EXAMPLES, "conversation"), "--serve", "--ms", "10", "--broker",
+                     broker.endpoint], environment) as serving:
+        def submit(service, **arguments):
+            return peer.submit(service, msgpack.packb(arguments), if_absent="wait")
+
+        def done(task):
+            result = peer.result(task)
+            equal(result.outcome, "done", "outcome (%s)" % (result.body,))
+            return msgpack.unpackb(result.body)
+
+        done(submit("example.hear", user="and?"))  # before there is one
+        first, second = [submit("example.conversation") for _ in range(2)]
+        equal(peer.result(second).body["code"], "busy")
+        talk = done(first)["transcript"]
+        equal((len(talk), talk[-1]), (11, "assistant: tides: 12 sources"))
+        for said in {"user": "and?"}, {"result": {"topic": "x", "sources": 1}}, {"user": "and?"}:
+            done(submit("example.hear", **said))
+        check(serving.running(), "it ended:\n" + serving.output())
 
 
 @case("tokens: a stream through two agents loses nothing, and its writer is never far ahead")

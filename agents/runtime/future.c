@@ -546,6 +546,9 @@ void sluice_cancel(struct sluice_future *future, const char *reason)
 void sluice_future_forget(struct sluice_future *future)
 {
     if (future->submission != NULL) {
+        if (future->stream != NULL) {
+            stream_end(future->stream); /* while the peer knows whose it is */
+        }
         peer_forget(future->sluice->peer, future->submission);
         future->submission = NULL;
     }

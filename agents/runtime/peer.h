@@ -177,7 +177,7 @@ void peer_checkpoint(struct peer *peer, struct lease *lease, struct payload payl
 
 /* Reads the chunks of a task, `credit` ahead of what is taken; goes on by itself after a reconnect.
  * `own`: of a submission of ours whose `stream` says the same; it ends with peer_unread
- * only. NULL: too many, one of this task is there, or no memory. */
+ * only, which comes before peer_forget. NULL: too many, one of this task is there, or no memory. */
 struct reading *peer_read(struct peer *peer, const struct id *id, uint64_t credit, bool own,
                           void *user);
 /* The application has taken that chunk: there is room for more. */

@@ -71,10 +71,21 @@ static void reading_free(struct peer *peer, struct reading *reading)
     free(reading);
 }
 
+/* A stream of ours ends with its task. But while that goes on its worker would wait for us. */
+static bool ends_with_task(struct peer *peer, const struct reading *reading)
+{
+    struct submission *submission = submission_find(peer, &reading->by_id.id);
+
+    if (submission == NULL || submission->cancelling || submission->submit.stream == 0) {
+        return true;
+    }
+    submission->submit.stream = 0; /* it is not asked for again */
+    return !submission->was_sent;
+}
+
 void peer_unread(struct peer *peer, struct reading *reading)
 {
-    /* A stream of ours ends with its task. */
-    if (!reading->own) {
+    if (!reading->own || !ends_with_task(peer, reading)) {
         send_read(peer, reading, reading->expected, 0);
     }
     reading_free(peer, reading);

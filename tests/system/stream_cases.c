@@ -119,12 +119,11 @@ static int wide_window(struct sluice *sluice)
     return all_through(sluice, CHUNKS);
 }
 
-static int slow_reader(struct sluice *sluice)
+/* Until the broker says that it is we whom the worker waits for. */
+static int wait_until_it_waits(struct sluice *sluice, const struct sluice_future *future)
 {
-    struct sluice_future *future = count(sluice, CHUNKS, 8);
     const char *reason = "";
 
-    /* Until the broker says that it is we whom the worker waits for. */
     while (strcmp(reason, "reader") != 0) {
         json_t *reply = NULL;
         static char text[32];
@@ -138,10 +137,37 @@ static int slow_reader(struct sluice *sluice)
         reason = text;
         json_decref(reply);
     }
+    return 0;
+}
+
+static int slow_reader(struct sluice *sluice)
+{
+    struct sluice_future *future = count(sluice, CHUNKS, 8);
+
+    REQUIRE(wait_until_it_waits(sluice, future) == 0);
     REQUIRE(__atomic_load_n(&sent, __ATOMIC_SEQ_CST) <= 256 + 16);
     REQUIRE(read_all(sluice_future_stream(future), 0, CHUNKS) == 0);
     REQUIRE(sluice_await(future) == SLUICE_DONE);
     sluice_future_free(future);
+    return 0;
+}
+
+static int given_up(struct sluice *sluice)
+{
+    void (*const give_up[])(struct sluice_future *) = {sluice_future_free, sluice_future_forget};
+    struct sluice_submit_options options = {.stream = 8, .wait_absent = true, .detached = true};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct sluice_future *future =
+            sluice_submit_json(sluice, "count", json_pack("{s:i}", "chunks", CHUNKS), &options);
+        struct sluice_id id = *sluice_future_id(future);
+
+        REQUIRE(wait_until_it_waits(sluice, future) == 0);
+        give_up[i](future);
+        future = sluice_attach(sluice, &id);
+        REQUIRE(sluice_await(future) == SLUICE_DONE);
+        sluice_future_free(future);
+    }
     return 0;
 }
 
@@ -229,7 +255,7 @@ static const struct {
     int (*run)(struct sluice *sluice);
 } cases[] = {
     {"all_of_it", all_of_it},   {"wide_window", wide_window}, {"slow_reader", slow_reader},
-    {"cut_off", cut_off},
+    {"cut_off", cut_off},       {"given_up", given_up},
     {"another_reader", another_reader}, {"checkpoint", checkpoint}, {"signals", signals},
 };
 

@@ -26,6 +26,7 @@ def in_process(name, promise):
 in_process("all_of_it", "2,000 chunks come in order through a window of 16")
 in_process("wide_window", "and through one of which half is more than the ring holds")
 in_process("slow_reader", "a reader that does not read pauses its worker, and then gets all")
+in_process("given_up", "a detached task whose future is given up waits for no reader any more")
 in_process("another_reader", "a stream that nobody paced leaves its tail, and an exact gap")
 in_process("checkpoint", "the next attempt gets the last checkpoint")
 in_process("signals", "signals wake a handler, in order, also those sent before it started")

@@ -67,6 +67,9 @@ static inline void trace_submit(struct fixture *f, const struct submit *submit)
     if (submit->delay_ms > 0) {
         trace(f, " delay=%d", (int)submit->delay_ms);
     }
+    if (submit->stream > 0) {
+        trace(f, " stream=%d", (int)submit->stream);
+    }
     if (submit->key.size > 0 || submit->order.size > 0 || submit->retry_on.size > 0) {
         trace(f, " key=%.*s order=%.*s retry_on=%.*s", TEXT(submit->key), TEXT(submit->order),
               TEXT(submit->retry_on));

@@ -124,7 +124,7 @@ static void a_task_that_begins_anew_is_read_from_its_beginning(void **state)
                     "!! disconnected\n"
                     "-> HELLO\n"
                     "-> READ a/1 from=3 credit=1\n"
-                    "-> SUBMIT a s wait\n"
+                    "-> SUBMIT a s stream=2 wait\n"
                     "!! connected\n");
     receive(f, forgotten);
     receive(f, chunk_of('a', 1, 0));
@@ -149,7 +149,7 @@ static void what_another_broker_has_taken_up_is_read_from_its_beginning(void **s
     forget_trace(f);
     receive(f, welcome_of('C', true, 10));
     expect_trace(f, "-> READ x/0 from=0 credit=99\n"
-                    "-> SUBMIT a s wait\n"
+                    "-> SUBMIT a s stream=2 wait\n"
                     "!! connected\n");
     receive(f, chunk_of('a', 1, 0));
     receive(f, chunk_of('x', 1, 0));
@@ -196,6 +196,27 @@ static void a_task_that_ends_after_it_was_submitted_again_is_read_no_more(void *
     receive(f, result_of('a', OUTCOME_DONE, "", 0));
     expect_trace(f, "-> READ a/0 from=0 credit=0\n"
                     "!! result a done\n");
+}
+
+/* It has sent all that we asked for, perhaps, and would wait for ever. */
+static void the_worker_of_a_detached_task_is_told_that_nobody_reads_it_any_more(void **state)
+{
+    struct fixture *f = *state;
+    struct submit detached = {
+        .id = id_of('a'), .service = span_from_text("s"), .stream = 2, .detached = true};
+
+    given_session(f, 10);
+    submit_with(f, &detached, (struct submission_options){0});
+    peer_read(f->peer, &detached.id, 2, true, NULL);
+    receive(f, chunk_of('a', 1, 0));
+    receive(f, chunk_of('a', 1, 1));
+    forget_trace(f);
+    peer_abandon(f->peer, f->submission);
+    peer_unread(f->peer, f->reading);
+    expect_trace(f, "-> READ a/1 from=2 credit=0\n");
+    receive(f, hello_required());
+    receive(f, welcome_of('B', true, 10));
+    expect_trace(f, "!! disconnected\n-> HELLO\n-> SUBMIT a s wait\n!! connected\n");
 }
 
 static struct message numbered(bool resumed, uint64_t received)
@@ -262,6 +283,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_chunk_that_nobody_reads_is_declined, setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_task_that_ends_after_it_was_submitted_again_is_read_no_more, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            the_worker_of_a_detached_task_is_told_that_nobody_reads_it_any_more, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_taken_between_two_connections_is_said, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_worker_goes_on_with_its_session, setup, teardown),

@@ -186,8 +186,10 @@ void completion_leave(struct sluice_future *future)
     }
     list_unlink(&future->completion_link);
     completion->member_count--;
+    if (completion->left == 0) {
+        strands_wake(&completion->strands); /* nothing is left to wait for */
+    }
     if (completion->member_count == 0) {
-        CHECK(completion->strand == NULL);
         free(completion);
     }
 }
@@ -200,9 +202,7 @@ void completion_ended(struct sluice_future *future)
         return;
     }
     list_push_back(&completion->ended, &future->completion_link);
-    if (completion->strand != NULL) {
-        strand_wake(completion->strand);
-    }
+    strands_wake(&completion->strands);
 }
 
 static int by_end(const void *a, const void *b)
@@ -253,6 +253,7 @@ static struct completion *completion_new(struct sluice_future **futures, size_t 
     completion->futures = futures;
     completion->count = count;
     list_init(&completion->ended);
+    list_init(&completion->strands);
     if (!fill(completion, futures, count)) {
         free(completion);
         return NULL;
@@ -260,20 +261,51 @@ static struct completion *completion_new(struct sluice_future **futures, size_t 
     return completion;
 }
 
-/* That of an earlier call with the same array, or a new one. NULL: no futures, or no memory. */
-static struct completion *completion_of(struct sluice_future **futures, size_t count)
+/* That of an earlier call with the same array. NULL: there is none; then *empty: nor a future. */
+static struct completion *completion_find(struct sluice_future *const *futures, size_t count,
+                                          bool *empty)
 {
-    bool empty = true;
-
+    *empty = true;
     for (size_t i = 0; i < count; i++) {
         struct completion *completion = futures[i] != NULL ? futures[i]->completion : NULL;
 
         if (completion != NULL && completion->futures == futures && completion->count == count) {
             return completion;
         }
-        empty = empty && futures[i] == NULL;
+        *empty = *empty && futures[i] == NULL;
     }
-    return empty ? NULL : completion_new(futures, count);
+    return NULL;
+}
+
+/* The same, or a new one. NULL: no futures, or no memory. */
+static struct completion *completion_of(struct sluice_future **futures, size_t count)
+{
+    bool empty;
+    struct completion *completion = completion_find(futures, count, &empty);
+
+    return completion != NULL || empty ? completion : completion_new(futures, count);
+}
+
+/* Until one has ended that nobody else has taken, or none is left. Meanwhile the completion goes
+ * when its futures do: it is looked for again. NULL: it has gone. */
+static struct completion *wait_for_end(struct completion *completion,
+                                       struct sluice_future **futures, size_t count)
+{
+    struct strand *strand = strand_here("sluice_as_completed");
+    bool giving = task_wait_begin(strand);
+    enum wake wake = WAKE_EVENT;
+    bool empty;
+
+    while (wake == WAKE_EVENT && completion != NULL && completion->left > 0 &&
+           list_empty(&completion->ended)) {
+        list_push_back(&completion->strands, &strand->ready);
+        wake = strand_park(strand, STRAND_NEVER);
+        completion = completion_find(futures, count, &empty);
+    }
+    if (giving) {
+        task_wait_end(strand);
+    }
+    return completion;
 }
 
 size_t sluice_as_completed(struct sluice_future **futures, size_t count)
@@ -287,24 +319,11 @@ size_t sluice_as_completed(struct sluice_future **futures, size_t count)
     if (list_empty(&completion->ended)) {
         fill(completion, futures, count);
     }
-    if (completion->left == 0) {
-        return count;
+    if (completion->left > 0 && list_empty(&completion->ended)) {
+        completion = wait_for_end(completion, futures, count);
     }
-    if (list_empty(&completion->ended)) {
-        struct strand *strand = strand_here("sluice_as_completed");
-        bool giving = task_wait_begin(strand);
-
-        completion->strand = strand;
-        while (list_empty(&completion->ended) &&
-               strand_park(strand, STRAND_NEVER) == WAKE_EVENT) {
-        }
-        completion->strand = NULL;
-        if (giving) {
-            task_wait_end(strand);
-        }
-        if (list_empty(&completion->ended)) {
-            return count;
-        }
+    if (completion == NULL || list_empty(&completion->ended)) {
+        return count;
     }
     future = list_entry(list_pop_front(&completion->ended), struct sluice_future, completion_link);
     completion->left--;

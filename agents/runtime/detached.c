@@ -14,12 +14,8 @@ bool sluice_accepted(struct sluice_future *future)
     struct strand *strand = strand_here("sluice_accepted");
 
     while (!future->accepted && future->outcome == SLUICE_PENDING) {
-        enum wake wake;
-
-        future->accept_waiter = strand;
-        wake = strand_park(strand, STRAND_NEVER);
-        future->accept_waiter = NULL;
-        if (wake != WAKE_EVENT) {
+        list_push_back(&future->accepting, &strand->ready);
+        if (strand_park(strand, STRAND_NEVER) != WAKE_EVENT) {
             break;
         }
     }

@@ -124,6 +124,7 @@ struct sluice_future *future_new(struct sluice *sluice, const char *service, con
     future->arg = options->arg;
     future->id = *id;
     list_init(&future->waiters);
+    list_init(&future->accepting);
     list_init(&future->scope);
     list_init(&future->completion_link);
     list_init(&future->all);
@@ -308,9 +309,7 @@ static void end(struct sluice_future *future, enum sluice_outcome outcome)
         waiter_ended(list_entry(link, struct waiter, link), future);
     }
     completion_ended(future);
-    if (future->accept_waiter != NULL) {
-        strand_wake(future->accept_waiter);
-    }
+    strands_wake(&future->accepting);
     if (future->on_ended != NULL) {
         future->on_ended(future, future->arg);
     }
@@ -481,9 +480,7 @@ void future_accepted(struct submission *submission)
     struct sluice_future *future = peer_submission_user(submission);
 
     future->accepted = true;
-    if (future->accept_waiter != NULL) {
-        strand_wake(future->accept_waiter);
-    }
+    strands_wake(&future->accepting);
 }
 
 void future_progress(struct submission *submission, struct span payload)

@@ -30,7 +30,7 @@ struct completion {
     size_t member_count;  /* futures that point here */
     size_t left;          /* members not yet handed out */
     struct list ended;    /* ended and not handed out, by completion_link */
-    struct strand *strand; /* waits; NULL: nobody */
+    struct list strands;  /* those that wait */
 };
 
 /* A question whose answer goes to a function of its own. */
@@ -67,7 +67,7 @@ struct sluice_future {
     size_t completion_index;
     struct asking fetch;     /* of a result that is asked for: left out by its join, or attached */
     struct request *request; /* the same; NULL: none */
-    struct strand *accept_waiter; /* in sluice_accepted; NULL: nobody */
+    struct list accepting;   /* strands in sluice_accepted */
     bool accepted;           /* the broker has said so */
     bool scattered;          /* to all workers */
     struct inputs *parts;    /* of one that is; NULL: not done */

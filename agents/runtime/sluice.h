@@ -333,7 +333,11 @@ SLUICE_API enum sluice_outcome sluice_await_ms(struct sluice_future *future, uin
 /* Waits for all. SUSPENDS. Returns how many are not SLUICE_DONE. */
 SLUICE_API size_t sluice_gather(struct sluice_future **futures, size_t count);
 /* Waits for the next one that has ended and was not returned before, in order of ending. SUSPENDS.
- * Returns its index; count: all returned, or the handler was cancelled. */
+ * Returns its index; count: all returned, or the handler was cancelled. A future that was freed
+ * must be NULL or replaced in the array. Calls with the same array and count are one loop, also
+ * those of several fibers: each future is returned to one of them. Loops over different arrays
+ * should have no future in common while they go on: the one that asks last takes it over, and the
+ * other waits for it no more. */
 SLUICE_API size_t sluice_as_completed(struct sluice_future **futures, size_t count);
 /* Waits for the first SLUICE_DONE, cancels the others and waits until they have stopped. SUSPENDS.
  * Returns its index; count: none was. */

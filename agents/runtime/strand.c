@@ -120,6 +120,13 @@ void strand_wake(struct strand *strand)
     }
 }
 
+void strands_wake(struct list *waiting)
+{
+    while (!list_empty(waiting)) {
+        strand_wake(list_entry(waiting->next, struct strand, ready));
+    }
+}
+
 void strand_cancel(struct strand *strand)
 {
     strand->cancelled = true;

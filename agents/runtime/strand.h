@@ -55,6 +55,9 @@ void strand_park_firmly(struct strand *strand);
 /* Ends the park of `strand`; does nothing when it is not parked. The strand runs on in
  * this or the next turn of the loop, not before this returns. */
 void strand_wake(struct strand *strand);
+/* The same for all that are on a list of the waited-for; it is empty then. A strand gets on it,
+ * by `ready`, right before it parks. */
+void strands_wake(struct list *waiting);
 
 /* ---- for the loop ---- */
 

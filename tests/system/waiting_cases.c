@@ -1,0 +1,164 @@
+/* links: runtime */
+/* waiting_cases BROKER CASE: fibers that wait, what ends it, and what may happen meanwhile.
+ *
+ * Nobody serves what is submitted here, so that each task ends when its case cancels it. Prints
+ * why and exits 1 when something does not hold. Run by test_waiting.py. */
+#include "agents/runtime/sluice.h"
+#include "tests/system/require.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SHARED 4
+
+/* What the fibers of a case have done. */
+static struct {
+    int waiting; /* have begun to wait */
+    int over;    /* have nothing left to wait for */
+    int taken;   /* futures that a loop has returned */
+} seen;
+
+static const struct sluice_submit_options patient = {.wait_absent = true};
+
+static struct sluice_future *submit(struct sluice *sluice)
+{
+    return sluice_submit_json(sluice, "nobody.serves.it", NULL, &patient);
+}
+
+static void free_all(struct sluice_future **futures, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        sluice_future_free(futures[i]);
+    }
+}
+
+static void wait_until(struct sluice *sluice, const int *counted, int count)
+{
+    while (*counted < count) {
+        sluice_sleep_ms(sluice, 5);
+    }
+}
+
+/* ---- several fibers, one future -------------------------------------------- */
+
+struct loop {
+    struct sluice_future *futures[SHARED];
+    size_t count;
+    int taken;
+};
+
+static void take_all(struct sluice *sluice, void *arg)
+{
+    struct loop *loop = arg;
+
+    (void)sluice;
+    seen.waiting++;
+    while (sluice_as_completed(loop->futures, loop->count) < loop->count) {
+        loop->taken++;
+        seen.taken++;
+    }
+    seen.over++;
+}
+
+/* Each future is returned to one of them, and both see the end. */
+static int one_loop(struct sluice *sluice)
+{
+    static struct loop loop = {.count = SHARED};
+
+    for (size_t i = 0; i < SHARED; i++) {
+        loop.futures[i] = submit(sluice);
+    }
+    REQUIRE(sluice_spawn(sluice, take_all, &loop) == 0);
+    REQUIRE(sluice_spawn(sluice, take_all, &loop) == 0);
+    wait_until(sluice, &seen.waiting, 2);
+    for (int i = 0; i < SHARED; i++) {
+        sluice_cancel(loop.futures[i], NULL);
+        wait_until(sluice, &seen.taken, i + 1);
+    }
+    wait_until(sluice, &seen.over, 2);
+    REQUIRE(loop.taken == SHARED);
+    free_all(loop.futures, SHARED);
+    return 0;
+}
+
+/* The first loop asks again when it has had what is its own, and so takes over what both have. */
+static int two_loops(struct sluice *sluice)
+{
+    static struct loop wide = {.count = 2}, narrow = {.count = 1};
+
+    wide.futures[0] = submit(sluice);
+    wide.futures[1] = narrow.futures[0] = submit(sluice);
+    REQUIRE(sluice_spawn(sluice, take_all, &wide) == 0);
+    REQUIRE(sluice_spawn(sluice, take_all, &narrow) == 0);
+    wait_until(sluice, &seen.waiting, 2);
+    sluice_cancel(wide.futures[0], NULL);
+    wait_until(sluice, &seen.over, 1);
+    REQUIRE(wide.taken == 1 && narrow.taken == 0); /* nothing is left to it */
+    sluice_cancel(wide.futures[1], NULL);
+    wait_until(sluice, &seen.over, 2);
+    REQUIRE(wide.taken == 2 && narrow.taken == 0);
+    free_all(wide.futures, 2);
+    return 0;
+}
+
+/* The first of them submits it: both wait before the broker has heard of it. */
+static void wait_accepted(struct sluice *sluice, void *arg)
+{
+    static const struct sluice_submit_options options = {.detached = true, .wait_absent = true};
+    struct sluice_future **future = arg;
+
+    if (*future == NULL) {
+        *future = sluice_submit_json(sluice, "nobody.serves.it", NULL, &options);
+    }
+    seen.taken += sluice_accepted(*future);
+    seen.over++;
+}
+
+static int accepted(struct sluice *sluice)
+{
+    static struct sluice_future *future;
+
+    REQUIRE(sluice_spawn(sluice, wait_accepted, &future) == 0);
+    REQUIRE(sluice_spawn(sluice, wait_accepted, &future) == 0);
+    wait_until(sluice, &seen.over, 2);
+    REQUIRE(seen.taken == 2);
+    sluice_cancel(future, NULL);
+    REQUIRE(sluice_await(future) == SLUICE_CANCELLED);
+    sluice_future_free(future);
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(struct sluice *sluice);
+} cases[] = {
+    {"one_loop", one_loop}, {"two_loops", two_loops}, {"accepted", accepted},
+};
+
+static int run_case(struct sluice *sluice, void *arg)
+{
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (strcmp(cases[i].name, arg) == 0) {
+            return cases[i].run(sluice);
+        }
+    }
+    printf("no such case: %s\n", (const char *)arg);
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    struct sluice_options options = {
+        .broker = argc == 3 ? argv[1] : NULL, .connect_ms = 10000, .quiet = true};
+    struct sluice *sluice;
+    int status;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc != 3 || (sluice = sluice_new(&options)) == NULL) {
+        fprintf(stderr, "usage: waiting_cases BROKER CASE\n");
+        return 2;
+    }
+    status = sluice_run(sluice, run_case, argv[2]);
+    sluice_free(sluice);
+    return status < 0 ? 3 : status;
+}

@@ -140,6 +140,9 @@ void future_delete(struct sluice_future *future)
     list_unlink(&future->all);
     list_unlink(&future->scope);
     stream_free(future->stream);
+    if (future->freed != NULL) {
+        *future->freed = true;
+    }
     if (future->parts != NULL) {
         inputs_deinit(future->parts);
         free(future->parts);
@@ -425,6 +428,20 @@ bool future_fetch(struct sluice_future *future, bool once_ended)
 
 /* ---- the peer's upcalls ---- */
 
+/* What a join tells of its needs ends those of them that are held. False: one's on_ended has freed
+ * the join. */
+static bool settle_needs(struct sluice_future *future, struct span inputs)
+{
+    bool freed = false;
+
+    future->freed = &freed;
+    peer_settle(future->sluice->peer, inputs);
+    if (!freed) {
+        future->freed = NULL;
+    }
+    return !freed;
+}
+
 /* What each worker's part came to. False: no memory. */
 static bool keep_parts(struct sluice_future *future, const struct result *result)
 {
@@ -447,8 +464,8 @@ static void future_take(struct sluice_future *future, const struct result *resul
     future->timing.waited_ms = record->waited_ms;
     future->timing.ran_ms = record->ran_ms;
     keep_worker(future, record->worker);
-    if (result->input_count > 0) {
-        peer_settle(future->sluice->peer, record->payload.bytes);
+    if (result->input_count > 0 && !settle_needs(future, record->payload.bytes)) {
+        return;
     }
     if (record->outcome != OUTCOME_DONE) {
         keep_error(future, &record->error);

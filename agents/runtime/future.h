@@ -72,6 +72,7 @@ struct sluice_future {
     bool scattered;          /* to all workers */
     struct inputs *parts;    /* of one that is; NULL: not done */
     struct sluice_stream *stream; /* NULL: not asked for */
+    bool *freed;  /* where to say that it is; NULL: nobody asks */
     bool roomy;   /* of the size that is used again */
     /* All above begins as zeros. */
     char worker[PEER_NAME_MAX + 1];

@@ -59,6 +59,21 @@ void scopes_drop(struct strand *strand)
     }
 }
 
+/* The end of one may free others, in on_ended. */
+static void cancel_all(struct sluice_scope *scope)
+{
+    struct list cancelled;
+
+    list_init(&cancelled);
+    while (!list_empty(&scope->futures)) {
+        struct list *first = list_pop_front(&scope->futures);
+
+        list_push_back(&cancelled, first);
+        sluice_cancel(list_entry(first, struct sluice_future, scope), "its scope was closed");
+    }
+    list_append(&scope->futures, &cancelled);
+}
+
 /* Without memory to wait for all of them at once, or cancelled itself, it does not wait: they
  * are cancelled when they are freed. */
 static void wait_for_all(struct sluice_scope *scope)
@@ -86,9 +101,7 @@ void sluice_scope_close(struct sluice_scope *scope, enum sluice_scope_end end)
     CHECK(scope->strand == strand_here("sluice_scope_close"));
     CHECK(scope->strand->scope == scope);
     if (end == SLUICE_SCOPE_CANCEL) {
-        list_each(at, &scope->futures) {
-            sluice_cancel(list_entry(at, struct sluice_future, scope), "its scope was closed");
-        }
+        cancel_all(scope);
     }
     wait_for_all(scope);
     scope_free(scope);

@@ -20,8 +20,18 @@ def in_process(name, promise):
             check(status == 0, "exit status %d: %s" % (status, output))
 
 
+def alone(name, promise):
+    @case(promise)
+    def _():
+        status, output = run([CASES, "ipc:///nonexistent/sluice.sock", name], 30)
+        check(status == 0, "exit status %d: %s" % (status, output))
+
+
 in_process("one_loop", "two fibers share the futures of an as_completed loop, and both see its end")
 in_process("two_loops", "what two as_completed loops have in common goes to the one that asked last")
 in_process("accepted", "two fibers wait until the broker has one task")
+
+in_process("freed_join", "on_ended of a held member may free its join")
+alone("freed_in_scope", "on_ended may free another future of a scope that is being closed")
 
 main()

@@ -1,8 +1,8 @@
 /* links: runtime */
 /* waiting_cases BROKER CASE: fibers that wait, what ends it, and what may happen meanwhile.
  *
- * Nobody serves what is submitted here, so that each task ends when its case cancels it. Prints
- * why and exits 1 when something does not hold. Run by test_waiting.py. */
+ * Most of what is submitted here is served by nobody, so that it ends when its case cancels it.
+ * Prints why and exits 1 when something does not hold. Run by test_waiting.py. */
 #include "agents/runtime/sluice.h"
 #include "tests/system/require.h"
 
@@ -23,6 +23,12 @@ static const struct sluice_submit_options patient = {.wait_absent = true};
 static struct sluice_future *submit(struct sluice *sluice)
 {
     return sluice_submit_json(sluice, "nobody.serves.it", NULL, &patient);
+}
+
+static void serve_echo(struct sluice_task *task, void *arg)
+{
+    (void)arg;
+    sluice_done(task, sluice_task_payload(task));
 }
 
 static void free_all(struct sluice_future **futures, size_t count)
@@ -128,11 +134,65 @@ static int accepted(struct sluice *sluice)
     return 0;
 }
 
+/* ---- futures that are freed in on_ended --------------------------------------- */
+
+static struct sluice_future *victim;
+static struct sluice *victim_peer;
+
+static void free_victim(struct sluice_future *future, void *arg)
+{
+    (void)future;
+    (void)arg;
+    sluice_future_free(victim);
+    victim = NULL;
+}
+
+/* The memory of the join that is freed goes to the next future. */
+static void replace_victim(struct sluice_future *future, void *arg)
+{
+    struct sluice_future **next = arg;
+    struct sluice *sluice = victim_peer;
+
+    free_victim(future, NULL);
+    *next = submit(sluice);
+}
+
+/* Its join is freed when a member ends, which is while the join tells of it. */
+static int freed_join(struct sluice *sluice)
+{
+    struct sluice_future *next = NULL;
+    struct sluice_submit_options held = {.held = true, .on_ended = replace_victim, .arg = &next};
+    struct sluice_future *member = sluice_submit_json(sluice, "echo", NULL, &held);
+
+    victim_peer = sluice;
+    victim = sluice_join(sluice, &member, 1, SLUICE_JOIN_ALL, NULL);
+    REQUIRE(sluice_await(member) == SLUICE_DONE);
+    REQUIRE(victim == NULL && sluice_future_outcome(next) == SLUICE_PENDING);
+    sluice_future_free(member);
+    sluice_future_free(next);
+    return 0;
+}
+
+/* Without a broker they end when they are cancelled, and the second is freed then. */
+static int freed_in_scope(struct sluice *sluice)
+{
+    struct sluice_submit_options options = {.on_ended = free_victim};
+    struct sluice_scope *scope = sluice_scope_open(sluice, 0);
+
+    sluice_submit_json(sluice, "echo", NULL, &options);
+    victim = submit(sluice);
+    submit(sluice);
+    sluice_scope_close(scope, SLUICE_SCOPE_CANCEL);
+    REQUIRE(victim == NULL);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(struct sluice *sluice);
 } cases[] = {
     {"one_loop", one_loop}, {"two_loops", two_loops}, {"accepted", accepted},
+    {"freed_join", freed_join}, {"freed_in_scope", freed_in_scope},
 };
 
 static int run_case(struct sluice *sluice, void *arg)
@@ -148,8 +208,8 @@ static int run_case(struct sluice *sluice, void *arg)
 
 int main(int argc, char **argv)
 {
-    struct sluice_options options = {
-        .broker = argc == 3 ? argv[1] : NULL, .connect_ms = 10000, .quiet = true};
+    struct sluice_options options = {.broker = argc == 3 ? argv[1] : NULL, .quiet = true};
+    struct sluice_service echo = {.name = "echo", .handler = serve_echo, .sync = true};
     struct sluice *sluice;
     int status;
 
@@ -158,6 +218,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: waiting_cases BROKER CASE\n");
         return 2;
     }
+    sluice_serve(sluice, &echo);
     status = sluice_run(sluice, run_case, argv[2]);
     sluice_free(sluice);
     return status < 0 ? 3 : status;

@@ -36,6 +36,7 @@ struct sluice_future *sluice_attach(struct sluice *sluice, const struct sluice_i
         return NULL;
     }
     future->accepted = true;
+    list_unlink(&future->scope); /* it could neither cancel nor hurry it, and would wait for ever */
     if (!future_fetch(future, true)) {
         future_delete(future);
         return NULL;

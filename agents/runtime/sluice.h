@@ -413,8 +413,8 @@ SLUICE_API bool sluice_future_accepted(const struct sluice_future *future);
 SLUICE_API void sluice_future_forget(struct sluice_future *future);
 
 /* A future of any task, by its id: ends as the task does, or REFUSED `not_found`. To free it, or to
- * cancel it, does nothing to the task: sluice_cancel_id does. NULL: no memory, an id of zeros, or
- * there is one of this id already. */
+ * cancel it, does nothing to the task: sluice_cancel_id does. It belongs to no scope. NULL: no
+ * memory, an id of zeros, or there is one of this id already. */
 SLUICE_API struct sluice_future *sluice_attach(struct sluice *sluice, const struct sluice_id *id);
 
 /* A page of the detached tasks (PROTOCOL.md, QUERY list), filtered by `service` and by `state`

@@ -187,12 +187,35 @@ static int freed_in_scope(struct sluice *sluice)
     return 0;
 }
 
+/* ---- scopes --------------------------------------------------------------------- */
+
+/* What is attached to is nobody's in particular: a scope neither waits for it nor frees it. */
+static int attached(struct sluice *sluice)
+{
+    static const struct sluice_submit_options options = {.detached = true, .wait_absent = true};
+    struct sluice_future *future = sluice_submit_json(sluice, "nobody.serves.it", NULL, &options);
+    struct sluice_scope *scope;
+    struct sluice_future *other;
+
+    REQUIRE(sluice_accepted(future));
+    scope = sluice_scope_open(sluice, 0);
+    other = sluice_attach(sluice, sluice_future_id(future));
+    sluice_scope_close(scope, SLUICE_SCOPE_CANCEL);
+    REQUIRE(sluice_future_outcome(other) == SLUICE_PENDING);
+    sluice_cancel(future, NULL);
+    REQUIRE(sluice_await(other) == SLUICE_CANCELLED);
+    sluice_future_free(other);
+    sluice_future_free(future);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(struct sluice *sluice);
 } cases[] = {
     {"one_loop", one_loop}, {"two_loops", two_loops}, {"accepted", accepted},
     {"freed_join", freed_join}, {"freed_in_scope", freed_in_scope},
+    {"attached", attached},
 };
 
 static int run_case(struct sluice *sluice, void *arg)

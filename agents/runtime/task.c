@@ -74,18 +74,21 @@ static void check_arguments(struct sluice_task *task)
     }
 }
 
+static void fail_cancelled(struct sluice_task *task)
+{
+    sluice_failf(task, "cancelled", "stopped as it was asked to");
+}
+
 static void run(struct sluice_task *task)
 {
-    if (!task->cancelled) {
-        check_arguments(task);
-        run_before(task);
-    }
+    check_arguments(task);
+    run_before(task);
     if (task->lease != NULL && !task->cancelled) {
         task->service->handler(task, task->service->arg);
     }
     if (task->lease != NULL) {
         if (task->cancelled) {
-            sluice_failf(task, "cancelled", "stopped as it was asked to");
+            fail_cancelled(task);
         } else {
             sluice_failf(task, "no_answer", "the handler of %s returned without an answer",
                          task->service->name);
@@ -161,9 +164,6 @@ static void start(struct sluice_task *task)
         return;
     }
     task->strand = strand;
-    if (task->cancelled) {
-        strand_cancel(strand);
-    }
     strand_run(strand);
 }
 
@@ -247,10 +247,13 @@ void task_cancel(struct lease *lease, struct span reason)
     struct sluice_task *task = peer_lease_user(lease);
 
     (void)reason;
-    task->cancelled = true;
-    if (task->strand != NULL) {
-        strand_cancel(task->strand);
+    if (task->strand == NULL) { /* it may wait long for a fiber */
+        fail_cancelled(task);
+        task_free(task);
+        return;
     }
+    task->cancelled = true;
+    strand_cancel(task->strand);
 }
 
 void tasks_free(struct sluice *sluice)

@@ -455,6 +455,36 @@ static int cancel(struct sluice *sluice)
     return 0;
 }
 
+static void count_start(struct sluice_future *future, const char *worker, void *arg)
+{
+    (void)future;
+    (void)worker;
+    ++*(int *)arg;
+}
+
+/* This process has one fiber for handlers, and the broker waits for ever until what was cancelled
+ * has stopped. */
+static int cancel_unstarted(struct sluice *sluice)
+{
+    int starts = 0;
+    struct sluice_submit_options options = {.on_started = count_start, .arg = &starts};
+    struct sluice_future *runs = nap_with(sluice, 3600000, &options);
+    struct sluice_future *waits = nap_with(sluice, 3600000, &options);
+
+    while (starts < 2) {
+        sluice_sleep_ms(sluice, 5);
+    }
+    sluice_cancel(waits, "enough");
+    REQUIRE(sluice_await(waits) == SLUICE_CANCELLED);
+    REQUIRE(seen.running == 1 && seen.cancelled == 0);
+    sluice_cancel(runs, "enough");
+    REQUIRE(sluice_await(runs) == SLUICE_CANCELLED);
+    REQUIRE(seen.running_most == 1 && seen.cancelled == 1);
+    sluice_future_free(runs);
+    sluice_future_free(waits);
+    return 0;
+}
+
 static int cancel_tree(struct sluice *sluice)
 {
     struct sluice_future *future = sluice_submit_json(sluice, "parent", NULL, NULL);
@@ -616,7 +646,8 @@ static const struct {
     {"large_join", large_join}, {"detached", detached},
     {"join", join}, {"recursion", recursion}, {"ten_thousand", ten_thousand}, {"window", window},
     {"few_fibers", few_fibers},
-    {"full_queue", full_queue}, {"cancel", cancel}, {"cancel_tree", cancel_tree},
+    {"full_queue", full_queue}, {"cancel", cancel}, {"cancel_unstarted", cancel_unstarted},
+    {"cancel_tree", cancel_tree},
     {"careless", careless}, {"freed", freed}, {"scopes", scopes}, {"middleware", middleware},
     {"fibers", fibers}, {"queries", queries},
 };
@@ -639,7 +670,10 @@ int main(int argc, char **argv)
     struct sluice *sluice;
     int status;
 
-    options.handlers_max = argc == 3 && strcmp(argv[2], "few_fibers") == 0 ? 1 : 0;
+    if (argc == 3 && (strcmp(argv[2], "few_fibers") == 0 ||
+                      strcmp(argv[2], "cancel_unstarted") == 0)) {
+        options.handlers_max = 1;
+    }
     if (argc != 3 || (sluice = sluice_new(&options)) == NULL) {
         fprintf(stderr, "usage: runtime_cases BROKER CASE\n");
         return 2;

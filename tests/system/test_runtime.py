@@ -48,6 +48,8 @@ in_process("few_fibers", "tasks wait for a fiber when handlers_max of them are i
 in_process("window", "submit waits for room in the window", "--window-tasks", "20")
 in_process("full_queue", "a full queue refuses who may not wait, and keeps who may")
 in_process("cancel", "a cancelled task ends when its handler has stopped")
+in_process("cancel_unstarted", "a cancelled task that waits for a fiber ends at once",
+           "--cancel-grace-ms", "3600000")
 in_process("cancel_tree", "cancel reaches the children of a task")
 in_process("careless", "children that nobody waits for end with their parent")
 in_process("freed", "freeing a future cancels its task")

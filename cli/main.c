@@ -3,6 +3,7 @@
 #include "cli/command.h"
 
 #include "common/heap.h"
+#include "common/standard.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -121,6 +122,7 @@ int main(int argc, char **argv)
 {
     char version[] = "version";
 
+    standard_open();
     heap_keep();
     /* The one option that other programs have, too, where we have a command. */
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {

@@ -1,6 +1,7 @@
 /* sluice-analysis: extracts, summarises, compares and writes, by published
  * algorithms and without a model. docs/analysis.md says which. */
 #include "agents/analysis/service.h"
+#include "common/standard.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -64,8 +65,10 @@ int main(int argc, char **argv)
 {
     struct sluice_options options = {0};
     struct sluice *sluice;
-    int status = options_parse(argc, argv, &options);
+    int status;
 
+    standard_open();
+    status = options_parse(argc, argv, &options);
     if (status >= 0) {
         return status;
     }

@@ -1,6 +1,7 @@
 /* sluice-cron: an agent that submits tasks at planned times. */
 #include "agents/cron/preview.h"
 #include "agents/cron/service.h"
+#include "common/standard.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -138,6 +139,7 @@ int main(int argc, char **argv)
     struct schedule schedule = {.state = {.lock_fd = -1}};
     int status;
 
+    standard_open();
     if (argc > 1 && strcmp(argv[1], "next") == 0) {
         return preview_run(argc - 1, argv + 1);
     }

@@ -2,6 +2,7 @@
  * it plans, scatters over retrievers and tools, has analysis weigh and write,
  * and checks. docs/research.md says how. */
 #include "agents/research/ask.h"
+#include "common/standard.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -93,8 +94,10 @@ int main(int argc, char **argv)
     struct sluice_options options = {0};
     struct ask_options ask = {.deadline_ms = ASK_DEADLINE_MS_DEFAULT};
     struct sluice *sluice;
-    int status = options_parse(argc, argv, &options, &ask);
+    int status;
 
+    standard_open();
+    status = options_parse(argc, argv, &options, &ask);
     if (status >= 0) {
         return status;
     }

@@ -7,6 +7,7 @@
 #include "agents/retriever/options.h"
 #include "agents/retriever/service.h"
 #include "agents/retriever/watch.h"
+#include "common/standard.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -116,6 +117,7 @@ int main(int argc, char **argv)
     struct options options;
     int status = 0;
 
+    standard_open();
     if (!options_parse(&options, argc, argv, error)) {
         fprintf(stderr, "sluice-retriever: %s\nTry 'sluice-retriever --help'.\n", error);
         status = 2;

@@ -5,6 +5,7 @@
 #include "agents/runtime/watch.h"
 
 #include "common/check.h"
+#include "common/standard.h"
 
 #include "agents/runtime/fiber.h"
 
@@ -450,6 +451,7 @@ struct sluice *sluice_new(const struct sluice_options *options)
         errno = EINVAL;
         return NULL;
     }
+    standard_open();
     if (uv_loop_init(&sluice->loop) != 0) {
         free(sluice);
         return NULL;

@@ -73,7 +73,8 @@ struct sluice_options {
     bool log_debug;         /* log every transition */
 };
 
-/* NULL: no memory, or a bad endpoint (errno EINVAL). Strings are copied. */
+/* NULL: no memory, or a bad endpoint (errno EINVAL). Strings are copied. Of the descriptors 0, 1
+ * and 2 those that are closed are opened, on /dev/null. */
 SLUICE_API struct sluice *sluice_new(const struct sluice_options *options);
 SLUICE_API void sluice_free(struct sluice *sluice); /* accepts NULL; not while running */
 

@@ -1,5 +1,6 @@
 /* sluice-tool: an agent with functions: fetch a page, calculate, tell the time, sleep. */
 #include "agents/tool/service.h"
+#include "common/standard.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -82,10 +83,11 @@ static int serve(struct sluice *sluice, const struct tool_options *options)
 int main(int argc, char **argv)
 {
     struct arguments arguments = {.tool = {.allow_private = false}};
-    int status = arguments_parse(argc, argv, &arguments);
     struct sluice *sluice;
-    int rc;
+    int status, rc;
 
+    standard_open();
+    status = arguments_parse(argc, argv, &arguments);
     if (status >= 0) {
         return status;
     }

@@ -4,6 +4,7 @@
 #include "broker/shell/server.h"
 #include "common/blob.h"
 #include "common/heap.h"
+#include "common/standard.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -93,6 +94,7 @@ int main(int argc, char *argv[])
     struct config config;
     int status = EXIT_SUCCESS;
 
+    standard_open();
     /* czmq reads the config file and does nothing else: no signal handlers of its own. */
     setenv("ZSYS_SIGHANDLER", "false", 1);
     config_init(&config);

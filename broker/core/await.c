@@ -6,7 +6,7 @@
 /* A cancel frees memory, and may wait whatever is left of it. */
 static bool wait_fits(struct broker *broker, const struct peer *peer, enum wait_kind kind)
 {
-    return peer->wait_count < broker->options.window_tasks &&
+    return peer->wait_count[kind] < broker->options.window_tasks &&
            (kind == WAIT_CANCEL ||
             retention_make_room(broker, sizeof(struct extra) + sizeof(struct wait)));
 }
@@ -26,7 +26,7 @@ bool task_await(struct broker *broker, struct peer *peer, struct task *task, uin
     if (wait == NULL) {
         return false;
     }
-    peer->wait_count++;
+    peer->wait_count[kind]++;
     wait->peer = peer;
     wait->request = request;
     wait->kind = kind;
@@ -84,8 +84,8 @@ void task_notify_waits(struct broker *broker, struct task *task)
         wait_tell(broker, wait, task);
         list_unlink(&wait->task_link);
         list_unlink(&wait->peer_link);
-        CHECK(wait->peer->wait_count > 0);
-        wait->peer->wait_count--;
+        CHECK(wait->peer->wait_count[wait->kind] > 0);
+        wait->peer->wait_count[wait->kind]--;
         pool_put(&broker->wait_pool, wait);
     }
 }

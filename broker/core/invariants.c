@@ -507,7 +507,8 @@ static void check_service(const struct broker *broker, const struct service *ser
 
 static void check_peer(const struct broker *broker, const struct peer *peer, struct tally *tally)
 {
-    uint64_t offers = 0, held = 0, tasks = 0, bytes = 0, waits = 0, readers = 0;
+    uint64_t offers = 0, held = 0, tasks = 0, bytes = 0, readers = 0;
+    uint64_t waits[WAIT_KIND_COUNT] = {0};
     uint64_t watchers = 0;
 
     CHECK(peer->state != PEER_GONE);
@@ -534,7 +535,7 @@ static void check_peer(const struct broker *broker, const struct peer *peer, str
         bytes += blob_span(task->body).size;
     }
     list_each(link, &peer->waits) {
-        waits++;
+        waits[list_entry(link, struct wait, peer_link)->kind]++;
     }
     list_each(link, &peer->readers) {
         CHECK(list_entry(link, struct reader, peer_link)->peer == peer);
@@ -546,7 +547,7 @@ static void check_peer(const struct broker *broker, const struct peer *peer, str
         watchers++;
     }
     CHECK(flow_last(peer) == NULL || flow_placed(broker, peer->flow));
-    CHECK(waits == peer->wait_count);
+    CHECK(memcmp(waits, peer->wait_count, sizeof waits) == 0);
     CHECK(watchers == peer->watcher_count);
     CHECK(watchers == 0 || peer->state != PEER_AWAY);
     tally->watchers += watchers;

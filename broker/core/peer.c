@@ -343,7 +343,7 @@ static void peer_drop_waits(struct broker *broker, struct peer *peer)
 
         list_unlink(&wait->peer_link);
         list_unlink(&wait->task_link);
-        peer->wait_count--;
+        peer->wait_count[wait->kind]--;
         pool_put(&broker->wait_pool, wait);
     }
 }

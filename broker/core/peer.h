@@ -16,6 +16,7 @@
 #define SLUICE_BROKER_CORE_PEER_H
 
 #include "broker/core/offer.h"
+#include "broker/core/task.h"
 #include "common/mutant.h"
 
 enum peer_state { PEER_CONNECTED, PEER_SUSPENDED, PEER_AWAY, PEER_GONE };
@@ -52,8 +53,8 @@ struct peer {
     uint64_t submitted_count, submitted_bytes;
     uint64_t tasks;                  /* records that name it as owner, ended ones too */
     uint64_t seen;                   /* of those, by broker_check, which leaves 0 */
-    struct list waits;               /* cancels it wants to hear the end of */
-    uint64_t wait_count;             /* window_tasks at most */
+    struct list waits;               /* tasks it wants to hear the end of */
+    uint64_t wait_count[WAIT_KIND_COUNT]; /* window_tasks at most of each */
     struct list readers;             /* of streams */
     uint64_t reader_count;
     struct list watchers;            /* not while away */

@@ -95,6 +95,7 @@ enum wait_kind {
     WAIT_CANCEL, /* REPLY when all of it has stopped */
     WAIT_RESULT, /* RESULT, and then REPLY */
 };
+#define WAIT_KIND_COUNT (WAIT_RESULT + 1)
 
 /* A peer that wants to know when a task has ended. */
 struct wait {

@@ -185,6 +185,31 @@ static void a_delayed_parent_is_cancelled_with_what_still_stops_below_it(void **
                     "[   0] s1 <- REPLY 5 ok state=cancelled stopped=2\n");
 }
 
+static void questions_do_not_keep_a_cancel_away(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_QUERY};
+    struct id id = id_of("t1");
+
+    f->options.window_tasks = 4;
+    fixture_restart(f);
+    given_echo(f, 1);
+    submit(f, "s1", "t1", "echo");
+    submit(f, "s1", "t2", "echo");
+    message.query.what = QUERY_RESULT;
+    message.query.state = span_from_text("ended");
+    message.query.argument = span_of(id.bytes, sizeof id.bytes);
+    for (unsigned i = 0; i < 5; i++) {
+        message.query.request = i + 1;
+        say(f, "s1", &message);
+    }
+    assert_true(trace_has(f, "REPLY 5 failed code=limit_exceeded"));
+    drop_trace(f);
+    cancel(f, "s1", "t2", 9);
+    expect_trace(f, "[   0] s1 <- RESULT t2 cancelled code=cancelled\n"
+                    "[   0] s1 <- REPLY 9 ok state=cancelled stopped=1\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +223,7 @@ int main(void)
         SPEC(cancel_of_a_join_cancels_what_only_it_waits_for),
         SPEC(a_deep_tree_is_cancelled_without_recursion),
         SPEC(a_delayed_parent_is_cancelled_with_what_still_stops_below_it),
+        SPEC(questions_do_not_keep_a_cancel_away),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

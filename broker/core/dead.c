@@ -10,7 +10,6 @@
 
 #define DEAD_SHARE 8              /* of memory_max: all letters, whatever dead_bytes says */
 #define LETTERS_A_CONTROL 1000    /* one command must not keep everybody waiting */
-#define ATTEMPT_NUMBERS_MAX 60000 /* of one id */
 
 struct letter *dead_find(const struct broker *broker, const struct id *id)
 {

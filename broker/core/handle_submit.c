@@ -24,6 +24,7 @@ struct admission {
     struct flight *flight;   /* that it follows; NULL: none */
     bool for_ever;           /* its conflict will not pass */
     bool terms;              /* it has some: see terms_wanted */
+    uint16_t attempts_before; /* of its id, which some worker still holds */
 };
 
 static uint64_t payload_bytes(const struct submit *submit)
@@ -193,6 +194,12 @@ static struct service *find_service(const struct broker *broker, const struct pe
                : service_find(broker, name);
 }
 
+static bool version_may_wait(const struct broker *broker, const struct service *service,
+                             const struct submit *submit)
+{
+    return submit->version.size == 0 || target_may_wait(broker, service, submit->version);
+}
+
 bool submit_goes_before(const struct broker *broker, const struct service *service,
                         const struct task *parent, uint64_t count)
 {
@@ -213,8 +220,7 @@ static enum error_code admit_service(struct broker *broker, struct peer *peer,
         !is_known(broker, admission->service, submit->version)) {
         return ERROR_UNKNOWN_SERVICE;
     }
-    if (submit->version.size > 0 &&
-        !target_may_wait(broker, admission->service, submit->version)) {
+    if (!version_may_wait(broker, admission->service, submit)) {
         return ERROR_LIMIT_EXCEEDED;
     }
     if (admission->service != NULL && drain_refuses(broker, admission->service, submit)) {
@@ -273,7 +279,8 @@ static enum error_code admit_key(struct broker *broker, const struct peer *peer,
     }
     admission->flight = flight;
     admission->service = flight->task->service;
-    return ERROR_NONE;
+    return version_may_wait(broker, admission->service, submit) ? ERROR_NONE
+                                                                : ERROR_LIMIT_EXCEEDED;
 }
 
 /* Of a version that nobody has offered or asked for. */
@@ -306,6 +313,12 @@ static enum error_code admit(struct broker *broker, struct peer *peer,
 
     if (!is_pure_join(submit) && drain_refuses(broker, NULL, submit)) {
         return ERROR_DRAINING;
+    }
+    if (broker->strays.count > 0) {
+        admission->attempts_before = stray_last_attempt(broker, NULL, &submit->id);
+        if (admission->attempts_before > ATTEMPT_NUMBERS_MAX) {
+            return ERROR_LIMIT_EXCEEDED;
+        }
     }
     if (submit->idempotency_key.size > 0 && submit->join != JOIN_NONE) {
         return ERROR_UNSUPPORTED; /* better than a promise that is not kept */
@@ -503,9 +516,7 @@ static struct task *create(struct broker *broker, struct peer *peer, const struc
         task_free(broker, task);
         return NULL;
     }
-    if (broker->strays.count > 0) {
-        task->attempts_before = stray_last_attempt(broker, NULL, &task->id);
-    }
+    task->attempts_before = admission->attempts_before;
     if (admission->parent != NULL) {
         adopt(broker, task, admission->parent);
     }

@@ -6,6 +6,9 @@
 
 #include "broker/core/service.h"
 
+/* Attempts of one id are numbered in 16 bits: beyond so many no more tasks of it are accepted. */
+#define ATTEMPT_NUMBERS_MAX 60000
+
 struct offer;
 
 /* A lease whose task has moved on while its worker has not answered: it still takes

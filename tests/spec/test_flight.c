@@ -264,6 +264,28 @@ static void a_cache_gives_way_to_memory(void **state)
     assert_false(trace_has(f, "RESULT t2 done"));
 }
 
+static void a_follower_of_one_version_too_many_is_told_so(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = {.if_absent = IF_ABSENT_WAIT};
+    char version[16], name[16];
+
+    given_echo(f, 1);
+    for (unsigned i = 0; i < 48; i++) {
+        snprintf(version, sizeof version, "v%u", i);
+        snprintf(name, sizeof name, "t%u", i);
+        options.version = span_from_text(version);
+        submit_with(f, "s1", name, "echo", "", &options);
+    }
+    options.version = span_of(NULL, 0);
+    options.idempotency_key = span_from_text("k");
+    submit_with(f, "s1", "a1", "echo", "", &options);
+    drop_trace(f);
+    options.version = span_from_text("another");
+    submit_with(f, "s1", "a2", "echo", "", &options);
+    expect_trace(f, "[   0] s1 <- RESULT a2 refused code=limit_exceeded retry_after_ms=100\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +302,7 @@ int main(void)
         SPEC(joins_have_no_key),
         SPEC(a_lost_submitter_takes_no_result_from_others),
         SPEC(a_cache_gives_way_to_memory),
+        SPEC(a_follower_of_one_version_too_many_is_told_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

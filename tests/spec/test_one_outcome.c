@@ -198,6 +198,34 @@ static void a_payload_that_came_in_a_frame_is_passed_on_uncopied(void **state)
     expect_trace(f, "[   0] s1 <- RESULT t1 done attempt=1 payload=in a frame\n");
 }
 
+/* Workers that never answer hold leases that ran out, of an id that is used again and again. */
+static void attempt_numbers_do_not_repeat(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = {.attempts = 100, .lease_ms = 1, .retain_ms = 1};
+
+    given_echo(f, CREDIT_MAX);
+    hello(f, "w2");
+    offer(f, "w2", "echo", CREDIT_MAX);
+    f->quiet = true;
+    for (unsigned life = 0; life < 700 && f->refused == 0; life++) {
+        submit_with(f, "s1", "t1", "echo", "", &options);
+        advance_ms(f, 110);
+        ping(f, "s1");
+        ping(f, "w1");
+        ping(f, "w2");
+    }
+    assert_int_equal(f->refused, 1);
+    f->quiet = false;
+    submit_with(f, "s1", "t1", "echo", "", &options);
+    assert_true(trace_has(f, "RESULT t1 refused code=limit_exceeded"));
+    bye(f, "w1");
+    bye(f, "w2");
+    given_echo(f, 1);
+    submit_with(f, "s1", "t1", "echo", "", &options);
+    assert_true(trace_has(f, "TASK t1 attempt=1\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +240,7 @@ int main(void)
         SPEC(a_task_that_starts_anew_is_not_ended_by_its_old_lease),
         SPEC(backoff_has_a_ceiling),
         SPEC(a_payload_that_came_in_a_frame_is_passed_on_uncopied),
+        SPEC(attempt_numbers_do_not_repeat),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -543,6 +543,9 @@ void broker_step(struct broker *broker, const struct event *event)
         break;
     case EVENT_STORE:
         broker->store_state = event->store;
+        if (event->store == STORE_LOST) {
+            durable_lost(broker);
+        }
         break;
     case EVENT_BACKUP:
         backup_end(broker, event->backup);

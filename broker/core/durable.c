@@ -155,6 +155,9 @@ bool durable_end(struct broker *broker, struct task *task, enum task_state state
     task_resized(broker, task, before);
     await_store(broker, durable, durable->bytes + durable_bytes(durable));
     task_set_state(broker, task, TASK_STORING);
+    if (broker->store_state == STORE_LOST) {
+        lane_leave(broker, task);
+    }
     return true;
 }
 
@@ -324,6 +327,17 @@ void durable_stored(struct broker *broker, uint64_t sequence)
         } else if (durable->outdated) {
             durable->outdated = false;
             durable_checkpoint(broker, task);
+        }
+    }
+}
+
+void durable_lost(struct broker *broker)
+{
+    list_each(link, &broker->unsafe) {
+        struct task *task = list_entry(link, struct durable, link)->task;
+
+        if (task->state == TASK_STORING) {
+            lane_leave(broker, task);
         }
     }
 }

@@ -62,6 +62,10 @@ void durable_free(struct broker *broker, struct task *task);
 /* All records up to `sequence` are safe. */
 void durable_stored(struct broker *broker, uint64_t sequence);
 
+/* The store is lost: what is storing will not end, and lets go of its ordering key, lest others
+ * wait for it. */
+void durable_lost(struct broker *broker);
+
 /* Unfinished tasks that a drained broker need not wait for. */
 uint64_t durable_kept(const struct broker *broker);
 /* CHECKs what must hold between two steps. */

@@ -32,6 +32,12 @@ static uint64_t flow_of(const struct shadow_task *task)
                                 : mix(hash, task->session.bytes, sizeof task->session.bytes);
 }
 
+/* It has let go of its ordering key: its outcome will not be stored. */
+static bool has_let_go(const struct model *model, const struct shadow_task *task)
+{
+    return task->passed || (model->store == STORE_LOST && task->state == SHADOW_STORING);
+}
+
 /* The task of its ordering key that has to end before it may start; NULL: none. */
 static const struct shadow_task *ahead_in_lane(const struct model *model,
                                                const struct shadow_task *task)
@@ -43,7 +49,7 @@ static const struct shadow_task *ahead_in_lane(const struct model *model,
         const struct shadow_task *other = list_entry(at, struct shadow_task, link);
 
         if (other != task && other->home == task->home && other->lined_up > 0 &&
-            other->lined_up < task->lined_up && !other->passed &&
+            other->lined_up < task->lined_up && !has_let_go(model, other) &&
             strcmp(other->lane, task->lane) == 0) {
             return other;
         }

@@ -476,6 +476,30 @@ static void a_cancel_that_comes_too_late_stops_nothing(void **state)
     assert_true(trace_has(f, "REPLY 5 ok state=done stopped=0\n"));
 }
 
+/* What waits for an ordering key that will never be free is not waited for. */
+static void a_broker_whose_store_is_lost_ends(void **state)
+{
+    struct fixture *f = *state;
+    struct submit stored_one = {.durable = true, .order = span_from_text("o")};
+    struct submit plain = {.order = span_from_text("o")};
+    struct event drain = {.kind = EVENT_DRAIN};
+
+    submit_with(f, "s1", "t1", "echo", "", &stored_one);
+    submit_with(f, "s1", "t2", "echo", "", &stored_one);
+    submit_with(f, "s1", "v1", "echo", "", &plain);
+    done(f, "w1", "t1", 1, "");
+    drop_trace(f);
+    store_is(f, STORE_LOST);
+    assert_true(trace_has(f, "TASK t2 attempt=1"));
+    event(f, &drain);
+    done(f, "w1", "t2", 1, "");
+    assert_true(trace_has(f, "TASK v1 attempt=1"));
+    assert_false(broker_drained(f->broker));
+    done(f, "w1", "v1", 1, "");
+    assert_true(trace_has(f, "RESULT v1 done"));
+    assert_true(broker_drained(f->broker));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -505,6 +529,7 @@ int main(void)
         DURABLE(nothing_durable_goes_to_every_worker),
         DURABLE(the_event_of_a_durable_failure_has_its_code),
         DURABLE(a_cancel_that_comes_too_late_stops_nothing),
+        DURABLE(a_broker_whose_store_is_lost_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

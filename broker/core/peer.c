@@ -60,7 +60,7 @@ struct label *label_new(struct broker *broker, struct span text)
     return label;
 }
 
-/* HELLO tells the name anew each time: a process may have learned a better one. */
+/* HELLO on a new connection tells the name anew: a process may have learned a better one. */
 static void peer_describe(struct broker *broker, struct peer *peer, const struct hello *hello)
 {
     struct label *name = peer->name;

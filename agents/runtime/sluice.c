@@ -497,8 +497,8 @@ void sluice_free(struct sluice *sluice)
         uv_run(&sluice->loop, UV_RUN_ONCE);
     }
     futures_orphan(sluice);
+    strands_drop(sluice); /* before what they wait at */
     tasks_free(sluice);
-    strands_drop(sluice);
     connection_close(&sluice->connection, LEAVE_MS);
     peer_free(sluice->peer);
     registry_free(sluice);

@@ -21,6 +21,8 @@ static struct blob *keep(const struct payload *payload)
 void task_stream_init(struct task_stream *stream, const struct payload *checkpoint)
 {
     *stream = (struct task_stream){.checkpoint = keep(checkpoint)};
+    list_init(&stream->senders);
+    list_init(&stream->listeners);
     list_init(&stream->signals);
 }
 
@@ -42,16 +44,9 @@ void task_stream_deinit(struct task_stream *stream)
     blob_unref(stream->checkpoint);
 }
 
-static void wake(struct task_stream *stream)
-{
-    if (stream->waits != NULL) {
-        strand_wake(stream->waits);
-    }
-}
-
 void task_stream_flow(struct lease *lease)
 {
-    wake(task_stream(peer_lease_user(lease)));
+    strands_wake(&task_stream(peer_lease_user(lease))->senders);
 }
 
 /* The broker keeps what it sent for the next attempt, and bounds it: so many are here at most. */
@@ -66,19 +61,18 @@ void task_stream_signal(struct lease *lease, const struct payload *payload)
     list_init(&kept->link);
     kept->payload = keep(payload);
     list_push_back(&stream->signals, &kept->link);
-    wake(stream);
+    strands_wake(&stream->listeners);
 }
 
-static enum wake wait_here(struct sluice_task *task, const char *function, uint64_t deadline_ms)
+static enum wake wait_in(struct list *waiting, const char *function, uint64_t deadline_ms)
 {
     struct strand *strand = strand_here(function);
-    struct task_stream *stream = task_stream(task);
     bool giving = task_wait_begin(strand);
     enum wake woken;
 
-    stream->waits = strand;
+    list_push_back(waiting, &strand->ready);
     woken = strand_park(strand, deadline_ms);
-    stream->waits = NULL;
+    list_unlink(&strand->ready);
     if (giving) {
         task_wait_end(strand);
     }
@@ -105,7 +99,8 @@ int sluice_chunk(struct sluice_task *task, struct sluice_bytes bytes)
         if (task_is_sync(task)) {
             return -EAGAIN;
         }
-        if (wait_here(task, "sluice_chunk", STRAND_NEVER) == WAKE_CANCELLED) {
+        if (wait_in(&task_stream(task)->senders, "sluice_chunk", STRAND_NEVER) ==
+            WAKE_CANCELLED) {
             return -ECANCELED;
         }
     }
@@ -164,7 +159,7 @@ int sluice_signal_wait(struct sluice_task *task, uint64_t timeout_ms, struct slu
         if (task_is_sync(task)) {
             return -EAGAIN;
         }
-        switch (wait_here(task, "sluice_signal_wait", until_ms)) {
+        switch (wait_in(&stream->listeners, "sluice_signal_wait", until_ms)) {
         case WAKE_EVENT:
             break;
         case WAKE_TIMEOUT:

@@ -5,7 +5,8 @@
 #include "agents/runtime/runtime.h"
 
 struct task_stream {
-    struct strand *waits;    /* for FLOW or a signal; NULL: for neither */
+    struct list senders;     /* strands that wait for room for a chunk */
+    struct list listeners;   /* those that wait for a signal */
     struct blob *checkpoint; /* of an earlier attempt; NULL: none */
     struct list signals;     /* not asked for yet, in order */
     struct blob *signal;     /* the one asked for last */

@@ -112,7 +112,7 @@ static struct span causes_of(const struct broker *broker, const struct task *tas
                          : span_of(bytes, cause_pack(broker, &terms->causes, bytes));
 }
 
-/* The code of the FAIL under way is in the map that is kept of it: it is told again with the end. */
+/* The code of the FAIL under way is in the map that is kept of it: it is told with the end. */
 static void note_code(const struct broker *broker, struct durable *durable)
 {
     struct span code = broker->cause, map = blob_span(durable->result);

@@ -20,22 +20,29 @@ static const struct sluice_submit_options patient = {.wait_absent = true};
 
 static unsigned sent; /* chunks, by the worker; read and written atomically */
 
-/* {chunks}: so many chunks, each its number as text. */
-static void serve_count(struct sluice_task *task, void *arg)
+/* {chunks}: so many chunks, each its number as text. False: it is to stop. */
+static bool send_chunks(struct sluice_task *task)
 {
     json_int_t chunks = json_integer_value(json_object_get(sluice_task_args(task), "chunks"));
 
-    (void)arg;
     for (json_int_t i = 0; i < chunks; i++) {
         char text[24];
         int size = snprintf(text, sizeof text, "%lld", (long long)i);
 
         if (sluice_chunk(task, (struct sluice_bytes){text, (size_t)size}) != 0) {
-            return;
+            return false;
         }
         __atomic_store_n(&sent, (unsigned)i + 1, __ATOMIC_SEQ_CST);
     }
-    sluice_done_json(task, json_integer(chunks));
+    return true;
+}
+
+static void serve_count(struct sluice_task *task, void *arg)
+{
+    (void)arg;
+    if (send_chunks(task)) {
+        sluice_done_json(task, json_object());
+    }
 }
 
 /* Checkpoints at its first attempt and fails; then says what it has got. */
@@ -74,11 +81,52 @@ static void serve_listen(struct sluice_task *task, void *arg)
     sluice_done(task, (struct sluice_bytes){both, size + second.size});
 }
 
-static struct sluice_future *count(struct sluice *sluice, int chunks, unsigned window)
+/* A fiber beside the handler that waits for one signal. */
+struct listener {
+    struct sluice_task *task;
+    bool waits, heard;
+};
+
+static void listen_beside(struct sluice *sluice, void *arg)
+{
+    struct listener *listener = arg;
+    struct sluice_bytes signal;
+
+    (void)sluice;
+    listener->waits = true;
+    listener->heard = sluice_signal_wait(listener->task, 0, &signal) == 0;
+}
+
+/* The same while somebody waits for a signal; done when that has come. */
+static void serve_converse(struct sluice_task *task, void *arg)
+{
+    struct sluice *sluice = sluice_task_peer(task);
+    struct listener listener = {.task = task};
+
+    (void)arg;
+    sluice_spawn(sluice, listen_beside, &listener);
+    while (!listener.waits) {
+        sluice_sleep_ms(sluice, 5);
+    }
+    if (send_chunks(task)) {
+        while (!listener.heard) {
+            sluice_sleep_ms(sluice, 5);
+        }
+        sluice_done_json(task, json_object());
+    }
+}
+
+static struct sluice_future *count_at(struct sluice *sluice, const char *service, int chunks,
+                                      unsigned window)
 {
     struct sluice_submit_options options = {.stream = window, .wait_absent = true};
 
-    return sluice_submit_json(sluice, "count", json_pack("{s:i}", "chunks", chunks), &options);
+    return sluice_submit_json(sluice, service, json_pack("{s:i}", "chunks", chunks), &options);
+}
+
+static struct sluice_future *count(struct sluice *sluice, int chunks, unsigned window)
+{
+    return count_at(sluice, "count", chunks, window);
 }
 
 /* Reads chunks `from` to below `to`: all there, in order. */
@@ -120,7 +168,7 @@ static int wide_window(struct sluice *sluice)
 }
 
 /* Until the broker says that it is we whom the worker waits for. */
-static int wait_until_it_waits(struct sluice *sluice, const struct sluice_future *future)
+static int until_it_waits(struct sluice *sluice, const struct sluice_future *future)
 {
     const char *reason = "";
 
@@ -144,7 +192,7 @@ static int slow_reader(struct sluice *sluice)
 {
     struct sluice_future *future = count(sluice, CHUNKS, 8);
 
-    REQUIRE(wait_until_it_waits(sluice, future) == 0);
+    REQUIRE(until_it_waits(sluice, future) == 0);
     REQUIRE(__atomic_load_n(&sent, __ATOMIC_SEQ_CST) <= 256 + 16);
     REQUIRE(read_all(sluice_future_stream(future), 0, CHUNKS) == 0);
     REQUIRE(sluice_await(future) == SLUICE_DONE);
@@ -162,7 +210,7 @@ static int given_up(struct sluice *sluice)
             sluice_submit_json(sluice, "count", json_pack("{s:i}", "chunks", CHUNKS), &options);
         struct sluice_id id = *sluice_future_id(future);
 
-        REQUIRE(wait_until_it_waits(sluice, future) == 0);
+        REQUIRE(until_it_waits(sluice, future) == 0);
         give_up[i](future);
         future = sluice_attach(sluice, &id);
         REQUIRE(sluice_await(future) == SLUICE_DONE);
@@ -250,6 +298,21 @@ static int signals(struct sluice *sluice)
     return 0;
 }
 
+static int signal_beside_chunks(struct sluice *sluice)
+{
+    struct sluice_future *future = count_at(sluice, "converse", CHUNKS, 8);
+    json_t *reply = NULL;
+
+    REQUIRE(until_it_waits(sluice, future) == 0);
+    REQUIRE(read_all(sluice_future_stream(future), 0, CHUNKS) == 0);
+    REQUIRE(sluice_signal(sluice, sluice_future_id(future), (struct sluice_bytes){"go", 2},
+                          &reply) == 0);
+    json_decref(reply);
+    REQUIRE(sluice_await(future) == SLUICE_DONE);
+    sluice_future_free(future);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(struct sluice *sluice);
@@ -257,6 +320,7 @@ static const struct {
     {"all_of_it", all_of_it},   {"wide_window", wide_window}, {"slow_reader", slow_reader},
     {"cut_off", cut_off},       {"given_up", given_up},
     {"another_reader", another_reader}, {"checkpoint", checkpoint}, {"signals", signals},
+    {"signal_beside_chunks", signal_beside_chunks},
 };
 
 static int run_case(struct sluice *sluice, void *arg)
@@ -279,6 +343,7 @@ int main(int argc, char **argv)
 {
     static const struct sluice_service services[] = {
         {.name = "count", .handler = serve_count},
+        {.name = "converse", .handler = serve_converse},
         {.name = "remember", .handler = serve_remember},
         {.name = "listen", .handler = serve_listen, .credit = 1},
     };

@@ -30,6 +30,7 @@ in_process("given_up", "a detached task whose future is given up waits for no re
 in_process("another_reader", "a stream that nobody paced leaves its tail, and an exact gap")
 in_process("checkpoint", "the next attempt gets the last checkpoint")
 in_process("signals", "signals wake a handler, in order, also those sent before it started")
+in_process("signal_beside_chunks", "a signal comes through beside chunks that wait for their reader")
 
 
 @case("a reader cut off in mid-stream misses no chunk")

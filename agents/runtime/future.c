@@ -574,7 +574,8 @@ void sluice_future_free(struct sluice_future *future)
     if (future == NULL) {
         return;
     }
-    CHECK(list_empty(&future->waiters));
+    CHECK(list_empty(&future->waiters) || runtime_over(future->sluice));
+    CHECK(list_empty(&future->accepting));
     completion_leave(future);
     if (future->submission != NULL) {
         peer_abandon(future->sluice->peer, future->submission);

@@ -216,6 +216,11 @@ struct peer *runtime_peer(struct sluice *sluice)
     return sluice->peer;
 }
 
+bool runtime_over(const struct sluice *sluice)
+{
+    return sluice == NULL || sluice->state == RUN_OVER;
+}
+
 struct sluice_task *runtime_task(struct sluice *sluice)
 {
     struct strand *strand = strand_current();

@@ -349,7 +349,7 @@ SLUICE_API size_t sluice_any(struct sluice_future **futures, size_t count);
 /* Asks to cancel; the future ends with SLUICE_CANCELLED when all below it has stopped. */
 SLUICE_API void sluice_cancel(struct sluice_future *future, const char *reason);
 /* Cancels it if it has not ended, and gives up the future. Accepts NULL. Not while a
- * fiber waits for it. */
+ * fiber waits for it; once sluice_run has returned, none does. */
 SLUICE_API void sluice_future_free(struct sluice_future *future);
 
 /* What is known of a future; borrowed until it is freed. */

@@ -68,7 +68,7 @@ void stream_free(struct sluice_stream *stream)
     if (stream == NULL) {
         return;
     }
-    CHECK(stream->strand == NULL);
+    CHECK(stream->strand == NULL || runtime_over(stream->sluice));
     stream_end(stream);
     while (!list_empty(&stream->chunks)) {
         kept_free(list_entry(list_pop_front(&stream->chunks), struct kept, link));
@@ -80,6 +80,7 @@ void stream_free(struct sluice_stream *stream)
 void stream_orphan(struct sluice_stream *stream)
 {
     stream->sluice = NULL;
+    stream->strand = NULL; /* dropped with the peer */
     stream->reading = NULL;
 }
 

@@ -209,13 +209,82 @@ static int attached(struct sluice *sluice)
     return 0;
 }
 
+/* ---- the end ---------------------------------------------------------------------- */
+
+/* Waited for when a second stop ends the peer; main frees them. */
+static struct {
+    struct sluice_future *awaited, *taken, *accepted, *read;
+} left[2];
+static struct sluice_stream *left_stream;
+
+static void wait_long(struct sluice *sluice, void *arg)
+{
+    (void)sluice;
+    seen.waiting++;
+    sluice_await(arg);
+}
+
+static void take_long(struct sluice *sluice, void *arg)
+{
+    struct loop loop = {.futures = {arg}, .count = 1};
+
+    take_all(sluice, &loop);
+}
+
+static void accept_long(struct sluice *sluice, void *arg)
+{
+    (void)sluice;
+    seen.waiting++;
+    sluice_accepted(arg);
+}
+
+static void read_long(struct sluice *sluice, void *arg)
+{
+    struct sluice_chunk chunk;
+
+    (void)sluice;
+    seen.waiting++;
+    sluice_next_chunk(arg, &chunk);
+}
+
+static int stopped(struct sluice *sluice)
+{
+    static const struct sluice_submit_options streamed = {.stream = 4};
+    struct sluice_id id = sluice_id_new();
+
+    for (size_t i = 0; i < 2; i++) {
+        left[i].awaited = submit(sluice);
+        left[i].taken = submit(sluice);
+        left[i].accepted = submit(sluice);
+        left[i].read = sluice_submit_json(sluice, "nobody.serves.it", NULL, &streamed);
+        sluice_spawn(sluice, wait_long, left[i].awaited);
+        sluice_spawn(sluice, take_long, left[i].taken);
+        sluice_spawn(sluice, accept_long, left[i].accepted);
+        sluice_spawn(sluice, read_long, sluice_future_stream(left[i].read));
+    }
+    left_stream = sluice_read(sluice, &id, 4);
+    sluice_spawn(sluice, read_long, left_stream);
+    wait_until(sluice, &seen.waiting, 9);
+    sluice_stop(sluice);
+    sluice_stop(sluice);
+    return 0;
+}
+
+static void free_left(size_t i)
+{
+    sluice_future_free(left[i].awaited);
+    sluice_future_free(left[i].taken);
+    sluice_future_free(left[i].accepted);
+    sluice_future_free(left[i].read);
+}
+
 static const struct {
     const char *name;
     int (*run)(struct sluice *sluice);
 } cases[] = {
     {"one_loop", one_loop}, {"two_loops", two_loops}, {"accepted", accepted},
     {"freed_join", freed_join}, {"freed_in_scope", freed_in_scope},
-    {"attached", attached},
+    {"attached", attached}, {"stopped", stopped},
 };
 
 static int run_case(struct sluice *sluice, void *arg)
@@ -243,6 +312,9 @@ int main(int argc, char **argv)
     }
     sluice_serve(sluice, &echo);
     status = sluice_run(sluice, run_case, argv[2]);
+    free_left(0);
+    sluice_stream_free(left_stream);
     sluice_free(sluice);
+    free_left(1);
     return status < 0 ? 3 : status;
 }

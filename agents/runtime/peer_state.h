@@ -63,6 +63,7 @@ struct submission {
     bool no_wait;
     bool has_parent;
     bool was_sent;   /* in this or an earlier session */
+    bool taken;      /* was_sent, not refused since: the broker may have it, and see to its TTL */
     bool again;      /* was_sent, and the session was opened again since */
     bool cancelling; /* CANCEL is under way */
     bool abandoned;  /* nobody waits for its result */
@@ -70,7 +71,7 @@ struct submission {
     unsigned refusals;
     unsigned join_count; /* joins of ours that wait for it */
     uint64_t deadline_ms; /* absolute; TIMERS_NEVER: none */
-    uint64_t ttl_ms;      /* absolute; of the first sending; TIMERS_NEVER: none */
+    uint64_t ttl_ms;      /* absolute; unless it is taken; TIMERS_NEVER: none */
     uint64_t start_ms;    /* absolute; not started before; TIMERS_NEVER: at once */
     uint64_t run_at_ms;   /* not started before, by the broker's clock; 0: at once */
     uint64_t retry_ms;    /* absolute; when pausing */

@@ -229,10 +229,12 @@ SLUICE_API const char *sluice_outcome_name(enum sluice_outcome outcome);
 
 /* All 0: the defaults. What is over a bound of the protocol ends the task `refused
  * bad_message`; times and counts are cut to their bounds. After a reconnect a task is
- * submitted again with all of them, and with what is left of its times. */
+ * submitted again with all of them, and with what is left of its times; but queue_ttl_ms begins
+ * anew then, unless it was refused: nobody here knows whether it had been started in time. */
 struct sluice_submit_options {
     uint64_t deadline_ms;
-    uint64_t queue_ttl_ms;
+    uint64_t queue_ttl_ms; /* longest wait for the first start, once delay_ms is over; also here:
+                              for room, a connection, or while the broker refuses it for now */
     uint64_t lease_ms;
     unsigned attempts;
     bool held;          /* its outcome comes with a sluice_join, not by itself; if none is made, a

@@ -79,6 +79,22 @@ static uint64_t absolute(const struct peer *peer, uint64_t duration_ms)
     return duration_ms == 0 ? TIMERS_NEVER : peer->now_ms + duration_ms;
 }
 
+/* Counts from when it is ready. When what waits for others, or for a time of the broker's clock,
+ * will be, only the broker knows. */
+static void set_ttl(const struct peer *peer, struct submission *submission)
+{
+    uint64_t ready_ms = peer->now_ms;
+
+    if (submission->start_ms != TIMERS_NEVER && submission->start_ms > ready_ms) {
+        ready_ms = submission->start_ms;
+    }
+    submission->ttl_ms = TIMERS_NEVER;
+    if (submission->submit.queue_ttl_ms > 0 && submission->submit.join == JOIN_NONE &&
+        submission->run_at_ms == 0) {
+        submission->ttl_ms = ready_ms + submission->submit.queue_ttl_ms;
+    }
+}
+
 /* Every submission has its place in the heap from the start, so this cannot fail. */
 void submission_set_timer(struct peer *peer, struct submission *submission)
 {
@@ -87,7 +103,7 @@ void submission_set_timer(struct peer *peer, struct submission *submission)
     if (submission->overdue) {
         at_ms = peer->now_ms + OVERDUE_GRACE_MS;
     }
-    if (!submission->was_sent && submission->ttl_ms < at_ms) {
+    if (!submission->taken && submission->ttl_ms < at_ms) {
         at_ms = submission->ttl_ms;
     }
     if (submission->state == SUBMISSION_PAUSING && submission->retry_ms < at_ms) {
@@ -196,7 +212,7 @@ void submission_expire(struct peer *peer, struct submission *submission)
     const char *why = submission->state == SUBMISSION_SENT
                           ? "its deadline passed and the broker has not answered"
                       : submission->state == SUBMISSION_PAUSING
-                          ? "its deadline passed while the broker refused it"
+                          ? "its time passed while the broker refused it"
                       : peer->state == SESSION_OPEN ? "its time passed while it waited for room"
                                                     : "its time passed without a broker";
 
@@ -220,7 +236,8 @@ static uint64_t delay_left_ms(const struct peer *peer, const struct submission *
     return left_ms < DURATION_MS_MAX ? left_ms : DURATION_MS_MAX;
 }
 
-/* With what is left of its deadline and its delay now. */
+/* With what is left of its deadline, its delay and its TTL now. But if a broker may have had it, it
+ * may have been started in time: then its TTL begins anew. */
 static void send_submit(struct peer *peer, struct submission *submission)
 {
     struct message message = {.command = COMMAND_SUBMIT, .submit = submission->submit};
@@ -229,11 +246,15 @@ static void send_submit(struct peer *peer, struct submission *submission)
         message.submit.deadline_ms = submission->deadline_ms - peer->now_ms;
     }
     message.submit.delay_ms = delay_left_ms(peer, submission);
-    if (!submission->was_sent && submission->ttl_ms != TIMERS_NEVER) {
+    if (submission->taken) {
+        set_ttl(peer, submission);
+    }
+    if (submission->ttl_ms - peer->now_ms < message.submit.queue_ttl_ms) {
         message.submit.queue_ttl_ms = submission->ttl_ms - peer->now_ms;
     }
     set_state(peer, submission, SUBMISSION_SENT);
     submission->was_sent = true;
+    submission->taken = true;
     peer_send(peer, &message);
 }
 
@@ -263,7 +284,7 @@ void submission_dispatch(struct peer *peer, struct submission *submission)
 {
     window_leave(peer, submission);
     if (peer->now_ms >= submission->deadline_ms ||
-        (!submission->was_sent && peer->now_ms >= submission->ttl_ms)) {
+        (!submission->taken && peer->now_ms >= submission->ttl_ms)) {
         submission_expire(peer, submission);
     } else if (submission->submit.payload.bytes.size > peer->welcome.payload_bytes) {
         submission_end(peer, submission, OUTCOME_REFUSED, ERROR_TOO_LARGE,
@@ -330,9 +351,9 @@ static void set_terms(const struct peer *peer, struct submission *submission,
     submission->no_wait = options->no_wait;
     submission->cost_bytes = submit->payload.bytes.size;
     submission->deadline_ms = absolute(peer, submit->deadline_ms);
-    submission->ttl_ms = absolute(peer, submit->queue_ttl_ms);
     submission->start_ms = absolute(peer, submit->delay_ms);
     submission->run_at_ms = options->run_at_ms;
+    set_ttl(peer, submission);
     submit->parent = (struct id){{0}};
     submit->parent_attempt = 0;
     if (options->parent != NULL) {

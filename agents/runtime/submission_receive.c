@@ -71,6 +71,7 @@ bool submission_receive(struct peer *peer, const struct result *result)
             return true; /* of an earlier sending */
         }
         if (may_pass(peer, submission, &record->error)) {
+            submission->taken = false;
             submission_pause(peer, submission,
                              pause_ms(peer, submission, record->error.retry_after_ms));
             return true;
@@ -217,7 +218,7 @@ static void fire(struct peer *peer, struct submission *submission)
             return;
         }
         submission->overdue = true;
-    } else if (!submission->was_sent && peer->now_ms >= submission->ttl_ms) {
+    } else if (!submission->taken && peer->now_ms >= submission->ttl_ms) {
         submission_expire(peer, submission);
         return;
     } else if (submission->state == SUBMISSION_PAUSING && peer->now_ms >= submission->retry_ms) {

@@ -277,6 +277,101 @@ static void queue_ttl_counts_what_was_waited_here(void **state)
     expect_trace(f, "-> SUBMIT a s ttl=300\n!! connected\n");
 }
 
+static void queue_ttl_begins_when_the_delay_is_over(void **state)
+{
+    struct fixture *f = *state;
+    struct submit plain = {.id = id_of('a'),
+                           .service = span_from_text("s"),
+                           .delay_ms = 5000,
+                           .queue_ttl_ms = 500};
+
+    submit_with(f, &plain, (struct submission_options){0});
+    plain.id = id_of('b');
+    plain.delay_ms = 1000;
+    submit_with(f, &plain, (struct submission_options){0});
+    plain.id = id_of('c');
+    plain.delay_ms = 2800;
+    submit_with(f, &plain, (struct submission_options){0});
+    advance_to(f, 1499);
+    assert_null(strstr(f->trace, "result"));
+    forget_trace(f);
+    advance_to(f, 1500);
+    expect_trace(f, "!! result b expired expired\n");
+    advance_to(f, 3000);
+    forget_trace(f);
+    receive(f, welcome_of('B', false, 10));
+    expect_trace(f, "-> SUBMIT a s ttl=500 delay=2000\n-> SUBMIT c s ttl=300\n!! connected\n");
+}
+
+/* Only the broker knows when those are ready. */
+static void queue_ttl_of_what_waits_for_others_or_for_a_date_is_the_brokers(void **state)
+{
+    struct fixture *f = *state;
+    struct id need = id_of('x');
+    struct submit dated = {
+        .id = id_of('a'), .service = span_from_text("s"), .queue_ttl_ms = 500};
+    struct submit join = {.id = id_of('j'),
+                          .service = span_from_text("s"),
+                          .join = JOIN_ALL,
+                          .needs = need.bytes,
+                          .needs_count = 1,
+                          .needs_stride = ID_BYTES,
+                          .queue_ttl_ms = 500};
+
+    submit_with(f, &dated, (struct submission_options){.run_at_ms = 7000});
+    submit_with(f, &join, (struct submission_options){0});
+    advance_to(f, 1000);
+    forget_trace(f);
+    receive(f, welcome_of('B', false, 10));
+    expect_trace(f, "-> SUBMIT a s ttl=500 delay=7000\n"
+                    "-> SUBMIT j s ttl=500 join=all of x\n!! connected\n");
+}
+
+static void queue_ttl_goes_on_while_the_broker_refuses(void **state)
+{
+    struct fixture *f = *state;
+    struct submit plain = {
+        .id = id_of('a'), .service = span_from_text("s"), .queue_ttl_ms = 500};
+    char again[64];
+    uint64_t at_ms;
+
+    given_session(f, 10);
+    submit_with(f, &plain, (struct submission_options){0});
+    forget_trace(f);
+    receive(f, result_of('a', OUTCOME_REFUSED, "queue_full", 100));
+    at_ms = peer_deadline(f->peer);
+    advance_to(f, at_ms);
+    snprintf(again, sizeof again, "-> SUBMIT a s ttl=%d\n", (int)(500 - at_ms));
+    expect_trace(f, again);
+    receive(f, result_of('a', OUTCOME_REFUSED, "queue_full", 5000));
+    advance_to(f, 499);
+    expect_trace(f, "");
+    advance_to(f, 500);
+    expect_trace(f, "!! result a expired expired\n");
+}
+
+/* It may have been started in time, and nobody here knows. */
+static void queue_ttl_begins_anew_when_the_broker_may_have_had_it(void **state)
+{
+    struct fixture *f = *state;
+    struct submit plain = {
+        .id = id_of('a'), .service = span_from_text("s"), .queue_ttl_ms = 500};
+
+    given_session(f, 10);
+    submit_with(f, &plain, (struct submission_options){0});
+    advance_to(f, 600);
+    peer_restart(f->peer);
+    receive(f, hello_required());
+    forget_trace(f);
+    receive(f, welcome_of('C', false, 10));
+    expect_trace(f, "-> SUBMIT a s ttl=500 wait\n!! connected\n");
+    receive(f, result_of('a', OUTCOME_REFUSED, "queue_full", 5000));
+    advance_to(f, 1099);
+    expect_trace(f, "");
+    advance_to(f, 1100);
+    expect_trace(f, "!! result a expired expired\n");
+}
+
 /* ---- policies ----------------------------------------------------------------- */
 
 static void policies_are_sent_again_with_the_time_that_is_left(void **state)
@@ -565,6 +660,10 @@ int main(void)
         TEST(the_broker_has_the_first_word_about_a_deadline),
         TEST(a_deadline_holds_when_the_broker_is_gone),
         TEST(queue_ttl_counts_what_was_waited_here),
+        TEST(queue_ttl_begins_when_the_delay_is_over),
+        TEST(queue_ttl_of_what_waits_for_others_or_for_a_date_is_the_brokers),
+        TEST(queue_ttl_goes_on_while_the_broker_refuses),
+        TEST(queue_ttl_begins_anew_when_the_broker_may_have_had_it),
         TEST(policies_are_sent_again_with_the_time_that_is_left),
         TEST(run_at_is_a_time_of_the_brokers_clock),
         TEST(the_cost_goes_with_the_answer),

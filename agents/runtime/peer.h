@@ -10,8 +10,8 @@
  * - Every submission ends in exactly one `result` upcall (unless dropped with
  *   peer_abandon or peer_forget), whatever happens to connections and brokers. It is sent
  *   again, in order, to a broker that has forgotten it.
- * - Refusals that may pass (queue_full, window_exceeded, memory_full, draining)
- *   are tried again, with growing pauses, until the deadline.
+ * - Refusals that may pass (docs/runtime.md) are tried again, with growing pauses, until the
+ *   deadline or the queue TTL.
  * - A deadline is kept even when there is no broker to keep it.
  * - In a numbered session a lost connection changes nothing, if the broker still knows the
  *   session: tasks stay in our hands, answers are sent (and kept below) as if it were there.

@@ -244,7 +244,8 @@ struct sluice_submit_options {
     bool no_parent;     /* inside a handler: not a child of its task */
     int priority;       /* 1-9, higher first; 0: the default, 4; SLUICE_PRIORITY_LOWEST: 0 */
     const char *key;      /* fairness key; NULL: this peer's session. Keys are 1-64 bytes */
-    const char *order;    /* ordering key: one at a time, in the order of submission; NULL: none */
+    const char *order;    /* ordering key: one at a time, in the order in which the broker accepted
+                             them; a refusal that passes may change it. NULL: none */
     const char *affinity; /* the same worker as others with this key; NULL: none */
     const char *version;  /* only offers of exactly this version; NULL: any */
     uint64_t cost;        /* units of the budget that it will take; 0: none */
@@ -299,7 +300,9 @@ enum sluice_join_policy {
 };
 
 /* A join at the broker over `futures`, all submitted by this peer. When it ends, every held
- * member has its outcome too. The members stay the caller's. */
+ * member has its outcome too, but for those that are cancelled with it: they end when they have
+ * stopped. If a member is refused for good the join ends `refused not_found`, whatever its policy,
+ * and the other held ones are cancelled. The members stay the caller's. */
 SLUICE_API struct sluice_future *sluice_join(struct sluice *sluice, struct sluice_future **futures,
                                              size_t count, enum sluice_join_policy policy,
                                              const struct sluice_submit_options *options);

@@ -71,10 +71,19 @@ static struct directive *find(const struct broker *broker, const struct control 
     return NULL;
 }
 
-bool directive_fits(const struct broker *broker, const struct control *control)
+bool directive_over_config(const struct broker *broker, const struct control *control)
 {
-    return !is_kept(broker, control) || undoes(control) ||
-           broker->directive_pool.used < DIRECTIVES_MAX || find(broker, control) != NULL;
+    const struct service *service =
+        control->service.size > 0 ? service_find(broker, control->service) : NULL;
+
+    if (control->what != CONTROL_LIMIT || (control->service.size > 0 && service == NULL)) {
+        return false;
+    }
+    if (control->key.size > 0 || control->tenant.size > 0) {
+        return limit_find(broker, service, control->tenant, control->key) != NULL;
+    }
+    return service != NULL && (service->configured || (service->limiter != NULL &&
+                                                       service->limiter->limit != NULL));
 }
 
 static struct span copy(uint8_t **at, struct span text)
@@ -115,8 +124,43 @@ static void directive_free(struct broker *broker, struct directive *directive)
     pool_put(&broker->directive_pool, directive);
 }
 
+/* A pause whose time has passed; limits of which none is left, that are none without it, too. */
+static bool says_nothing(const struct broker *broker, const struct directive *directive)
+{
+    struct limit_values values = {0};
+    uint64_t now = broker_unix_ms(broker, broker->now_ms);
+
+    limit_values_merge(&values, &directive->control.limits);
+    return directive->control.what == CONTROL_PAUSE
+               ? directive->control.ms > 0 &&
+                     now >= directive->said_unix_ms + directive->control.ms
+               : directive->control.what == CONTROL_LIMIT && !directive->over_config &&
+                     !limit_values_any(&values);
+}
+
+/* Forgets what says nothing any more. */
+static bool make_room(struct broker *broker)
+{
+    list_each(link, &broker->directives) {
+        struct directive *directive = list_entry(link, struct directive, link);
+
+        if (says_nothing(broker, directive)) {
+            durable_forget(broker, directive->key);
+            directive_free(broker, directive);
+        }
+    }
+    return broker->directive_pool.used < DIRECTIVES_MAX;
+}
+
+bool directive_fits(struct broker *broker, const struct control *control)
+{
+    return !is_kept(broker, control) || undoes(control) ||
+           broker->directive_pool.used < DIRECTIVES_MAX || find(broker, control) != NULL ||
+           make_room(broker);
+}
+
 bool directive_keep(struct broker *broker, const struct peer *peer,
-                    const struct control *control)
+                    const struct control *control, bool over_config)
 {
     struct directive *directive;
     uint64_t before = 0;
@@ -137,6 +181,7 @@ bool directive_keep(struct broker *broker, const struct peer *peer,
         if (directive == NULL) {
             return false;
         }
+        directive->over_config = over_config;
     } else {
         before = directive->key;
         directive->control.ms = control->ms;
@@ -145,6 +190,7 @@ bool directive_keep(struct broker *broker, const struct peer *peer,
         }
         limit_values_merge(&directive->control.limits, &control->limits);
     }
+    directive->said_unix_ms = broker_unix_ms(broker, broker->now_ms);
     directive->key = durable_direct(broker, peer, &directive->control);
     if (before != 0) {
         durable_forget(broker, before); /* after that: one of them is there whatever happens */
@@ -183,6 +229,8 @@ bool directive_restore(struct broker *broker, const struct store_row *row)
 {
     const struct control control = row->directive;
     struct directive *directive = find(broker, &control);
+    bool over_config = directive != NULL ? directive->over_config
+                                         : directive_over_config(broker, &control);
 
     if (directive != NULL) { /* of two rows the later one is what was said last */
         durable_forget(broker, directive->key);
@@ -198,6 +246,7 @@ bool directive_restore(struct broker *broker, const struct store_row *row)
     }
     directive->key = row->key;
     directive->said_unix_ms = row->accepted_unix_ms;
+    directive->over_config = over_config;
     BROKER_LOG(broker, LOG_INFO, "control_restored",
                LOG_WORD("what", control_what_name(control.what)),
                LOG_TEXT("service", control.service), LOG_TEXT("key", control.key),

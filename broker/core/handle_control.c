@@ -35,12 +35,14 @@ static enum error_code control(struct broker *broker, struct peer *peer,
                                const struct control *control, struct doc *body)
 {
     enum error_code code;
+    bool over_config;
 
     if (!directive_fits(broker, control)) {
         return ERROR_LIMIT_EXCEEDED;
     }
+    over_config = directive_over_config(broker, control);
     code = carry_out(broker, peer, control, body);
-    if (code == ERROR_NONE && !directive_keep(broker, peer, control)) {
+    if (code == ERROR_NONE && !directive_keep(broker, peer, control, over_config)) {
         BROKER_LOG(broker, LOG_ERROR, "control_not_kept",
                    LOG_WORD("what", control_what_name(control->what)),
                    LOG_TEXT("service", control->service));

@@ -195,6 +195,78 @@ static void there_is_an_end_to_what_is_kept(void **state)
     set_concurrency(f, "s0", 2);
 }
 
+static void set_key(struct fixture *f, const char *key, uint64_t concurrency)
+{
+    struct control control = said(CONTROL_LIMIT, "echo");
+
+    control.key = span_from_text(key);
+    control.limits.concurrency = concurrency;
+    say(f, "s1", &(struct message){.command = COMMAND_CONTROL, .control = control});
+}
+
+static void what_is_no_limit_any_more_takes_no_place(void **state)
+{
+    struct fixture *f = *state;
+    char key[16];
+
+    f->quiet = true;
+    for (unsigned i = 0; i < DIRECTIVES_MAX; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        set_key(f, key, 1);
+        set_key(f, key, 0);
+    }
+    f->quiet = false;
+    set_key(f, "another", 1);
+    expect_trace(f, "[   0] s1 <- REPLY 9 ok\n");
+}
+
+/* That there is no limit is kept where the config has one. */
+static void a_limit_of_the_config_that_was_taken_away_stays_away(void **state)
+{
+    static const struct limit_values values = {.concurrency = 1};
+    struct fixture *f = *state;
+    char key[16];
+
+    f->quiet = true;
+    for (unsigned i = 0; i < DIRECTIVES_MAX; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        assert_true(i > 0 || broker_configure_limit(f->broker, span_from_text("echo"),
+                                                    span_of(NULL, 0), span_from_text(key),
+                                                    &values));
+        set_key(f, key, 1);
+        set_key(f, key, 0);
+    }
+    set_key(f, "another", 1);
+    f->quiet = false;
+    crash(f);
+    assert_int_equal(shelf_count(f->shelf), 2);
+    assert_true(span_equal(shelf_row(f->shelf, 0)->directive.key, span_from_text("k0")));
+}
+
+static void a_pause_that_is_over_takes_no_place(void **state)
+{
+    struct fixture *f = *state;
+    struct control pause = said(CONTROL_PAUSE, "");
+    char name[16], peer[16];
+
+    pause.ms = 1;
+    f->quiet = true;
+    for (unsigned i = 0; i < DIRECTIVES_MAX; i++) {
+        snprintf(peer, sizeof peer, "w%u", 10 + i / 200);
+        if (i % 200 == 0) {
+            hello(f, peer);
+        }
+        snprintf(name, sizeof name, "s%u", i);
+        offer(f, peer, name, 1);
+        pause.service = span_from_text(name);
+        say(f, "s1", &(struct message){.command = COMMAND_CONTROL, .control = pause});
+    }
+    advance_ms(f, 100);
+    f->quiet = false;
+    set_key(f, "another", 1);
+    expect_trace(f, "[ 100] s1 <- REPLY 9 ok\n");
+}
+
 static void without_room_for_its_service_the_broker_does_not_start(void **state)
 {
     struct fixture *f = *state;
@@ -240,6 +312,9 @@ int main(void)
         STORED(a_drained_service_stays_drained),
         STORED(a_drained_broker_is_another_one_next_time),
         STORED(there_is_an_end_to_what_is_kept),
+        STORED(what_is_no_limit_any_more_takes_no_place),
+        STORED(a_limit_of_the_config_that_was_taken_away_stays_away),
+        STORED(a_pause_that_is_over_takes_no_place),
         STORED(without_room_for_its_service_the_broker_does_not_start),
     };
 

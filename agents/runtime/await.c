@@ -72,7 +72,7 @@ enum sluice_outcome sluice_await_ms(struct sluice_future *future, uint64_t timeo
     uint64_t deadline_ms = STRAND_NEVER;
 
     if (timeout_ms > 0 && future->outcome == SLUICE_PENDING) {
-        deadline_ms = sluice_now_ms(future->sluice) + timeout_ms;
+        deadline_ms = runtime_deadline_ms(future->sluice, timeout_ms);
     }
     return await_until(future, deadline_ms, "sluice_await_ms");
 }

@@ -503,7 +503,7 @@ int sluice_http(struct sluice *sluice, const struct sluice_http_request *request
         transfer_free(transfer);
         return fail(response, -ENOMEM, "no memory");
     }
-    wake = strand_park(strand, sluice_now_ms(sluice) + timeout_ms);
+    wake = strand_park(strand, runtime_deadline_ms(sluice, timeout_ms));
     if (transfer->finished) {
         result = transfer_result(transfer, response);
     } else if (wake == WAKE_CANCELLED) {

@@ -29,7 +29,7 @@ void run_start_main(struct sluice *sluice)
 static void drain(struct sluice *sluice)
 {
     sluice->state = RUN_DRAINING;
-    sluice->drain_at_ms = uv_now(&sluice->loop) + sluice->drain_ms;
+    sluice->drain_at_ms = runtime_deadline_ms(sluice, sluice->drain_ms);
     registry_withdraw_all(sluice);
     if (!list_empty(&sluice->services)) {
         peer_probe(sluice->peer);
@@ -46,7 +46,7 @@ static bool leave(struct sluice *sluice)
 
     peer_bye(sluice->peer, span_from_text(""));
     sluice->state = RUN_LEAVING;
-    sluice->drain_at_ms = uv_now(&sluice->loop) + LEAVE_MS;
+    sluice->drain_at_ms = runtime_deadline_ms(sluice, LEAVE_MS);
     return connected;
 }
 
@@ -101,7 +101,7 @@ int sluice_run(struct sluice *sluice, sluice_main_fn *main_fn, void *arg)
     sluice->main_fn = main_fn;
     sluice->main_arg = arg;
     if (sluice->connect_ms > 0 && !peer_connected(sluice->peer)) {
-        sluice->connect_at_ms = uv_now(&sluice->loop) + sluice->connect_ms;
+        sluice->connect_at_ms = runtime_deadline_ms(sluice, sluice->connect_ms);
     } else {
         run_start_main(sluice);
     }

@@ -102,6 +102,9 @@ struct id id_of_shard(uint64_t shard);
  * others have taken references. Small ones are copied by whoever takes them. */
 struct payload payload_own(struct sluice_bytes bytes, sluice_release_fn *release, void *owner);
 void payload_leave(const struct payload *payload, sluice_release_fn *release, void *owner);
+/* `ms` from now on, whatever the loop's time is: a handler may have computed since it was taken.
+ * What is too far away is TIMERS_NEVER. */
+uint64_t runtime_deadline_ms(struct sluice *sluice, uint64_t ms);
 /* Nobody waits any more: what still did after sluice_run is never resumed. NULL: it is freed. */
 bool runtime_over(const struct sluice *sluice);
 /* The task whose handler is running: inline, or on the running strand. NULL: none. */

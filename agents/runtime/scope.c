@@ -23,7 +23,7 @@ struct sluice_scope *sluice_scope_open(struct sluice *sluice, uint64_t deadline_
     scope->strand = strand;
     scope->outer = strand->scope;
     scope->deadline_ms =
-        deadline_ms > 0 && deadline_ms <= DURATION_MS_MAX ? sluice_now_ms(sluice) + deadline_ms
+        deadline_ms > 0 && deadline_ms <= DURATION_MS_MAX ? runtime_deadline_ms(sluice, deadline_ms)
                                                           : TIMERS_NEVER;
     if (scope->outer != NULL && scope->outer->deadline_ms < scope->deadline_ms) {
         scope->deadline_ms = scope->outer->deadline_ms;

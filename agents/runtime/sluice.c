@@ -216,6 +216,15 @@ struct peer *runtime_peer(struct sluice *sluice)
     return sluice->peer;
 }
 
+uint64_t runtime_deadline_ms(struct sluice *sluice, uint64_t ms)
+{
+    uint64_t now_ms;
+
+    uv_update_time(&sluice->loop);
+    now_ms = uv_now(&sluice->loop);
+    return ms < TIMERS_NEVER - now_ms ? now_ms + ms : TIMERS_NEVER;
+}
+
 bool runtime_over(const struct sluice *sluice)
 {
     return sluice == NULL || sluice->state == RUN_OVER;

@@ -18,6 +18,8 @@
  * Payloads are bytes; by convention one MessagePack value (a map at the top).
  * The *_json functions convert to and from jansson values.
  *
+ * Times to wait are milliseconds from the call on; UINT64_MAX is for ever.
+ *
  * Errors: functions return 0 or a negative errno unless said otherwise. */
 #ifndef SLUICE_H
 #define SLUICE_H

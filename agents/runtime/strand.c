@@ -210,5 +210,5 @@ int sluice_sleep_ms(struct sluice *sluice, uint64_t ms)
 {
     struct strand *strand = strand_here("sluice_sleep_ms");
 
-    return strand_park(strand, sluice_now_ms(sluice) + ms) == WAKE_CANCELLED ? -ECANCELED : 0;
+    return strand_park(strand, runtime_deadline_ms(sluice, ms)) == WAKE_CANCELLED ? -ECANCELED : 0;
 }

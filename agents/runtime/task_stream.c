@@ -148,10 +148,12 @@ struct sluice_bytes sluice_task_checkpoint(struct sluice_task *task)
 int sluice_signal_wait(struct sluice_task *task, uint64_t timeout_ms, struct sluice_bytes *payload)
 {
     struct task_stream *stream = task_stream(task);
-    uint64_t now_ms = sluice_now_ms(sluice_task_peer(task));
-    uint64_t until_ms = timeout_ms == 0 ? STRAND_NEVER : now_ms + timeout_ms;
+    uint64_t until_ms = STRAND_NEVER;
     struct span span;
 
+    if (timeout_ms > 0 && list_empty(&stream->signals)) {
+        until_ms = runtime_deadline_ms(sluice_task_peer(task), timeout_ms);
+    }
     while (list_empty(&stream->signals)) {
         if (task_held(task) == NULL || sluice_task_cancelled(task)) {
             return -ECANCELED;

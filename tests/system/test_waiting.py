@@ -34,6 +34,8 @@ in_process("accepted", "two fibers wait until the broker has one task")
 in_process("freed_join", "on_ended of a held member may free its join")
 alone("freed_in_scope", "on_ended may free another future of a scope that is being closed")
 in_process("attached", "a scope is closed without what was attached to in it")
+in_process("for_ever", "UINT64_MAX is for ever: to wait, to sleep, to connect and to drain")
+in_process("computed", "a wait begins when it is asked for, however long was computed before")
 alone("stopped", "what fibers waited for at a second stop is freed before or after the peer")
 
 main()

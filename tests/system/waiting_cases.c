@@ -6,6 +6,7 @@
 #include "agents/runtime/sluice.h"
 #include "tests/system/require.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +17,14 @@ static struct {
     int waiting; /* have begun to wait */
     int over;    /* have nothing left to wait for */
     int taken;   /* futures that a loop has returned */
+    int cut_off; /* handlers that have not come to their end */
 } seen;
+
+/* Waited for when the peer ends; main frees them. */
+static struct {
+    struct sluice_future *awaited, *taken, *accepted, *read;
+} left[2];
+static struct sluice_stream *left_stream;
 
 static const struct sluice_submit_options patient = {.wait_absent = true};
 
@@ -29,6 +37,18 @@ static void serve_echo(struct sluice_task *task, void *arg)
 {
     (void)arg;
     sluice_done(task, sluice_task_payload(task));
+}
+
+/* Stops its peer, which lets it finish. */
+static void serve_stop(struct sluice_task *task, void *arg)
+{
+    (void)arg;
+    seen.cut_off++;
+    sluice_stop(sluice_task_peer(task));
+    if (sluice_sleep_ms(sluice_task_peer(task), 50) == 0) {
+        seen.cut_off--;
+    }
+    sluice_done_json(task, json_object());
 }
 
 static void free_all(struct sluice_future **futures, size_t count)
@@ -209,13 +229,61 @@ static int attached(struct sluice *sluice)
     return 0;
 }
 
-/* ---- the end ---------------------------------------------------------------------- */
+/* ---- time ---------------------------------------------------------------------------- */
 
-/* Waited for when a second stop ends the peer; main frees them. */
-static struct {
-    struct sluice_future *awaited, *taken, *accepted, *read;
-} left[2];
-static struct sluice_stream *left_stream;
+#define COMPUTE_MS 1500
+
+static void sleep_for_ever(struct sluice *sluice, void *arg)
+{
+    (void)arg;
+    seen.waiting++;
+    sluice_sleep_ms(sluice, UINT64_MAX);
+    seen.over++;
+}
+
+static void cancel_later(struct sluice *sluice, void *arg)
+{
+    sluice_sleep_ms(sluice, 5);
+    sluice_cancel(arg, NULL);
+}
+
+/* So are the times of the peer here: to connect, and to drain. */
+static int for_ever(struct sluice *sluice)
+{
+    struct sluice_future *future = submit(sluice);
+
+    sluice_spawn(sluice, sleep_for_ever, NULL);
+    sluice_spawn(sluice, cancel_later, future);
+    REQUIRE(sluice_await_ms(future, UINT64_MAX) == SLUICE_CANCELLED);
+    REQUIRE(seen.waiting == 1 && seen.over == 0);
+    sluice_future_free(future);
+    left[0].awaited = sluice_submit_json(sluice, "stop", NULL, &patient);
+    sluice_await(left[0].awaited); /* main looks whether it was finished */
+    return 0;
+}
+
+static void sleep_shortly(struct sluice *sluice, void *arg)
+{
+    (void)arg;
+    sluice_sleep_ms(sluice, 1);
+    seen.over++;
+}
+
+/* A time that is named after long computing begins then. */
+static int computed(struct sluice *sluice)
+{
+    struct sluice_future *future = sluice_submit_json(sluice, "echo", NULL, NULL);
+
+    poll(NULL, 0, COMPUTE_MS);
+    REQUIRE(sluice_await_ms(future, COMPUTE_MS) == SLUICE_DONE);
+    sluice_future_free(future);
+    sluice_spawn(sluice, sleep_shortly, NULL);
+    poll(NULL, 0, COMPUTE_MS);
+    REQUIRE(sluice_sleep_ms(sluice, COMPUTE_MS) == 0 && seen.over == 1);
+    return 0;
+}
+
+/* ---- the end ---------------------------------------------------------------------- */
 
 static void wait_long(struct sluice *sluice, void *arg)
 {
@@ -284,7 +352,8 @@ static const struct {
 } cases[] = {
     {"one_loop", one_loop}, {"two_loops", two_loops}, {"accepted", accepted},
     {"freed_join", freed_join}, {"freed_in_scope", freed_in_scope},
-    {"attached", attached}, {"stopped", stopped},
+    {"attached", attached}, {"for_ever", for_ever}, {"computed", computed},
+    {"stopped", stopped},
 };
 
 static int run_case(struct sluice *sluice, void *arg)
@@ -302,16 +371,25 @@ int main(int argc, char **argv)
 {
     struct sluice_options options = {.broker = argc == 3 ? argv[1] : NULL, .quiet = true};
     struct sluice_service echo = {.name = "echo", .handler = serve_echo, .sync = true};
+    struct sluice_service stop = {.name = "stop", .handler = serve_stop};
     struct sluice *sluice;
     int status;
 
+    if (argc == 3 && strcmp(argv[2], "for_ever") == 0) {
+        options.connect_ms = options.drain_ms = UINT64_MAX;
+    }
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc != 3 || (sluice = sluice_new(&options)) == NULL) {
         fprintf(stderr, "usage: waiting_cases BROKER CASE\n");
         return 2;
     }
     sluice_serve(sluice, &echo);
+    sluice_serve(sluice, &stop);
     status = sluice_run(sluice, run_case, argv[2]);
+    if (seen.cut_off > 0) {
+        printf("a handler was cut off\n");
+        status = 1;
+    }
     free_left(0);
     sluice_stream_free(left_stream);
     sluice_free(sluice);

@@ -189,6 +189,7 @@ static void close_session(struct peer *peer, bool silent, const char *why)
     bool was_open = peer->state == SESSION_OPEN;
 
     peer->state = SESSION_JOINING;
+    peer->cut = false;
     peer->resuming = peer->resuming || (was_open && peer->welcome.resume);
     peer->hello_pending = false;
     peer->hello_count = 0;
@@ -207,6 +208,12 @@ void peer_restart(struct peer *peer)
     if (peer->state != SESSION_CLOSED) {
         close_session(peer, false, "connection_lost");
     }
+}
+
+/* Until there is a new connection: what still comes had come before this one ended. */
+void peer_cut(struct peer *peer)
+{
+    peer->cut = peer->state == SESSION_OPEN;
 }
 
 static void take_limits(struct peer *peer, const struct welcome *welcome)
@@ -466,7 +473,7 @@ void peer_probe(struct peer *peer)
 
 bool peer_probed(const struct peer *peer)
 {
-    return peer->state != SESSION_OPEN || peer->pong_nonce >= peer->probe_nonce;
+    return peer->state != SESSION_OPEN || peer->cut || peer->pong_nonce >= peer->probe_nonce;
 }
 
 static void session_advance(struct peer *peer)

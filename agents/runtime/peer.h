@@ -122,13 +122,16 @@ uint64_t peer_deadline(const struct peer *peer);
 void peer_receive(struct peer *peer, const struct message *message);
 /* The connection is gone, or has been replaced by a new one. */
 void peer_restart(struct peer *peer);
+/* The connection has ended: what the broker had sent may be lost. The session may go on over the
+ * next one, which begins with hello_required. */
+void peer_cut(struct peer *peer);
 /* Sends what was put off to be sent together (credit). Call before sending a batch. */
 void peer_flush(struct peer *peer);
 
 /* Asks the broker for a sign of life. */
 void peer_probe(struct peer *peer);
-/* It has answered that, so what it had sent before has come; or the session is not open, or is
- * another one. */
+/* It has answered that, so what it had sent before has come; or it will not: the connection has
+ * ended, the session is not open, or is another one. */
 bool peer_probed(const struct peer *peer);
 
 bool peer_connected(const struct peer *peer);

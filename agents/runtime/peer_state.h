@@ -138,6 +138,7 @@ struct peer {
     bool welcomed;          /* once, ever */
     bool resuming;          /* joining, but a numbered session may go on: answers are sent */
     uint64_t start;         /* where its numbers began */
+    bool cut;               /* open, over a connection that has ended */
     bool hello_pending;     /* a HELLO of ours has not been answered */
     uint64_t hello_ms;      /* when it was said */
     uint64_t greeting;      /* its number: WELCOMEs with another one answer earlier ones */

@@ -292,12 +292,13 @@ static void reconnect(struct sluice *sluice)
     }
 }
 
-/* What that means is seen when there is a new one, or none for too long. */
+/* What that means for the session is seen when there is a new one, or none for too long. */
 static void note_drop(struct sluice *sluice)
 {
     struct log_field fields[] = {LOG_WORD("broker", sluice->endpoint)};
 
     if (connection_take_drop(&sluice->connection) && peer_connected(sluice->peer)) {
+        peer_cut(sluice->peer);
         runtime_log(sluice, LOG_WARN, "connection_lost", fields, 1);
     }
 }

@@ -209,6 +209,16 @@ def _():
             equal(worker.wait_exit(), 0, "exit status of the worker")
 
 
+@case("SIGTERM does not wait for a broker that has died")
+def _():
+    with Broker(expect_exit=True) as broker, Process([PEER, broker.endpoint, "worker"]) as worker:
+        broker.wait_line("service_offered service=told")
+        broker.kill()
+        worker.wait_line("connection_lost")
+        worker.signal(signal.SIGTERM)
+        equal(worker.wait_exit(), 0, "exit status of the worker")
+
+
 @case("a second SIGTERM ends a worker at once, and its task goes elsewhere")
 def _():
     with Broker() as broker, Process([PEER, broker.endpoint, "worker"]) as worker, \

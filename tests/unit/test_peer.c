@@ -440,6 +440,71 @@ static void a_withdrawn_service_is_not_offered_again(void **state)
     expect_trace(f, "-> DONE t/1\n!! disconnected\n-> HELLO\n!! connected\n");
 }
 
+/* ---- probing ------------------------------------------------------------------ */
+
+static struct message pong_to(uint64_t nonce)
+{
+    return (struct message){.command = COMMAND_PONG, .pong = {.nonce = nonce}};
+}
+
+static void a_probe_is_over_when_it_is_answered(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    advance_to(f, 1000);
+    expect_trace(f, "-> PING\n");
+    peer_probe(f->peer);
+    expect_trace(f, "-> PING\n");
+    receive(f, pong_to(1)); /* to the one before */
+    assert_false(peer_probed(f->peer));
+    receive(f, pong_to(2));
+    assert_true(peer_probed(f->peer));
+}
+
+static void a_probe_is_over_with_its_session(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    peer_probe(f->peer);
+    receive(f, hello_required());
+    assert_true(peer_probed(f->peer));
+    receive(f, welcome_of('C', false, 10));
+    assert_true(peer_connected(f->peer));
+    assert_true(peer_probed(f->peer));
+}
+
+/* What had come before is read only now. */
+static void a_probe_is_over_with_its_connection(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 10);
+    given_offer(f, "s", 1);
+    peer_probe(f->peer);
+    peer_cut(f->peer);
+    assert_true(peer_probed(f->peer));
+    receive(f, task_of('t', 1, "s"));
+    assert_true(peer_connected(f->peer));
+    assert_true(peer_probed(f->peer));
+}
+
+static void a_session_over_a_new_connection_is_probed_as_any(void **state)
+{
+    struct fixture *f = *state;
+
+    receive(f, hello_required());
+    receive(f, numbered_welcome(false, 0));
+    peer_probe(f->peer);
+    peer_cut(f->peer);
+    receive(f, hello_required());
+    receive(f, numbered_welcome(true, 0));
+    assert_false(peer_probed(f->peer)); /* PING goes again, behind what the broker says again */
+    receive(f, pong_to(1));
+    assert_true(peer_probed(f->peer));
+}
+
 /* ---- asking, leaving ---------------------------------------------------------- */
 
 static struct message reply_to(uint64_t request)
@@ -522,6 +587,10 @@ int main(void)
         TEST(an_offer_that_was_refused_is_made_again),
         TEST(a_mailbox_that_somebody_reads_is_waited_for),
         TEST(a_withdrawn_service_is_not_offered_again),
+        TEST(a_probe_is_over_when_it_is_answered),
+        TEST(a_probe_is_over_with_its_session),
+        TEST(a_probe_is_over_with_its_connection),
+        TEST(a_session_over_a_new_connection_is_probed_as_any),
         TEST(a_question_survives_a_new_connection),
         TEST(a_question_without_an_answer_ends),
         TEST(nothing_is_said_after_bye),

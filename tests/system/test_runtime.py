@@ -12,10 +12,52 @@ import zmq
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from sluice_test import BUILD, SLOW, Broker, Peer, Process  # noqa: E402
 from sluice_test import case, check, equal, main, run  # noqa: E402
+from sluice_test import BYE, DONE, ERROR, FAIL, HELLO, OFFER, PING, PONG, TASK, WELCOME  # noqa: E402
 from wire import Wire  # noqa: E402
 
 CASES = os.path.join(BUILD, "tests", "system", "runtime_cases")
 PEER = os.path.join(BUILD, "tests", "system", "runtime_peer")
+
+
+class Puppet:
+    """A broker of one peer, which says what its case tells it to."""
+
+    def __init__(self):
+        self.context = zmq.Context()
+        self.router = self.context.socket(zmq.ROUTER)
+        self.router.linger = 0
+        self.router.rcvtimeo = int(10000 * SLOW)
+        self.endpoint = "tcp://127.0.0.1:%d" % self.router.bind_to_random_port("tcp://127.0.0.1")
+        self.peer = None
+        self.said = self._commands()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.context.destroy()
+
+    def _commands(self):
+        while True:
+            unpacker = msgpack.Unpacker()
+            unpacker.feed(self.router.recv_multipart()[1])
+            yield from unpacker
+
+    def accept(self):
+        """Waits for the peer's connection, which begins with a probe."""
+        self.peer, probe = self.router.recv_multipart()
+        equal(probe, b"", "first message")
+
+    def wait(self, *codes):
+        """The next command of one of these codes; others are passed over."""
+        return next(command for command in self.said if command[0] in codes)
+
+    def send(self, *commands):
+        """All in one message."""
+        self.send_frames(b"".join(map(msgpack.packb, commands)))
+
+    def send_frames(self, *frames):
+        self.router.send_multipart([self.peer, *frames])
 
 
 def in_process(name, promise, *broker_options, seconds=30):
@@ -180,33 +222,20 @@ def _():
 
 @case("SIGTERM lets a worker take what was on its way to it")
 def _():
-    pack, task = msgpack.packb, b"0123456789abcdef"
-    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
-        router.linger = 0
-        router.rcvtimeo = int(10000 * SLOW)
-        port = router.bind_to_random_port("tcp://127.0.0.1")
-
-        def commands():
-            while True:
-                unpacker = msgpack.Unpacker()
-                unpacker.feed(router.recv_multipart()[1])
-                yield from (c for c in unpacker if isinstance(c, list))
-
-        with Process([PEER, "tcp://127.0.0.1:%d" % port, "worker"]) as worker:
-            peer, _ = router.recv_multipart()
-            router.send_multipart([peer, pack([44, {"code": "hello_required"}])])
-            said = commands()
-            equal(next(said)[0], 1, "HELLO")
-            router.send_multipart([peer, pack([32, 1, {"broker": task}])])
-            while next(said)[0] != 2:
-                pass
-            worker.signal(signal.SIGTERM)
-            ping = next(c for c in said if c[0] == 15)
-            # Sent before its WITHDRAW had come here; PONG after.
-            router.send_multipart([peer, pack([35, task, 1, "echo", b"hello"])])
-            router.send_multipart([peer, pack([43, ping[1]])])
-            equal(next(c for c in said if c[0] in (7, 19, 20)), [7, task, 1, b"hello"])
-            equal(worker.wait_exit(), 0, "exit status of the worker")
+    task = b"0123456789abcdef"
+    with Puppet() as broker, Process([PEER, broker.endpoint, "worker"]) as worker:
+        broker.accept()
+        broker.send([ERROR, {"code": "hello_required"}])
+        broker.wait(HELLO)
+        broker.send([WELCOME, 1, {"broker": task}])
+        broker.wait(OFFER)
+        worker.signal(signal.SIGTERM)
+        ping = broker.wait(PING)
+        # Sent before its WITHDRAW had come here; PONG after.
+        broker.send([TASK, task, 1, "echo", b"hello"])
+        broker.send([PONG, ping[1]])
+        equal(broker.wait(DONE, FAIL, BYE), [DONE, task, 1, b"hello"])
+        equal(worker.wait_exit(), 0, "exit status of the worker")
 
 
 @case("SIGTERM does not wait for a broker that has died")
@@ -246,31 +275,20 @@ def _():
 @case("a broker that talks nonsense does not stop a peer")
 def _():
     pack, task = msgpack.packb, b"0123456789abcdef"
-    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
-        router.linger = 0
-        router.rcvtimeo = int(10000 * SLOW)
-        port = router.bind_to_random_port("tcp://127.0.0.1")
-        with Process([PEER, "tcp://127.0.0.1:%d" % port, "worker"]) as worker:
-            peer, probe = router.recv_multipart()
-            equal(probe, b"", "first message")
-            for nonsense in (b"\xc1", b"\x00" * 100, b"\xdd\xff\xff\xff\xff", pack([999, 1]),
-                             pack([35]), pack([36, b"short", 0, b""]), pack([35, task, 1, "echo", 63]),
-                             pack([32, 1, {"ping_ms": "soon"}]), pack([1, 1, task, "you"])):
-                router.send_multipart([peer, nonsense])
-            router.send_multipart([peer, pack([43, 0])] + [b"frame"] * 100)
-            router.send_multipart([peer, pack([44, {"code": "hello_required"}])])
-            while msgpack.unpackb(router.recv_multipart()[1])[0] != 1:
-                pass  # a HELLO that it said unasked may come first
-            router.send_multipart([peer, pack([32, 1, {"broker": task, "ping_ms": 0}]) +
-                                   pack([36, task, 0, b"of nobody"]) + pack([39, task, 1, "expired"]) +
-                                   pack([41, 77, True, {}]) + pack([35, task, 1, "echo", b"hello"])])
-            done = None
-            while done is None:
-                commands = msgpack.Unpacker()
-                commands.feed(router.recv_multipart()[1])
-                done = next((c for c in commands if c[0] == 7), None)
-            equal(done, [7, task, 1, b"hello"], "DONE")
-            check(worker.running(), "the peer ended")
+    with Puppet() as broker, Process([PEER, broker.endpoint, "worker"]) as worker:
+        broker.accept()
+        for nonsense in (b"\xc1", b"\x00" * 100, b"\xdd\xff\xff\xff\xff", pack([999, 1]),
+                         pack([35]), pack([36, b"short", 0, b""]), pack([35, task, 1, "echo", 63]),
+                         pack([32, 1, {"ping_ms": "soon"}]), pack([1, 1, task, "you"])):
+            broker.send_frames(nonsense)
+        broker.send_frames(pack([PONG, 0]), *[b"frame"] * 100)
+        broker.send([ERROR, {"code": "hello_required"}])
+        broker.wait(HELLO)
+        broker.send([WELCOME, 1, {"broker": task, "ping_ms": 0}], [36, task, 0, b"of nobody"],
+                    [39, task, 1, "expired"], [41, 77, True, {}],
+                    [TASK, task, 1, "echo", b"hello"])
+        equal(broker.wait(DONE), [DONE, task, 1, b"hello"])
+        check(worker.running(), "the peer ended")
 
 
 @case("without a broker the peer says so in time")

@@ -5,8 +5,7 @@
  * and when it has stopped. `gate` is the test's own: it decides when, how, and in which order. The
  * last gate, number 99, keeps the submitter here until all has been looked at: what is stopped
  * before was stopped by its join, not by the end of its submitter. Run by test_join.py. */
-#include "agents/runtime/sluice.h"
-#include "tests/system/require.h"
+#include "tests/system/cases.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -317,10 +316,7 @@ static int unsent(struct sluice *sluice)
     return linger(sluice, NULL);
 }
 
-static const struct {
-    const char *name;
-    int (*run)(struct sluice *sluice);
-} cases[] = {
+static const struct named_case cases[] = {
     {"any", any},           {"k_of_n", k_of_n},   {"fail_fast", fail_fast},
     {"impossible", impossible}, {"not_held", not_held}, {"reducer", reducer},
     {"reducer_of_any", reducer_of_any}, {"run_if", run_if}, {"terms", terms},
@@ -328,21 +324,13 @@ static const struct {
 };
 
 /* Its futures are the scope's, which frees them. */
-static int run_case(struct sluice *sluice, void *arg)
+static int run_in_scope(struct sluice *sluice, void *arg)
 {
     struct sluice_scope *scope = sluice_scope_open(sluice, 0);
+    int status = run_case(sluice, arg);
 
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        if (strcmp(cases[i].name, arg) == 0) {
-            int status = cases[i].run(sluice);
-
-            sluice_scope_close(scope, SLUICE_SCOPE_CANCEL);
-            return status;
-        }
-    }
-    sluice_scope_close(scope, SLUICE_SCOPE_WAIT);
-    printf("no such case: %s\n", (const char *)arg);
-    return 2;
+    sluice_scope_close(scope, SLUICE_SCOPE_CANCEL);
+    return status;
 }
 
 int main(int argc, char **argv)
@@ -357,7 +345,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: join_cases BROKER worker | CASE\n");
         return 2;
     }
-    status = strcmp(argv[2], "worker") == 0 ? work(sluice) : sluice_run(sluice, run_case, argv[2]);
+    status = strcmp(argv[2], "worker") == 0
+                 ? work(sluice)
+                 : sluice_run(sluice, run_in_scope, CHOICE(cases, argv[2]));
     sluice_free(sluice);
     return status < 0 ? 3 : status;
 }

@@ -2,7 +2,7 @@
 /* runtime_cases BROKER CASE: one peer that serves and submits, and what must hold.
  *
  * Prints why and exits 1 when it does not. Run by test_runtime.py. */
-#include "tests/system/require.h"
+#include "tests/system/cases.h"
 #include "tests/system/runtime_services.h"
 
 #include <errno.h>
@@ -636,10 +636,7 @@ static int queries(struct sluice *sluice)
     return 0;
 }
 
-static const struct {
-    const char *name;
-    int (*run)(struct sluice *sluice);
-} cases[] = {
+static const struct named_case cases[] = {
     {"await", await}, {"large", large}, {"timeout", timeout}, {"deadline", deadline},
     {"inherited_deadline", inherited_deadline}, {"refusals", refusals}, {"schema", schema},
     {"progress", progress}, {"gather", gather}, {"as_completed", as_completed}, {"any", any},
@@ -651,17 +648,6 @@ static const struct {
     {"careless", careless}, {"freed", freed}, {"scopes", scopes}, {"middleware", middleware},
     {"fibers", fibers}, {"queries", queries},
 };
-
-static int run_case(struct sluice *sluice, void *arg)
-{
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        if (strcmp(cases[i].name, arg) == 0) {
-            return cases[i].run(sluice);
-        }
-    }
-    printf("no such case: %s\n", (const char *)arg);
-    return 2;
-}
 
 int main(int argc, char **argv)
 {
@@ -679,7 +665,7 @@ int main(int argc, char **argv)
         return 2;
     }
     serve_all(sluice, 1);
-    status = sluice_run(sluice, run_case, argv[2]);
+    status = sluice_run(sluice, run_case, CHOICE(cases, argv[2]));
     sluice_free(sluice);
     return status < 0 ? 3 : status;
 }

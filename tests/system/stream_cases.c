@@ -4,8 +4,7 @@
  *
  * Prints why and exits 1 when it does not. Run by test_streams.py, which cuts CONNECT's
  * connection when a line `cut` is printed. */
-#include "agents/runtime/sluice.h"
-#include "tests/system/require.h"
+#include "tests/system/cases.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -313,25 +312,12 @@ static int signal_beside_chunks(struct sluice *sluice)
     return 0;
 }
 
-static const struct {
-    const char *name;
-    int (*run)(struct sluice *sluice);
-} cases[] = {
+static const struct named_case cases[] = {
     {"all_of_it", all_of_it},   {"wide_window", wide_window}, {"slow_reader", slow_reader},
     {"cut_off", cut_off},       {"given_up", given_up},
     {"another_reader", another_reader}, {"checkpoint", checkpoint}, {"signals", signals},
     {"signal_beside_chunks", signal_beside_chunks},
 };
-
-static int run_case(struct sluice *sluice, void *arg)
-{
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        if (strcmp(cases[i].name, arg) == 0) {
-            return cases[i].run(sluice);
-        }
-    }
-    return 2;
-}
 
 static void *work(void *arg)
 {
@@ -367,7 +353,7 @@ int main(int argc, char **argv)
     if (pthread_create(&thread, NULL, work, worker) != 0) {
         return 2;
     }
-    status = sluice_run(reader, run_case, argv[3]);
+    status = sluice_run(reader, run_case, CHOICE(cases, argv[3]));
     sluice_stop(worker);
     pthread_join(thread, NULL);
     sluice_free(reader);

@@ -3,8 +3,7 @@
  *
  * Most of what is submitted here is served by nobody, so that it ends when its case cancels it.
  * Prints why and exits 1 when something does not hold. Run by test_waiting.py. */
-#include "agents/runtime/sluice.h"
-#include "tests/system/require.h"
+#include "tests/system/cases.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -346,26 +345,12 @@ static void free_left(size_t i)
     sluice_future_free(left[i].read);
 }
 
-static const struct {
-    const char *name;
-    int (*run)(struct sluice *sluice);
-} cases[] = {
+static const struct named_case cases[] = {
     {"one_loop", one_loop}, {"two_loops", two_loops}, {"accepted", accepted},
     {"freed_join", freed_join}, {"freed_in_scope", freed_in_scope},
     {"attached", attached}, {"for_ever", for_ever}, {"computed", computed},
     {"stopped", stopped},
 };
-
-static int run_case(struct sluice *sluice, void *arg)
-{
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        if (strcmp(cases[i].name, arg) == 0) {
-            return cases[i].run(sluice);
-        }
-    }
-    printf("no such case: %s\n", (const char *)arg);
-    return 2;
-}
 
 int main(int argc, char **argv)
 {
@@ -385,7 +370,7 @@ int main(int argc, char **argv)
     }
     sluice_serve(sluice, &echo);
     sluice_serve(sluice, &stop);
-    status = sluice_run(sluice, run_case, argv[2]);
+    status = sluice_run(sluice, run_case, CHOICE(cases, argv[2]));
     if (seen.cut_off > 0) {
         printf("a handler was cut off\n");
         status = 1;

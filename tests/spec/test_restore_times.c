@@ -6,6 +6,17 @@ static const struct submit durable = {.durable = true, .receipts = true, .attemp
 
 #define DURABLE(name) cmocka_unit_test_setup_teardown(name, fixture_setup_stored, fixture_teardown)
 
+/* A task waits for so long, and no longer. */
+static void assert_expires_in(struct fixture *f, uint64_t ms)
+{
+    advance_ms(f, ms - 1);
+    stored(f);
+    assert_int_equal(stats_of(f).expired, 0);
+    advance_ms(f, 1);
+    stored(f);
+    assert_int_equal(stats_of(f).expired, 1);
+}
+
 /* They were said of the task, and have passed while it was a letter. */
 static void times_of_a_retried_letter_begin_anew(void **state)
 {
@@ -47,12 +58,7 @@ static void a_queue_ttl_begins_anew(void **state)
     stored(f);
     f->now_ms = 5000;
     crash(f);
-    advance_ms(f, 999);
-    stored(f);
-    assert_int_equal(stats_of(f).expired, 0);
-    advance_ms(f, 1);
-    stored(f);
-    assert_int_equal(stats_of(f).expired, 1);
+    assert_expires_in(f, 1000);
 }
 
 static void it_begins_after_the_delay(void **state)
@@ -67,12 +73,7 @@ static void it_begins_after_the_delay(void **state)
     stored(f);
     f->now_ms = 5000;
     crash(f);
-    advance_ms(f, 5999);
-    stored(f);
-    assert_int_equal(stats_of(f).expired, 0);
-    advance_ms(f, 1);
-    stored(f);
-    assert_int_equal(stats_of(f).expired, 1);
+    assert_expires_in(f, 6000);
 }
 
 static void it_begins_when_the_needs_have_ended(void **state)

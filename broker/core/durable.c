@@ -112,6 +112,9 @@ static struct span causes_of(const struct broker *broker, const struct task *tas
                          : span_of(bytes, cause_pack(broker, &terms->causes, bytes));
 }
 
+static_assert(ERROR_BYTES_MAX <= UINT16_MAX && ERROR_CODE_MAX <= UINT8_MAX,
+              "struct durable has room for where a code is in its map");
+
 /* The code of the FAIL under way is in the map that is kept of it: it is told with the end. */
 static void note_code(const struct broker *broker, struct durable *durable)
 {

@@ -18,6 +18,7 @@ from director import Child, chaos_program  # noqa: E402
 from sluice_test import (CANCEL, CANCEL_OUT, REPLY, ROOT, SLOW, TASK, Broker, Peer, Process, case, check, equal,
                          log_field, main, program, run)
 
+TRIES = 5  # of what depends on the moment at which it begins
 EVERY = {"name": "tick", "every": "1s", "service": "echo", "payload": {"n": 1}}
 
 
@@ -286,13 +287,16 @@ def _():
         path = folder.config({"name": "soon", "every": "10s", "service": "echo", "wait": True})
         with Cron(broker, "--config", path) as one, Cron(broker, "--config", path, name="cron-2") as two:
             ours = theirs = None
+            seen = []
             for agent in (one, two):  # who comes when a time is about to pass lets it pass
                 agent.wait_line("connected")
             while ours is None:
+                check(len(seen) < TRIES, "neither agent submitted a run:\n" + "\n".join(seen))
                 after = len(one.lines)
                 line = one.wait_line("cron_planned entry=soon", seconds=15, after=after)
                 said = "cron_planned entry=soon planned=%s" % log_field(line, "planned")
                 other = two.wait_line(said, seconds=15)
+                seen += ["cron-1: %s\ncron-2: %s" % (line, other)]
                 if "by=us" in line + other:
                     ours, theirs = (one, two) if "by=us" in line else (two, one)
             after = len(theirs.lines)
@@ -434,15 +438,18 @@ def _():
         worker.offer("echo", 4)
         with Cron(broker, "--state", folder.path("state")) as cron:
             good(me, "cron.add", name="rare", every="3d", service="echo")
-            states = None
+            states, seen = None, []
             while states is None:
+                check(len(seen) < TRIES, "no entry was removed before its run:\n" + "\n".join(seen))
                 after = len(cron.lines)
                 good(me, "cron.add", name="soon", every="8s", service="echo")
                 line = cron.wait_line("cron_planned entry=soon", seconds=15, after=after)
                 task = bytes.fromhex(log_field(line, "task").replace("-", ""))
                 before = me.query("status", task)["state"]
                 good(me, "cron.remove", name="soon")
-                if time.time() * 1000 < planned_ms(task):  # else it may have begun first: once more
+                removed_ms = time.time() * 1000
+                seen += ["%s by %d ms, for %s" % (before, planned_ms(task) - removed_ms, line)]
+                if removed_ms < planned_ms(task):  # else it may have begun first: once more
                     states = before, me.query("status", task)["state"]
             equal(states, ("delayed", "cancelled"))
             cron.stop()

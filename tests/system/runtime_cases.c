@@ -616,6 +616,26 @@ static int fibers(struct sluice *sluice)
     return 0;
 }
 
+/* A control that is refused here, before it is sent. */
+static bool control_refused(struct sluice *sluice, const char *what, const char *limit,
+                            const char *message)
+{
+    json_t *limits = json_pack("{s:i}", limit, 1), *reply = NULL;
+    struct sluice_control_options options = {.service = "nap", .limits = limits};
+    bool so = sluice_control(sluice, what, &options, &reply) == -EINVAL &&
+              strcmp(json_string_value(json_object_get(reply, "code")), "bad_message") == 0 &&
+              strcmp(json_string_value(json_object_get(reply, "message")), message) == 0 &&
+              json_is_false(json_object_get(reply, "retryable"));
+
+    if (!so) {
+        json_dumpf(reply, stdout, 0);
+        printf("\n");
+    }
+    json_decref(reply);
+    json_decref(limits);
+    return so;
+}
+
 static int queries(struct sluice *sluice)
 {
     struct sluice_future *future = nap(sluice, 3600000);
@@ -625,6 +645,8 @@ static int queries(struct sluice *sluice)
     REQUIRE(json_array_size(json_object_get(reply, "services")) == 12);
     json_decref(reply);
     REQUIRE(sluice_query(sluice, "nonsense", NULL, NULL, &reply) == -EINVAL);
+    REQUIRE(control_refused(sluice, "limt", "rate", "there is no control 'limt'"));
+    REQUIRE(control_refused(sluice, "limit", "rat", "there is no limit 'rat'"));
     REQUIRE(sluice_cancel_id(sluice, sluice_future_id(future), "enough", &reply) == 0);
     json_decref(reply);
     REQUIRE(sluice_await(future) == SLUICE_CANCELLED);

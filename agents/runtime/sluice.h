@@ -217,7 +217,8 @@ SLUICE_API int sluice_checkpoint(struct sluice_task *task, struct sluice_bytes b
 SLUICE_API struct sluice_bytes sluice_task_checkpoint(struct sluice_task *task);
 /* The next signal, in the order in which they were sent; an attempt gets again what earlier ones
  * had. SUSPENDS, with credit given back; `timeout_ms` 0: for ever. The payload is borrowed
- * until the next call. -ETIMEDOUT. -ECANCELED. -EAGAIN: none yet, in a sync handler. A fiber
+ * until the next call. -ETIMEDOUT. -ECANCELED. -EAGAIN: none yet, in a sync handler. -ENOMEM: one
+ * was lost for want of it, and this attempt hears no more; another would get them all. A fiber
  * that the handler has started may wait too, and must be done when the handler returns. */
 SLUICE_API int sluice_signal_wait(struct sluice_task *task, uint64_t timeout_ms,
                                   struct sluice_bytes *payload);

@@ -7,7 +7,7 @@
 
 struct kept {
     struct list link;
-    struct blob *payload; /* NULL: empty */
+    struct blob *payload;
     struct sluice_chunk chunk;
 };
 
@@ -84,20 +84,22 @@ void stream_orphan(struct sluice_stream *stream)
     stream->reading = NULL;
 }
 
-void stream_receive(struct reading *reading, const struct chunk_upcall *upcall)
+/* NULL: no memory. */
+static struct kept *kept_new(const struct chunk_upcall *upcall)
 {
-    struct sluice_stream *stream = peer_reading_user(reading);
     const struct chunk *chunk = upcall->chunk;
     struct kept *kept = calloc(1, sizeof *kept);
 
     if (kept == NULL) {
-        stream->error = -ENOMEM; /* better no more than a hole that nobody sees */
-        stream_end(stream);
-        return;
+        return NULL;
     }
     list_init(&kept->link);
     kept->payload = chunk->payload.blob != NULL ? blob_ref(chunk->payload.blob)
                                                 : blob_new(chunk->payload.bytes);
+    if (kept->payload == NULL) {
+        free(kept);
+        return NULL;
+    }
     kept->chunk = (struct sluice_chunk){
         .attempt = (unsigned)chunk->attempt,
         .sequence = chunk->sequence,
@@ -105,6 +107,19 @@ void stream_receive(struct reading *reading, const struct chunk_upcall *upcall)
         .restarted = upcall->restarted,
         .bytes = {blob_span(kept->payload).data, blob_span(kept->payload).size},
     };
+    return kept;
+}
+
+void stream_receive(struct reading *reading, const struct chunk_upcall *upcall)
+{
+    struct sluice_stream *stream = peer_reading_user(reading);
+    struct kept *kept = kept_new(upcall);
+
+    if (kept == NULL) {
+        stream->error = -ENOMEM; /* better no more than a hole that nobody sees */
+        stream_end(stream);
+        return;
+    }
     list_push_back(&stream->chunks, &kept->link);
     wake(stream);
 }

@@ -231,7 +231,8 @@ void task_receive(struct sluice *sluice, struct lease *lease, const struct task_
     if (task->blob == NULL) {
         task->blob = blob_new(message->payload.bytes);
     }
-    if (task->blob == NULL || !inputs_keep(&task->inputs, &message->inputs)) {
+    if (task->blob == NULL || !inputs_keep(&task->inputs, &message->inputs) ||
+        !task_stream_keep(&task->stream)) {
         task->lease = NULL;
         task_free(task);
         turn_down(sluice, lease);

@@ -7,23 +7,26 @@
 
 struct kept {
     struct list link;
-    struct blob *payload; /* NULL: empty */
+    struct blob *payload;
 };
-
-static struct blob *keep(const struct payload *payload)
-{
-    if (payload->bytes.size == 0) {
-        return NULL;
-    }
-    return payload->blob != NULL ? blob_ref(payload->blob) : blob_new(payload->bytes);
-}
 
 void task_stream_init(struct task_stream *stream, const struct payload *checkpoint)
 {
-    *stream = (struct task_stream){.checkpoint = keep(checkpoint)};
+    *stream = (struct task_stream){.checkpoint = checkpoint->bytes,
+                                   .checkpoint_blob = blob_ref(checkpoint->blob)};
     list_init(&stream->senders);
     list_init(&stream->listeners);
     list_init(&stream->signals);
+}
+
+bool task_stream_keep(struct task_stream *stream)
+{
+    if (stream->checkpoint.size == 0 || stream->checkpoint_blob != NULL) {
+        return true;
+    }
+    stream->checkpoint_blob = blob_new(stream->checkpoint);
+    stream->checkpoint = blob_span(stream->checkpoint_blob);
+    return stream->checkpoint_blob != NULL;
 }
 
 static struct blob *take_first(struct task_stream *stream)
@@ -41,7 +44,7 @@ void task_stream_deinit(struct task_stream *stream)
         blob_unref(take_first(stream));
     }
     blob_unref(stream->signal);
-    blob_unref(stream->checkpoint);
+    blob_unref(stream->checkpoint_blob);
 }
 
 void task_stream_flow(struct lease *lease)
@@ -49,18 +52,31 @@ void task_stream_flow(struct lease *lease)
     strands_wake(&task_stream(peer_lease_user(lease))->senders);
 }
 
-/* The broker keeps what it sent for the next attempt, and bounds it: so many are here at most. */
-void task_stream_signal(struct lease *lease, const struct payload *payload)
+/* False: no memory. */
+static bool keep_signal(struct task_stream *stream, const struct payload *payload)
 {
-    struct task_stream *stream = task_stream(peer_lease_user(lease));
     struct kept *kept = malloc(sizeof *kept);
 
     if (kept == NULL) {
-        return;
+        return false;
     }
     list_init(&kept->link);
-    kept->payload = keep(payload);
+    kept->payload = payload->blob != NULL ? blob_ref(payload->blob) : blob_new(payload->bytes);
+    if (kept->payload == NULL) {
+        free(kept);
+        return false;
+    }
     list_push_back(&stream->signals, &kept->link);
+    return true;
+}
+
+/* The broker keeps what it sent for the next attempt, and bounds it: so many are here at most.
+ * That attempt gets what has no room here, too: better no more than a hole that nobody sees. */
+void task_stream_signal(struct lease *lease, const struct payload *payload)
+{
+    struct task_stream *stream = task_stream(peer_lease_user(lease));
+
+    stream->deaf = stream->deaf || !keep_signal(stream, payload);
     strands_wake(&stream->listeners);
 }
 
@@ -140,7 +156,7 @@ int sluice_checkpoint(struct sluice_task *task, struct sluice_bytes bytes)
 
 struct sluice_bytes sluice_task_checkpoint(struct sluice_task *task)
 {
-    struct span span = blob_span(task_stream(task)->checkpoint);
+    struct span span = task_stream(task)->checkpoint;
 
     return (struct sluice_bytes){span.data, span.size};
 }
@@ -157,6 +173,9 @@ int sluice_signal_wait(struct sluice_task *task, uint64_t timeout_ms, struct slu
     while (list_empty(&stream->signals)) {
         if (task_held(task) == NULL || sluice_task_cancelled(task)) {
             return -ECANCELED;
+        }
+        if (stream->deaf) {
+            return -ENOMEM;
         }
         if (task_is_sync(task)) {
             return -EAGAIN;

@@ -7,9 +7,11 @@
 struct task_stream {
     struct list senders;     /* strands that wait for room for a chunk */
     struct list listeners;   /* those that wait for a signal */
-    struct blob *checkpoint; /* of an earlier attempt; NULL: none */
+    struct span checkpoint;  /* of an earlier attempt; empty: none */
+    struct blob *checkpoint_blob; /* NULL: it is borrowed (sync) */
     struct list signals;     /* not asked for yet, in order */
     struct blob *signal;     /* the one asked for last */
+    bool deaf;               /* no memory for one: neither that nor a later one is heard */
 };
 
 /* task.c */
@@ -18,6 +20,8 @@ struct lease *task_held(struct sluice_task *task); /* NULL: ended */
 bool task_is_sync(const struct sluice_task *task);
 
 void task_stream_init(struct task_stream *stream, const struct payload *checkpoint);
+/* The checkpoint does not stay where it is. False: no memory. */
+bool task_stream_keep(struct task_stream *stream);
 void task_stream_deinit(struct task_stream *stream);
 
 /* Upcalls of the peer. */

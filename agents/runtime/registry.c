@@ -66,6 +66,7 @@ static void complain(struct sluice *sluice, const struct sluice_service *from, c
     runtime_log(sluice, LOG_ERROR, "service_invalid", fields, 2);
 }
 
+/* Offers `service` as `from` says, or leaves it as it is. */
 static int offer(struct service *service, const struct sluice_service *from)
 {
     unsigned credit = from->credit > 0 ? from->credit : from->sync ? CREDIT_SYNC : CREDIT_ASYNC;
@@ -82,9 +83,13 @@ static int offer(struct service *service, const struct sluice_service *from)
         .max_run_ms = from->max_run_ms,
         .exclusive = from->exclusive,
     };
+    struct offering *offering = peer_offer(service->sluice->peer, &message, service);
 
-    service->offering = peer_offer(service->sluice->peer, &message, service);
-    return service->offering != NULL ? 0 : -ENOSPC;
+    if (offering == NULL) {
+        return -ENOSPC;
+    }
+    service->offering = offering;
+    return 0;
 }
 
 static void service_free(struct service *service)
@@ -141,18 +146,23 @@ int sluice_serve(struct sluice *sluice, const struct sluice_service *from)
             return -ENOMEM;
         }
     }
+    rc = offer(service, from);
+    if (rc != 0) {
+        schema_free(schema);
+        if (list_empty(&service->link)) {
+            service_free(service);
+        }
+        return rc;
+    }
     schema_free(service->schema);
     service->schema = schema;
     service->handler = from->handler;
     service->arg = from->arg;
     service->sync = from->sync;
-    rc = offer(service, from);
-    if (rc != 0 && list_empty(&service->link)) {
-        service_free(service);
-    } else if (list_empty(&service->link)) {
+    if (list_empty(&service->link)) {
         list_push_back(&sluice->services, &service->link);
     }
-    return rc;
+    return 0;
 }
 
 int sluice_withdraw(struct sluice *sluice, const char *name)

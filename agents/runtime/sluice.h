@@ -129,7 +129,8 @@ struct sluice_service {
 };
 
 /* Offers a service, now or as soon as connected. Strings are copied.
- * -EEXIST: already served; -EINVAL: bad name or schema (logged with the place). */
+ * -EEXIST: already served; -EINVAL: bad name or schema (logged with the place); -ENOSPC: too many,
+ * or no memory; -ENOMEM. */
 SLUICE_API int sluice_serve(struct sluice *sluice, const struct sluice_service *service);
 SLUICE_API int sluice_withdraw(struct sluice *sluice, const char *name); /* -ENOENT */
 

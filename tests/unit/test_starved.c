@@ -211,6 +211,37 @@ static void after_a_signal_without_memory_none_is_heard(void **state)
     assert_int_equal(f->whole, 1);
 }
 
+static void serve_anew(struct sluice_task *task, void *arg)
+{
+    struct fixture *f = arg;
+
+    f->whole++;
+    sluice_done_json(task, NULL);
+}
+
+/* Of a service that was withdrawn: what is still on its way goes to the handler from before. */
+static void an_offer_without_memory_leaves_the_one_before(void **state)
+{
+    struct fixture *f = *state;
+    struct sluice_service before = {.name = "s", .handler = serve_checkpoint, .arg = f};
+    struct sluice_service after = {.name = "s", .handler = serve_anew, .arg = f};
+
+    assert_int_equal(sluice_serve(f->sluice, &before), 0);
+    assert_int_equal(sluice_withdraw(f->sluice, "s"), 0);
+    until_failure = 1;
+    assert_int_equal(sluice_serve(f->sluice, &after), -ENOSPC);
+    assert_int_equal(until_failure, 0);
+    assert_int_equal(sluice_withdraw(f->sluice, "s"), -ENOENT);
+    f->said = -EAGAIN;
+    receive(f, task_of("s", 1));
+    run_all(f);
+    assert_int_equal(f->said, 0);
+    assert_int_equal(sluice_serve(f->sluice, &after), 0);
+    receive(f, task_of("s", 2));
+    run_all(f);
+    assert_int_equal(f->whole, 1);
+}
+
 static int setup(void **state)
 {
     struct sluice_options options = {
@@ -242,6 +273,7 @@ int main(void)
         TEST(without_memory_for_its_checkpoint_an_attempt_does_not_begin),
         TEST(a_sync_handler_needs_no_memory_for_its_checkpoint),
         TEST(after_a_signal_without_memory_none_is_heard),
+        TEST(an_offer_without_memory_leaves_the_one_before),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,6 +68,7 @@ SRC_core    := $(sort $(wildcard broker/core/*.c))
 SRC_store   := $(sort $(wildcard broker/shell/store_*.c))
 SRC_shell   := $(sort $(filter-out broker/shell/main.c $(SRC_store),$(wildcard broker/shell/*.c)))
 SRC_sluice  := $(sort $(wildcard agents/runtime/*.c))
+SRC_program := $(sort $(wildcard agents/program/*.c))
 SRC_retriever := $(sort $(wildcard agents/retriever/*.c))
 SRC_tool      := $(sort $(wildcard agents/tool/*.c))
 SRC_analysis  := $(sort $(wildcard agents/analysis/*.c))
@@ -78,7 +79,7 @@ SRC_cli       := $(sort $(wildcard cli/*.c cli/store/*.c cli/crowd/*.c))
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 lib = $(BUILD)/lib/lib$(1).a
 
-LAYERS := common json chain proto core store shell sluice
+LAYERS := common json chain proto core store shell sluice program
 # An agent's program is its folder; everything but main.c is also a library,
 # so that its unit tests link what they test.
 AGENTS := retriever tool analysis research cron
@@ -101,7 +102,7 @@ $(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
 
 define agent_rule
 $(call lib,$(1)): $(call obj,$(filter-out agents/$(1)/main.c,$(SRC_$(1))))
-$(BUILD)/bin/sluice-$(1): $(call obj,agents/$(1)/main.c) $(call lib,$(1)) $(LIBS_RUNTIME)
+$(BUILD)/bin/sluice-$(1): $(call obj,agents/$(1)/main.c) $(call lib,$(1)) $(call lib,program) $(LIBS_RUNTIME)
 endef
 
 LIBS_RUNTIME := $(foreach l,sluice json proto common,$(call lib,$(l)))
@@ -171,7 +172,7 @@ $(BINARIES) $(RIVAL_PROGRAMS):
 	$(Q)$(CC) $(ALL_LDFLAGS) $(WHOLE) -o $@ $^ $(LINK) -lpthread
 
 .SECONDARY: $(call obj,$(wildcard agents/examples/*.c))
-$(BUILD)/examples/%: $(call obj,agents/examples/%.c agents/examples/example.c) $(LIBS_RUNTIME)
+$(BUILD)/examples/%: $(call obj,agents/examples/%.c agents/examples/example.c) $(call lib,program) $(LIBS_RUNTIME)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(THIN) -o $@ $^ $(call pc_libs,$(PC_RUNTIME)) -lm -lpthread

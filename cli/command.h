@@ -2,7 +2,7 @@
 #ifndef SLUICE_CLI_COMMAND_H
 #define SLUICE_CLI_COMMAND_H
 
-#include "cli/option.h"
+#include "common/option.h"
 
 /* What the shell is told. */
 enum exit_code {

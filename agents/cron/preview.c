@@ -3,10 +3,10 @@
 #include "agents/cron/moment.h"
 #include "agents/cron/plan.h"
 #include "common/calendar.h"
+#include "common/option.h"
+#include "common/standard.h"
 
-#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -16,7 +16,7 @@
 
 struct preview {
     const char *text, *zone;
-    long count;
+    uint64_t count;
     int64_t after_s;
 };
 
@@ -30,54 +30,29 @@ static bool read_after(const char *text, int64_t *after_s)
     return false;
 }
 
-static bool read_count(const char *text, long *count)
-{
-    char *end;
-
-    *count = strtol(text, &end, 10);
-    if (*end == '\0' && *count >= 1 && *count <= COUNT_MAX) {
-        return true;
-    }
-    fprintf(stderr, "sluice-cron next: --count needs a number from 1 to %d, not '%s'\n", COUNT_MAX,
-            text);
-    return false;
-}
-
+/* False: said so. */
 static bool arguments_parse(int argc, char **argv, struct preview *preview)
 {
-    enum { ZONE = 1, COUNT, AFTER };
-    static const struct option options[] = {
-        {"zone", required_argument, NULL, ZONE},
-        {"count", required_argument, NULL, COUNT},
-        {"after", required_argument, NULL, AFTER},
-        {0},
+    const char *after = NULL;
+    const struct option_spec specs[] = {
+        OPTION_TEXT_SPEC("zone", &preview->zone, "ZONE", "an IANA name"),
+        OPTION_UINT_SPEC("count", &preview->count, "N", 1, COUNT_MAX, "how many"),
+        OPTION_TEXT_SPEC("after", &after, "TIME", "the first is later than this"),
     };
-    bool good = true;
-    int option;
+    const struct option_set sets[2] = {{specs, sizeof specs / sizeof specs[0]}, {NULL, 0}};
+    struct arguments arguments;
+    char problem[256];
 
-    while (good && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case ZONE:
-            preview->zone = optarg;
-            break;
-        case COUNT:
-            good = read_count(optarg, &preview->count);
-            break;
-        case AFTER:
-            good = read_after(optarg, &preview->after_s);
-            break;
-        default:
-            fputs("sluice-cron next: see 'sluice-cron --help'\n", stderr);
-            good = false;
-            break;
-        }
+    if (options_parse(sets, argc - 1, argv + 1, false, &arguments, problem, sizeof problem) < 0) {
+        fprintf(stderr, "sluice-cron next: %s; see 'sluice-cron --help'\n", problem);
+        return false;
     }
-    if (good && optind + 1 != argc) {
+    if (arguments.count != 1) {
         fputs("sluice-cron next: one expression is needed, in quotes: '0 3 * * mon-fri'\n", stderr);
-        good = false;
+        return false;
     }
-    preview->text = good ? argv[optind] : NULL;
-    return good;
+    preview->text = arguments.items[0];
+    return after == NULL || read_after(after, &preview->after_s);
 }
 
 /* 2026-11-22T02:00:00Z  Sunday 2026-11-22 03:00 CET */
@@ -104,6 +79,7 @@ int preview_run(int argc, char **argv)
     char error[EXPRESSION_ERROR_SIZE];
     struct zone zone;
 
+    standard_open();
     if (!arguments_parse(argc, argv, &preview)) {
         return 2;
     }

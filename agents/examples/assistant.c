@@ -80,7 +80,7 @@ static const struct sluice_service services[] = {
 static const struct example example = {
     .name = "assistant",
     .about = "An assistant reads a mail while calendar and customer records are being asked, and\n"
-             "puts the three together: it takes as long as the slower of the two.",
+             "puts the three together: it takes as long as the slower of the two.\n",
     .services = services,
     .service_count = sizeof services / sizeof *services,
     .ask = ask,

@@ -177,7 +177,7 @@ static const struct example example = {
     .name = "conversation",
     .about = "A conversation goes on while a task runs in the background: create_task,\n"
              "check_task, check_all_tasks. What is said, and what functions return, is heard\n"
-             "in order.",
+             "in order.\n",
     .services = services,
     .service_count = sizeof services / sizeof *services,
     .ask = ask,

@@ -8,7 +8,7 @@
 
 struct example {
     const char *name;    /* of the program */
-    const char *about;   /* what it shows: a paragraph for --help */
+    const char *about;   /* what it shows: a paragraph for --help, ending in \n */
     const struct sluice_service *services;
     size_t service_count;
     sluice_main_fn *ask; /* runs on a fiber, once connected */

@@ -146,7 +146,7 @@ static const struct example example = {
     .name = "orders",
     .about = "An order workflow: inventory and shipping together, promotions meanwhile. One order\n"
              "that goes well, one that is out of stock and stops the rest, and one whose\n"
-             "shipping quote comes too late.",
+             "shipping quote comes too late.\n",
     .services = services,
     .service_count = sizeof services / sizeof *services,
     .ask = ask,

@@ -70,7 +70,7 @@ static const struct sluice_service services[] = {
 static const struct example example = {
     .name = "providers",
     .about = "Three providers are asked the same; the first answer wins. The two others are\n"
-             "cancelled, and have stopped when the result is told.",
+             "cancelled, and have stopped when the result is told.\n",
     .services = services,
     .service_count = sizeof services / sizeof *services,
     .ask = ask,

@@ -99,7 +99,7 @@ static const struct sluice_service services[] = {
 static const struct example example = {
     .name = "quota",
     .about = "Sixty calls of an API that allows ten at once and fails in the middle. The broker\n"
-             "holds back what is too much, opens its breaker, probes, resumes; all are done.",
+             "holds back what is too much, opens its breaker, probes, resumes; all are done.\n",
     .services = services,
     .service_count = sizeof services / sizeof *services,
     .ask = ask,

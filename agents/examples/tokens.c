@@ -112,7 +112,7 @@ static const struct sluice_service services[] = {
 static const struct example example = {
     .name = "tokens",
     .about = "A stream of tokens through two agents, to a slow reader. The first token is there\n"
-             "long before the last one is written, and the writer is never far ahead.",
+             "long before the last one is written, and the writer is never far ahead.\n",
     .services = services,
     .service_count = sizeof services / sizeof *services,
     .ask = ask,

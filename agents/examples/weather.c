@@ -71,7 +71,7 @@ static const struct sluice_service services[] = {
 static const struct example example = {
     .name = "weather",
     .about = "Five look-ups of a second each: first all together, in about one second, then one\n"
-             "after the other, in five.",
+             "after the other, in five.\n",
     .services = services,
     .service_count = sizeof services / sizeof *services,
     .ask = ask,

@@ -4,14 +4,28 @@
  * writes the index); searches run on libuv's pool. The services are offered
  * when the first scan is through, so nobody gets "nothing found" from an index
  * that is still empty. */
-#include "agents/retriever/options.h"
+#include "agents/program/program.h"
 #include "agents/retriever/service.h"
 #include "agents/retriever/watch.h"
-#include "common/standard.h"
+#include "common/check.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#define RESCAN_MS_DEFAULT 30000
+#define RESCAN_MS_MIN 100
+#define RESCAN_MS_MAX 86400000 /* a day */
+
+struct options {
+    const char **docs; /* as many as there are words on the command line, at most */
+    size_t docs_count;
+    const char *index; /* NULL: temporary */
+    uint64_t rescan_ms;
+    bool debug;
+};
 
 struct retriever {
     struct sluice *sluice;
@@ -50,7 +64,9 @@ static void on_ready(uv_async_t *async)
                sluice_endpoint(retriever->sluice));
 }
 
-static int retriever_run(struct retriever *retriever, const struct options *options)
+/* Returns the exit status. */
+static int retriever_run(const struct program *program, struct retriever *retriever,
+                         const struct options *options)
 {
     struct watch_options watch = {
         .index = retriever->index,
@@ -61,73 +77,96 @@ static int retriever_run(struct retriever *retriever, const struct options *opti
         .ready = on_first_scan,
         .arg = retriever,
     };
-    int rc = sluice_stop_on_signals(retriever->sluice);
+    int rc = uv_async_init(sluice_loop(retriever->sluice), &retriever->ready, on_ready), status;
 
-    if (rc != 0) {
-        return rc;
+    if (rc == 0) {
+        retriever->ready.data = retriever; /* sluice_free closes the handle */
+        retriever->watch = watch_start(&watch);
+        rc = retriever->watch != NULL ? 0 : -EAGAIN;
     }
-    rc = uv_async_init(sluice_loop(retriever->sluice), &retriever->ready, on_ready);
-    if (rc != 0) {
-        return rc;
+    status = program_run(program, retriever->sluice, rc, NULL, NULL);
+    if (retriever->watch != NULL) {
+        watch_stop(retriever->watch);
     }
-    retriever->ready.data = retriever; /* sluice_free closes the handle */
-    retriever->watch = watch_start(&watch);
-    if (retriever->watch == NULL) {
-        return -EAGAIN;
-    }
-    rc = sluice_run(retriever->sluice, NULL, NULL);
-    watch_stop(retriever->watch);
-    return rc != 0 ? rc : retriever->rc;
+    return retriever->rc == 0 ? status : PROGRAM_FAILED;
 }
 
-static int retriever_main(const struct options *options)
+static int retriever_main(const struct program *program, const struct options *options,
+                          struct sluice_options *peer)
 {
-    struct sluice_options peer = {
-        .broker = options->broker, .name = options->name, .log_debug = options->debug};
     struct retriever retriever = {.debug = options->debug};
     char error[INDEX_ERROR_SIZE];
-    int rc = 0;
+    int status = PROGRAM_FAILED;
 
     retriever.index = index_open(options->index, error);
     if (retriever.index == NULL) {
         fprintf(stderr, "sluice-retriever: cannot open the index%s%s: %s\n",
                 options->index == NULL ? "" : " ", options->index == NULL ? "" : options->index,
                 error);
-        return 1;
+        return PROGRAM_FAILED;
     }
-    retriever.sluice = sluice_new(&peer);
-    if (retriever.sluice == NULL) {
-        fprintf(stderr, "sluice-retriever: cannot start: %s\n",
-                errno == EINVAL ? "the broker's endpoint is not one" : strerror(errno));
-        rc = 1;
-    } else {
-        rc = retriever_run(&retriever, options);
-        if (rc != 0) {
-            fprintf(stderr, "sluice-retriever: %s\n", strerror(-rc));
-        }
+    peer->log_debug = options->debug;
+    retriever.sluice = program_peer(program, peer);
+    if (retriever.sluice != NULL) {
+        status = retriever_run(program, &retriever, options);
     }
     sluice_free(retriever.sluice);
     index_close(retriever.index);
-    return rc == 0 ? 0 : 1;
+    return status;
+}
+
+static bool docs_take(void *target, const char *word, char *problem, size_t problem_size)
+{
+    struct options *options = target;
+    struct stat status;
+
+    if (word[0] == '\0' || stat(word, &status) != 0) {
+        snprintf(problem, problem_size, "--docs: cannot read '%.128s': %s", word,
+                 word[0] == '\0' ? "the name is empty" : strerror(errno));
+        return false;
+    }
+    options->docs[options->docs_count++] = word;
+    return true;
+}
+
+static int run(struct options *options, int argc, char **argv)
+{
+    const struct option_spec specs[] = {
+        OPTION_WORDS_SPEC("docs", options, docs_take, "DIR...",
+                          "folders, or single files, to index; may be repeated"),
+        OPTION_TEXT_SPEC("index", &options->index, "FILE",
+                         "keep the index there between runs; else a temporary one"),
+        OPTION_UINT_SPEC("rescan-ms", &options->rescan_ms, "N", RESCAN_MS_MIN, RESCAN_MS_MAX,
+                         "look for changes so often, besides being told of them (30000)"),
+        OPTION_FLAG_SPEC("debug", &options->debug, "log every file that is left out, and why"),
+    };
+    const struct program program = {
+        .name = "sluice-retriever",
+        .required = "--docs DIR...",
+        .about = "Indexes documents (md, txt, html, manual pages, pdf) and serves\n"
+                 "retriever.search, retriever.passage and retriever.sources.\n",
+        .options = {specs, sizeof specs / sizeof specs[0]},
+    };
+    struct sluice_options peer = {0};
+    int status;
+
+    if (!program_parse(&program, argc, argv, &peer, &status)) {
+        return status;
+    }
+    if (options->docs_count == 0) {
+        return program_usage(&program, "--docs DIR is missing: what is to be indexed?");
+    }
+    return retriever_main(&program, options, &peer);
 }
 
 int main(int argc, char **argv)
 {
-    char error[OPTIONS_ERROR_SIZE];
-    struct options options;
-    int status = 0;
+    struct options options = {.rescan_ms = RESCAN_MS_DEFAULT};
+    int status;
 
-    standard_open();
-    if (!options_parse(&options, argc, argv, error)) {
-        fprintf(stderr, "sluice-retriever: %s\nTry 'sluice-retriever --help'.\n", error);
-        status = 2;
-    } else if (options.help) {
-        fputs(options_usage, stdout);
-    } else if (options.version) {
-        printf("sluice-retriever %s\n", sluice_version());
-    } else {
-        status = retriever_main(&options);
-    }
-    options_deinit(&options);
+    options.docs = calloc((size_t)argc, sizeof *options.docs);
+    CHECK(options.docs != NULL);
+    status = run(&options, argc, argv);
+    free(options.docs);
     return status;
 }

@@ -15,7 +15,7 @@
 #define SLUICE_TESTS_BENCH_ECHO_RIVAL_H
 
 #include "cli/bench_result.h"
-#include "cli/option.h"
+#include "common/option.h"
 #include "cli/pace.h"
 #include "cli/progress.h"
 

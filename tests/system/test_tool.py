@@ -556,15 +556,5 @@ def _():
             check(error["message"].startswith(place), "%s %s: %s" % (service, args, error))
 
 
-@case("options that do not exist are refused, and help is printed")
-def _():
-    with Process([program("sluice-tool"), "--nonsense"]) as process:
-        equal(process.wait_exit(), 2)
-        process.wait_line("--help")
-    with Process([program("sluice-tool"), "--help"]) as process:
-        equal(process.wait_exit(), 0)
-        process.wait_line("--allow-private")
-
-
 if __name__ == "__main__":
     main()

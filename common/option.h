@@ -2,9 +2,9 @@
  *
  * `--name VALUE`, `--name=VALUE` and `--flag`; `--` ends them. Options and
  * arguments may come in any order. Every value is checked for type and range
- * here, so commands only ever see good ones. One thread. */
-#ifndef SLUICE_CLI_OPTION_H
-#define SLUICE_CLI_OPTION_H
+ * here, so programs only ever see good ones. One thread. */
+#ifndef SLUICE_COMMON_OPTION_H
+#define SLUICE_COMMON_OPTION_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +17,7 @@ enum option_kind {
     OPTION_TEXT,
     OPTION_DURATION, /* 250ms, 5s, 2m, 1h, 3d; a number alone: milliseconds */
     OPTION_TIME,     /* 2026-12-01T10:00[:SS][Z]: local time, or with Z UTC; to Unix ms */
+    OPTION_WORDS,    /* one or more, up to the next option: `take` gets each */
     OPTION_GROUP,    /* no option: a headline of the help; its name is "" */
 };
 
@@ -24,6 +25,8 @@ struct option_spec {
     const char *name;   /* without the dashes */
     enum option_kind kind;
     void *target;       /* bool *, uint64_t * or const char **; keeps its value if not given */
+    /* OPTION_WORDS: false, and the problem is said, if the word is none. */
+    bool (*take)(void *target, const char *word, char *problem, size_t problem_size);
     const char *value;  /* what the value is called in the help; NULL for a flag */
     const char *about;  /* one line of help */
     uint64_t min, max;  /* OPTION_UINT; max 0: no bound */
@@ -45,6 +48,8 @@ struct option_spec {
      .max = OPTION_DURATION_MS_MAX}
 #define OPTION_TIME_SPEC(n, t, a)                                                                  \
     {.name = (n), .kind = OPTION_TIME, .target = (t), .value = "WHEN", .about = (a)}
+#define OPTION_WORDS_SPEC(n, t, f, v, a)                                                           \
+    {.name = (n), .kind = OPTION_WORDS, .target = (t), .take = (f), .value = (v), .about = (a)}
 #define OPTION_GROUP_SPEC(a)                                                                       \
     {.name = "", .kind = OPTION_GROUP, .about = (a)}
 

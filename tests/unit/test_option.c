@@ -1,5 +1,4 @@
-/* links: cli */
-#include "cli/option.h"
+#include "common/option.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +11,22 @@ static bool flag;
 static uint64_t number;
 static const char *text;
 static struct arguments arguments;
+static struct {
+    const char *items[4];
+    size_t count;
+} words;
 static char problem[160];
+
+static bool take_word(void *target, const char *word, char *why, size_t why_size)
+{
+    assert_ptr_equal(target, &words);
+    if (strcmp(word, "bad") == 0) {
+        snprintf(why, why_size, "'bad' is no word");
+        return false;
+    }
+    words.items[words.count++] = word;
+    return true;
+}
 
 static const struct option_spec specs[] = {
     OPTION_FLAG_SPEC("flag", &flag, "a flag"),
@@ -21,6 +35,7 @@ static const struct option_spec specs[] = {
     OPTION_GROUP_SPEC("times:"),
     OPTION_DURATION_SPEC("duration", &number, "a duration"),
     OPTION_TIME_SPEC("at", &number, "a time"),
+    OPTION_WORDS_SPEC("words", &words, take_word, "WORD...", "some words"),
 };
 static const struct option_set sets[2] = {{specs, sizeof(specs) / sizeof(specs[0])}, {NULL, 0}};
 
@@ -29,6 +44,7 @@ static int setup(void **state)
     flag = false;
     number = 7;
     text = NULL;
+    words.count = 0;
     problem[0] = '\0';
     return 0;
 }
@@ -94,6 +110,35 @@ static void options_and_arguments_come_in_any_order(void **state)
     assert_string_equal(text, "a=b");
     assert_int_equal(arguments.count, 3);
     assert_string_equal(arguments.items[2], "three");
+}
+
+static void words_go_up_to_the_next_option(void **state)
+{
+    char *argv[] = {"--words", "one", "two", "--flag", "three", "--words=-4", "five"};
+    char *last[] = {"--words", "one", "--", "two"};
+
+    assert_int_equal(parse(false, 7, argv), 7);
+    assert_true(flag);
+    assert_int_equal(words.count, 3);
+    assert_string_equal(words.items[1], "two");
+    assert_string_equal(words.items[2], "-4");
+    assert_int_equal(arguments.count, 2);
+    words.count = 0;
+    assert_int_equal(parse(false, 4, last), 4);
+    assert_int_equal(words.count, 1);
+    assert_int_equal(arguments.count, 1);
+}
+
+static void a_word_is_needed_and_each_must_be_one(void **state)
+{
+    char *none[] = {"--words", "--flag"};
+    char *bad[] = {"--words", "one", "bad"};
+
+    assert_int_equal(parse(false, 2, none), -1);
+    assert_non_null(strstr(problem, "--words needs a value: WORD..."));
+    assert_int_equal(parse(false, 1, none), -1);
+    assert_int_equal(parse(false, 3, bad), -1);
+    assert_string_equal(problem, "'bad' is no word");
 }
 
 static void two_dashes_end_the_options(void **state)
@@ -167,6 +212,8 @@ int main(void)
         cmocka_unit_test_setup(times_are_of_a_calendar, setup),
         cmocka_unit_test_setup(a_headline_is_no_option, setup),
         cmocka_unit_test_setup(options_and_arguments_come_in_any_order, setup),
+        cmocka_unit_test_setup(words_go_up_to_the_next_option, setup),
+        cmocka_unit_test_setup(a_word_is_needed_and_each_must_be_one, setup),
         cmocka_unit_test_setup(two_dashes_end_the_options, setup),
         cmocka_unit_test_setup(a_single_dash_and_a_negative_number_are_arguments, setup),
         cmocka_unit_test_setup(reading_stops_at_the_first_argument_when_asked_to, setup),

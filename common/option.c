@@ -1,4 +1,4 @@
-#include "cli/option.h"
+#include "common/option.h"
 
 #include "common/duration.h"
 
@@ -107,11 +107,33 @@ static bool value_set(const struct option_spec *spec, const char *text, char *pr
         }
         *(const char **)spec->target = text;
         return true;
+    case OPTION_WORDS:
+        return spec->take(spec->target, text, problem, problem_size);
     case OPTION_FLAG:
     case OPTION_GROUP:
         break;
     }
     return false;
+}
+
+static bool is_option(const char *word)
+{
+    return strncmp(word, "--", 2) == 0 || strcmp(word, "-h") == 0;
+}
+
+/* Reads the words of `spec`, from argv[0] on. Returns how many; 0: a problem. */
+static int values_read(const struct option_spec *spec, int argc, char **argv, char *problem,
+                       size_t problem_size)
+{
+    int words = 0;
+
+    do {
+        if (!value_set(spec, argv[words], problem, problem_size)) {
+            return 0;
+        }
+        words++;
+    } while (spec->kind == OPTION_WORDS && words < argc && !is_option(argv[words]));
+    return words;
 }
 
 /* Reads the option at argv[0]. Returns how many words it took; 0: a problem. */
@@ -122,6 +144,7 @@ static int option_read(const struct option_set sets[2], int argc, char **argv, c
     const char *equals = strchr(name, '=');
     size_t size = equals != NULL ? (size_t)(equals - name) : strlen(name);
     const struct option_spec *spec = option_find(sets, name, size);
+    int words;
 
     if (spec == NULL) {
         snprintf(problem, problem_size, "unknown option '%.60s'", argv[0]);
@@ -138,16 +161,12 @@ static int option_read(const struct option_set sets[2], int argc, char **argv, c
     if (equals != NULL) {
         return value_set(spec, equals + 1, problem, problem_size) ? 1 : 0;
     }
-    if (argc < 2) {
+    if (argc < 2 || (spec->kind == OPTION_WORDS && is_option(argv[1]))) {
         snprintf(problem, problem_size, "--%s needs a value: %s", spec->name, spec->value);
         return 0;
     }
-    return value_set(spec, argv[1], problem, problem_size) ? 2 : 0;
-}
-
-static bool is_option(const char *word)
-{
-    return strncmp(word, "--", 2) == 0 || strcmp(word, "-h") == 0;
+    words = values_read(spec, argc - 1, argv + 1, problem, problem_size);
+    return words > 0 ? 1 + words : 0;
 }
 
 int options_parse(const struct option_set sets[2], int argc, char **argv, bool first_only,

@@ -195,6 +195,9 @@ static int bench_run(struct cli *cli, const struct command *self, int argc, char
             return benches[i]->run(cli, benches[i], argc - 1, argv + 1);
         }
     }
+    if (argc > 0) {
+        fprintf(stderr, "sluice bench: there is no kind '%.60s'\n", argv[0]);
+    }
     print_overview(stderr);
     return EXIT_USAGE;
 }

@@ -80,6 +80,7 @@ def _():
         contains(sluice(None, command, "--help").out, "usage: sluice " + command)
         contains(sluice(None, "help", command).out, "usage: sluice " + command)
     contains(sluice(None, "bench", "echo", "--help").out, "--payload", "--window")
+    contains(sluice(None, "bench", "nonsense", status=2).err, "there is no kind 'nonsense'", "kinds:", "latency")
 
 
 @case("help of help is the list of commands")

@@ -434,7 +434,7 @@ struct submission *peer_submit(struct peer *peer, const struct submit *submit,
     uint64_t ended;
 
     CHECK(submit->needs_count <= NEEDS_MAX);
-    CHECK(submit->join != JOIN_NONE || service_name_valid(submit->service));
+    CHECK(submit->join != JOIN_NONE || submit->service.size > 0);
     submission = submission_new(peer, submit);
     if (submission == NULL) {
         return NULL;

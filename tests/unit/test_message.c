@@ -17,10 +17,13 @@ static void service_names_have_one_alphabet(void **state)
         bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
         bool wanted = is_letter || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
 
-        assert_int_equal(service_name_valid(span_of(&byte, 1)), wanted);
-        memset(name, 'a', sizeof name);
-        name[4] = byte; /* anywhere, not just at the start */
-        assert_int_equal(service_name_valid(span_of(name, 9)), wanted);
+        for (size_t size = 1; size < 12; size++) {
+            for (size_t at = 0; at < size; at++) {
+                memset(name, 'a', size);
+                name[at] = byte;
+                assert_int_equal(service_name_valid(span_of(name, size)), wanted);
+            }
+        }
     }
     memset(name, 'n', sizeof name);
     assert_false(service_name_valid(span_of(NULL, 0)));

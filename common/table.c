@@ -3,7 +3,6 @@
 #include "common/check.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static struct table_node **bucket_at(const struct table *table, size_t index)
 {
@@ -129,53 +128,4 @@ struct table_node *table_chain(const struct table *table, uint32_t hash)
 void table_prefetch(const struct table *table, uint32_t hash)
 {
     __builtin_prefetch(bucket_at(table, bucket_index(table, hash)), 1);
-}
-
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-    __extension__ typedef unsigned __int128 wide;
-    wide product = (wide)a * b;
-
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/* Up to 8 bytes, and zeros. Reads them twice where they are not a power of two: no loop. */
-static uint64_t word_of(const uint8_t *at, size_t size)
-{
-    uint64_t word = 0;
-    uint32_t low, high;
-
-    if (size >= 8) {
-        memcpy(&word, at, 8);
-        return word;
-    }
-    if (size >= 4) {
-        memcpy(&low, at, 4);
-        memcpy(&high, at + size - 4, 4);
-        return low | (uint64_t)high << (size - 4) * 8;
-    }
-    return at[0] | (uint64_t)at[size / 2] << size / 2 * 8 |
-           (uint64_t)at[size - 1] << (size - 1) * 8;
-}
-
-uint32_t table_hash(uint64_t seed, const void *key, size_t size)
-{
-    const uint8_t *at = key;
-    uint64_t state = seed ^ 0xa0761d6478bd642fULL;
-    size_t left = size;
-
-    while (left >= 16) {
-        uint64_t a, b;
-
-        memcpy(&a, at, 8);
-        memcpy(&b, at + 8, 8);
-        state = mix(a ^ 0xe7037ed1a0b428dbULL, b ^ state);
-        at += 16;
-        left -= 16;
-    }
-    if (left > 0) {
-        state = mix(word_of(at, left) ^ 0xe7037ed1a0b428dbULL,
-                    (left > 8 ? word_of(at + 8, left - 8) : 0) ^ state);
-    }
-    return (uint32_t)mix(state ^ 0x8ebc6af09c88c6e3ULL, size ^ 0x589965cc75374cc3ULL);
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct table_node {
     struct table_node *next;
@@ -48,8 +49,56 @@ void table_prefetch(const struct table *table, uint32_t hash);
 
 #define table_entry(node, type, member) ((type *)((char *)(node) - offsetof(type, member)))
 
+static inline uint64_t table_mix(uint64_t a, uint64_t b)
+{
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)a * b;
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Up to 8 bytes, and zeros. Reads them twice where they are not a power of two: no loop. */
+static inline uint64_t table_word(const uint8_t *at, size_t size)
+{
+    uint64_t word = 0;
+    uint32_t low, high;
+
+    if (size >= 8) {
+        memcpy(&word, at, 8);
+        return word;
+    }
+    if (size >= 4) {
+        memcpy(&low, at, 4);
+        memcpy(&high, at + size - 4, 4);
+        return low | (uint64_t)high << (size - 4) * 8;
+    }
+    return at[0] | (uint64_t)at[size / 2] << size / 2 * 8 |
+           (uint64_t)at[size - 1] << (size - 1) * 8;
+}
+
 /* A keyed hash of short keys (ids, names): multiply-fold in the manner of wyhash
- * (Wang Yi, public domain). Not cryptographic: the seed must be secret. */
-uint32_t table_hash(uint64_t seed, const void *key, size_t size);
+ * (Wang Yi, public domain). Not cryptographic: the seed must be secret. Inline: of a key whose
+ * size is known little of it is left. */
+static inline uint32_t table_hash(uint64_t seed, const void *key, size_t size)
+{
+    const uint8_t *at = key;
+    uint64_t state = seed ^ 0xa0761d6478bd642fULL;
+    size_t left = size;
+
+    while (left >= 16) {
+        uint64_t a, b;
+
+        memcpy(&a, at, 8);
+        memcpy(&b, at + 8, 8);
+        state = table_mix(a ^ 0xe7037ed1a0b428dbULL, b ^ state);
+        at += 16;
+        left -= 16;
+    }
+    if (left > 0) {
+        state = table_mix(table_word(at, left) ^ 0xe7037ed1a0b428dbULL,
+                          (left > 8 ? table_word(at + 8, left - 8) : 0) ^ state);
+    }
+    return (uint32_t)table_mix(state ^ 0x8ebc6af09c88c6e3ULL, size ^ 0x589965cc75374cc3ULL);
+}
 
 #endif

@@ -552,7 +552,7 @@ void peer_bye(struct peer *peer, struct span reason)
 
 void peer_check(const struct peer *peer)
 {
-    size_t sent = 0, open = 0, all = 0;
+    size_t sent = 0, open = 0, all = 0, timed = 0;
     uint64_t sent_bytes = 0;
 
     for (struct list *at = peer->submissions.next; at != &peer->submissions; at = at->next) {
@@ -561,14 +561,17 @@ void peer_check(const struct peer *peer)
 
         CHECK(submission_find(peer, &submission->by_id.id) == submission);
         CHECK(list_empty(&submission->waiting) == (submission->state != SUBMISSION_WAITING));
-        CHECK(submission->timer.place > 0);
+        CHECK(submission->timer.place > 0 ||
+              (submission->deadline_ms == TIMERS_NEVER && submission->state != SUBMISSION_PAUSING &&
+               (submission->taken || submission->ttl_ms == TIMERS_NEVER)));
+        timed += submission->timer.place > 0;
         sent += counted && submission->state == SUBMISSION_SENT;
         sent_bytes += counted && submission->state == SUBMISSION_SENT ? submission->cost_bytes : 0;
         open += counted;
         all++;
     }
     CHECK(all == peer->submission_count && all == peer->submissions_by_id.table.count);
-    CHECK(all == peer->submission_timers.count);
+    CHECK(timed == peer->submission_timers.count && all <= peer->submission_timers.capacity);
     CHECK(sent == peer->window_used && sent_bytes == peer->window_used_bytes);
     CHECK(open == peer->open_count);
     CHECK(peer->request_count == peer->requests_by_number.table.count);

@@ -95,7 +95,8 @@ static void set_ttl(const struct peer *peer, struct submission *submission)
     }
 }
 
-/* Every submission has its place in the heap from the start, so this cannot fail. */
+/* There is room in the heap for every submission from the start, so this cannot fail. Most have no
+ * time, and are never in it. */
 void submission_set_timer(struct peer *peer, struct submission *submission)
 {
     uint64_t at_ms = submission->deadline_ms;
@@ -109,7 +110,11 @@ void submission_set_timer(struct peer *peer, struct submission *submission)
     if (submission->state == SUBMISSION_PAUSING && submission->retry_ms < at_ms) {
         at_ms = submission->retry_ms;
     }
-    CHECK(timers_set(&peer->submission_timers, &submission->timer, at_ms));
+    if (at_ms == TIMERS_NEVER) {
+        timers_clear(&peer->submission_timers, &submission->timer);
+    } else {
+        CHECK(timers_set(&peer->submission_timers, &submission->timer, at_ms));
+    }
 }
 
 /* ---- ending ---- */
@@ -369,7 +374,7 @@ static void set_terms(const struct peer *peer, struct submission *submission,
 /* False: no memory. */
 static bool attach(struct peer *peer, struct submission *submission)
 {
-    if (!timers_set(&peer->submission_timers, &submission->timer, TIMERS_NEVER)) {
+    if (!timers_reserve(&peer->submission_timers, peer->submission_count + 1)) {
         return false;
     }
     id_map_insert(&peer->submissions_by_id, &submission->by_id);

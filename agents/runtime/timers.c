@@ -55,18 +55,31 @@ static void fall(struct timers *timers, struct timer *timer)
     put(timers, place, timer);
 }
 
+bool timers_reserve(struct timers *timers, size_t count)
+{
+    size_t capacity = timers->capacity == 0 ? 64 : timers->capacity;
+    struct timer **heap;
+
+    if (count <= timers->capacity) {
+        return true;
+    }
+    while (capacity < count) {
+        capacity *= 2;
+    }
+    heap = realloc(timers->heap, capacity * sizeof(struct timer *));
+    if (heap == NULL) {
+        return false;
+    }
+    timers->heap = heap;
+    timers->capacity = capacity;
+    return true;
+}
+
 bool timers_set(struct timers *timers, struct timer *timer, uint64_t at_ms)
 {
     if (timer->place == 0) {
-        if (timers->count == timers->capacity) {
-            size_t capacity = timers->capacity == 0 ? 64 : timers->capacity * 2;
-            struct timer **heap = realloc(timers->heap, capacity * sizeof(struct timer *));
-
-            if (heap == NULL) {
-                return false;
-            }
-            timers->heap = heap;
-            timers->capacity = capacity;
+        if (!timers_reserve(timers, timers->count + 1)) {
+            return false;
         }
         timers->count++;
         put(timers, timers->count, timer);

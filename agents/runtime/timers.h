@@ -25,6 +25,8 @@ struct timers {
 void timers_init(struct timers *timers);
 void timers_deinit(struct timers *timers); /* CHECKs that none is set */
 
+/* Makes room: `count` timers can be set without fail. False: no memory. */
+bool timers_reserve(struct timers *timers, size_t count);
 /* Sets `timer`, or moves it. False: no memory, and it is as it was. A timer that
  * is set already can always be moved. */
 bool timers_set(struct timers *timers, struct timer *timer, uint64_t at_ms);

@@ -66,11 +66,33 @@ static void clearing_what_is_not_set_does_nothing(void **state)
     timers_deinit(&timers);
 }
 
+static void room_that_was_made_is_enough(void **state)
+{
+    struct timers timers;
+    struct timer reserved[100] = {{0}};
+    struct timer **heap;
+
+    timers_init(&timers);
+    assert_true(timers_reserve(&timers, 100));
+    assert_null(timers_first(&timers));
+    heap = timers.heap;
+    for (size_t i = 0; i < 100; i++) {
+        assert_true(timers_set(&timers, &reserved[i], 100 - i));
+    }
+    assert_ptr_equal(timers.heap, heap);
+    assert_ptr_equal(timers_first(&timers), &reserved[99]);
+    for (size_t i = 0; i < 100; i++) {
+        timers_clear(&timers, &reserved[i]);
+    }
+    timers_deinit(&timers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_is_always_the_earliest),
         cmocka_unit_test(clearing_what_is_not_set_does_nothing),
+        cmocka_unit_test(room_that_was_made_is_enough),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -249,7 +249,9 @@ void submission_dispatch(struct peer *peer, struct submission *submission);
 /* `submission` has been sent, or is not at the broker any more. */
 void window_count(struct peer *peer, const struct submission *submission, bool sent);
 void window_wait(struct peer *peer, struct submission *submission); /* in line */
-void window_leave(struct peer *peer, struct submission *submission); /* out of it */
+void window_leave(struct peer *peer, struct submission *submission); /* out of it, if it is in */
+/* One that is new: sends it, or puts it in line and sends what fits. */
+void window_enter(struct peer *peer, struct submission *submission);
 bool window_takes_now(struct peer *peer, const struct submission *submission);
 void window_pump(struct peer *peer); /* sends what fits */
 void window_offer_room(struct peer *peer);

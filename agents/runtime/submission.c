@@ -464,9 +464,8 @@ struct submission *peer_submit(struct peer *peer, const struct submit *submit,
     if (submission->deadline_ms != TIMERS_NEVER || submission->ttl_ms != TIMERS_NEVER) {
         submission_set_timer(peer, submission);
     }
-    submission_enqueue(peer, submission);
     ended = peer->ended_count;
-    window_pump(peer);
+    window_enter(peer, submission);
     /* If anything has ended meanwhile, it may have been this one. */
     return ended == peer->ended_count ? submission : submission_find(peer, &id);
 }

@@ -125,10 +125,16 @@ static bool children_fit(const struct peer *peer)
            window_fits(peer, list_entry(peer->waiting_children.next, struct submission, waiting));
 }
 
+/* Children that starve are in line with the others. */
+static bool nothing_waits(const struct peer *peer)
+{
+    return list_empty(&peer->waiting) && list_empty(&peer->waiting_children);
+}
+
 /* Upcalls may submit more, which comes here again: the outer loop takes it. */
 void window_pump(struct peer *peer)
 {
-    if (peer->pumping) {
+    if (peer->pumping || nothing_waits(peer)) {
         return;
     }
     peer->pumping = true;
@@ -158,8 +164,12 @@ void window_wait(struct peer *peer, struct submission *submission)
 
 void window_leave(struct peer *peer, struct submission *submission)
 {
-    struct lease *parent = parent_of(peer, submission);
+    struct lease *parent;
 
+    if (list_empty(&submission->waiting)) {
+        return;
+    }
+    parent = parent_of(peer, submission);
     list_unlink(&submission->waiting);
     list_unlink(&submission->sibling);
     if (parent != NULL) {
@@ -175,4 +185,17 @@ bool window_takes_now(struct peer *peer, const struct submission *submission)
         return true;
     }
     return list_empty(queue_of(peer, submission)) && window_fits(peer, submission);
+}
+
+void window_enter(struct peer *peer, struct submission *submission)
+{
+    if (!peer->pumping && peer->state == SESSION_OPEN && nothing_waits(peer) &&
+        window_takes_now(peer, submission)) {
+        peer->pumping = true; /* what upcalls submit comes after it */
+        submission_dispatch(peer, submission);
+        peer->pumping = false;
+    } else {
+        window_wait(peer, submission);
+    }
+    window_pump(peer);
 }

@@ -27,6 +27,7 @@ struct fixture {
     uint64_t greeting;             /* of the last HELLO */
     struct submission *submission; /* of the last submit */
     struct reading *reading;       /* of the last chunk */
+    char next;                     /* submitted by the next result; 0: nothing */
 };
 
 #define LETTER(id) ((char)(id).bytes[0])
@@ -174,13 +175,20 @@ static inline void on_result(void *context, struct submission *submission,
                              const struct result *result)
 {
     const struct outcome_record *record = &result->record;
+    struct fixture *f = context;
 
-    trace(context, "!! result %c %s", LETTER(*peer_submission_id(submission)),
+    trace(f, "!! result %c %s", LETTER(*peer_submission_id(submission)),
           outcome_name(record->outcome));
     if (record->outcome != OUTCOME_DONE) {
-        trace(context, " %.*s", TEXT(record->error.code));
+        trace(f, " %.*s", TEXT(record->error.code));
     }
-    trace(context, "\n");
+    trace(f, "\n");
+    if (f->next != 0) {
+        struct submit plain = {.id = id_of(f->next), .service = span_from_text("s")};
+
+        f->next = 0;
+        peer_submit(f->peer, &plain, &(struct submission_options){0});
+    }
 }
 
 static inline void on_started(void *context, struct submission *submission,

@@ -20,6 +20,23 @@ static void tasks_beyond_the_window_wait_in_order(void **state)
     expect_trace(f, "!! result a failed oops\n-> SUBMIT d s\n");
 }
 
+static void what_an_upcall_submits_waits_for_its_turn(void **state)
+{
+    struct fixture *f = *state;
+
+    given_session(f, 1);
+    submit(f, 'a');
+    submit(f, 'b');
+    f->next = 'c';
+    receive(f, result_of('a', OUTCOME_DONE, "", 0));
+    peer_check(f->peer);
+    receive(f, result_of('b', OUTCOME_DONE, "", 0));
+    f->next = 'd'; /* for which nobody waits */
+    receive(f, result_of('c', OUTCOME_DONE, "", 0));
+    expect_trace(f, "-> SUBMIT a s\n!! result a done\n-> SUBMIT b s\n!! result b done\n"
+                    "-> SUBMIT c s\n!! result c done\n-> SUBMIT d s\n");
+}
+
 static void bytes_fill_the_window_too(void **state)
 {
     static uint8_t bytes[600];
@@ -643,6 +660,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(every_parent_may_have_one_child),
         TEST(tasks_beyond_the_window_wait_in_order),
+        TEST(what_an_upcall_submits_waits_for_its_turn),
         TEST(bytes_fill_the_window_too),
         TEST(room_is_told_once_to_who_wants_it),
         TEST(what_may_not_wait_is_refused_at_once),

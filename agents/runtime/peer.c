@@ -557,7 +557,7 @@ void peer_check(const struct peer *peer)
 
     for (struct list *at = peer->submissions.next; at != &peer->submissions; at = at->next) {
         const struct submission *submission = list_entry(at, struct submission, all);
-        bool counted = !submission->submit.held;
+        bool counted = !submission->message.submit.held;
 
         CHECK(submission_find(peer, &submission->by_id.id) == submission);
         CHECK(list_empty(&submission->waiting) == (submission->state != SUBMISSION_WAITING));

@@ -72,6 +72,7 @@ struct submission {
     unsigned join_count; /* joins of ours that wait for it */
     uint64_t deadline_ms; /* absolute; TIMERS_NEVER: none */
     uint64_t ttl_ms;      /* absolute; unless it is taken; TIMERS_NEVER: none */
+    uint64_t queue_ttl_ms; /* as it was asked for */
     uint64_t start_ms;    /* absolute; not started before; TIMERS_NEVER: at once */
     uint64_t run_at_ms;   /* not started before, by the broker's clock; 0: at once */
     uint64_t retry_ms;    /* absolute; when pausing */
@@ -82,7 +83,9 @@ struct submission {
     struct list all;     /* peer.submissions: in the order of first submission */
     struct list waiting; /* peer.waiting or peer.waiting_children */
     struct list sibling; /* its parent's children_waiting, while it waits */
-    struct submit submit; /* spans point behind the struct; payload.blob is ours */
+    /* Its SUBMIT, with the times that were left when it was sent. Spans point behind the struct;
+     * payload.blob is ours. */
+    struct message message;
 };
 
 struct reading {

@@ -76,10 +76,10 @@ static bool ends_with_task(struct peer *peer, const struct reading *reading)
 {
     struct submission *submission = submission_find(peer, &reading->by_id.id);
 
-    if (submission == NULL || submission->cancelling || submission->submit.stream == 0) {
+    if (submission == NULL || submission->cancelling || submission->message.submit.stream == 0) {
         return true;
     }
-    submission->submit.stream = 0; /* it is not asked for again */
+    submission->message.submit.stream = 0; /* it is not asked for again */
     return !submission->was_sent;
 }
 

@@ -41,7 +41,7 @@ static struct submission *take_memory(struct peer *peer, size_t room)
         submission = malloc(sizeof *submission + (roomy ? SPARE_ROOM : room));
     }
     if (submission != NULL) {
-        memset(submission, 0, offsetof(struct submission, submit));
+        memset(submission, 0, offsetof(struct submission, message));
         submission->roomy = roomy;
     }
     return submission;
@@ -49,7 +49,7 @@ static struct submission *take_memory(struct peer *peer, size_t room)
 
 static void submission_free(struct peer *peer, struct submission *submission)
 {
-    blob_unref(submission->submit.payload.blob);
+    blob_unref(submission->message.submit.payload.blob);
     if (submission->roomy && peer->spare_submission_count < SPARE_MAX) {
         submission->user = peer->spare_submissions;
         peer->spare_submissions = submission;
@@ -89,9 +89,9 @@ static void set_ttl(const struct peer *peer, struct submission *submission)
         ready_ms = submission->start_ms;
     }
     submission->ttl_ms = TIMERS_NEVER;
-    if (submission->submit.queue_ttl_ms > 0 && submission->submit.join == JOIN_NONE &&
+    if (submission->queue_ttl_ms > 0 && submission->message.submit.join == JOIN_NONE &&
         submission->run_at_ms == 0) {
-        submission->ttl_ms = ready_ms + submission->submit.queue_ttl_ms;
+        submission->ttl_ms = ready_ms + submission->queue_ttl_ms;
     }
 }
 
@@ -129,7 +129,7 @@ static void detach(struct peer *peer, struct submission *submission)
     peer->submission_count--;
     peer->ended_count++;
     peer->submission_bytes -= submission->cost_bytes;
-    if (!submission->submit.held) {
+    if (!submission->message.submit.held) {
         peer->open_count--;
         peer->open_bytes -= submission->cost_bytes;
     }
@@ -150,8 +150,8 @@ static struct submission *need_at(const struct peer *peer, const struct submit *
 
 static void count_join(struct peer *peer, const struct submission *join, bool begin)
 {
-    for (size_t i = 0; i < join->submit.needs_count; i++) {
-        struct submission *need = need_at(peer, &join->submit, i);
+    for (size_t i = 0; i < join->message.submit.needs_count; i++) {
+        struct submission *need = need_at(peer, &join->message.submit, i);
 
         if (need != NULL && begin) {
             need->join_count++;
@@ -168,7 +168,7 @@ void peer_leave_needs(struct peer *peer, const struct submit *join)
     for (size_t i = 0; i < join->needs_count; i++) {
         struct submission *need = need_at(peer, join, i);
 
-        if (need != NULL && need->submit.held && need->join_count == 0) {
+        if (need != NULL && need->message.submit.held && need->join_count == 0) {
             peer_cancel(peer, need, span_from_text("its join has ended"));
         }
     }
@@ -184,7 +184,7 @@ void submission_finish(struct peer *peer, struct submission *submission,
     } else if (result->input_count > 0) {
         peer_settle(peer, result->record.payload.bytes);
     }
-    peer_leave_needs(peer, &submission->submit);
+    peer_leave_needs(peer, &submission->message.submit);
     submission_free(peer, submission);
 }
 
@@ -245,22 +245,23 @@ static uint64_t delay_left_ms(const struct peer *peer, const struct submission *
  * may have been started in time: then its TTL begins anew. */
 static void send_submit(struct peer *peer, struct submission *submission)
 {
-    struct message message = {.command = COMMAND_SUBMIT, .submit = submission->submit};
+    struct submit *submit = &submission->message.submit;
 
     if (submission->deadline_ms != TIMERS_NEVER) {
-        message.submit.deadline_ms = submission->deadline_ms - peer->now_ms;
+        submit->deadline_ms = submission->deadline_ms - peer->now_ms;
     }
-    message.submit.delay_ms = delay_left_ms(peer, submission);
+    submit->delay_ms = delay_left_ms(peer, submission);
     if (submission->taken) {
         set_ttl(peer, submission);
     }
-    if (submission->ttl_ms - peer->now_ms < message.submit.queue_ttl_ms) {
-        message.submit.queue_ttl_ms = submission->ttl_ms - peer->now_ms;
+    submit->queue_ttl_ms = submission->queue_ttl_ms;
+    if (submission->ttl_ms - peer->now_ms < submit->queue_ttl_ms) {
+        submit->queue_ttl_ms = submission->ttl_ms - peer->now_ms;
     }
     set_state(peer, submission, SUBMISSION_SENT);
     submission->was_sent = true;
     submission->taken = true;
-    peer_send(peer, &message);
+    peer_send(peer, &submission->message);
 }
 
 void submission_pause(struct peer *peer, struct submission *submission, uint64_t pause_ms)
@@ -273,7 +274,7 @@ void submission_pause(struct peer *peer, struct submission *submission, uint64_t
 
 bool submission_needs_sent(const struct peer *peer, const struct submission *submission)
 {
-    const struct submit *submit = &submission->submit;
+    const struct submit *submit = &submission->message.submit;
 
     for (size_t i = 0; i < submit->needs_count; i++) {
         const struct submission *need = need_at(peer, submit, i);
@@ -287,14 +288,16 @@ bool submission_needs_sent(const struct peer *peer, const struct submission *sub
 
 void submission_dispatch(struct peer *peer, struct submission *submission)
 {
+    const struct submit *submit = &submission->message.submit;
+
     window_leave(peer, submission);
     if (peer->now_ms >= submission->deadline_ms ||
         (!submission->taken && peer->now_ms >= submission->ttl_ms)) {
         submission_expire(peer, submission);
-    } else if (submission->submit.payload.bytes.size > peer->welcome.payload_bytes) {
+    } else if (submit->payload.bytes.size > peer->welcome.payload_bytes) {
         submission_end(peer, submission, OUTCOME_REFUSED, ERROR_TOO_LARGE,
                     "the payload is larger than the broker takes: pass it by reference");
-    } else if (submission->submit.join != JOIN_NONE && !submission_needs_sent(peer, submission)) {
+    } else if (submit->join != JOIN_NONE && !submission_needs_sent(peer, submission)) {
         submission_pause(peer, submission, NEEDS_PAUSE_MS);
     } else {
         send_submit(peer, submission);
@@ -317,39 +320,41 @@ static struct submission *submission_new(struct peer *peer, const struct submit 
     struct submission *submission =
         take_memory(peer, needs_bytes + terms_text_bytes(submit) + payload_bytes);
     uint8_t *to = (uint8_t *)(submission + 1);
+    struct submit *copy;
 
     if (submission == NULL) {
         return NULL;
     }
-    submission->submit = *submit; /* take_memory has left it as it was */
-    submission->submit.needs = to;
-    submission->submit.needs_stride = ID_BYTES;
+    submission->message.command = COMMAND_SUBMIT; /* take_memory has left all of it as it was */
+    copy = &submission->message.submit;
+    *copy = *submit;
+    copy->needs = to;
+    copy->needs_stride = ID_BYTES;
     for (size_t i = 0; i < submit->needs_count; i++, to += ID_BYTES) {
         memcpy(to, submit->needs + i * submit->needs_stride, ID_BYTES);
     }
-    to = terms_copy_texts(&submission->submit, to);
+    to = terms_copy_texts(copy, to);
     if (payload_bytes > 0) {
         memcpy(to, submit->payload.bytes.data, payload_bytes);
     }
     if (small) {
-        submission->submit.payload.bytes = span_of(to, payload_bytes);
+        copy->payload.bytes = span_of(to, payload_bytes);
         return submission;
     }
-    submission->submit.payload.blob = submit->payload.blob != NULL
-                                          ? blob_ref(submit->payload.blob)
-                                          : blob_new(submit->payload.bytes);
-    if (submission->submit.payload.blob == NULL) {
+    copy->payload.blob = submit->payload.blob != NULL ? blob_ref(submit->payload.blob)
+                                                      : blob_new(submit->payload.bytes);
+    if (copy->payload.blob == NULL) {
         free(submission);
         return NULL;
     }
-    submission->submit.payload.bytes = blob_span(submission->submit.payload.blob);
+    copy->payload.bytes = blob_span(copy->payload.blob);
     return submission;
 }
 
 static void set_terms(const struct peer *peer, struct submission *submission,
                       const struct submission_options *options)
 {
-    struct submit *submit = &submission->submit;
+    struct submit *submit = &submission->message.submit;
 
     submission->by_id.id = submit->id;
     submission->user = options->user;
@@ -357,6 +362,7 @@ static void set_terms(const struct peer *peer, struct submission *submission,
     submission->cost_bytes = submit->payload.bytes.size;
     submission->deadline_ms = absolute(peer, submit->deadline_ms);
     submission->start_ms = absolute(peer, submit->delay_ms);
+    submission->queue_ttl_ms = submit->queue_ttl_ms;
     submission->run_at_ms = options->run_at_ms;
     set_ttl(peer, submission);
     submit->parent = (struct id){{0}};
@@ -381,7 +387,7 @@ static bool attach(struct peer *peer, struct submission *submission)
     list_push_back(&peer->submissions, &submission->all);
     peer->submission_count++;
     peer->submission_bytes += submission->cost_bytes;
-    if (!submission->submit.held) {
+    if (!submission->message.submit.held) {
         peer->open_count++;
         peer->open_bytes += submission->cost_bytes;
     }
@@ -453,7 +459,7 @@ struct submission *peer_submit(struct peer *peer, const struct submit *submit,
                                          code, bar_message(code));
 
         peer->sink.result(peer->sink.context, submission, &result);
-        peer_leave_needs(peer, &submission->submit);
+        peer_leave_needs(peer, &submission->message.submit);
         submission_free(peer, submission);
         return NULL;
     }
@@ -494,7 +500,7 @@ void peer_cancel(struct peer *peer, struct submission *submission, struct span r
     }
     submission->cancelling = true;
     if (submission->state == SUBMISSION_SENT) {
-        submission_send_cancel(peer, submission, reason, submission->submit.held);
+        submission_send_cancel(peer, submission, reason, submission->message.submit.held);
         return;
     }
     if (submission->was_sent && submission->state == SUBMISSION_WAITING) {
@@ -512,7 +518,7 @@ void peer_abandon(struct peer *peer, struct submission *submission)
 {
     submission->abandoned = true;
     submission->user = NULL;
-    if (submission->submit.detached) {
+    if (submission->message.submit.detached) {
         return; /* it goes on: it is sent until the broker has it, and nobody hears of its end */
     }
     peer_cancel(peer, submission, span_from_text("abandoned"));
@@ -520,7 +526,7 @@ void peer_abandon(struct peer *peer, struct submission *submission)
 
 void peer_forget(struct peer *peer, struct submission *submission)
 {
-    CHECK(submission->submit.detached);
+    CHECK(submission->message.submit.detached);
     submission->abandoned = true;
     submission->user = NULL;
     submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED, "");
@@ -534,7 +540,7 @@ void peer_settle(struct peer *peer, struct span inputs)
     while (codec_read_input(inputs, &at, &result.record)) {
         struct submission *submission = submission_find(peer, &result.record.id);
 
-        if (submission != NULL && submission->submit.held) {
+        if (submission != NULL && submission->message.submit.held) {
             submission_finish(peer, submission, &result);
         }
     }

@@ -18,15 +18,17 @@ static bool code_is(const struct error *error, enum error_code code)
 static bool may_pass(struct peer *peer, const struct submission *submission,
                      const struct error *error)
 {
+    const struct submit *submit = &submission->message.submit;
+
     if (submission->no_wait || submission->cancelling) {
         return false;
     }
     if (code_is(error, ERROR_UNKNOWN_SERVICE)) {
-        return submission->submit.if_absent == IF_ABSENT_WAIT;
+        return submit->if_absent == IF_ABSENT_WAIT;
     }
     if (code_is(error, ERROR_NOT_FOUND)) {
         /* A join may have overtaken a need that was refused for now. */
-        return submission->submit.join != JOIN_NONE && !submission_needs_sent(peer, submission);
+        return submit->join != JOIN_NONE && !submission_needs_sent(peer, submission);
     }
     if (code_is(error, ERROR_CONFLICT)) {
         /* Our own task of before we were away: it is still being stopped. */
@@ -81,7 +83,7 @@ bool submission_receive(struct peer *peer, const struct result *result)
                            "cancelled by its submitter");
             return true;
         }
-    } else if (submission->again && submission->submit.stream > 0) {
+    } else if (submission->again && submission->message.submit.stream > 0) {
         /* If the broker had forgotten it when it was submitted again, it runs once more. */
         reading_decline(peer, &record->id);
     }
@@ -161,7 +163,7 @@ static bool resume(struct peer *peer, struct submission *submission, bool known)
     }
     if (submission->was_sent) {
         /* Its workers may need a moment longer than we do to come back. */
-        submission->submit.if_absent = IF_ABSENT_WAIT;
+        submission->message.submit.if_absent = IF_ABSENT_WAIT;
         submission->again = true;
     }
     if (submission->state != SUBMISSION_PAUSING) {
@@ -203,7 +205,7 @@ void submissions_resume(struct peer *peer, bool known)
 /* Of a held one the broker tells with its join. */
 static bool told_by_join(const struct peer *peer, const struct submission *submission)
 {
-    return submission->submit.held &&
+    return submission->message.submit.held &&
            (submission->join_count > 0 || peer->now_ms < submission->deadline_ms + HELD_KEPT_MS);
 }
 

@@ -6,10 +6,10 @@
 /* The lease that a child was submitted from; NULL: it has ended, or no child. */
 static struct lease *parent_of(const struct peer *peer, const struct submission *submission)
 {
-    struct lease *lease =
-        submission->has_parent ? lease_find(peer, &submission->submit.parent) : NULL;
+    const struct submit *submit = &submission->message.submit;
+    struct lease *lease = submission->has_parent ? lease_find(peer, &submit->parent) : NULL;
 
-    return lease != NULL && lease->attempt == submission->submit.parent_attempt ? lease : NULL;
+    return lease != NULL && lease->attempt == submit->parent_attempt ? lease : NULL;
 }
 
 /* A parent may always have one child, whatever the window says (PROTOCOL.md, SUBMIT 4): while
@@ -34,7 +34,7 @@ void window_count(struct peer *peer, const struct submission *submission, bool s
     if (parent != NULL) {
         lease_place(peer, parent);
     }
-    if (submission->submit.held) {
+    if (submission->message.submit.held) {
         return;
     }
     if (sent) {
@@ -58,7 +58,7 @@ static uint64_t window_of(const struct peer *peer, bool has_parent)
  * can count them: it refuses what is too much, and we try again. */
 static bool window_fits(const struct peer *peer, const struct submission *submission)
 {
-    if (submission->submit.held) {
+    if (submission->message.submit.held) {
         return true;
     }
     if (peer->window_used >= window_of(peer, submission->has_parent)) {

@@ -5,8 +5,8 @@
 #include "agents/runtime/sluice.h"
 #include "proto/message.h"
 
-/* Puts the policies of `options` into `submit`, whose texts borrow from it. Times and
- * counts are cut to their bounds. NULL: done; else what is wrong with a text. */
+/* Puts the policies of `options` into `submit`, which has none yet, and whose texts borrow from it.
+ * Times and counts are cut to their bounds. NULL: done; else what is wrong. */
 const char *terms_set(struct submit *submit, const struct sluice_submit_options *options);
 
 /* Bytes that the texts of `submit` take, the service's included. */

@@ -57,15 +57,21 @@ static uint32_t name_hash(const struct peer *peer, struct span name)
     return table_hash(peer->options.seed, name.data, name.size);
 }
 
+/* Most workers have one service, or get some tasks of each in a row. */
 struct offering *offering_find(struct peer *peer, struct span service)
 {
-    uint32_t hash = name_hash(peer, service);
+    uint32_t hash;
 
+    if (peer->offering_last != NULL && span_equal(peer->offering_last->offer.service, service)) {
+        return peer->offering_last;
+    }
+    hash = name_hash(peer, service);
     for (struct table_node *at = table_chain(&peer->offerings_by_name, hash); at != NULL;
          at = at->next) {
         struct offering *offering = table_entry(at, struct offering, by_name);
 
         if (at->hash == hash && span_equal(offering->offer.service, service)) {
+            peer->offering_last = offering;
             return offering;
         }
     }

@@ -157,6 +157,7 @@ struct peer {
     struct table offerings_by_name;
     struct list offerings;
     struct list offerings_dirty;
+    struct offering *offering_last; /* that was found; NULL: none yet */
     uint64_t reoffer_ms;         /* the broker refused an offer: when to offer again */
     bool offer_refused;          /* in this session: it is logged */
 

@@ -168,7 +168,9 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
         task->attempts_before = letter->attempt;
     }
     task->attempts_max += task->attempts_before;
-    task->said = task->mourned ? shadow_said_keep(submit) : NULL;
+    if (task->mourned) { /* as it was said, not what is left of it after a restart */
+        task->said = shadow_said_keep(model->restoring ? &row->said->submit : submit);
+    }
     if (letter != NULL) {
         shadow_dead_drop(model, letter);
     }

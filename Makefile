@@ -216,7 +216,7 @@ TESTS_SYSTEM := $(sort $(wildcard tests/system/*.c))
 TESTS_CHAOS := $(sort $(wildcard tests/chaos/*.c))
 TEST_BINS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS_UNIT) $(TESTS_SPEC) $(TESTS_SYSTEM) $(TESTS_CHAOS))
 TEST_LIB   := $(sort $(wildcard tests/lib/*.c))
-SPEC_LIB   := tests/spec/fixture.c
+SPEC_LIB   := $(addprefix tests/spec/,fixture.c trace.c)
 
 # codec: the core tests do not get it. runtime: the whole agent side.
 LINK_core      := $(LIBS_CORE)

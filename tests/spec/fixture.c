@@ -371,6 +371,21 @@ bool trace_has(const struct fixture *f, const char *text)
     return strstr(f->trace, text) != NULL;
 }
 
+void expect_has_at(struct fixture *f, const char *text, const char *file, int line)
+{
+    if (!trace_has(f, text)) {
+        fprintf(stderr, "wanted %s in:\n%s", text, f->trace);
+        _fail(file, line);
+    }
+}
+
+void expect_why_at(struct fixture *f, const char *task, const char *words, const char *file, int line)
+{
+    drop_trace(f);
+    query_task(f, "s1", QUERY_WHY, task);
+    expect_has_at(f, words, file, line);
+}
+
 struct broker_stats stats_of(const struct fixture *f)
 {
     struct broker_stats stats;

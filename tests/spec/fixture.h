@@ -111,6 +111,12 @@ void expect_trace_at(struct fixture *f, const char *expected, const char *file, 
 void drop_trace(struct fixture *f);
 /* Some line since the last expect_trace contains `text`. Does not clear. */
 bool trace_has(const struct fixture *f, const char *text);
+/* The same, and both are printed if not. */
+void expect_has_at(struct fixture *f, const char *text, const char *file, int line);
+#define expect_has(f, text) expect_has_at((f), (text), __FILE__, __LINE__)
+/* s1 asks why the task is not done yet. The answer, which alone is the trace then, has `words`. */
+void expect_why_at(struct fixture *f, const char *task, const char *words, const char *file, int line);
+#define expect_why(f, task, words) expect_why_at((f), (task), (words), __FILE__, __LINE__)
 struct broker_stats stats_of(const struct fixture *f);
 
 #define SPEC(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)

@@ -62,15 +62,6 @@ static void done_costing(struct fixture *f, const char *task, uint64_t cost)
     say(f, "w1", &message);
 }
 
-static void expect_why(struct fixture *f, const char *task, const char *reason)
-{
-    drop_trace(f);
-    query_task(f, "s1", QUERY_WHY, task);
-    if (!trace_has(f, reason)) {
-        fail_msg("wanted %s in %s", reason, f->trace);
-    }
-}
-
 static void a_budget_takes_what_it_has_and_corrects(void **state)
 {
     struct fixture *f = *state;

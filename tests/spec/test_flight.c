@@ -18,15 +18,6 @@ static void submit_keyed(struct fixture *f, const char *peer, const char *task,
     submit_with(f, peer, task, "echo", payload, &options);
 }
 
-static void expect_why(struct fixture *f, const char *task, const char *reason)
-{
-    drop_trace(f);
-    query_task(f, "s1", QUERY_WHY, task);
-    if (!trace_has(f, reason)) {
-        fail_msg("wanted %s in %s", reason, f->trace);
-    }
-}
-
 static void two_submits_of_a_key_run_once(void **state)
 {
     struct fixture *f = *state;

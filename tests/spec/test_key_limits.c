@@ -67,15 +67,6 @@ static bool runs(struct fixture *f, const char *task)
     return trace_has(f, "state=leased");
 }
 
-static void expect_why(struct fixture *f, const char *task, const char *words)
-{
-    drop_trace(f);
-    query_task(f, "s1", QUERY_WHY, task);
-    if (!trace_has(f, words)) {
-        fail_msg("wanted %s in %s", words, f->trace);
-    }
-}
-
 static void expect_row(struct fixture *f, const char *words)
 {
     struct message message = {.command = COMMAND_QUERY};
@@ -84,9 +75,7 @@ static void expect_row(struct fixture *f, const char *words)
     message.query.request = 7;
     message.query.what = QUERY_LIMITS;
     say(f, "s1", &message);
-    if (!trace_has(f, words)) {
-        fail_msg("wanted %s in %s", words, f->trace);
-    }
+    expect_has(f, words);
 }
 
 static void a_key_at_its_cap_holds_nobody_else(void **state)

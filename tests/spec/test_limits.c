@@ -76,15 +76,6 @@ static void fail_with(struct fixture *f, const char *worker, const char *task, u
     say(f, worker, &message);
 }
 
-static void expect_why(struct fixture *f, const char *task, const char *reason)
-{
-    drop_trace(f);
-    query_task(f, "s1", QUERY_WHY, task);
-    if (!trace_has(f, reason)) {
-        fail_msg("wanted %s in %s", reason, f->trace);
-    }
-}
-
 static void concurrency_holds_what_is_too_much(void **state)
 {
     struct fixture *f = *state;

@@ -15,18 +15,6 @@ static void submit_as(struct fixture *f, const char *peer, const char *task, uin
     submit_with(f, peer, task, "echo", "", &options);
 }
 
-static void expect_why(struct fixture *f, const char *task, const char *reason)
-{
-    char wanted[64];
-
-    drop_trace(f);
-    query_task(f, "s1", QUERY_WHY, task);
-    snprintf(wanted, sizeof wanted, " reason=%s ", reason);
-    if (!trace_has(f, wanted)) {
-        fail_msg("wanted %s in %s", wanted, f->trace);
-    }
-}
-
 /* Ends what w1 holds, one after the other, and expects these in this order. */
 static void expect_order(struct fixture *f, const char *held, const char *const *tasks)
 {
@@ -271,9 +259,9 @@ static void why_names_turns_and_lanes(void **state)
     submit_as(f, "s1", "a2", 4, "", "a");
     submit_as(f, "s1", "n1", 4, "", "");
     submit_as(f, "s2", "m1", 0, "", "");
-    expect_why(f, "a2", "order_key");
-    expect_why(f, "n1", "no_credit");
-    expect_why(f, "m1", "fairness");
+    expect_why(f, "a2", " reason=order_key ");
+    expect_why(f, "n1", " reason=no_credit ");
+    expect_why(f, "m1", " reason=fairness ");
 }
 
 static void an_exclusive_offer_is_the_only_one(void **state)

@@ -334,6 +334,36 @@ void query_task(struct fixture *f, const char *peer, enum query_what what, const
     say(f, peer, &message);
 }
 
+void say_control(struct fixture *f, const struct control *control)
+{
+    struct message message = {.command = COMMAND_CONTROL, .control = *control};
+
+    message.control.request = 9;
+    say(f, "s1", &message);
+}
+
+struct limit_values limits_unchanged(void)
+{
+    struct limit_values values;
+
+    memset(&values, 0xff, sizeof values); /* LIMIT_UNCHANGED */
+    return values;
+}
+
+void limit_of(struct fixture *f, const char *service, const char *key, const char *tenant,
+              const struct limit_values *values)
+{
+    struct control control = {.what = CONTROL_LIMIT,
+                              .service = span_from_text(service),
+                              .key = span_from_text(key),
+                              .tenant = span_from_text(tenant),
+                              .limits = *values};
+
+    drop_trace(f);
+    say_control(f, &control);
+    assert_true(trace_has(f, "s1 <- REPLY 9 ok"));
+}
+
 void advance_ms(struct fixture *f, uint64_t ms)
 {
     uint64_t until_ms = f->now_ms + ms;
@@ -417,6 +447,36 @@ void submit_child(struct fixture *f, const char *peer, const char *task, const c
     struct submit options = {.parent = id_of(parent), .parent_attempt = attempt};
 
     submit_with(f, peer, task, service, "", &options);
+}
+
+const char *numbered(const char *letter, unsigned number)
+{
+    static char names[4][17];
+    static unsigned next;
+    char *name = names[next++ % 4];
+
+    snprintf(name, sizeof names[0], "%s%u", letter, number);
+    return name;
+}
+
+void submit_numbered(struct fixture *f, unsigned count, uint64_t cost)
+{
+    struct submit options = {.cost = cost};
+
+    for (unsigned i = 1; i <= count; i++) {
+        submit_with(f, "s1", numbered("t", i), "echo", "", &options);
+    }
+}
+
+void done_costing(struct fixture *f, const char *task, uint64_t cost)
+{
+    struct message message = {.command = COMMAND_DONE};
+
+    message.done.id = id_of(task);
+    message.done.attempt = 1;
+    message.done.cost = cost;
+    message.done.costed = true;
+    say(f, "w1", &message);
 }
 
 void submit_held(struct fixture *f, const char *task)

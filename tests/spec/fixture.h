@@ -89,6 +89,14 @@ void lose(struct fixture *f, const char *peer);
 void lose_output(struct fixture *f, const char *peer); /* EVENT_BROKEN */
 void ping(struct fixture *f, const char *peer);
 void query_task(struct fixture *f, const char *peer, enum query_what what, const char *task);
+/* What an operator says, who is s1: its request is number 9. */
+void say_control(struct fixture *f, const struct control *control);
+/* Values that change nothing of a rule, but for those that are set after. */
+struct limit_values limits_unchanged(void);
+/* Rules of a service, of its key, or of a tenant, there or everywhere; what is "" is not named. It
+ * is accepted, and the trace is what came of it. */
+void limit_of(struct fixture *f, const char *service, const char *key, const char *tenant,
+              const struct limit_values *values);
 void say(struct fixture *f, const char *peer, const struct message *message);
 void event(struct fixture *f, struct event *event);
 
@@ -98,6 +106,13 @@ void given_echo(struct fixture *f, uint64_t credit);
 void given_parent(struct fixture *f);
 void submit_child(struct fixture *f, const char *peer, const char *task, const char *service,
                   const char *parent, uint64_t attempt);
+
+/* "t7" of "t" and 7: good until four more are named. */
+const char *numbered(const char *letter, unsigned number);
+/* Tasks t1, t2, ... of s1 to `echo`, each of which says that it costs that; 0: nothing. */
+void submit_numbered(struct fixture *f, unsigned count, uint64_t cost);
+/* w1 is done with the first attempt, and says what it cost. */
+void done_costing(struct fixture *f, const char *task, uint64_t cost);
 
 /* A task of s1 to `echo` whose result is for a join. */
 void submit_held(struct fixture *f, const char *task);

@@ -2,35 +2,6 @@
 #include "tests/spec/fixture.h"
 
 #include <stdio.h>
-#include <string.h>
-
-static struct limit_values unchanged(void)
-{
-    struct limit_values values;
-
-    memset(&values, 0xff, sizeof values);
-    return values;
-}
-
-static void control(struct fixture *f, enum control_what what, uint64_t ms,
-                    const struct limit_values *values)
-{
-    struct message message = {.command = COMMAND_CONTROL};
-
-    message.control.request = 9;
-    message.control.what = what;
-    message.control.service = span_from_text("echo");
-    message.control.ms = ms;
-    message.control.limits = values != NULL ? *values : unchanged();
-    drop_trace(f);
-    say(f, "s1", &message);
-    assert_true(trace_has(f, "REPLY 9 ok"));
-}
-
-static void limit(struct fixture *f, const struct limit_values *values)
-{
-    control(f, CONTROL_LIMIT, 0, values);
-}
 
 /* A task of one attempt, which fails; or is done. */
 static void attempt(struct fixture *f, const char *task, bool fails)
@@ -66,13 +37,13 @@ static bool open(struct fixture *f)
 static void a_share_of_failures_opens_it(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 10);
     values.breaker_percent = 50;
     values.breaker_min = 4;
     values.breaker_ms = 900;
-    limit(f, &values);
+    limit_of(f, "echo", "", "", &values);
     attempt(f, "t1", true);
     attempt(f, "t2", false);
     attempt(f, "t3", true);
@@ -91,20 +62,20 @@ static void a_share_of_failures_opens_it(void **state)
 static void another_window_counts_anew(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 10);
     values.breaker_percent = 50;
     values.breaker_min = 5;
     values.breaker_ms = 90;
-    limit(f, &values);
+    limit_of(f, "echo", "", "", &values);
     advance_ms(f, 120);
     attempt(f, "t1", true);
     attempt(f, "t2", true);
     attempt(f, "t3", true);
     attempt(f, "t4", true);
     values.breaker_ms = 9000;
-    limit(f, &values);
+    limit_of(f, "echo", "", "", &values);
     advance_ms(f, 12000 - 120);
     attempt(f, "t5", true);
     assert_false(open(f)); /* the four failed twelve seconds ago */
@@ -120,11 +91,14 @@ static void another_window_counts_anew(void **state)
 static void when_nothing_waits_any_more_it_is_closed(void **state)
 {
     struct fixture *f = *state;
+    struct control pause = {.what = CONTROL_PAUSE, .service = span_from_text("echo"), .ms = 10};
 
     given_echo(f, 0);
     submit(f, "s1", "t1", "echo");
     submit(f, "s1", "t2", "echo");
-    control(f, CONTROL_PAUSE, 10, NULL);
+    drop_trace(f);
+    say_control(f, &pause);
+    assert_true(trace_has(f, "REPLY 9 ok"));
     advance_ms(f, 10);
     assert_true(gate_is(f, "resuming"));
     cancel(f, "s1", "t1", 0);

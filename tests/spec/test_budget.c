@@ -1,77 +1,21 @@
 /* The promise: of a budget no more is used than there is, whatever tasks said that they cost. */
 #include "tests/spec/fixture.h"
 
-#include <stdio.h>
-#include <string.h>
-
-static struct limit_values unchanged(void)
-{
-    struct limit_values values;
-
-    memset(&values, 0xff, sizeof values);
-    return values;
-}
-
-/* Of `service`, of its `key`, or of a tenant everywhere. */
-static void limit_of(struct fixture *f, const char *service, const char *key, const char *tenant,
-                     const struct limit_values *values)
-{
-    struct message message = {.command = COMMAND_CONTROL};
-
-    message.control.request = 9;
-    message.control.what = CONTROL_LIMIT;
-    message.control.service = span_from_text(service);
-    message.control.key = span_from_text(key);
-    message.control.tenant = span_from_text(tenant);
-    message.control.limits = *values;
-    drop_trace(f);
-    say(f, "s1", &message);
-    assert_true(trace_has(f, "REPLY 9 ok"));
-}
-
 static void limit(struct fixture *f, const struct limit_values *values)
 {
     limit_of(f, "echo", "", "", values);
 }
 
-static const char *name_of(const char *letter, unsigned number)
-{
-    static char name[16];
-
-    snprintf(name, sizeof name, "%s%u", letter, number);
-    return name;
-}
-
-static void submit_many(struct fixture *f, unsigned count, uint64_t cost)
-{
-    struct submit options = {.cost = cost};
-
-    for (unsigned i = 1; i <= count; i++) {
-        submit_with(f, "s1", name_of("t", i), "echo", "", &options);
-    }
-}
-
-static void done_costing(struct fixture *f, const char *task, uint64_t cost)
-{
-    struct message message = {.command = COMMAND_DONE};
-
-    message.done.id = id_of(task);
-    message.done.attempt = 1;
-    message.done.cost = cost;
-    message.done.costed = true;
-    say(f, "w1", &message);
-}
-
 static void a_budget_takes_what_it_has_and_corrects(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 100);
     values.budget = 100;
     values.budget_ms = 1000;
     limit(f, &values);
-    submit_many(f, 4, 40);
+    submit_numbered(f, 4, 40);
     assert_int_equal(stats_of(f).leased, 2);
     expect_why(f, "t3", "reason=budget");
     assert_true(trace_has(f, "in_ms=1000"));
@@ -101,12 +45,12 @@ static void fail_costing(struct fixture *f, const char *task, uint64_t cost)
 static void a_cancelled_attempt_corrects_its_cost(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 100);
     values.budget = 100;
     limit(f, &values);
-    submit_many(f, 3, 50);
+    submit_numbered(f, 3, 50);
     assert_int_equal(stats_of(f).leased, 2);
     cancel(f, "s1", "t1", 0);
     fail_costing(f, "t1", 10); /* 60 used */
@@ -121,13 +65,13 @@ static void a_cancelled_attempt_corrects_its_cost(void **state)
 static void who_leaves_the_head_of_the_queue_lets_others_start(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
     struct submit big = {.cost = 50}, small = {.cost = 20};
 
     given_echo(f, 100);
     values.budget = 100;
     limit(f, &values);
-    submit_many(f, 1, 80);
+    submit_numbered(f, 1, 80);
     submit_with(f, "s1", "b1", "echo", "", &big);
     submit_with(f, "s1", "c1", "echo", "", &small);
     assert_int_equal(stats_of(f).leased, 1);
@@ -138,12 +82,12 @@ static void who_leaves_the_head_of_the_queue_lets_others_start(void **state)
 static void a_failed_attempt_corrects_its_cost(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 100);
     values.budget = 100;
     limit(f, &values);
-    submit_many(f, 2, 60);
+    submit_numbered(f, 2, 60);
     assert_int_equal(stats_of(f).leased, 1);
     fail_costing(f, "t1", 40);
     expect_why(f, "t2", "reason=running");
@@ -152,14 +96,14 @@ static void a_failed_attempt_corrects_its_cost(void **state)
 static void a_cost_above_the_budget_waits_for_an_empty_window(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
     struct submit big = {.cost = 250};
 
     given_echo(f, 100);
     values.budget = 100;
     values.budget_ms = 1000;
     limit(f, &values);
-    submit_many(f, 1, 1);
+    submit_numbered(f, 1, 1);
     submit_with(f, "s1", "b1", "echo", "", &big);
     assert_int_equal(stats_of(f).leased, 1);
     advance_ms(f, 1000);
@@ -171,13 +115,13 @@ static void a_cost_above_the_budget_waits_for_an_empty_window(void **state)
 static void a_budget_that_refuses_says_when(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 100);
     values.budget = 100;
     values.refuse = 1;
     limit(f, &values);
-    submit_many(f, 3, 50);
+    submit_numbered(f, 3, 50);
     assert_true(trace_has(f, "RESULT t3 refused code=budget_exhausted retry_after_ms=60000"));
 }
 
@@ -185,14 +129,14 @@ static void a_budget_that_refuses_says_when(void **state)
 static void another_budget_is_none_for_the_past(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
     struct submit big = {.cost = 950};
 
     given_echo(f, 100);
     values.budget = 100;
     values.budget_ms = 1000;
     limit(f, &values);
-    submit_many(f, 1, 300);
+    submit_numbered(f, 1, 300);
     advance_ms(f, 2000); /* 100 are still owed */
     values.budget = 1000;
     limit(f, &values);
@@ -206,7 +150,7 @@ static void another_budget_is_none_for_the_past(void **state)
 static void another_budget_of_a_key_is_none_for_the_past(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
     struct submit first = {.cost = 300, .key = span_from_text("a")};
     struct submit big = {.cost = 950, .key = span_from_text("a")};
     struct submit other = {.cost = 950, .key = span_from_text("b")};
@@ -231,7 +175,7 @@ static void another_budget_of_a_key_is_none_for_the_past(void **state)
 static void the_longest_refusal_is_told(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 100);
     values.budget = 10;
@@ -240,7 +184,7 @@ static void the_longest_refusal_is_told(void **state)
     limit_of(f, "echo", "", "", &values);
     values.budget_ms = 1000;
     limit_of(f, "", "", "default", &values);
-    submit_many(f, 2, 10);
+    submit_numbered(f, 2, 10);
     assert_true(trace_has(f, "RESULT t2 refused code=budget_exhausted retry_after_ms=2000"));
     drop_trace(f);
     values.refuse = 0;
@@ -255,7 +199,7 @@ static void the_longest_refusal_is_told(void **state)
 static void a_free_place_goes_to_whom_the_budget_lets(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 10);
     hello(f, "w2");
@@ -276,13 +220,13 @@ static void a_free_place_goes_to_whom_the_budget_lets(void **state)
 static void a_tenants_budget_refuses_for_a_service_to_come(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 10);
     values.budget = 10;
     values.refuse = 1;
     limit_of(f, "", "", "default", &values);
-    submit_many(f, 1, 10);
+    submit_numbered(f, 1, 10);
     submit_with(f, "s1", "t2", "later", "", &(struct submit){.if_absent = IF_ABSENT_WAIT});
     assert_true(trace_has(f, "RESULT t2 refused code=budget_exhausted retry_after_ms=60000"));
     assert_int_equal(stats_of(f).services, 1);
@@ -296,14 +240,14 @@ static void a_tenants_budget_refuses_for_a_service_to_come(void **state)
 static void a_full_cap_hides_no_refusal(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 100);
     values.budget = 100;
     values.refuse = 1;
     values.concurrency = 1;
     limit(f, &values);
-    submit_many(f, 2, 60);
+    submit_numbered(f, 2, 60);
     assert_int_equal(stats_of(f).leased, 1);
     assert_true(trace_has(f, "RESULT t2 refused code=budget_exhausted retry_after_ms=60000"));
 }
@@ -312,7 +256,7 @@ static void a_full_cap_hides_no_refusal(void **state)
 static void a_breaker_that_refuses_hides_no_other_refusal(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 100);
     values.budget = 1;
@@ -321,7 +265,7 @@ static void a_breaker_that_refuses_hides_no_other_refusal(void **state)
     values.breaker_failures = 3;
     values.breaker_refuse = 1;
     limit(f, &values);
-    submit_many(f, 2, 1);
+    submit_numbered(f, 2, 1);
     assert_true(trace_has(f, "RESULT t2 refused code=budget_exhausted retry_after_ms=50"));
 }
 
@@ -329,7 +273,7 @@ static void a_breaker_that_refuses_hides_no_other_refusal(void **state)
 static void token_budgets_hold_within_one_percent(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
     struct submit options = {.cost = 20};
     uint64_t spent = 0, random = 1;
     unsigned submitted = 0, ended = 0;
@@ -341,7 +285,7 @@ static void token_budgets_hold_within_one_percent(void **state)
     f->quiet = true;
     while (f->now_ms < 60000) {
         while (stats_of(f).ready < 5) {
-            submit_with(f, "s1", name_of("t", ++submitted), "echo", "", &options);
+            submit_with(f, "s1", numbered("t", ++submitted), "echo", "", &options);
         }
         advance_ms(f, 5);
         while (ended < submitted - stats_of(f).ready) {
@@ -350,7 +294,7 @@ static void token_budgets_hold_within_one_percent(void **state)
             random = random * 6364136223846793005 + 1442695040888963407;
             cost = 14 + (random >> 33) % 13;
             spent += cost;
-            done_costing(f, name_of("t", ++ended), cost);
+            done_costing(f, numbered("t", ++ended), cost);
         }
         drop_trace(f);
     }
@@ -373,7 +317,7 @@ static void a_minutes_tokens_are_met_within_one_percent(void **state)
 {
     static uint64_t ends_ms[TASKS_MAX], costs[TASKS_MAX];
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
     struct submit options = {.cost = 1000};
     uint64_t spent[3] = {0}, random = 1;
     unsigned submitted = 0, started = 0;
@@ -384,7 +328,7 @@ static void a_minutes_tokens_are_met_within_one_percent(void **state)
     f->quiet = true;
     while (f->now_ms < 3 * MINUTE_MS) {
         for (; submitted < stats_of(f).attempts + 5; submitted++) {
-            submit_with(f, "s1", name_of("t", submitted), "echo", "", &options);
+            submit_with(f, "s1", numbered("t", submitted), "echo", "", &options);
         }
         for (; started < stats_of(f).attempts; started++) {
             assert_in_range(started, 0, TASKS_MAX - 1);
@@ -397,7 +341,7 @@ static void a_minutes_tokens_are_met_within_one_percent(void **state)
         ping(f, "s1");
         for (unsigned i = 0; i < started; i++) {
             if (ends_ms[i] == f->now_ms) {
-                done_costing(f, name_of("t", i), costs[i]);
+                done_costing(f, numbered("t", i), costs[i]);
             }
         }
         drop_trace(f);
@@ -411,7 +355,7 @@ static void a_minutes_tokens_are_met_within_one_percent(void **state)
 static void a_debt_is_paid_however_large(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 10);
     values.budget = 1;
@@ -428,7 +372,7 @@ static void a_debt_is_paid_however_large(void **state)
 static void a_refusal_says_a_duration(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 10);
     values.budget = 1000;

@@ -7,35 +7,17 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct limit_values unchanged(void)
-{
-    struct limit_values values;
-
-    memset(&values, 0xff, sizeof values);
-    return values;
-}
-
 /* Whose rule: of `key` of echo, of `tenant` there, or of echo. NULL: not named. */
 static void limit(struct fixture *f, const char *key, const char *tenant,
                   const struct limit_values *values)
 {
-    struct message message = {.command = COMMAND_CONTROL};
-
-    message.control.request = 9;
-    message.control.what = CONTROL_LIMIT;
-    message.control.service = span_from_text("echo");
-    message.control.key = span_from_text(key != NULL ? key : "");
-    message.control.tenant = span_from_text(tenant != NULL ? tenant : "");
-    message.control.limits = *values;
-    drop_trace(f);
-    say(f, "s1", &message);
-    assert_true(trace_has(f, "s1 <- REPLY 9 ok"));
+    limit_of(f, "echo", key != NULL ? key : "", tenant != NULL ? tenant : "", values);
     drop_trace(f);
 }
 
 static void limit_concurrency(struct fixture *f, const char *key, uint64_t concurrency)
 {
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     values.concurrency = concurrency;
     limit(f, key, NULL, &values);
@@ -151,7 +133,7 @@ static void the_smallest_of_all_limits_wins(void **state)
 static void the_limit_that_holds_longest_is_named(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 10);
     values.rate = 10;
@@ -180,7 +162,7 @@ static void a_key_is_called_star_at_its_own_risk(void **state)
 static void a_keys_rate_starts_it_at_its_pace(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 100);
     values.rate = 10;
@@ -205,7 +187,7 @@ static void a_keys_rate_starts_it_at_its_pace(void **state)
 static void a_keys_budget_holds_its_dear_tasks(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 100);
     values.budget = 100;
@@ -230,8 +212,7 @@ static void a_keys_budget_holds_its_dear_tasks(void **state)
 static void what_a_task_gives_back_is_its_keys(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
-    struct message message = {.command = COMMAND_DONE};
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 100);
     values.budget = 100;
@@ -240,18 +221,14 @@ static void what_a_task_gives_back_is_its_keys(void **state)
     submit_as(f, "a1", "a", 4, 80);
     submit_as(f, "a2", "a", 4, 80);
     assert_false(runs(f, "a2"));
-    message.done.id = id_of("a1");
-    message.done.attempt = 1;
-    message.done.cost = 10;
-    message.done.costed = true;
-    say(f, "w1", &message);
+    done_costing(f, "a1", 10);
     assert_true(runs(f, "a2"));
 }
 
 static void a_key_that_refuses_says_when(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 100);
     values.rate = 4;
@@ -341,7 +318,7 @@ static void turns_are_as_before_for_the_others(void **state)
 static void weights_are_shares_of_a_round(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
     unsigned a = 0, b = 0, c = 0;
     char held[16] = "a1";
 
@@ -375,26 +352,23 @@ static void weights_are_shares_of_a_round(void **state)
 static void weights_are_of_keys_alone(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
-    struct message message = {.command = COMMAND_CONTROL};
+    struct limit_values values = limits_unchanged();
+    struct control control = {.what = CONTROL_LIMIT, .service = span_from_text("echo")};
 
     given_echo(f, 1);
     values.weight = 2;
-    message.control.request = 9;
-    message.control.what = CONTROL_LIMIT;
-    message.control.service = span_from_text("echo");
-    message.control.limits = values;
+    control.limits = values;
     drop_trace(f);
-    say(f, "s1", &message);
-    message.control.key = span_from_text("a");
-    message.control.limits.breaker_failures = 1;
-    say(f, "s1", &message);
-    message.control.limits.breaker_failures = LIMIT_UNCHANGED;
-    message.control.key = span_from_text("a\n");
-    say(f, "s1", &message);
-    message.control.key = span_from_text("a");
-    message.control.limits.weight = WEIGHT_MAX + 1;
-    say(f, "s1", &message);
+    say_control(f, &control);
+    control.key = span_from_text("a");
+    control.limits.breaker_failures = 1;
+    say_control(f, &control);
+    control.limits.breaker_failures = LIMIT_UNCHANGED;
+    control.key = span_from_text("a\n");
+    say_control(f, &control);
+    control.key = span_from_text("a");
+    control.limits.weight = WEIGHT_MAX + 1;
+    say_control(f, &control);
     expect_trace(f, "[   0] s1 <- REPLY 9 failed code=bad_message\n"
                     "[   0] s1 <- REPLY 9 failed code=bad_message\n"
                     "[   0] s1 <- REPLY 9 failed code=bad_message\n"
@@ -404,7 +378,7 @@ static void weights_are_of_keys_alone(void **state)
 static void a_tenant_is_bounded_at_one_service(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 10);
     hello(f, "w2");
@@ -432,7 +406,7 @@ static void a_tenant_is_bounded_at_one_service(void **state)
 static void a_key_is_remembered_while_its_rate_is_used_up(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     f->options.retain_tasks = 0;
     f->options.silence_ms = 3600 * 1000;
@@ -469,7 +443,7 @@ static void a_key_is_remembered_while_its_rate_is_used_up(void **state)
 static void what_is_remembered_of_keys_is_bounded(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
     char name[16];
 
     f->options.retain_tasks = 0;

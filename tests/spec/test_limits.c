@@ -4,62 +4,23 @@
 #include "broker/core/limit.h"
 
 #include <stdio.h>
-#include <string.h>
-
-static struct limit_values unchanged(void)
-{
-    struct limit_values values;
-
-    memset(&values, 0xff, sizeof values);
-    return values;
-}
 
 static void control(struct fixture *f, enum control_what what, const char *service,
                     const char *tenant, uint64_t ms, const struct limit_values *values)
 {
-    struct message message = {.command = COMMAND_CONTROL};
+    struct control control = {.what = what,
+                              .service = span_from_text(service),
+                              .tenant = span_from_text(tenant),
+                              .ms = ms,
+                              .limits = values != NULL ? *values : limits_unchanged()};
 
-    message.control.request = 9;
-    message.control.what = what;
-    message.control.service = span_from_text(service);
-    message.control.tenant = span_from_text(tenant);
-    message.control.ms = ms;
-    message.control.limits = values != NULL ? *values : unchanged();
-    say(f, "s1", &message);
+    say_control(f, &control);
 }
 
 static void limit(struct fixture *f, const struct limit_values *values)
 {
     control(f, CONTROL_LIMIT, "echo", "", 0, values);
     expect_trace(f, f->now_ms == 0 ? "[   0] s1 <- REPLY 9 ok\n" : f->trace);
-}
-
-static const char *name_of(const char *letter, unsigned number)
-{
-    static char name[16];
-
-    snprintf(name, sizeof name, "%s%u", letter, number);
-    return name;
-}
-
-static void submit_many(struct fixture *f, unsigned count, uint64_t cost)
-{
-    struct submit options = {.cost = cost};
-
-    for (unsigned i = 1; i <= count; i++) {
-        submit_with(f, "s1", name_of("t", i), "echo", "", &options);
-    }
-}
-
-static void done_costing(struct fixture *f, const char *task, uint64_t cost)
-{
-    struct message message = {.command = COMMAND_DONE};
-
-    message.done.id = id_of(task);
-    message.done.attempt = 1;
-    message.done.cost = cost;
-    message.done.costed = true;
-    say(f, "w1", &message);
 }
 
 static void fail_with(struct fixture *f, const char *worker, const char *task, uint64_t attempt,
@@ -79,14 +40,14 @@ static void fail_with(struct fixture *f, const char *worker, const char *task, u
 static void concurrency_holds_what_is_too_much(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 5);
     submit(f, "s1", "t0", "echo");
     drop_trace(f);
     values.concurrency = 2;
     limit(f, &values);
-    submit_many(f, 3, 0);
+    submit_numbered(f, 3, 0);
     assert_int_equal(stats_of(f).leased, 2); /* t0 counts, though it was there before the rule */
     expect_why(f, "t2", "reason=concurrency_cap");
     done(f, "w1", "t0", 1, "");
@@ -99,13 +60,13 @@ static void concurrency_holds_what_is_too_much(void **state)
 static void a_rate_starts_its_burst_and_then_at_its_pace(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 100);
     values.rate = 10;
     values.burst = 3;
     limit(f, &values);
-    submit_many(f, 10, 0);
+    submit_numbered(f, 10, 0);
     assert_int_equal(stats_of(f).leased, 3);
     expect_why(f, "t4", "reason=rate message=a limit allows no more starts for now service=echo "
                         "in_ms=100");
@@ -120,7 +81,7 @@ static void a_rate_starts_its_burst_and_then_at_its_pace(void **state)
 static void a_rate_that_refuses_says_when(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 100);
     values.rate = 4;
@@ -137,7 +98,7 @@ static void a_rate_that_refuses_says_when(void **state)
 static void a_tenant_is_bounded_over_all_services(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 5);
     hello(f, "w2");
@@ -170,7 +131,7 @@ static void a_429_of_one_of_twenty_workers_pauses_them_all(void **state)
         hello(f, name);
         offer(f, name, "echo", 1);
     }
-    submit_many(f, 60, 0);
+    submit_numbered(f, 60, 0);
     assert_int_equal(stats_of(f).leased, 20);
     fail_with(f, "w7", "t7", 1, 5000);
     assert_int_equal(stats_of(f).leased, 19);
@@ -194,7 +155,7 @@ static void the_operator_pauses_and_resumes(void **state)
 
     given_echo(f, 5);
     control(f, CONTROL_PAUSE, "echo", "", 0, NULL);
-    submit_many(f, 3, 0);
+    submit_numbered(f, 3, 0);
     assert_int_equal(stats_of(f).leased, 0);
     expect_why(f, "t1", "reason=paused");
     advance_ms(f, 1000);
@@ -221,7 +182,7 @@ static void resuming_waits_for_nobody_for_ever(void **state)
 
     given_echo(f, 5);
     control(f, CONTROL_PAUSE, "echo", "", 10, NULL);
-    submit_many(f, 2, 0);
+    submit_numbered(f, 2, 0);
     advance_ms(f, 10);
     assert_int_equal(stats_of(f).leased, 1);
     advance_ms(f, 999);
@@ -233,7 +194,7 @@ static void resuming_waits_for_nobody_for_ever(void **state)
 static void a_breaker_opens_probes_and_closes(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 10);
     values.breaker_failures = 3;
@@ -241,14 +202,14 @@ static void a_breaker_opens_probes_and_closes(void **state)
     values.breaker_probes = 2;
     values.attempts = 1;
     limit(f, &values);
-    submit_many(f, 4, 0);
+    submit_numbered(f, 4, 0);
     fail_task(f, "w1", "t1", 1, "x", true);
     fail_task(f, "w1", "t2", 1, "x", false); /* final: an answer, and the row begins anew */
     fail_task(f, "w1", "t3", 1, "x", true);
     fail_task(f, "w1", "t4", 1, "x", true);
-    submit_many(f, 5, 0);
+    submit_numbered(f, 5, 0);
     for (unsigned i = 10; i < 20; i++) {
-        submit(f, "s1", name_of("t", i), "echo");
+        submit(f, "s1", numbered("t", i), "echo");
     }
     assert_int_equal(stats_of(f).leased, 10);
     fail_task(f, "w1", "t10", 1, "x", true);
@@ -268,7 +229,7 @@ static void a_breaker_opens_probes_and_closes(void **state)
 static void a_probe_that_fails_opens_it_again(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 10);
     values.breaker_percent = 50;
@@ -276,7 +237,7 @@ static void a_probe_that_fails_opens_it_again(void **state)
     values.breaker_refuse = 1;
     values.attempts = 1;
     limit(f, &values);
-    submit_many(f, 6, 0);
+    submit_numbered(f, 6, 0);
     done(f, "w1", "t1", 1, "");
     done(f, "w1", "t2", 1, "");
     fail_task(f, "w1", "t3", 1, "x", true);
@@ -298,7 +259,7 @@ static void a_probe_that_fails_opens_it_again(void **state)
 static void what_is_out_of_bounds_is_refused(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 1);
     values.breaker_percent = 101;
@@ -320,7 +281,7 @@ static void values_have_bounds(void **state)
     given_echo(f, 1);
 #define TOO_MUCH(name, max)                                                                        \
     do {                                                                                           \
-        struct limit_values values = unchanged();                                                  \
+        struct limit_values values = limits_unchanged();                                           \
                                                                                                    \
         values.name = UINT64_MAX - 1;                                                              \
         drop_trace(f);                                                                             \
@@ -341,7 +302,7 @@ static void a_tenant_has_fewer_values(void **state)
     given_echo(f, 1);
 #define AT_TENANT(name, max)                                                                       \
     do {                                                                                           \
-        struct limit_values values = unchanged();                                                  \
+        struct limit_values values = limits_unchanged();                                           \
                                                                                                    \
         values.name = 1;                                                                           \
         drop_trace(f);                                                                             \
@@ -361,22 +322,19 @@ static void a_tenant_has_fewer_values(void **state)
 static void strange_names_are_refused(void **state)
 {
     struct fixture *f = *state;
-    struct message message = {.command = COMMAND_CONTROL};
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
+    struct control keyed = {.what = CONTROL_LIMIT, .key = span_from_text("ann")};
 
     given_echo(f, 1);
     drop_trace(f);
     values.concurrency = 1;
     control(f, CONTROL_LIMIT, "no name", "", 0, &values);
     control(f, CONTROL_LIMIT, "", "", 0, &values);
-    message.control.request = 9;
-    message.control.what = CONTROL_LIMIT;
-    message.control.key = span_from_text("ann");
-    message.control.limits = values;
-    say(f, "s1", &message);
-    message.control.service = span_from_text("echo");
-    message.control.tenant = span_from_text("default");
-    say(f, "s1", &message);
+    keyed.limits = values;
+    say_control(f, &keyed);
+    keyed.service = span_from_text("echo");
+    keyed.tenant = span_from_text("default");
+    say_control(f, &keyed);
     expect_trace(f, "[   0] s1 <- REPLY 9 failed code=bad_message\n"
                     "[   0] s1 <- REPLY 9 failed code=bad_message\n"
                     "[   0] s1 <- REPLY 9 failed code=bad_message\n"
@@ -386,7 +344,7 @@ static void strange_names_are_refused(void **state)
 static void limits_are_listed(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
     struct message message = {.command = COMMAND_QUERY};
 
     given_echo(f, 5);
@@ -394,7 +352,7 @@ static void limits_are_listed(void **state)
     values.burst = 5;
     values.budget = 1000;
     limit(f, &values);
-    submit_many(f, 2, 100);
+    submit_numbered(f, 2, 100);
     drop_trace(f);
     message.query.request = 3;
     message.query.what = QUERY_LIMITS;
@@ -417,7 +375,7 @@ static void query_limits(struct fixture *f, const char *service)
 static void limits_are_listed_by_service(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 5);
     values.concurrency = 3;
@@ -438,7 +396,7 @@ static void limits_are_listed_by_service(void **state)
 static void a_tenants_budget_given_back_is_for_all_its_services(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
     struct submit costly = {.cost = 60};
 
     given_echo(f, 5);
@@ -458,14 +416,14 @@ static void a_tenants_budget_given_back_is_for_all_its_services(void **state)
 static void a_configured_limit_holds_from_the_next_step(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
     struct span echo = span_from_text("echo"), none = span_of(NULL, 0);
 
     values.rate = 10;
     values.concurrency = 1;
     assert_true(broker_configure_limit(f->broker, echo, none, none, &values));
     given_echo(f, 100);
-    submit_many(f, 2, 0);
+    submit_numbered(f, 2, 0);
     assert_int_equal(stats_of(f).leased, 1);
     values.concurrency = 0;
     values.rate = 0;
@@ -478,7 +436,7 @@ static void a_configured_limit_holds_from_the_next_step(void **state)
 static void values_of_a_service_go_back_to_the_brokers(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 0);
     values.max_tasks = 1;
@@ -490,7 +448,7 @@ static void values_of_a_service_go_back_to_the_brokers(void **state)
     submit(f, "s1", "t0", "echo");
     submit(f, "s1", "t1", "echo");
     assert_true(trace_has(f, "RESULT t1 refused code=queue_full"));
-    values = unchanged();
+    values = limits_unchanged();
     values.max_tasks = values.max_bytes = values.attempts = 0;
     values.backoff_ms = values.max_run_ms = 0;
     control(f, CONTROL_LIMIT, "echo", "", 0, &values);
@@ -506,7 +464,7 @@ static void values_of_a_service_go_back_to_the_brokers(void **state)
 static void rules_are_bounded(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
     char name[16];
 
     f->options.services_max = 8;
@@ -550,7 +508,7 @@ static void offer_bounds(struct fixture *f, const char *peer, uint64_t bound)
 static void an_offer_changes_nothing_that_the_operator_has_set(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
 
     given_echo(f, 0);
     values.max_tasks = 2;
@@ -582,7 +540,7 @@ static void an_offer_changes_nothing_that_the_operator_has_set(void **state)
 static void a_lease_holds_for_workers_that_are_there(void **state)
 {
     struct fixture *f = *state;
-    struct limit_values values = unchanged();
+    struct limit_values values = limits_unchanged();
     struct message message = {.command = COMMAND_OFFER};
 
     given_echo(f, 1);

@@ -2,8 +2,6 @@
  * has room; and never waits for it. */
 #include "tests/spec/fixture.h"
 
-#include <stdio.h>
-
 static void submit_near(struct fixture *f, const char *peer, const char *task, const char *key)
 {
     struct submit options = {.affinity = span_from_text(key)};
@@ -92,12 +90,12 @@ static void without_a_key_the_least_loaded_is_taken(void **state)
 static void the_key_used_least_lately_is_forgotten(void **state)
 {
     struct fixture *f = *state;
-    char name[16];
 
     given_two(f);
     f->quiet = true;
     for (unsigned i = 0; i < 16383; i++) { /* "a", the oldest, is one too many */
-        snprintf(name, sizeof name, "f%u", i);
+        const char *name = numbered("f", i);
+
         submit_near(f, "s1", name, name);
         done(f, "w1", name, 1, ""); /* one of them has it */
         done(f, "w2", name, 1, "");

@@ -105,13 +105,13 @@ static void a_window_is_bounded_by_bytes_too(void **state)
 static void memory_is_bounded_and_ended_tasks_make_room(void **state)
 {
     struct fixture *f = *state;
-    char name[16];
 
     f->options.memory_max = 16 * 1024;
     fixture_restart(f);
     given_echo(f, 1);
     for (int i = 0; i < 200; i++) {
-        snprintf(name, sizeof name, "e%d", i);
+        const char *name = numbered("e", i);
+
         submit_with(f, "s1", name, "echo", "some payload", NULL);
         done(f, "w1", name, 1, "some result");
         assert_true(stats_of(f).memory_bytes <= f->options.memory_max);
@@ -120,8 +120,7 @@ static void memory_is_bounded_and_ended_tasks_make_room(void **state)
     drop_trace(f);
     f->quiet = true;
     for (int i = 0; i < 200; i++) {
-        snprintf(name, sizeof name, "q%d", i);
-        submit_with(f, "s1", name, "echo", "some payload", NULL);
+        submit_with(f, "s1", numbered("q", i), "echo", "some payload", NULL);
         assert_true(stats_of(f).memory_bytes <= f->options.memory_max);
     }
     assert_in_range(f->refused, 100, 199);
@@ -147,14 +146,14 @@ static void peers_services_and_offers_are_bounded(void **state)
 static void retained_results_are_bounded_by_count_and_time(void **state)
 {
     struct fixture *f = *state;
-    char name[16];
 
     f->options.retain_tasks = 10;
     f->options.retain_ms = 1000;
     fixture_restart(f);
     given_echo(f, 1);
     for (int i = 0; i < 50; i++) {
-        snprintf(name, sizeof name, "e%d", i);
+        const char *name = numbered("e", i);
+
         submit(f, "s1", name, "echo");
         done(f, "w1", name, 1, "result");
         assert_true(stats_of(f).retained <= 10);
@@ -171,14 +170,14 @@ static void retained_results_are_bounded_by_bytes(void **state)
 {
     static char large[1001];
     struct fixture *f = *state;
-    char name[16];
 
     memset(large, 'x', sizeof large - 1);
     f->options.retain_bytes = 5000;
     fixture_restart(f);
     given_echo(f, 1);
     for (int i = 0; i < 10; i++) {
-        snprintf(name, sizeof name, "e%d", i);
+        const char *name = numbered("e", i);
+
         submit(f, "s1", name, "echo");
         done(f, "w1", name, 1, large);
     }
@@ -248,10 +247,7 @@ static void the_reserve_of_a_tree_has_an_end(void **state)
     given_echo(f, 8);
     submit(f, "s1", "p1", "echo");
     for (int i = 0; i < 4; i++) {
-        char name[16];
-
-        snprintf(name, sizeof name, "t%d", i);
-        submit_with(f, "s1", name, "echo", large, NULL);
+        submit_with(f, "s1", numbered("t", i), "echo", large, NULL);
     }
     assert_true(trace_has(f, "RESULT t3 refused code=memory_full"));
     drop_trace(f);
@@ -306,13 +302,13 @@ static void attempts_are_bounded(void **state)
 static void a_fast_service_asks_for_a_short_wait(void **state)
 {
     struct fixture *f = *state;
-    char name[16];
 
     f->options.service.max_tasks = 1;
     fixture_restart(f);
     given_echo(f, 1);
     for (int i = 0; i < 500; i++) {
-        snprintf(name, sizeof name, "e%d", i);
+        const char *name = numbered("e", i);
+
         submit(f, "s1", name, "echo");
         done(f, "w1", name, 1, "");
     }

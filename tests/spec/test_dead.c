@@ -1,7 +1,6 @@
 /* The promise: a task that failed for good is kept, with every cause, until somebody decides. */
 #include "tests/spec/fixture.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const struct submit mourned = {
@@ -179,13 +178,11 @@ static void a_letter_gives_way_to_a_newer_one(void **state)
 static void a_thousand_letters_at_once(void **state)
 {
     struct fixture *f = *state;
-    char name[16];
 
     given_echo(f, 1);
     f->quiet = true;
     for (unsigned i = 0; i < 1001; i++) {
-        snprintf(name, sizeof name, "t%u", i);
-        die(f, name);
+        die(f, numbered("t", i));
     }
     f->quiet = false;
     control(f, CONTROL_DROP, NULL, "echo");
@@ -259,10 +256,7 @@ static void letters_are_bounded_and_the_oldest_goes_first(void **state)
     fixture_restart(f);
     given_echo(f, 1);
     for (unsigned i = 0; i < 20; i++) {
-        char name[16];
-
-        snprintf(name, sizeof name, "t%u", i);
-        die(f, name);
+        die(f, numbered("t", i));
     }
     assert_in_range(stats_of(f).dead_bytes, 500, 2000);
     assert_int_equal(stats_of(f).dead + stats_of(f).dead_forgotten, 20);
@@ -354,10 +348,7 @@ static void what_there_is_no_room_for_stays_a_letter(void **state)
     assert_true(broker_configure_service(f->broker, span_from_text("echo"), &limits));
     given_echo(f, 1);
     for (unsigned i = 1; i <= 4; i++) {
-        char name[8];
-
-        snprintf(name, sizeof name, "t%u", i);
-        die(f, name);
+        die(f, numbered("t", i));
     }
     submit(f, "s1", "x1", "echo"); /* w1 has it: room for one to wait */
     drop_trace(f);

@@ -1,8 +1,6 @@
 /* The promise: detached work outlives who submitted it, and its outcome waits to be asked for. */
 #include "tests/spec/fixture.h"
 
-#include <stdio.h>
-
 static const struct submit detached = {.detached = true};
 
 static void pass_ms(struct fixture *f, uint64_t ms)
@@ -170,7 +168,6 @@ static void its_outcome_is_kept_as_long_as_it_says(void **state)
 static void a_flood_of_ordinary_results_does_not_push_it_out(void **state)
 {
     struct fixture *f = *state;
-    char name[16];
 
     f->options.retain_tasks = 4;
     f->options.detached_retain_tasks = 2;
@@ -179,13 +176,15 @@ static void a_flood_of_ordinary_results_does_not_push_it_out(void **state)
     submit_with(f, "s1", "d1", "echo", "", &detached);
     done(f, "w1", "d1", 1, "");
     for (unsigned i = 0; i < 20; i++) {
-        snprintf(name, sizeof name, "t%u", i);
+        const char *name = numbered("t", i);
+
         submit(f, "s1", name, "echo");
         done(f, "w1", name, 1, "");
     }
     assert_int_equal(stats_of(f).remembered, 1);
     for (unsigned i = 2; i < 4; i++) {
-        snprintf(name, sizeof name, "d%u", i);
+        const char *name = numbered("d", i);
+
         submit_with(f, "s1", name, "echo", "", &detached);
         done(f, "w1", name, 1, "");
     }

@@ -3,7 +3,6 @@
 
 #include "broker/core/directive.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static struct control said(enum control_what what, const char *service)
@@ -184,11 +183,9 @@ static void there_is_an_end_to_what_is_kept(void **state)
 {
     struct control one_more = said(CONTROL_PAUSE, "echo");
     struct fixture *f = *state;
-    char service[16];
 
     for (unsigned i = 0; i < DIRECTIVES_MAX; i++) {
-        snprintf(service, sizeof service, "s%u", i);
-        set_concurrency(f, service, 1);
+        set_concurrency(f, numbered("s", i), 1);
     }
     say(f, "s1", &(struct message){.command = COMMAND_CONTROL, .control = one_more});
     assert_true(trace_has(f, "REPLY 9 failed code=limit_exceeded"));
@@ -207,11 +204,11 @@ static void set_key(struct fixture *f, const char *key, uint64_t concurrency)
 static void what_is_no_limit_any_more_takes_no_place(void **state)
 {
     struct fixture *f = *state;
-    char key[16];
 
     f->quiet = true;
     for (unsigned i = 0; i < DIRECTIVES_MAX; i++) {
-        snprintf(key, sizeof key, "k%u", i);
+        const char *key = numbered("k", i);
+
         set_key(f, key, 1);
         set_key(f, key, 0);
     }
@@ -225,11 +222,11 @@ static void a_limit_of_the_config_that_was_taken_away_stays_away(void **state)
 {
     static const struct limit_values values = {.concurrency = 1};
     struct fixture *f = *state;
-    char key[16];
 
     f->quiet = true;
     for (unsigned i = 0; i < DIRECTIVES_MAX; i++) {
-        snprintf(key, sizeof key, "k%u", i);
+        const char *key = numbered("k", i);
+
         assert_true(i > 0 || broker_configure_limit(f->broker, span_from_text("echo"),
                                                     span_of(NULL, 0), span_from_text(key),
                                                     &values));
@@ -247,16 +244,15 @@ static void a_pause_that_is_over_takes_no_place(void **state)
 {
     struct fixture *f = *state;
     struct control pause = said(CONTROL_PAUSE, "");
-    char name[16], peer[16];
 
     pause.ms = 1;
     f->quiet = true;
     for (unsigned i = 0; i < DIRECTIVES_MAX; i++) {
-        snprintf(peer, sizeof peer, "w%u", 10 + i / 200);
+        const char *peer = numbered("w", 10 + i / 200), *name = numbered("s", i);
+
         if (i % 200 == 0) {
             hello(f, peer);
         }
-        snprintf(name, sizeof name, "s%u", i);
         offer(f, peer, name, 1);
         pause.service = span_from_text(name);
         say(f, "s1", &(struct message){.command = COMMAND_CONTROL, .control = pause});

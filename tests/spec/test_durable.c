@@ -195,14 +195,12 @@ static void what_is_not_yet_stored_is_bounded(void **state)
 {
     struct fixture *f = *state;
     uint64_t accepted = 0;
-    char name[16];
 
     f->options.unsafe_bytes = 10000;
     crash(f);
     given_echo_again(f);
     while (f->refused == 0 && accepted < 1000) {
-        snprintf(name, sizeof name, "t%u", (unsigned)accepted++);
-        submit_with(f, "s1", name, "echo", "0123456789", &durable);
+        submit_with(f, "s1", numbered("t", (unsigned)accepted++), "echo", "0123456789", &durable);
     }
     assert_in_range(accepted, 2, 100);
     assert_true(trace_has(f, "refused code=store_unavailable"));
@@ -260,14 +258,12 @@ static void of_checkpoints_one_a_task_is_on_its_way_to_the_store(void **state)
 {
     struct fixture *f = *state;
     struct message message = {.command = COMMAND_CHECKPOINT};
-    char text[16];
 
     submit_with(f, "s1", "t1", "echo", "", &durable);
     message.checkpoint.id = id_of("t1");
     message.checkpoint.attempt = 1;
     for (unsigned i = 0; i < 100; i++) {
-        snprintf(text, sizeof text, "%u", i);
-        message.checkpoint.payload.bytes = span_from_text(text);
+        message.checkpoint.payload.bytes = span_from_text(numbered("", i));
         say(f, "w1", &message);
     }
     assert_in_range(shelf_last(f->shelf), 1, 3);

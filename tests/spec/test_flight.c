@@ -2,8 +2,6 @@
  * other content it is a conflict. */
 #include "tests/spec/fixture.h"
 
-#include <stdio.h>
-
 static struct submit keyed(const char *key)
 {
     return (struct submit){.idempotency_key = span_from_text(key)};
@@ -244,10 +242,7 @@ static void a_cache_gives_way_to_memory(void **state)
     }
     done(f, "w1", "t1", 1, payload);
     for (int i = 0; i < 3; i++) {
-        char name[16];
-
-        snprintf(name, sizeof name, "x%d", i);
-        submit_with(f, "s1", name, "echo", payload, NULL);
+        submit_with(f, "s1", numbered("x", i), "echo", payload, NULL);
     }
     drop_trace(f);
     submit_keyed(f, "s1", "t2", "in", 0);
@@ -259,14 +254,11 @@ static void a_follower_of_one_version_too_many_is_told_so(void **state)
 {
     struct fixture *f = *state;
     struct submit options = {.if_absent = IF_ABSENT_WAIT};
-    char version[16], name[16];
 
     given_echo(f, 1);
     for (unsigned i = 0; i < 48; i++) {
-        snprintf(version, sizeof version, "v%u", i);
-        snprintf(name, sizeof name, "t%u", i);
-        options.version = span_from_text(version);
-        submit_with(f, "s1", name, "echo", "", &options);
+        options.version = span_from_text(numbered("v", i));
+        submit_with(f, "s1", numbered("t", i), "echo", "", &options);
     }
     options.version = span_of(NULL, 0);
     options.idempotency_key = span_from_text("k");

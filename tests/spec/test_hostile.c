@@ -31,7 +31,6 @@ static void idle_services_do_not_keep_others_out(void **state)
 {
     struct fixture *f = *state;
     struct submit waiting = {.if_absent = IF_ABSENT_WAIT};
-    char name[16];
 
     f->options.services_max = 4;
     f->options.retain_tasks = 0;
@@ -41,12 +40,12 @@ static void idle_services_do_not_keep_others_out(void **state)
     offer(f, "w1", "mine", 1);
     drop_trace(f);
     for (int i = 0; i < 20; i++) {
-        snprintf(name, sizeof name, "o%d", i);
-        offer(f, "w1", name, 1);
-        withdraw(f, "w1", name);
-        snprintf(name, sizeof name, "t%d", i);
-        submit_with(f, "s1", name, name, "", &waiting);
-        cancel(f, "s1", name, 0);
+        const char *service = numbered("o", i), *task = numbered("t", i);
+
+        offer(f, "w1", service, 1);
+        withdraw(f, "w1", service);
+        submit_with(f, "s1", task, task, "", &waiting);
+        cancel(f, "s1", task, 0);
     }
     assert_int_equal(f->refused, 0);
     assert_false(trace_has(f, "limit_exceeded"));
@@ -61,14 +60,14 @@ static void services_waited_for_do_not_keep_workers_out(void **state)
 {
     struct fixture *f = *state;
     struct submit waiting = {.if_absent = IF_ABSENT_WAIT};
-    char name[16];
 
     f->options.services_max = 4;
     fixture_restart(f);
     hello(f, "w1");
     hello(f, "s1");
     for (int i = 0; i < 10; i++) {
-        snprintf(name, sizeof name, "t%d", i);
+        const char *name = numbered("t", i);
+
         submit_with(f, "s1", name, name, "", &waiting);
     }
     assert_int_equal(f->refused, 7);
@@ -150,13 +149,13 @@ static void one_peer_waiting_for_cancels_does_not_stop_others(void **state)
 static void ended_sessions_do_not_keep_others_out(void **state)
 {
     struct fixture *f = *state;
-    char name[16];
 
     f->options.peers_max = 3;
     fixture_restart(f);
     given_echo(f, 100);
     for (int i = 2; i < 50; i++) {
-        snprintf(name, sizeof name, "s%d", i);
+        const char *name = numbered("s", i);
+
         hello(f, name);
         submit(f, name, name, "echo");
         bye(f, name);
@@ -230,14 +229,12 @@ static void leases_without_an_answer_are_bounded_by_memory(void **state)
 {
     struct fixture *f = *state;
     struct submit brief = {.deadline_ms = 1};
-    char name[16];
 
     f->options.memory_max = 16 * 1024;
     fixture_restart(f);
     given_echo(f, 1000);
     for (int i = 0; i < 500; i++) {
-        snprintf(name, sizeof name, "t%d", i);
-        submit_with(f, "s1", name, "echo", "", &brief);
+        submit_with(f, "s1", numbered("t", i), "echo", "", &brief);
         advance_ms(f, 1);
     }
     assert_in_range(f->refused, 200, 480);
@@ -279,7 +276,6 @@ static void a_memory_full_of_tasks_still_takes_results_for_joins(void **state)
 {
     static char large[2001];
     struct fixture *f = *state;
-    char name[16];
 
     memset(large, 'x', sizeof large - 1);
     f->options.memory_max = 16 * 1024;
@@ -290,8 +286,7 @@ static void a_memory_full_of_tasks_still_takes_results_for_joins(void **state)
     submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", NULL});
     hello(f, "s2");
     for (int i = 0; i < 100; i++) {
-        snprintf(name, sizeof name, "t%d", i);
-        submit(f, "s2", name, "echo");
+        submit(f, "s2", numbered("t", i), "echo");
     }
     assert_true(trace_has(f, "memory_full"));
     drop_trace(f);
@@ -304,15 +299,14 @@ static void a_memory_full_of_tasks_still_takes_workers(void **state)
 {
     struct fixture *f = *state;
     struct message message = {.command = COMMAND_OFFER};
-    char name[16], schema[1000];
+    char schema[1000];
 
     memset(schema, ' ', sizeof schema);
     f->options.memory_max = 16 * 1024;
     fixture_restart(f);
     given_echo(f, 0);
     for (int i = 0; i < 100; i++) {
-        snprintf(name, sizeof name, "t%d", i);
-        submit(f, "s1", name, "echo");
+        submit(f, "s1", numbered("t", i), "echo");
     }
     assert_true(trace_has(f, "memory_full"));
     bye(f, "w1");

@@ -90,10 +90,7 @@ static void each_key_has_a_cap_of_its_own(void **state)
     submit_many(f, "a", 3);
     submit_many(f, "b", 3);
     for (unsigned i = 1; i <= 3; i++) { /* without a key it is the session */
-        char name[16];
-
-        snprintf(name, sizeof name, "c%u", i);
-        submit(f, "s1", name, "echo");
+        submit(f, "s1", numbered("c", i), "echo");
     }
     assert_int_equal(stats_of(f).leased, 6);
     expect_why(f, "a3", "reason=concurrency_cap");
@@ -389,10 +386,7 @@ static void a_tenant_is_bounded_at_one_service(void **state)
     limit(f, NULL, "somebody", &values);
     submit_many(f, "a", 3);
     for (unsigned i = 1; i <= 3; i++) {
-        char name[16];
-
-        snprintf(name, sizeof name, "l%u", i);
-        submit(f, "s1", name, "leaf");
+        submit(f, "s1", numbered("l", i), "leaf");
     }
     assert_int_equal(stats_of(f).leased, 5);
     expect_why(f, "a3", "reason=concurrency_cap message=as many tasks run as a limit allows at once "
@@ -444,7 +438,6 @@ static void what_is_remembered_of_keys_is_bounded(void **state)
 {
     struct fixture *f = *state;
     struct limit_values values = limits_unchanged();
-    char name[16];
 
     f->options.retain_tasks = 0;
     fixture_restart(f);
@@ -458,7 +451,8 @@ static void what_is_remembered_of_keys_is_bounded(void **state)
     expect_row(f, "keys_held=1");
     f->quiet = true;
     for (unsigned i = 0; i < ACCOUNTS_IDLE_MAX + 10; i++) {
-        snprintf(name, sizeof name, "k%u", i);
+        const char *name = numbered("k", i);
+
         submit_as(f, name, name, 4, 0);
         done(f, "w1", name, 1, "");
     }
@@ -478,7 +472,6 @@ static void many_keys_that_wait_cost_no_more(void **state)
 {
     enum { KEYS = 10000, TASKS = 5 };
     struct fixture *f = *state;
-    char name[32], key[16];
 
     f->options.service.max_tasks = f->options.window_tasks = KEYS * TASKS;
     fixture_restart(f);
@@ -486,14 +479,11 @@ static void many_keys_that_wait_cost_no_more(void **state)
     limit_concurrency(f, "*", 1);
     f->quiet = true;
     for (unsigned i = 0; i < KEYS * TASKS; i++) {
-        snprintf(name, sizeof name, "t%u", i);
-        snprintf(key, sizeof key, "k%u", i % KEYS);
-        submit_as(f, name, key, 4, 0);
+        submit_as(f, numbered("t", i), numbered("k", i % KEYS), 4, 0);
     }
     assert_int_equal(stats_of(f).leased, KEYS);
     for (unsigned i = 0; i < KEYS * TASKS; i++) {
-        snprintf(name, sizeof name, "t%u", i);
-        done(f, "w1", name, 1, "");
+        done(f, "w1", numbered("t", i), 1, "");
     }
     assert_int_equal(stats_of(f).done, KEYS * TASKS);
     f->quiet = false;

@@ -3,8 +3,6 @@
 
 #include "broker/core/limit.h"
 
-#include <stdio.h>
-
 static void control(struct fixture *f, enum control_what what, const char *service,
                     const char *tenant, uint64_t ms, const struct limit_values *values)
 {
@@ -123,11 +121,11 @@ static void a_tenant_is_bounded_over_all_services(void **state)
 static void a_429_of_one_of_twenty_workers_pauses_them_all(void **state)
 {
     struct fixture *f = *state;
-    char name[8];
 
     hello(f, "s1");
     for (unsigned i = 1; i <= 20; i++) {
-        snprintf(name, sizeof name, "w%u", i);
+        const char *name = numbered("w", i);
+
         hello(f, name);
         offer(f, name, "echo", 1);
     }
@@ -465,7 +463,6 @@ static void rules_are_bounded(void **state)
 {
     struct fixture *f = *state;
     struct limit_values values = limits_unchanged();
-    char name[16];
 
     f->options.services_max = 8;
     f->options.peers_max = 8;
@@ -474,8 +471,7 @@ static void rules_are_bounded(void **state)
     f->quiet = true;
     values.concurrency = 1;
     for (unsigned i = 0; i < LIMIT_RULES_MAX; i++) {
-        snprintf(name, sizeof name, "t%u", i);
-        control(f, CONTROL_LIMIT, "", name, 0, &values);
+        control(f, CONTROL_LIMIT, "", numbered("t", i), 0, &values);
     }
     f->quiet = false;
     drop_trace(f);

@@ -307,10 +307,7 @@ static void given_peers(struct fixture *f, unsigned from, unsigned to)
 {
     f->quiet = true;
     for (unsigned i = from; i <= to; i++) {
-        char name[16];
-
-        snprintf(name, sizeof name, "s%u", i);
-        hello(f, name);
+        hello(f, numbered("s", i));
     }
     f->quiet = false;
     drop_trace(f);
@@ -331,10 +328,7 @@ static void the_more_peers_there_are_the_rarer_each_pings(void **state)
     hello(f, "s3000");
     assert_int_equal(f->ping_ms, 5000);
     for (unsigned i = 1; i <= 3000; i++) {
-        char name[16];
-
-        snprintf(name, sizeof name, "s%u", i);
-        bye(f, name);
+        bye(f, numbered("s", i));
     }
     hello(f, "s1");
     assert_int_equal(f->ping_ms, 2000);

@@ -85,13 +85,11 @@ static void a_long_catalog_comes_in_pages(void **state)
 {
     struct fixture *f = *state;
     unsigned pages;
-    char name[16];
 
     hello(f, "w1");
     hello(f, "s1");
     for (int i = 0; i < 2 * PAGE_ITEMS_MAX + 1; i++) {
-        snprintf(name, sizeof name, "a%d", i);
-        offer(f, "w1", name, 1);
+        offer(f, "w1", numbered("a", i), 1);
     }
     assert_int_equal(read_pages(f, QUERY_CATALOG, " service=a", &pages), 2 * PAGE_ITEMS_MAX + 1);
     assert_int_equal(pages, 3);
@@ -103,14 +101,12 @@ static void a_page_has_a_bound_in_bytes(void **state)
     static char schema[9001];
     struct fixture *f = *state;
     unsigned pages;
-    char name[16];
 
     memset(schema, 'x', sizeof schema - 1);
     hello(f, "w1");
     hello(f, "s1");
     for (int i = 0; i < 40; i++) {
-        snprintf(name, sizeof name, "a%d", i);
-        offer_described(f, "w1", name, schema);
+        offer_described(f, "w1", numbered("a", i), schema);
     }
     assert_int_equal(read_pages(f, QUERY_CATALOG, " service=a", &pages), 40);
     assert_int_equal(pages, 2);
@@ -120,12 +116,10 @@ static void many_peers_come_in_pages(void **state)
 {
     struct fixture *f = *state;
     unsigned pages;
-    char name[16];
 
     hello(f, "s1");
     for (int i = 0; i < PAGE_ITEMS_MAX; i++) {
-        snprintf(name, sizeof name, "w%d", i);
-        hello(f, name);
+        hello(f, numbered("w", i));
     }
     assert_int_equal(read_pages(f, QUERY_PEERS, " name=", &pages), PAGE_ITEMS_MAX + 1);
     assert_int_equal(pages, 2);
@@ -147,12 +141,10 @@ static void a_cursor_that_is_none_starts_at_the_beginning(void **state)
 static void a_tree_has_a_bound(void **state)
 {
     struct fixture *f = *state;
-    char name[16];
 
     given_parent(f);
     for (int i = 0; i < PAGE_ITEMS_MAX; i++) {
-        snprintf(name, sizeof name, "c%d", i);
-        submit_child(f, "w1", name, "leaf", "p1", 1);
+        submit_child(f, "w1", numbered("c", i), "leaf", "p1", 1);
     }
     drop_trace(f);
     query_task(f, "s1", QUERY_TREE, "p1");

@@ -498,15 +498,14 @@ static void sessions_that_have_nothing_to_come_back_for_take_no_place(void **sta
 {
     struct fixture *f = *state;
     struct submit options = durable;
-    char name[8], task[8];
 
     options.detached = true;
     options.if_absent = IF_ABSENT_WAIT;
     for (unsigned i = 2; i < 9; i++) {
-        snprintf(name, sizeof name, "s%u", i);
-        snprintf(task, sizeof task, "t%u", i);
+        const char *name = numbered("s", i);
+
         hello(f, name);
-        submit_with(f, name, task, "later", "", &options);
+        submit_with(f, name, numbered("t", i), "later", "", &options);
     }
     submit_with(f, "s1", "t1", "echo", "", &durable);
     stored(f);

@@ -2,8 +2,6 @@
  * no more often. */
 #include "tests/spec/fixture.h"
 
-#include <stdio.h>
-
 static void fail_later(struct fixture *f, const char *task, uint64_t attempt, uint64_t ms)
 {
     struct message message = {.command = COMMAND_FAIL};
@@ -97,10 +95,9 @@ static void jitter_spreads_over_the_whole_backoff(void **state)
     given_echo(f, 1);
     f->quiet = true;
     for (unsigned i = 0; i < 400; i++) {
-        char name[16];
         uint64_t before_ms = f->now_ms;
+        const char *name = numbered("t", i);
 
-        snprintf(name, sizeof name, "t%u", i);
         submit_with(f, "s1", name, "echo", "", &options);
         fail_task(f, "w1", name, 1, "busy", true);
         assert_int_equal(stats_of(f).delayed, 1);

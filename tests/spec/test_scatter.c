@@ -2,7 +2,6 @@
  * ends when each of them has ended. */
 #include "tests/spec/fixture.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static void scatter(struct fixture *f, const char *task, const struct submit *options)
@@ -18,9 +17,8 @@ static void given_three(struct fixture *f)
 {
     hello(f, "s1");
     for (unsigned i = 1; i <= 3; i++) {
-        char name[8];
+        const char *name = numbered("w", i);
 
-        snprintf(name, sizeof name, "w%u", i);
         hello(f, name);
         offer(f, name, "echo", 1);
     }
@@ -198,7 +196,6 @@ static void parts_outlive_what_they_push_out(void **state)
 {
     struct fixture *f = *state;
     static char large[3000];
-    char name[8];
 
     f->options.memory_max = 16 * 1024;
     fixture_restart(f);
@@ -206,14 +203,11 @@ static void parts_outlive_what_they_push_out(void **state)
     bye(f, "w3");
     memset(large, 'x', sizeof large - 1);
     for (unsigned i = 0; i < 6; i++) {
-        snprintf(name, sizeof name, "t%u", i);
         drop_trace(f);
-        scatter(f, name, NULL);
+        scatter(f, numbered("t", i), NULL);
         assert_int_equal(stats_of(f).leased, 2);
-        snprintf(name, sizeof name, "#%u", 2 * i);
-        done(f, "w1", name, 1, large);
-        snprintf(name, sizeof name, "#%u", 2 * i + 1);
-        done(f, "w2", name, 1, large);
+        done(f, "w1", numbered("#", 2 * i), 1, large);
+        done(f, "w2", numbered("#", 2 * i + 1), 1, large);
         assert_int_equal(stats_of(f).leased, 0);
     }
 }

@@ -2,9 +2,6 @@
  * submitter that asked for the stream slows its worker. */
 #include "tests/spec/fixture.h"
 
-#include <stdio.h>
-#include <string.h>
-
 static void chunk_of(struct fixture *f, const char *peer, const char *task, uint64_t attempt,
                      uint64_t sequence, struct span bytes)
 {
@@ -21,10 +18,7 @@ static void chunk_of(struct fixture *f, const char *peer, const char *task, uint
 static void chunks(struct fixture *f, uint64_t attempt, uint64_t from, uint64_t to)
 {
     for (; from < to; from++) {
-        char text[24];
-
-        snprintf(text, sizeof text, "c%u", (unsigned)from);
-        chunk_of(f, "w1", "t1", attempt, from, span_from_text(text));
+        chunk_of(f, "w1", "t1", attempt, from, span_from_text(numbered("c", (unsigned)from)));
     }
 }
 
@@ -515,15 +509,14 @@ static void without_memory_a_stream_that_nobody_reads_goes_on(void **state)
 {
     struct fixture *f = *state;
     struct message offered = {.command = COMMAND_OFFER};
-    char name[16], text[1000] = {0};
+    char text[1000] = {0};
 
     f->options.memory_max = 16 * 1024;
     fixture_restart(f);
     given_echo(f, 1);
     submit(f, "s1", "t1", "echo");
     for (unsigned i = 0; f->refused == 0; i++) {
-        snprintf(name, sizeof name, "q%u", i);
-        submit(f, "s1", name, "echo");
+        submit(f, "s1", numbered("q", i), "echo");
     }
     hello(f, "w2"); /* texts of offers have a share to themselves, and what is left goes to it */
     offered.offer.service = span_from_text("other");

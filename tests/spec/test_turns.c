@@ -34,13 +34,11 @@ static void expect_order(struct fixture *f, const char *held, const char *const 
 static void submitters_take_turns(void **state)
 {
     struct fixture *f = *state;
-    char name[16];
 
     given_echo(f, 1);
     hello(f, "s2");
     for (int i = 0; i < 10; i++) {
-        snprintf(name, sizeof name, "a%d", i);
-        submit(f, "s1", name, "echo");
+        submit(f, "s1", numbered("a", i), "echo");
     }
     submit(f, "s2", "b0", "echo");
     submit(f, "s2", "b1", "echo");
@@ -229,9 +227,8 @@ static void full_lane_and_tree(struct fixture *f, bool others)
     submit_as(f, "s1", "a3", 4, "", "a");
     submit_with(f, "w1", "c1", "echo", large, &child);
     for (int i = 0; others && !trace_has(f, "refused code=memory_full"); i++) {
-        char name[16];
+        const char *name = numbered("o", i);
 
-        snprintf(name, sizeof name, "o%d", i);
         submit_with(f, "s1", name, name, i < 2 ? large : "", &patient);
     }
     drop_trace(f);

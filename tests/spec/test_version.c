@@ -2,8 +2,6 @@
  * nobody else while it waits. */
 #include "tests/spec/fixture.h"
 
-#include <stdio.h>
-
 static void submit_pinned(struct fixture *f, const char *task, const char *version)
 {
     struct submit options = {.version = span_from_text(version)};
@@ -147,12 +145,12 @@ static void versions_are_bounded(void **state)
 {
     struct fixture *f = *state;
     struct submit options = {.if_absent = IF_ABSENT_WAIT};
-    char name[16];
 
     given_versions(f);
     f->quiet = true;
     for (unsigned i = 3; i < 49; i++) { /* 48 with those that are offered */
-        snprintf(name, sizeof name, "%u", i);
+        const char *name = numbered("", i);
+
         options.version = span_from_text(name);
         submit_with(f, "s1", name, "echo", "", &options);
     }
@@ -162,7 +160,8 @@ static void versions_are_bounded(void **state)
     submit_with(f, "s1", "t49", "echo", "", &options);
     expect_trace(f, "[   0] s1 <- RESULT t49 refused code=limit_exceeded retry_after_ms=100\n");
     for (unsigned i = 49; i < 65; i++) { /* a quarter is for those who offer */
-        snprintf(name, sizeof name, "w%u", i);
+        const char *name = numbered("w", i);
+
         hello(f, name);
         drop_trace(f);
         offer_version(f, name, name, 1);

@@ -1,5 +1,6 @@
 #include "tests/spec/fixture.h"
 
+#include "common/check.h"
 #include "tests/spec/trace.h"
 
 #include <inttypes.h>
@@ -409,7 +410,8 @@ void expect_has_at(struct fixture *f, const char *text, const char *file, int li
     }
 }
 
-void expect_why_at(struct fixture *f, const char *task, const char *words, const char *file, int line)
+void expect_why_at(struct fixture *f, const char *task, const char *words, const char *file,
+                   int line)
 {
     drop_trace(f);
     query_task(f, "s1", QUERY_WHY, task);
@@ -484,4 +486,18 @@ void submit_held(struct fixture *f, const char *task)
     struct submit held = {.held = true};
 
     submit_with(f, "s1", task, "echo", "", &held);
+}
+
+void submit_held_for(struct fixture *f, const char *join, enum join_policy policy, unsigned count)
+{
+    char names[64][8];
+    const char *needs[65] = {NULL};
+
+    CHECK(count <= 64);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(names[i], sizeof names[i], "a%u", i + 1);
+        submit_held(f, names[i]);
+        needs[i] = names[i];
+    }
+    submit_join(f, "s1", join, policy, 0, needs);
 }

@@ -116,6 +116,8 @@ void done_costing(struct fixture *f, const char *task, uint64_t cost);
 
 /* A task of s1 to `echo` whose result is for a join. */
 void submit_held(struct fixture *f, const char *task);
+/* Such tasks a1, a2, ..., at most 64, and the join over them. */
+void submit_held_for(struct fixture *f, const char *join, enum join_policy policy, unsigned count);
 
 /* Moves the clock in the steps that the core asks for. */
 void advance_ms(struct fixture *f, uint64_t ms);
@@ -130,7 +132,8 @@ bool trace_has(const struct fixture *f, const char *text);
 void expect_has_at(struct fixture *f, const char *text, const char *file, int line);
 #define expect_has(f, text) expect_has_at((f), (text), __FILE__, __LINE__)
 /* s1 asks why the task is not done yet. The answer, which alone is the trace then, has `words`. */
-void expect_why_at(struct fixture *f, const char *task, const char *words, const char *file, int line);
+void expect_why_at(struct fixture *f, const char *task, const char *words, const char *file,
+                   int line);
 #define expect_why(f, task, words) expect_why_at((f), (task), (words), __FILE__, __LINE__)
 struct broker_stats stats_of(const struct fixture *f);
 

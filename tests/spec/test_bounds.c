@@ -1,7 +1,6 @@
 /* The promise: everything is bounded. */
 #include "tests/spec/fixture.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static void a_full_queue_refuses_with_retry_after(void **state)
@@ -319,54 +318,43 @@ static void a_fast_service_asks_for_a_short_wait(void **state)
     expect_trace(f, "[   0] s1 <- RESULT t3 refused code=queue_full retry_after_ms=5\n");
 }
 
-static void failures_that_a_join_keeps_are_bounded(void **state)
+/* A join over a1, ..., a20, which all run. Returns an error code of which few fit. */
+static const char *given_join_of_20(struct fixture *f)
 {
     static char large[8193];
-    struct fixture *f = *state;
-    const char *needs[21] = {NULL};
-    char names[20][16];
 
     memset(large, 'x', sizeof large - 1);
     f->options.memory_max = 64 * 1024;
     fixture_restart(f);
     given_echo(f, 20);
-    for (int i = 0; i < 20; i++) {
-        snprintf(names[i], sizeof names[i], "a%d", i);
-        submit_held(f, names[i]);
-        needs[i] = names[i];
-    }
-    submit_join(f, "s1", "j1", JOIN_SETTLED, 0, needs);
-    for (int i = 0; i < 20; i++) {
+    submit_held_for(f, "j1", JOIN_SETTLED, 20);
+    return large;
+}
+
+static void failures_that_a_join_keeps_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    const char *large = given_join_of_20(f);
+
+    for (int i = 1; i <= 20; i++) {
         drop_trace(f);
-        fail_task(f, "w1", names[i], 1, large, false);
+        fail_task(f, "w1", numbered("a", i), 1, large, false);
         assert_true(stats_of(f).memory_bytes <= 2 * f->options.memory_max);
     }
     assert_true(trace_has(f, "s1 <- RESULT j1 done"));
-    assert_true(trace_has(f, "a0 failed attempt=1 code=xxx"));
-    assert_true(trace_has(f, "a19 failed attempt=1 code=memory_full"));
+    assert_true(trace_has(f, "a1 failed attempt=1 code=xxx"));
+    assert_true(trace_has(f, "a20 failed attempt=1 code=memory_full"));
 }
 
 static void a_failure_that_does_not_fit_is_retried_all_the_same(void **state)
 {
-    static char large[8193];
     struct fixture *f = *state;
-    const char *needs[21] = {NULL};
-    char names[20][16];
+    const char *large = given_join_of_20(f);
 
-    memset(large, 'x', sizeof large - 1);
-    f->options.memory_max = 64 * 1024;
-    fixture_restart(f);
-    given_echo(f, 20);
-    for (int i = 0; i < 20; i++) {
-        snprintf(names[i], sizeof names[i], "a%d", i);
-        submit_held(f, names[i]);
-        needs[i] = names[i];
+    for (int i = 1; i < 20; i++) {
+        fail_task(f, "w1", numbered("a", i), 1, large, false);
     }
-    submit_join(f, "s1", "j1", JOIN_SETTLED, 0, needs);
-    for (int i = 0; i < 19; i++) {
-        fail_task(f, "w1", names[i], 1, large, false);
-    }
-    fail_task(f, "w1", "a19", 1, large, true);
+    fail_task(f, "w1", "a20", 1, large, true);
     assert_true(stats_of(f).retries == 1);
     assert_false(trace_has(f, "RESULT j1"));
 }

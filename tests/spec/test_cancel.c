@@ -130,9 +130,7 @@ static void cancel_of_a_join_cancels_what_only_it_waits_for(void **state)
     struct fixture *f = *state;
 
     given_echo(f, 2);
-    submit_held(f, "a1");
-    submit_held(f, "a2");
-    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", "a2", NULL});
+    submit_held_for(f, "j1", JOIN_ALL, 2);
     submit_join(f, "s1", "j2", JOIN_ALL, 0, (const char *const[]){"a2", NULL});
     drop_trace(f);
     cancel(f, "s1", "j1", 5);

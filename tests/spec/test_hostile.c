@@ -171,29 +171,22 @@ static void results_that_a_join_keeps_are_bounded(void **state)
 {
     static char large[8193];
     struct fixture *f = *state;
-    const char *needs[21] = {NULL};
-    char names[20][16];
 
     memset(large, 'x', sizeof large - 1);
     f->options.memory_max = 64 * 1024;
     f->options.service.attempts = 1;
     fixture_restart(f);
     given_echo(f, 20);
-    for (int i = 0; i < 20; i++) {
-        snprintf(names[i], sizeof names[i], "a%d", i);
-        submit_held(f, names[i]);
-        needs[i] = names[i];
-    }
-    submit_join(f, "s1", "j1", JOIN_SETTLED, 0, needs);
-    for (int i = 0; i < 20; i++) {
+    submit_held_for(f, "j1", JOIN_SETTLED, 20);
+    for (int i = 1; i <= 20; i++) {
         drop_trace(f);
-        done(f, "w1", names[i], 1, large);
+        done(f, "w1", numbered("a", i), 1, large);
         assert_true(stats_of(f).memory_bytes <= f->options.memory_max);
     }
     assert_in_range(stats_of(f).done, 4, 8);
     assert_int_equal(stats_of(f).done - 1 + stats_of(f).failed, 20);
     assert_true(trace_has(f, "s1 <- RESULT j1 done"));
-    assert_true(trace_has(f, "a19 failed attempt=1 code=memory_full"));
+    assert_true(trace_has(f, "a20 failed attempt=1 code=memory_full"));
 }
 
 /* However much one join keeps, others' results are remembered as before. */
@@ -205,11 +198,7 @@ static void what_a_join_keeps_takes_no_retention_from_others(void **state)
     fixture_restart(f);
     given_echo(f, 10);
     hello(f, "s2");
-    submit_held(f, "a1");
-    submit_held(f, "a2");
-    submit_held(f, "a3");
-    submit_held(f, "a4");
-    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", "a2", "a3", "a4", NULL});
+    submit_held_for(f, "j1", JOIN_ALL, 4);
     done(f, "w1", "a1", 1, "");
     done(f, "w1", "a2", 1, "");
     done(f, "w1", "a3", 1, "");
@@ -282,8 +271,7 @@ static void a_memory_full_of_tasks_still_takes_results_for_joins(void **state)
     f->options.service.attempts = 1;
     fixture_restart(f);
     given_echo(f, 1);
-    submit_held(f, "a1");
-    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", NULL});
+    submit_held_for(f, "j1", JOIN_ALL, 1);
     hello(f, "s2");
     for (int i = 0; i < 100; i++) {
         submit(f, "s2", numbered("t", i), "echo");

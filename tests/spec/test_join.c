@@ -9,9 +9,7 @@ static void a_join_of_all_brings_every_result_in_order(void **state)
     struct fixture *f = *state;
 
     given_echo(f, 3);
-    submit_held(f, "a1");
-    submit_held(f, "a2");
-    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", "a2", NULL});
+    submit_held_for(f, "j1", JOIN_ALL, 2);
     drop_trace(f);
     done(f, "w1", "a2", 1, "two");
     expect_trace(f, "");
@@ -25,10 +23,7 @@ static void a_join_of_all_fails_fast_and_keeps_what_is_finished(void **state)
     struct fixture *f = *state;
 
     given_echo(f, 2);
-    submit_held(f, "a1");
-    submit_held(f, "a2");
-    submit_held(f, "a3");
-    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", "a2", "a3", NULL});
+    submit_held_for(f, "j1", JOIN_ALL, 3);
     done(f, "w1", "a1", 1, "one");
     drop_trace(f);
     fail_task(f, "w1", "a2", 1, "broken", false);
@@ -60,9 +55,7 @@ static void a_settled_join_waits_for_every_end(void **state)
     struct fixture *f = *state;
 
     given_echo(f, 2);
-    submit_held(f, "a1");
-    submit_held(f, "a2");
-    submit_join(f, "s1", "j1", JOIN_SETTLED, 0, (const char *const[]){"a1", "a2", NULL});
+    submit_held_for(f, "j1", JOIN_SETTLED, 2);
     drop_trace(f);
     fail_task(f, "w1", "a1", 1, "broken", false);
     expect_trace(f, "");
@@ -128,9 +121,7 @@ static void a_need_of_cancelled_joins_is_cancelled_with_the_last(void **state)
     struct fixture *f = *state;
 
     given_echo(f, 2);
-    submit_held(f, "a1");
-    submit_held(f, "a2");
-    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", "a2", NULL});
+    submit_held_for(f, "j1", JOIN_ALL, 2);
     submit_join(f, "s1", "j2", JOIN_ALL, 0, (const char *const[]){"a2", NULL});
     cancel(f, "s1", "j1", 0); /* waits for a1 to stop; a2 is j2's too */
     drop_trace(f);
@@ -154,8 +145,7 @@ static void joins_of_joins_end_without_recursion(void **state)
 
     given_echo(f, 1);
     f->quiet = true;
-    submit_held(f, "a1");
-    submit_join(f, "s1", "j0", JOIN_ALL, 0, (const char *const[]){"a1", NULL});
+    submit_held_for(f, "j0", JOIN_ALL, 1);
     for (int i = 1; i < 20000; i++) {
         snprintf(next, sizeof next, "j%d", i);
         submit_join(f, "s1", next, JOIN_ALL, 0, (const char *const[]){name, NULL});
@@ -173,9 +163,7 @@ static void a_finished_need_is_kept_until_its_join_has_ended(void **state)
     f->options.retain_tasks = 0;
     fixture_restart(f);
     given_echo(f, 2);
-    submit_held(f, "a1");
-    submit_held(f, "a2");
-    submit_join(f, "s1", "j1", JOIN_ALL, 0, (const char *const[]){"a1", "a2", NULL});
+    submit_held_for(f, "j1", JOIN_ALL, 2);
     done(f, "w1", "a1", 1, "one");
     advance_ms(f, 1000);
     ping(f, "w1");

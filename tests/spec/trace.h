@@ -9,7 +9,8 @@ void trace_add(struct fixture *f, const char *format, ...) __attribute__((format
 /* What the message carries, " t1 attempt=1 ...", without its command. */
 void trace_message(struct fixture *f, const struct message *message);
 
-/* The reverse of id_of and connection_of; good until four more ids, one more connection is named. */
+/* The reverse of id_of and connection_of. Good until four more ids, or one more connection, are
+ * named. */
 const char *name_of(const struct id *id);
 const char *connection_name(connection_id connection);
 /* The next id that the broker makes is "#0" again. */

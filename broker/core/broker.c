@@ -140,6 +140,26 @@ static void deinit_pools(struct broker *broker)
     pool_deinit(&broker->watcher_pool);
 }
 
+/* Frees its tables, and the broker itself, which has nothing else any more. */
+static void free_last(struct broker *broker)
+{
+    table_deinit(&broker->tasks); /* a table that was never made is all zero: fine */
+    table_deinit(&broker->flows);
+    table_deinit(&broker->lanes);
+    table_deinit(&broker->flights);
+    table_deinit(&broker->affinities);
+    table_deinit(&broker->targets);
+    table_deinit(&broker->services_by_name);
+    table_deinit(&broker->limits);
+    table_deinit(&broker->accounts);
+    table_deinit(&broker->peers_by_connection);
+    table_deinit(&broker->peers_by_session);
+    table_deinit(&broker->strays);
+    table_deinit(&broker->letters);
+    memory_free(broker->page);
+    memory_free(broker);
+}
+
 /* What peers see of the one must tell nothing of the other: only hashes of the secret. */
 static void seed_random(struct broker *broker)
 {
@@ -168,7 +188,8 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
         !table_init(&broker->services_by_name) || !table_init(&broker->peers_by_connection) ||
         !table_init(&broker->peers_by_session) || !table_init(&broker->strays) ||
         !table_init(&broker->letters)) {
-        goto fail;
+        free_last(broker);
+        return NULL;
     }
     wheel_init(&broker->wheel, now_ms);
     roster_init(&broker->services);
@@ -195,24 +216,6 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
     count_pools(broker);
     seed_random(broker);
     return broker;
-
-fail:
-    table_deinit(&broker->tasks); /* a table that was never made is all zero: fine */
-    table_deinit(&broker->flows);
-    table_deinit(&broker->lanes);
-    table_deinit(&broker->flights);
-    table_deinit(&broker->affinities);
-    table_deinit(&broker->targets);
-    table_deinit(&broker->services_by_name);
-    table_deinit(&broker->limits);
-    table_deinit(&broker->accounts);
-    table_deinit(&broker->peers_by_connection);
-    table_deinit(&broker->peers_by_session);
-    table_deinit(&broker->strays);
-    table_deinit(&broker->letters);
-    memory_free(broker->page);
-    memory_free(broker);
-    return NULL;
 }
 
 static void discard(void *context, connection_id to, const struct message *message)
@@ -312,21 +315,7 @@ void broker_free(struct broker *broker)
     CHECK(broker->dead_bytes == 0);
     CHECK(broker->text_bytes == 0);
     deinit_pools(broker);
-    table_deinit(&broker->tasks);
-    table_deinit(&broker->flows);
-    table_deinit(&broker->lanes);
-    table_deinit(&broker->flights);
-    table_deinit(&broker->affinities);
-    table_deinit(&broker->targets);
-    table_deinit(&broker->services_by_name);
-    table_deinit(&broker->limits);
-    table_deinit(&broker->accounts);
-    table_deinit(&broker->peers_by_connection);
-    table_deinit(&broker->peers_by_session);
-    table_deinit(&broker->letters);
-    table_deinit(&broker->strays);
-    memory_free(broker->page);
-    memory_free(broker);
+    free_last(broker);
 }
 
 bool broker_configure_service(struct broker *broker, struct span name,

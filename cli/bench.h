@@ -54,6 +54,16 @@ bool bench_read(struct sluice *sluice, int pipe, void *data, size_t size, uint64
 bool bench_refuse_broker(const struct cli *cli, const struct command *self, int *code);
 #define BENCH_OWN_BROKER "Always a broker of its own.\n"
 
+/* Options that many benchmarks have: of their fleet, and the folder of its store. */
+#define BENCH_WORKERS_SPEC(fleet)                                                                  \
+    OPTION_UINT_SPEC("workers", &(fleet)->workers, "N", 1, FLEET_WORKERS_MAX,                      \
+                     "worker processes (2)")
+#define BENCH_TRANSPORT_SPEC(fleet)                                                                \
+    OPTION_TEXT_SPEC("transport", &(fleet)->transport, "tcp|ipc",                                  \
+                     "how to reach the private broker (tcp)")
+#define BENCH_DIRECTORY_SPEC(to)                                                                   \
+    OPTION_TEXT_SPEC("directory", (to), "DIR", "where the store is, while it runs (.)")
+
 /* A service that no other benchmark at the same broker uses; a static buffer. */
 const char *bench_service(const char *kind);
 

@@ -189,12 +189,10 @@ static int storm_run(struct cli *cli, const struct command *self, int argc, char
         OPTION_UINT_SPEC("tasks", &storm.tasks, "N", 1, 10000000, "to cancel (100,000)"),
         OPTION_UINT_SPEC("running", &storm.running, "N", 1, 60000,
                          "of them under way, the same number at each worker (2,000)"),
-        OPTION_UINT_SPEC("workers", &storm.fleet.workers, "N", 1, FLEET_WORKERS_MAX,
-                         "worker processes (2)"),
+        BENCH_WORKERS_SPEC(&storm.fleet),
         OPTION_UINT_SPEC("echo", &storm.plan.tasks, "N", 1000, 1000000000,
                          "tasks of each measurement of throughput (200,000)"),
-        OPTION_TEXT_SPEC("transport", &storm.fleet.transport, "tcp|ipc",
-                         "how to reach the private broker (tcp)"),
+        BENCH_TRANSPORT_SPEC(&storm.fleet),
     };
     struct option_set set = {specs, sizeof(specs) / sizeof(specs[0])};
     struct arguments arguments;

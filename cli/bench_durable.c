@@ -186,13 +186,11 @@ static int durable_run(struct cli *cli, const struct command *self, int argc, ch
         OPTION_UINT_SPEC("payload", &durable.plan.payload_bytes, "BYTES", ECHO_PAYLOAD_MIN,
                          16 * 1024 * 1024, "size of a payload (64)"),
         OPTION_UINT_SPEC("window", &durable.plan.window, "N", 1, 100000, "tasks under way (1,000)"),
-        OPTION_UINT_SPEC("workers", &durable.fleet.workers, "N", 1, FLEET_WORKERS_MAX,
-                         "worker processes (2)"),
+        BENCH_WORKERS_SPEC(&durable.fleet),
         OPTION_UINT_SPEC("tasks", &durable.plan.tasks, "N", 1, 1000000000, "how many (200,000)"),
         OPTION_DURATION_SPEC("receipts", &durable.receipts_ms,
                              "how long receipts are measured (3s); 0: not at all"),
-        OPTION_TEXT_SPEC("directory", &durable.directory, "DIR",
-                         "where the store is, while it runs (.)"),
+        BENCH_DIRECTORY_SPEC(&durable.directory),
     };
     struct option_set set = {specs, sizeof(specs) / sizeof(specs[0])};
     struct arguments arguments;

@@ -111,8 +111,7 @@ static int echo_parse(struct echo *echo, const struct command *self, int argc, c
                                  : "how many (1,000,000, or 16 GiB of payloads)"),
         OPTION_UINT_SPEC("credit", &echo->fleet.credit, "N", 1, 65535,
                          "tasks a worker holds (the window)"),
-        OPTION_TEXT_SPEC("transport", &echo->fleet.transport, "tcp|ipc",
-                         "how to reach the private broker (tcp)"),
+        BENCH_TRANSPORT_SPEC(&echo->fleet),
     };
     struct option_set set = {specs, sizeof(specs) / sizeof(specs[0])};
     struct arguments arguments;

@@ -92,10 +92,8 @@ static int gather_run(struct cli *cli, const struct command *self, int argc, cha
         OPTION_UINT_SPEC("tasks", &gathering.tasks, "N", 1, 16384, "how many (5)"),
         OPTION_UINT_SPEC("work-ms", &gathering.fleet.work_ms, "MS", 0, 3600000,
                          "how long each of them sleeps (1000)"),
-        OPTION_UINT_SPEC("workers", &gathering.fleet.workers, "N", 1, FLEET_WORKERS_MAX,
-                         "worker processes (2)"),
-        OPTION_TEXT_SPEC("transport", &gathering.fleet.transport, "tcp|ipc",
-                         "how to reach the private broker (tcp)"),
+        BENCH_WORKERS_SPEC(&gathering.fleet),
+        BENCH_TRANSPORT_SPEC(&gathering.fleet),
     };
     struct option_set set = {specs, sizeof(specs) / sizeof(specs[0])};
     struct arguments arguments;

@@ -292,8 +292,7 @@ static int idle_run(struct cli *cli, const struct command *self, int argc, char 
                              "how long all are idle, while CPU time is measured (4s)"),
         OPTION_UINT_SPEC("echo", &idle.plan.tasks, "N", 1000, 1000000000,
                          "tasks of each measurement of throughput (100,000)"),
-        OPTION_TEXT_SPEC("transport", &idle.fleet.transport, "tcp|ipc",
-                         "how to reach the private broker (tcp)"),
+        BENCH_TRANSPORT_SPEC(&idle.fleet),
     };
     struct option_set set = {specs, sizeof(specs) / sizeof(specs[0])};
     struct arguments arguments;

@@ -168,14 +168,12 @@ static int load_run(struct cli *cli, const struct command *self, int argc, char 
         OPTION_DURATION_SPEC("duration", &load.duration_ms, "of each load (3s)"),
         OPTION_UINT_SPEC("payload", &load.plan.payload_bytes, "BYTES", ECHO_PAYLOAD_MIN,
                          1024 * 1024, "size of a payload (64)"),
-        OPTION_UINT_SPEC("workers", &load.fleet.workers, "N", 1, FLEET_WORKERS_MAX,
-                         "worker processes (2)"),
+        BENCH_WORKERS_SPEC(&load.fleet),
         OPTION_UINT_SPEC("window", &load.plan.window, "N", 1, 1000000,
                          "tasks under way while it looks for the peak (1,000)"),
         OPTION_UINT_SPEC("tasks", &load.plan.tasks, "N", 1, TASKS_MAX,
                          "how many it takes for that (500,000)"),
-        OPTION_TEXT_SPEC("transport", &load.fleet.transport, "tcp|ipc",
-                         "how to reach the private broker (tcp)"),
+        BENCH_TRANSPORT_SPEC(&load.fleet),
     };
     struct option_set set = {specs, sizeof(specs) / sizeof(specs[0])};
     struct arguments arguments;

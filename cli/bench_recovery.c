@@ -294,8 +294,7 @@ static int recovery_run(struct cli *cli, const struct command *self, int argc, c
         OPTION_UINT_SPEC("tasks", &recovery.tasks, "N", 1, 50000000, "that wait (1,000,000)"),
         OPTION_UINT_SPEC("payload", &recovery.payload_bytes, "BYTES", ECHO_PAYLOAD_MIN, 1048576,
                          "size of a payload (100)"),
-        OPTION_TEXT_SPEC("directory", &recovery.directory, "DIR",
-                         "where the store is, while it runs (.)"),
+        BENCH_DIRECTORY_SPEC(&recovery.directory),
     };
     struct option_set set = {specs, sizeof(specs) / sizeof(specs[0])};
     struct arguments arguments;

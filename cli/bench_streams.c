@@ -242,10 +242,8 @@ static int streams_run(struct cli *cli, const struct command *self, int argc, ch
         OPTION_UINT_SPEC("payload", &all.chunk_bytes, "BYTES", ECHO_PAYLOAD_MIN, 65536,
                          "size of a chunk (1,024)"),
         OPTION_UINT_SPEC("window", &all.window, "N", 1, 65535, "chunks read ahead (64)"),
-        OPTION_UINT_SPEC("workers", &all.fleet.workers, "N", 1, FLEET_WORKERS_MAX,
-                         "worker processes (2)"),
-        OPTION_TEXT_SPEC("transport", &all.fleet.transport, "tcp|ipc",
-                         "how to reach the private broker (tcp)"),
+        BENCH_WORKERS_SPEC(&all.fleet),
+        BENCH_TRANSPORT_SPEC(&all.fleet),
     };
     struct option_set set = {specs, sizeof(specs) / sizeof(specs[0])};
     struct arguments arguments;

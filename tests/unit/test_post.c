@@ -1,99 +1,14 @@
 /* links: shell */
 /* Output on its way: one message a flush, nothing lost while a peer is slow,
  * nothing kept for one that is too slow, and every byte given back. */
-#include "broker/shell/post.h"
-#include "common/check.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <zmq.h>
-
-#include <cmocka.h>
+#include "tests/unit/post_fixture.h"
 
 #define KIB 1024
-#define MIB (1024 * 1024)
-#define PEERS 2
-#define PATIENCE_MS 10000
 
-struct fixture {
-    void *context;
-    void *router;
-    void *dealers[PEERS];
-    connection_id connections[PEERS];
-    struct journal journal;
-    struct post *post;
-    uint64_t now_ms;
-};
-
-/* A ROUTER and DEALERs that hold one message each, so that a reader who does not read is
- * noticed at once. */
-static void *open_socket(void *context, int type)
-{
-    void *socket = zmq_socket(context, type);
-    int one = 1, zero = 0;
-
-    assert_non_null(socket);
-    zmq_setsockopt(socket, ZMQ_LINGER, &zero, sizeof zero);
-    zmq_setsockopt(socket, ZMQ_SNDHWM, &one, sizeof one);
-    zmq_setsockopt(socket, ZMQ_RCVHWM, &one, sizeof one);
-    return socket;
-}
-
-static void wait_readable(void *socket)
-{
-    zmq_pollitem_t item = {.socket = socket, .events = ZMQ_POLLIN};
-
-    assert_int_equal(zmq_poll(&item, 1, PATIENCE_MS), 1);
-}
-
-static void connect_dealer(struct fixture *f, size_t at)
-{
-    uint8_t id[ROUTING_ID_BYTES], body[8];
-
-    f->dealers[at] = open_socket(f->context, ZMQ_DEALER);
-    assert_int_equal(zmq_connect(f->dealers[at], "inproc://post"), 0);
-    assert_int_equal(zmq_send(f->dealers[at], "x", 1, 0), 1);
-    wait_readable(f->router);
-    assert_int_equal(zmq_recv(f->router, id, sizeof id, 0), sizeof id);
-    assert_int_equal(zmq_recv(f->router, body, sizeof body, 0), 1);
-    assert_true(routing_id_read(span_of(id, sizeof id), &f->connections[at]));
-}
-
+/* Sockets that hold one message each, so that a reader who does not read is noticed at once. */
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    struct post_options options = {.connections_max = 8, .bytes_max = 64 * MIB};
-    int one = 1;
-
-    assert_non_null(f);
-    f->context = zmq_ctx_new();
-    f->router = open_socket(f->context, ZMQ_ROUTER);
-    zmq_setsockopt(f->router, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
-    assert_int_equal(zmq_bind(f->router, "inproc://post"), 0);
-    for (size_t i = 0; i < PEERS; i++) {
-        connect_dealer(f, i);
-    }
-    journal_init(&f->journal, stderr, LOG_ERROR);
-    options.router = f->router;
-    f->post = post_new(&options, &f->journal);
-    assert_non_null(f->post);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    for (size_t i = 0; i < PEERS; i++) {
-        zmq_close(f->dealers[i]);
-    }
-    zmq_close(f->router);
-    zmq_ctx_term(f->context);
-    post_free(f->post); /* CHECKs that nothing is in flight */
-    free(f);
-    return 0;
+    return post_setup(state, 1);
 }
 
 static void write_welcome(struct fixture *f, connection_id to)
@@ -426,7 +341,7 @@ static void progress_is_dropped_rather_than_a_slow_reader(void **state)
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, post_teardown)
     const struct CMUnitTest tests[] = {
         CASE(progress_is_dropped_rather_than_a_slow_reader),
         CASE(everything_since_a_flush_is_one_message),

@@ -1,88 +1,11 @@
 /* links: shell */
 /* Numbered output: kept until it is acknowledged, sent again over the next connection. */
-#include "broker/shell/post.h"
-#include "common/check.h"
+#include "tests/unit/post_fixture.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <zmq.h>
-
-#include <cmocka.h>
-
-#define PATIENCE_MS 10000
-#define DEALERS 2
-
-struct fixture {
-    void *context;
-    void *router;
-    void *dealers[DEALERS]; /* a peer's connection, and its next one */
-    connection_id connections[DEALERS];
-    struct journal journal;
-    struct post *post;
-    uint64_t start;
-    uint64_t now_ms;
-};
-
-static void *open_socket(void *context, int type)
-{
-    void *socket = zmq_socket(context, type);
-    int zero = 0;
-
-    assert_non_null(socket);
-    zmq_setsockopt(socket, ZMQ_LINGER, &zero, sizeof zero);
-    return socket;
-}
-
-static void wait_readable(void *socket)
-{
-    zmq_pollitem_t item = {.socket = socket, .events = ZMQ_POLLIN};
-
-    assert_int_equal(zmq_poll(&item, 1, PATIENCE_MS), 1);
-}
-
+/* Dealer 0 is a peer's connection, dealer 1 its next one. */
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    struct post_options options = {.connections_max = 8, .bytes_max = 64 * 1024 * 1024};
-    int one = 1;
-
-    assert_non_null(f);
-    f->context = zmq_ctx_new();
-    f->router = open_socket(f->context, ZMQ_ROUTER);
-    zmq_setsockopt(f->router, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
-    assert_int_equal(zmq_bind(f->router, "inproc://post"), 0);
-    for (size_t i = 0; i < DEALERS; i++) {
-        uint8_t id[ROUTING_ID_BYTES], body[8];
-
-        f->dealers[i] = open_socket(f->context, ZMQ_DEALER);
-        assert_int_equal(zmq_connect(f->dealers[i], "inproc://post"), 0);
-        assert_int_equal(zmq_send(f->dealers[i], "x", 1, 0), 1);
-        wait_readable(f->router);
-        assert_int_equal(zmq_recv(f->router, id, sizeof id, 0), sizeof id);
-        assert_int_equal(zmq_recv(f->router, body, sizeof body, 0), 1);
-        assert_true(routing_id_read(span_of(id, sizeof id), &f->connections[i]));
-    }
-    journal_init(&f->journal, stderr, LOG_ERROR);
-    options.router = f->router;
-    f->post = post_new(&options, &f->journal);
-    assert_non_null(f->post);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    for (size_t i = 0; i < DEALERS; i++) {
-        zmq_close(f->dealers[i]);
-    }
-    zmq_close(f->router);
-    zmq_ctx_term(f->context);
-    post_free(f->post); /* CHECKs that nothing is in flight */
-    free(f);
-    return 0;
+    return post_setup(state, 1000);
 }
 
 static enum resume hello(struct fixture *f, size_t at, bool numbered, uint64_t received)
@@ -212,7 +135,7 @@ static void silence_is_acknowledged(void **state)
     assert_int_equal(last.sequence.acknowledged, f->start + SESSION_UNTOLD_MAX);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, post_teardown)
 
 int main(void)
 {

@@ -70,10 +70,9 @@ static void an_answer_that_cannot_be_read_still_ends_its_task(void **state)
                     "[   0] s1 <- RESULT t1 failed attempt=1 code=bad_message\n");
 }
 
-static void an_answer_that_cannot_be_read_frees_the_credit_of_who_sent_it(void **state)
+/* What w1 says of t1. */
+static void done_without_payload(struct fixture *f)
 {
-    struct fixture *f = *state;
-    struct submit lease = {.lease_ms = 1000};
     struct malformed malformed = {.code = ERROR_BAD_MESSAGE,
                                   .command = COMMAND_DONE,
                                   .field = "payload",
@@ -81,6 +80,14 @@ static void an_answer_that_cannot_be_read_frees_the_credit_of_who_sent_it(void *
                                   .id = id_of("t1")};
     struct event bad = {
         .kind = EVENT_MALFORMED, .from = connection_of("w1"), .malformed = &malformed};
+
+    event(f, &bad);
+}
+
+static void an_answer_that_cannot_be_read_frees_the_credit_of_who_sent_it(void **state)
+{
+    struct fixture *f = *state;
+    struct submit lease = {.lease_ms = 1000};
 
     given_echo(f, 1);
     hello(f, "w2");
@@ -90,7 +97,7 @@ static void an_answer_that_cannot_be_read_frees_the_credit_of_who_sent_it(void *
     advance_ms(f, 1000);
     /* Both leases have run out, and both workers still owe an answer: attempt 2 is w2's. */
     drop_trace(f);
-    event(f, &bad);
+    done_without_payload(f);
     expect_trace(f, "[2000] w1 <- ERROR code=bad_message field=payload\n"
                     "[2000] w1 <- TASK t1 attempt=3\n");
 }
@@ -99,19 +106,12 @@ static void an_answer_that_cannot_be_read_frees_the_credit_of_who_sent_it(void *
 static void an_answer_that_cannot_be_read_confirms_a_cancel(void **state)
 {
     struct fixture *f = *state;
-    struct malformed malformed = {.code = ERROR_BAD_MESSAGE,
-                                  .command = COMMAND_DONE,
-                                  .field = "payload",
-                                  .message = "is missing",
-                                  .id = id_of("t1")};
-    struct event bad = {
-        .kind = EVENT_MALFORMED, .from = connection_of("w1"), .malformed = &malformed};
 
     given_echo(f, 1);
     submit(f, "s1", "t1", "echo");
     cancel(f, "s1", "t1", 0);
     drop_trace(f);
-    event(f, &bad);
+    done_without_payload(f);
     expect_trace(f, "[   0] w1 <- ERROR code=bad_message field=payload\n"
                     "[   0] s1 <- RESULT t1 cancelled attempt=1 code=cancelled\n");
 }

@@ -109,6 +109,15 @@ class Corpus:
         return pack(dict(query=query, took_ms=1, total=len(self.hits), hits=self.hits))
 
 
+@contextlib.contextmanager
+def searching(*names):
+    """A broker with the programs and a retriever that the test plays: asker, retriever, corpus."""
+    with Broker() as broker, Peer(broker, "retriever-1") as retriever, \
+            Peer(broker, "asker") as asker, programs(broker, *names):
+        retriever.offer("retriever.search", 8)
+        yield asker, retriever, Corpus(broker)
+
+
 def ask(peer, question, **more):
     return peer.submit("research.ask", pack(dict(question=question, **more)), if_absent="wait")
 
@@ -157,10 +166,7 @@ def plain_roff(line):
 
 @case("a question comes back as a report whose citations hold")
 def _():
-    with Broker() as broker, Peer(broker, "retriever-1") as retriever, \
-            Peer(broker, "asker") as asker, programs(broker, "analysis", "research"):
-        corpus = Corpus(broker)
-        retriever.offer("retriever.search", 8)
+    with searching("analysis", "research") as (asker, retriever, corpus):
         task = ask(asker, QUESTION)
         retriever.serve_one(corpus.answer)
         report = report_of(asker, task)
@@ -232,10 +238,7 @@ def _():
 
 @case("sub-questions are searched in parallel and progress is told")
 def _():
-    with Broker() as broker, Peer(broker, "retriever-1") as retriever, \
-            Peer(broker, "asker") as asker, programs(broker, "analysis", "research"):
-        corpus = Corpus(broker)
-        retriever.offer("retriever.search", 8)
+    with searching("analysis", "research") as (asker, retriever, corpus):
         task = ask(asker, "What is a lease? Which queue is bounded by bytes?")
         # All three are in the worker's hands at once: none waits for another.
         tasks = [retriever.task() for _ in range(3)]
@@ -251,10 +254,7 @@ def _():
 
 @case("a search that fails is named, the others answer")
 def _():
-    with Broker() as broker, Peer(broker, "retriever-1") as retriever, \
-            Peer(broker, "asker") as asker, programs(broker, "analysis", "research"):
-        corpus = Corpus(broker)
-        retriever.offer("retriever.search", 8)
+    with searching("analysis", "research") as (asker, retriever, corpus):
         task = ask(asker, "What is a lease? Which queue is bounded by bytes?")
         tasks = [retriever.task() for _ in range(3)]
         for one in tasks:
@@ -303,10 +303,7 @@ def _():
 
 @case("one unknown tool does not spoil the join of the others")
 def _():
-    with Broker() as broker, Peer(broker, "retriever-1") as retriever, \
-            Peer(broker, "asker") as asker, programs(broker, "analysis", "research"):
-        corpus = Corpus(broker)
-        retriever.offer("retriever.search", 8)
+    with searching("analysis", "research") as (asker, retriever, corpus):
         task = ask(asker, QUESTION + " And what is 6 * 7?")
         with serving(retriever, corpus):
             report = report_of(asker, task)
@@ -388,10 +385,7 @@ def _():
 
 @case("without analysis the best passages are quoted as they are")
 def _():
-    with Broker() as broker, Peer(broker, "retriever-1") as retriever, \
-            Peer(broker, "asker") as asker, programs(broker, "research"):
-        corpus = Corpus(broker)
-        retriever.offer("retriever.search", 8)
+    with searching("research") as (asker, retriever, corpus):
         task = ask(asker, QUESTION)
         retriever.serve_one(corpus.answer)
         report = report_of(asker, task)
@@ -402,9 +396,7 @@ def _():
 
 @case("a cancelled question stops its searches")
 def _():
-    with Broker() as broker, Peer(broker, "retriever-1") as retriever, \
-            Peer(broker, "asker") as asker, programs(broker, "research"):
-        retriever.offer("retriever.search", 8)
+    with searching("research") as (asker, retriever, _):
         task = ask(asker, QUESTION)
         held = retriever.task()
         asker.send([CANCEL, task, "changed my mind", 1])

@@ -3,22 +3,16 @@
 
 #include "broker/core/directive.h"
 
-#include <string.h>
-
 static struct control said(enum control_what what, const char *service)
 {
-    struct control control = {.request = 9, .what = what, .service = span_from_text(service)};
-
-    memset(&control.limits, 0xff, sizeof control.limits);
-    return control;
+    return (struct control){
+        .what = what, .service = span_from_text(service), .limits = limits_unchanged()};
 }
 
 static void say_it(struct fixture *f, const struct control *control)
 {
-    struct message message = {.command = COMMAND_CONTROL, .control = *control};
-
     drop_trace(f);
-    say(f, "s1", &message);
+    say_control(f, control);
     expect_trace(f, trace_has(f, "ok") ? f->trace : "an answer");
 }
 
@@ -187,7 +181,7 @@ static void there_is_an_end_to_what_is_kept(void **state)
     for (unsigned i = 0; i < DIRECTIVES_MAX; i++) {
         set_concurrency(f, numbered("s", i), 1);
     }
-    say(f, "s1", &(struct message){.command = COMMAND_CONTROL, .control = one_more});
+    say_control(f, &one_more);
     assert_true(trace_has(f, "REPLY 9 failed code=limit_exceeded"));
     set_concurrency(f, "s0", 2);
 }
@@ -198,7 +192,7 @@ static void set_key(struct fixture *f, const char *key, uint64_t concurrency)
 
     control.key = span_from_text(key);
     control.limits.concurrency = concurrency;
-    say(f, "s1", &(struct message){.command = COMMAND_CONTROL, .control = control});
+    say_control(f, &control);
 }
 
 static void what_is_no_limit_any_more_takes_no_place(void **state)
@@ -255,7 +249,7 @@ static void a_pause_that_is_over_takes_no_place(void **state)
         }
         offer(f, peer, name, 1);
         pause.service = span_from_text(name);
-        say(f, "s1", &(struct message){.command = COMMAND_CONTROL, .control = pause});
+        say_control(f, &pause);
     }
     advance_ms(f, 100);
     f->quiet = false;

@@ -5,13 +5,9 @@
 
 static void control(struct fixture *f, enum control_what what, uint64_t peer, const char *service)
 {
-    struct message message = {.command = COMMAND_CONTROL};
+    struct control control = {.what = what, .peer = peer, .service = span_from_text(service)};
 
-    message.control.request = 9;
-    message.control.what = what;
-    message.control.peer = peer;
-    message.control.service = span_from_text(service);
-    say(f, "s1", &message);
+    say_control(f, &control);
 }
 
 static void query(struct fixture *f, enum query_what what)

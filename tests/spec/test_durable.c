@@ -2,8 +2,6 @@
  * nobody was told of is lost. */
 #include "tests/spec/fixture.h"
 
-#include <string.h>
-
 static const struct submit durable = {.durable = true, .receipts = true, .attempts = 3};
 
 #define DURABLE(name) cmocka_unit_test_setup_teardown(name, fixture_setup_stored, fixture_teardown)
@@ -379,7 +377,7 @@ static void pause_echo(struct fixture *f, uint64_t ms)
 {
     struct message message = {.command = COMMAND_CONTROL};
 
-    memset(&message.control.limits, 0xff, sizeof message.control.limits);
+    message.control.limits = limits_unchanged();
     message.control.what = CONTROL_PAUSE;
     message.control.service = span_from_text("echo");
     message.control.ms = ms;

@@ -135,27 +135,22 @@ static void stream(struct fixture *f)
 
 static void limit(struct fixture *f, const char *service, const char *key, uint64_t concurrency)
 {
-    struct message message = {.command = COMMAND_CONTROL};
+    struct control control = {.what = CONTROL_LIMIT,
+                              .service = span_from_text(service),
+                              .key = span_from_text(key),
+                              .tenant = span_from_text(service[0] == '\0' ? "default" : ""),
+                              .limits = limits_unchanged()};
 
-    memset(&message.control.limits, 0xff, sizeof message.control.limits);
-    message.control.request = 9;
-    message.control.what = CONTROL_LIMIT;
-    message.control.service = span_from_text(service);
-    message.control.key = span_from_text(key);
-    message.control.tenant = span_from_text(service[0] == '\0' ? "default" : "");
-    message.control.limits.concurrency = concurrency;
-    say(f, "s1", &message);
+    control.limits.concurrency = concurrency;
+    say_control(f, &control);
 }
 
 static void pause(struct fixture *f, const char *service)
 {
-    struct message message = {.command = COMMAND_CONTROL};
+    struct control control = {
+        .what = CONTROL_PAUSE, .service = span_from_text(service), .ms = 1};
 
-    message.control.request = 9;
-    message.control.what = CONTROL_PAUSE;
-    message.control.service = span_from_text(service);
-    message.control.ms = 1;
-    say(f, "s1", &message);
+    say_control(f, &control);
 }
 
 /* Rules that hold nobody back: for keys that have tasks and those that come, and for all. */

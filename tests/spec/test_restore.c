@@ -155,7 +155,7 @@ static void a_dead_letter_survives_and_takes_its_row_with_it(void **state)
 {
     struct fixture *f = *state;
     struct submit options = durable;
-    struct message message = {.command = COMMAND_CONTROL};
+    struct control retry = {.what = CONTROL_RETRY, .task = id_of("t1")};
 
     options.dead_letter = true;
     options.attempts = 1;
@@ -167,11 +167,8 @@ static void a_dead_letter_survives_and_takes_its_row_with_it(void **state)
     assert_int_equal(stats_of(f).dead, 1);
     advance_ms(f, f->options.retain_ms); /* its outcome is forgotten, the letter is not */
     given_echo_again(f);
-    message.control.request = 9;
-    message.control.what = CONTROL_RETRY;
-    message.control.task = id_of("t1");
     drop_trace(f);
-    say(f, "s1", &message);
+    say_control(f, &retry);
     stored(f);
     assert_true(trace_has(f, "w1 <- TASK t1 attempt=2 payload=x"));
     crash(f);
@@ -382,7 +379,7 @@ static void a_retried_letter_is_one_task_whatever_a_crash_leaves(void **state)
 {
     struct fixture *f = *state;
     struct submit options = durable;
-    struct message message = {.command = COMMAND_CONTROL};
+    struct control retry = {.what = CONTROL_RETRY, .task = id_of("t1")};
     uint64_t last;
 
     options.dead_letter = true;
@@ -390,10 +387,7 @@ static void a_retried_letter_is_one_task_whatever_a_crash_leaves(void **state)
     fail_task(f, "w1", "t1", 1, "broken", false);
     stored(f);
     last = shelf_last(f->shelf);
-    message.control.request = 9;
-    message.control.what = CONTROL_RETRY;
-    message.control.task = id_of("t1");
-    say(f, "s1", &message);
+    say_control(f, &retry);
     assert_true(shelf_last(f->shelf) > last + 1);
     fixture_crash(f, last + 1);
     assert_int_equal(shelf_count(f->shelf), 2);
@@ -407,7 +401,7 @@ static void a_retried_letter_is_one_task_whatever_a_crash_leaves(void **state)
 static void attempts_of_a_retried_letter_go_on_after_a_crash(void **state)
 {
     struct fixture *f = *state;
-    struct message message = {.command = COMMAND_CONTROL};
+    struct control retry = {.what = CONTROL_RETRY, .task = id_of("t1")};
     struct submit options = durable;
 
     options.attempts = 2;
@@ -418,10 +412,7 @@ static void attempts_of_a_retried_letter_go_on_after_a_crash(void **state)
         advance_ms(f, 1000);
     }
     stored(f);
-    message.control.request = 9;
-    message.control.what = CONTROL_RETRY;
-    message.control.task = id_of("t1");
-    say(f, "s1", &message);
+    say_control(f, &retry);
     fail_task(f, "w1", "t1", 3, "bad", true);
     stored(f);
     drop_trace(f);

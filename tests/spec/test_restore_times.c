@@ -21,7 +21,7 @@ static void assert_expires_in(struct fixture *f, uint64_t ms)
 static void times_of_a_retried_letter_begin_anew(void **state)
 {
     struct fixture *f = *state;
-    struct message message = {.command = COMMAND_CONTROL};
+    struct control retry = {.what = CONTROL_RETRY, .task = id_of("t1")};
     struct submit options = durable;
 
     options.dead_letter = true;
@@ -35,10 +35,7 @@ static void times_of_a_retried_letter_begin_anew(void **state)
     given_echo_again(f);
     offer(f, "w1", "echo", 0);
     drop_trace(f);
-    message.control.request = 9;
-    message.control.what = CONTROL_RETRY;
-    message.control.task = id_of("t1");
-    say(f, "s1", &message);
+    say_control(f, &retry);
     advance_ms(f, 999);
     stored(f);
     assert_int_equal(stats_of(f).dead, 0);

@@ -198,9 +198,8 @@ static void limits_hold_pinned_ones_as_all_others(void **state)
 {
     struct fixture *f = *state;
     struct submit key = {.version = span_from_text("2"), .key = span_from_text("k")};
-    struct limit_values values;
+    struct limit_values values = limits_unchanged();
 
-    memset(&values, 0xff, sizeof values);
     values.concurrency = 1;
     given_versions(f);
     assert_true(broker_configure_limit(f->broker, span_from_text("echo"), span_of(NULL, 0),

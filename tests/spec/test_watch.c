@@ -1,8 +1,6 @@
 /* WATCH and EVENT: what happens is told to whoever has credit, and counted for whoever has not. */
 #include "tests/spec/fixture.h"
 
-#include <string.h>
-
 static void watch(struct fixture *f, const char *peer, uint64_t request, uint64_t credit,
                   const char *service, const char *task)
 {
@@ -129,36 +127,27 @@ static void watches_are_bounded(void **state)
 static void an_event_tells_what_an_operator_asked_for(void **state)
 {
     struct fixture *f = *state;
-    struct message message = {.command = COMMAND_CONTROL};
-    struct limit_values *limits = &message.control.limits;
+    struct control control = {.what = CONTROL_LIMIT,
+                              .tenant = span_from_text("default"),
+                              .limits = limits_unchanged()};
 
     given_watcher(f, 100);
-    memset(limits, 0xff, sizeof *limits);
-    message.control.request = 9;
-    message.control.what = CONTROL_LIMIT;
-    message.control.service = span_of(NULL, 0);
-    message.control.tenant = span_from_text("default");
-    limits->concurrency = 5;
-    limits->rate = 0;
-    say(f, "s1", &message);
+    control.limits.concurrency = 5;
+    control.limits.rate = 0;
+    say_control(f, &control);
     assert_true(trace_has(f, "limit_changed - peer=s1 detail=tenant=default concurrency=5 rate=0"));
-    message.control.what = CONTROL_PAUSE;
-    message.control.service = span_from_text("echo");
-    message.control.tenant = span_of(NULL, 0);
-    message.control.ms = 250;
-    say(f, "s1", &message);
+    control = (struct control){.what = CONTROL_PAUSE, .service = span_from_text("echo"), .ms = 250};
+    say_control(f, &control);
     assert_true(trace_has(f, "paused - peer=s1 detail=ms=250\n"));
     /* All there are do not fit: the words that do are whole. */
-    message.control.what = CONTROL_LIMIT;
-    message.control.ms = 0;
-    *limits = (struct limit_values){.max_tasks = 1000000000, .max_bytes = 1000000000,
-                                    .concurrency = 1000000000, .rate = 1000000000,
-                                    .rate_ms = 86400000, .burst = 1000000000,
-                                    .budget = 1000000000, .budget_ms = 86400000,
-                                    .weight = LIMIT_UNCHANGED,
-                                    .breaker_failures = 1000000000, .breaker_min = 1000000000,
-                                    .attempts = 3};
-    say(f, "s1", &message);
+    control.what = CONTROL_LIMIT;
+    control.ms = 0;
+    control.limits = (struct limit_values){
+        .max_tasks = 1000000000, .max_bytes = 1000000000, .concurrency = 1000000000,
+        .rate = 1000000000, .rate_ms = 86400000, .burst = 1000000000, .budget = 1000000000,
+        .budget_ms = 86400000, .weight = LIMIT_UNCHANGED, .breaker_failures = 1000000000,
+        .breaker_min = 1000000000, .attempts = 3};
+    say_control(f, &control);
     assert_true(trace_has(f, "detail=max_tasks=1000000000 max_bytes=1000000000 "));
     assert_false(trace_has(f, "breaker_open_ms"));
 }

@@ -29,30 +29,25 @@ static void expect_start(struct fixture *f, const char *task)
 
 static void control(struct fixture *f, enum control_what what, uint64_t peer, uint64_t ms)
 {
-    struct message message = {.command = COMMAND_CONTROL};
+    struct control control = {.what = what,
+                              .peer = peer,
+                              .service = span_from_text(peer == 0 ? "echo" : ""),
+                              .ms = ms};
 
-    message.control.request = 9;
-    message.control.what = what;
-    message.control.peer = peer;
-    message.control.service = peer == 0 ? span_from_text("echo") : span_of(NULL, 0);
-    message.control.ms = ms;
-    say(f, "s1", &message);
+    say_control(f, &control);
 }
 
 /* All but one value stay as they are. */
 static void limit(struct fixture *f, struct limit_values values)
 {
-    struct message message = {.command = COMMAND_CONTROL};
+    struct control control = {.what = CONTROL_LIMIT, .service = span_from_text("echo")};
     uint64_t *value = (uint64_t *)&values;
 
     for (size_t i = 0; i < sizeof values / sizeof *value; i++) {
         value[i] = value[i] == 0 ? LIMIT_UNCHANGED : value[i];
     }
-    message.control.request = 9;
-    message.control.what = CONTROL_LIMIT;
-    message.control.service = span_from_text("echo");
-    message.control.limits = values;
-    say(f, "s1", &message);
+    control.limits = values;
+    say_control(f, &control);
 }
 
 static void no_worker_that_offers_it(void **state)

@@ -7,20 +7,15 @@
 #include "broker/core/watch.h"
 #include "common/mutant.h"
 
-static uint32_t connection_hash(const struct broker *broker, connection_id connection)
-{
-    return broker_hash(broker, &connection, sizeof connection);
-}
-
 static uint32_t session_hash(const struct broker *broker, const struct id *session)
 {
     return broker_hash(broker, session->bytes, sizeof session->bytes);
 }
 
+/* Connections are numbered by the shell, one after another: no hash needed. */
 struct peer *peer_find(const struct broker *broker, connection_id connection)
 {
-    uint32_t hash = connection_hash(broker, connection);
-    struct table_node *node = table_chain(&broker->peers_by_connection, hash);
+    struct table_node *node = table_chain(&broker->peers_by_connection, connection);
 
     for (; node != NULL; node = node->next) {
         struct peer *peer = table_entry(node, struct peer, by_connection);
@@ -85,8 +80,7 @@ static void peer_connect(struct broker *broker, struct peer *peer, connection_id
     peer->unreachable = false;
     peer->connection = from;
     peer->heard_ms = peer->sent_ms = broker->now_ms;
-    table_insert(&broker->peers_by_connection, &peer->by_connection,
-                 connection_hash(broker, from));
+    table_insert(&broker->peers_by_connection, &peer->by_connection, from);
     wheel_arm(&broker->wheel, &peer->timer, broker->now_ms + broker->options.silence_ms);
 }
 

@@ -221,14 +221,18 @@ void offer_hold(struct offer *offer)
 
 void offer_unhold(struct broker *broker, struct offer *offer)
 {
+    struct service *service = offer->service;
+
     CHECK(offer->held > 0);
     CHECK(offer->peer->held > 0);
     offer->held--;
     offer->peer->held--;
     if (!offer_withdrawn(offer)) {
-        offer->service->held--;
+        service->held--;
         offer_place(offer);
-        service_touch(broker, offer->service);
+        if (service->queued > 0 || service->limiter != NULL) {
+            service_touch(broker, service); /* else nobody waits for the place */
+        }
     } else if (offer->held == 0) {
         offer_free(broker, offer);
     }

@@ -66,6 +66,12 @@ static inline struct list *list_last(const struct list *list)
     return list_empty(list) ? NULL : list->prev;
 }
 
+/* There is exactly one link on it. */
+static inline bool list_only(const struct list *list)
+{
+    return !list_empty(list) && list->next == list->prev;
+}
+
 static inline struct list *list_pop_front(struct list *list)
 {
     struct list *link = list_first(list);

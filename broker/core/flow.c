@@ -271,6 +271,9 @@ void flow_charge(struct flow *flow)
     bool called = flow->turn.ring == &service->called;
     bool over = turn_charge(&flow->turn);
 
+    if (!called && list_only(&flow->ready)) {
+        return; /* it leaves the ring with its last task */
+    }
     if (over) {
         flow_line_up(flow);
     }

@@ -79,7 +79,7 @@ void flow_leave(struct flow *flow);
 struct flow *flow_next(const struct service *service);
 /* It is, or would be if an offer of its target had room. */
 bool flow_is_next(const struct flow *flow);
-/* That flow hands out one task: call before the task is removed. */
+/* That flow hands out one task, which is then removed. */
 void flow_charge(struct flow *flow);
 /* That flow has to wait for an offer of its target. */
 void flow_park(struct flow *flow);

@@ -144,6 +144,7 @@ struct backup_end {
 
 /* The core's own: hashes of what an event names, so that they are made once. */
 struct hint {
+    uint64_t last;       /* serial of the peer's last flow, if the event is of it; 0: it is not */
     uint64_t peer;       /* serial of the session that `flow` is of; 0: there is no flow */
     uint32_t task, flow;
     bool task_known;

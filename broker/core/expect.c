@@ -30,6 +30,7 @@ static void look_for(const struct broker *broker, const struct peer *peer, struc
 {
     const struct message *message = event->message;
     struct hint *hint = &event->hint;
+    const struct flow *last;
 
     *hint = (struct hint){.task_known = false};
     if (message->command == COMMAND_DONE) {
@@ -37,8 +38,10 @@ static void look_for(const struct broker *broker, const struct peer *peer, struc
     } else if (message->command == COMMAND_SUBMIT) {
         hint->task = task_hash(broker, &message->submit.id);
         /* The peer's last flow is found without. */
-        if (peer != NULL && message->submit.service.size > 0 &&
-            flow_of_last(peer, &message->submit) == NULL) {
+        last = peer != NULL ? flow_of_last(peer, &message->submit) : NULL;
+        if (last != NULL) {
+            hint->last = last->serial;
+        } else if (peer != NULL && message->submit.service.size > 0) {
             hint->peer = peer->place.serial;
         }
     } else {

@@ -16,6 +16,7 @@
 struct admission {
     struct service *service; /* NULL: a pure join, or a service to be made */
     struct flow *flow;       /* that it belongs to; NULL: there is none yet */
+    uint64_t flow_last;      /* serial of the peer's last flow, if it is of that; else 0 */
     uint32_t task_hash, flow_hash;
     bool flow_hashed;        /* else flow_hash says nothing */
     struct task *parent;     /* NULL: none */
@@ -176,8 +177,11 @@ static uint32_t flow_hash_of(const struct broker *broker, const struct peer *pee
 static struct flow *find_flow(const struct broker *broker, struct peer *peer,
                               const struct submit *submit, struct admission *admission)
 {
-    struct flow *flow = admission->flow_hashed ? NULL : flow_of_last(peer, submit);
+    struct flow *flow = flow_last(peer);
 
+    if (flow == NULL || flow->serial != admission->flow_last) {
+        flow = admission->flow_hashed ? NULL : flow_of_last(peer, submit);
+    }
     return flow != NULL ? flow
                         : flow_find(broker, peer, submit,
                                     flow_hash_of(broker, peer, submit, admission));
@@ -659,6 +663,7 @@ void handle_submit(struct broker *broker, struct peer *peer, const struct submit
 {
     struct admission admission = {
         .task_hash = hint->task_known ? hint->task : task_hash(broker, &submit->id),
+        .flow_last = hint->last,
         .flow_hash = hint->flow,
         .flow_hashed = hint->peer == peer->place.serial, /* not of its session before this one */
     };

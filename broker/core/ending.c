@@ -14,13 +14,16 @@
 
 void result_send(struct broker *broker, struct peer *peer, const struct task *task)
 {
-    struct message message = {.command = COMMAND_RESULT};
+    struct message message; /* large: only what is said is set */
     struct result *result = &message.result;
     struct join_cursor cursor;
     struct doc_token tokens[8];
     uint8_t arena[64];
     struct doc details;
 
+    message.command = COMMAND_RESULT;
+    result->input_count = 0;
+    result->input_at = NULL;
     task_record(task, &result->record);
     if (task->state == TASK_DONE && task->extra == NULL) {
         peer_send(broker, peer, &message); /* as most are */

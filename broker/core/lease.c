@@ -74,21 +74,23 @@ void lease_take(struct broker *broker, struct offer *offer, struct task *task)
 
 void lease_send(struct broker *broker, struct task *task)
 {
-    struct message message = {.command = COMMAND_TASK};
+    struct message message; /* large: only what is said is set */
     struct task_message *out = &message.task;
     struct join_cursor cursor;
 
     task->started_ms = broker->now_ms;
     lease_renew(broker, task);
-    out->id = task->id;
-    out->attempt = task_attempt(task);
-    out->service = service_name(task->service);
-    out->payload = (struct payload){.bytes = blob_span(task->body), .blob = task->body};
-    out->deadline_ms =
-        task->deadline_ms == WHEEL_NEVER ? 0 : task->deadline_ms - broker->now_ms;
-    out->lease_ms = lease_ms_of(task);
-    out->max_run_ms = max_run_ms_of(task);
-    out->submitter = label_span(task->owner->name);
+    message.command = COMMAND_TASK;
+    *out = (struct task_message){
+        .id = task->id,
+        .attempt = task_attempt(task),
+        .service = service_name(task->service),
+        .payload = {.bytes = blob_span(task->body), .blob = task->body},
+        .deadline_ms = task->deadline_ms == WHEEL_NEVER ? 0 : task->deadline_ms - broker->now_ms,
+        .lease_ms = lease_ms_of(task),
+        .max_run_ms = max_run_ms_of(task),
+        .submitter = label_span(task->owner->name),
+    };
     if (task->extra != NULL) {
         out->stream = stream_begin(broker, task);
         out->checkpoint = memo_checkpoint(task);

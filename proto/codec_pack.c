@@ -37,18 +37,18 @@ bool pack_grow(struct pack *pack, size_t more)
 void pack_widen(struct pack_list *list, enum pack_shape shape)
 {
     struct pack *pack = list->pack;
+    size_t size = pack->size;
     uint8_t *header;
 
-    CHECK(list->kept > 15 && list->kept <= UINT16_MAX);
+    CHECK(list->count > 15 && list->count <= UINT16_MAX);
     if (pack_append(pack, "\0", 2) != 0) {
         return;
     }
     header = pack->data + list->start;
-    memmove(header + 3, header + 1, list->kept_size - list->start - 1);
+    memmove(header + 3, header + 1, size - list->start - 1);
     header[0] = shape == PACK_MAP ? 0xde : 0xdc;
-    header[1] = (uint8_t)(list->kept >> 8);
-    header[2] = (uint8_t)list->kept;
-    list->kept_size = pack->size;
+    header[1] = (uint8_t)(list->count >> 8);
+    header[2] = (uint8_t)list->count;
 }
 
 static void pack_token(struct pack *pack, const struct doc_token *token)

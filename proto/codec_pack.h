@@ -98,15 +98,14 @@ static inline void pack_nil(struct pack *pack)
 /* ---- arrays and maps whose count is known when they end ---------------- */
 
 /* A fixarray or fixmap in the making: its header is patched at the end, and
- * trailing elements that have their default are dropped, so every writer
- * simply names all fields in order. One of more than 15 elements, which is rare, is
- * moved to make room for its header. */
+ * trailing elements that have their default, a nil each, are dropped, so every
+ * writer simply names all fields in order. One of more than 15 elements, which is
+ * rare, is moved to make room for its header. */
 struct pack_list {
     struct pack *pack;
     size_t start;      /* of the header byte */
     unsigned count;
-    unsigned kept;     /* elements up to the last that is not a default */
-    size_t kept_size;  /* pack->size after it */
+    unsigned defaults; /* of these, so many at the end */
 };
 
 static inline struct pack_list pack_begin(struct pack *pack)
@@ -114,15 +113,14 @@ static inline struct pack_list pack_begin(struct pack *pack)
     struct pack_list list = {.pack = pack, .start = pack->size};
 
     pack_nil(pack); /* stands for the header */
-    list.kept_size = pack->size;
     return list;
 }
 
 /* After an element was packed: it stays, and what came before it. */
 static inline void pack_keep(struct pack_list *list)
 {
-    list->kept = ++list->count;
-    list->kept_size = list->pack->size;
+    list->count++;
+    list->defaults = 0;
 }
 
 /* Packs nil for a default: it goes if nothing follows. */
@@ -130,6 +128,7 @@ static inline void pack_default(struct pack_list *list)
 {
     pack_nil(list->pack);
     list->count++;
+    list->defaults++;
 }
 
 enum pack_shape { PACK_ARRAY = 0x90, PACK_MAP = 0x80 };
@@ -142,11 +141,12 @@ static inline void pack_end(struct pack_list *list, enum pack_shape shape)
     if (list->pack->result != CODEC_WRITTEN) {
         return;
     }
-    list->pack->size = list->kept_size;
-    if (__builtin_expect(list->kept > 15, 0)) {
+    list->pack->size -= list->defaults;
+    list->count -= list->defaults;
+    if (__builtin_expect(list->count > 15, 0)) {
         pack_widen(list, shape);
     } else {
-        list->pack->data[list->start] = (uint8_t)(shape | list->kept);
+        list->pack->data[list->start] = (uint8_t)(shape | list->count);
     }
 }
 
@@ -245,11 +245,12 @@ static inline void option_put_id(struct pack_list *map, const char *key, const s
  * for which the nil that stands for its header is right as it is. */
 static inline void put_options(struct pack_list *list, struct pack_list *map)
 {
-    list->count++;
-    if (map->kept > 0) {
+    if (map->count > 0) {
         pack_end(map, PACK_MAP);
-        list->kept = list->count;
-        list->kept_size = list->pack->size;
+        pack_keep(list);
+    } else {
+        list->count++;
+        list->defaults++;
     }
 }
 

@@ -23,12 +23,9 @@ static void put_frame(struct draft *draft, struct pack_list *list, struct blob *
     put_uint(list, writer->frame_count);
 }
 
-void put_payload(struct draft *draft, struct pack_list *list, const struct payload *payload)
+void put_attached(struct draft *draft, struct pack_list *list, const struct payload *payload)
 {
-    if (payload->bytes.size <= PAYLOAD_INLINE_MAX) {
-        pack_bytes(list->pack, payload->bytes);
-        pack_keep(list);
-    } else if (payload->blob != NULL) {
+    if (payload->blob != NULL) {
         CHECK(payload->bytes.data == blob_span(payload->blob).data);
         CHECK(payload->bytes.size == blob_span(payload->blob).size);
         put_frame(draft, list, blob_ref(payload->blob));

@@ -10,8 +10,20 @@ struct draft {
     struct codec_writer *writer; /* gets the frames */
 };
 
+/* A payload as a frame of its own. */
+void put_attached(struct draft *draft, struct pack_list *list, const struct payload *payload);
+
 /* Inline up to PAYLOAD_INLINE_MAX, attached beyond. */
-void put_payload(struct draft *draft, struct pack_list *list, const struct payload *payload);
+static inline void put_payload(struct draft *draft, struct pack_list *list,
+                               const struct payload *payload)
+{
+    if (payload->bytes.size <= PAYLOAD_INLINE_MAX) {
+        pack_bytes(list->pack, payload->bytes);
+        pack_keep(list);
+    } else {
+        put_attached(draft, list, payload);
+    }
+}
 
 /* The same, for records that are composed first. */
 void put_inputs(struct draft *draft, struct pack_list *list, const struct input_list *inputs);

@@ -55,30 +55,49 @@ static inline void pack_uint(struct pack *pack, uint64_t value)
     pack_put_uint64(pack, value);
 }
 
+/* Short texts and bytes, as most are, are made in their place: one look for room is enough, and
+ * what was just put together elsewhere could not be loaded at once. */
+#define PACK_FIXSTR_MAX 31
+#define PACK_BIN8_MAX 255
+
 static inline void pack_text(struct pack *pack, struct span text)
 {
-    pack_put_str(pack, text.size);
-    pack_append(pack, text.data, text.size);
+    uint8_t *to;
+
+    if (text.size > PACK_FIXSTR_MAX) {
+        pack_put_str(pack, text.size);
+        pack_append(pack, text.data, text.size);
+    } else if (pack_room(pack, 1 + text.size)) {
+        to = pack->data + pack->size;
+        to[0] = (uint8_t)(0xa0 | text.size);
+        if (text.size > 0) {
+            memcpy(to + 1, text.data, text.size);
+        }
+        pack->size += 1 + text.size;
+    }
 }
 
 static inline void pack_bytes(struct pack *pack, struct span bytes)
 {
-    pack_put_bin(pack, bytes.size);
-    pack_append(pack, bytes.data, bytes.size);
+    uint8_t *to;
+
+    if (bytes.size > PACK_BIN8_MAX) {
+        pack_put_bin(pack, bytes.size);
+        pack_append(pack, bytes.data, bytes.size);
+    } else if (pack_room(pack, 2 + bytes.size)) {
+        to = pack->data + pack->size;
+        to[0] = 0xc4;
+        to[1] = (uint8_t)bytes.size;
+        if (bytes.size > 0) {
+            memcpy(to + 2, bytes.data, bytes.size);
+        }
+        pack->size += 2 + bytes.size;
+    }
 }
 
 static inline void pack_id(struct pack *pack, const void *id)
 {
-    uint8_t *to;
-
-    /* Made in its place: what was just put together elsewhere could not be loaded at once. */
-    if (pack_room(pack, 2 + ID_BYTES)) {
-        to = pack->data + pack->size;
-        to[0] = 0xc4;
-        to[1] = ID_BYTES;
-        memcpy(to + 2, id, ID_BYTES);
-        pack->size += 2 + ID_BYTES;
-    }
+    pack_bytes(pack, span_of(id, ID_BYTES));
 }
 
 static inline void pack_bool(struct pack *pack, bool value)

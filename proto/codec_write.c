@@ -1,4 +1,7 @@
-/* Writing: one function a command, in the order of proto/PROTOCOL.md section 3. */
+/* Writing: one function a command, in the order of proto/PROTOCOL.md section 3.
+ *
+ * What is said once in a session, or for people, is cold: the compiler is not to unfold it into
+ * codec_write, at the expense of what is said of every task. */
 
 #include "proto/codec_draft.h"
 
@@ -43,7 +46,7 @@ static void put_reply(struct pack_list *list, const struct reply *reply)
 
 /* ---- peer to broker ---------------------------------------------------- */
 
-static void put_hello(struct pack_list *list, const struct hello *hello)
+static __attribute__((cold)) void put_hello(struct pack_list *list, const struct hello *hello)
 {
     struct pack_list map;
 
@@ -58,7 +61,8 @@ static void put_hello(struct pack_list *list, const struct hello *hello)
     put_options(list, &map);
 }
 
-static void put_offer(struct pack_list *list, const struct offer_message *offer)
+static __attribute__((cold)) void put_offer(struct pack_list *list,
+                                            const struct offer_message *offer)
 {
     struct pack_list map;
 
@@ -102,7 +106,7 @@ static void put_argument(struct pack_list *list, const struct query *query)
     }
 }
 
-static void put_query(struct pack_list *list, const struct query *query)
+static __attribute__((cold)) void put_query(struct pack_list *list, const struct query *query)
 {
     struct pack_list map;
 
@@ -117,7 +121,7 @@ static void put_query(struct pack_list *list, const struct query *query)
 
 /* ---- broker to peer ---------------------------------------------------- */
 
-static void put_welcome(struct pack_list *list, const struct welcome *welcome)
+static __attribute__((cold)) void put_welcome(struct pack_list *list, const struct welcome *welcome)
 {
     struct pack_list map;
 

@@ -29,9 +29,8 @@ static uint64_t max_run_ms_of(const struct task *task)
                                        : task->service->limits.max_run_ms;
 }
 
-uint64_t lease_run_end_ms(const struct broker *broker, const struct task *task)
+static uint64_t run_end_ms(const struct broker *broker, const struct task *task, uint64_t max_ms)
 {
-    uint64_t max_ms = max_run_ms_of(task);
     uint64_t end_ms = task->started_ms + max_ms;
 
     if (max_ms == 0 || MUTANT(MAX_RUN_IGNORED)) {
@@ -41,14 +40,23 @@ uint64_t lease_run_end_ms(const struct broker *broker, const struct task *task)
     return end_ms <= broker->awake_ms ? broker->awake_ms + broker->options.ping_ms : end_ms;
 }
 
+uint64_t lease_run_end_ms(const struct broker *broker, const struct task *task)
+{
+    return run_end_ms(broker, task, max_run_ms_of(task));
+}
+
+static void lease_arm(struct broker *broker, struct task *task, uint64_t lease_ms,
+                      uint64_t max_run_ms)
+{
+    uint64_t silent_ms = lease_ms > 0 ? broker->now_ms + lease_ms : WHEEL_NEVER;
+    uint64_t end_ms = run_end_ms(broker, task, max_run_ms);
+
+    task_arm(broker, task, silent_ms < end_ms ? silent_ms : end_ms);
+}
+
 void lease_renew(struct broker *broker, struct task *task)
 {
-    uint64_t lease_ms = lease_ms_of(task);
-
-    uint64_t silent_ms = lease_ms > 0 ? broker->now_ms + lease_ms : WHEEL_NEVER;
-    uint64_t run_end_ms = lease_run_end_ms(broker, task);
-
-    task_arm(broker, task, silent_ms < run_end_ms ? silent_ms : run_end_ms);
+    lease_arm(broker, task, lease_ms_of(task), max_run_ms_of(task));
 }
 
 void lease_take(struct broker *broker, struct offer *offer, struct task *task)
@@ -77,9 +85,10 @@ void lease_send(struct broker *broker, struct task *task)
     struct message message; /* large: only what is said is set */
     struct task_message *out = &message.task;
     struct join_cursor cursor;
+    uint64_t lease_ms = lease_ms_of(task), max_run_ms = max_run_ms_of(task);
 
     task->started_ms = broker->now_ms;
-    lease_renew(broker, task);
+    lease_arm(broker, task, lease_ms, max_run_ms);
     message.command = COMMAND_TASK;
     *out = (struct task_message){
         .id = task->id,
@@ -87,8 +96,8 @@ void lease_send(struct broker *broker, struct task *task)
         .service = service_name(task->service),
         .payload = {.bytes = blob_span(task->body), .blob = task->body},
         .deadline_ms = task->deadline_ms == WHEEL_NEVER ? 0 : task->deadline_ms - broker->now_ms,
-        .lease_ms = lease_ms_of(task),
-        .max_run_ms = max_run_ms_of(task),
+        .lease_ms = lease_ms,
+        .max_run_ms = max_run_ms,
         .submitter = label_span(task->owner->name),
     };
     if (task->extra != NULL) {

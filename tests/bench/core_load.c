@@ -118,8 +118,8 @@ static void say_cancel(struct load *load, uint64_t sequence)
               &(struct message){.command = COMMAND_CANCEL, .cancel.id = id_of(load, sequence)});
 }
 
-/* A turn's worth of new tasks, as far as the window allows; those of the turn before that are to
- * be cancelled while they wait are. */
+/* What workers end in a turn, and a quarter more, as far as the window allows: so it fills. Those of
+ * the turn before that are to be cancelled while they wait are. */
 static void submit_some(struct load *load)
 {
     uint64_t before = load->submitted;
@@ -130,7 +130,7 @@ static void submit_some(struct load *load)
         }
     }
     load->turn_began = before;
-    for (int i = 0; i < PLAN_TURN_TASKS && load->submitted < load->plan.tasks &&
+    for (int i = 0; i < PLAN_TURN_TASKS * 5 / 4 && load->submitted < load->plan.tasks &&
                     load->submitted - load->ended < load->plan.window;
          i++) {
         submit_next(load);

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-/* Tasks that each side begins or ends in a turn of the broker: what makes a batch. */
+/* Tasks that workers end in a turn of the broker: what makes a batch. */
 #define PLAN_TURN_TASKS 100
 /* Chunks that a reader asks for. The broker lets a worker be 16 ahead of what was read. */
 #define PLAN_STREAM_CREDIT 8

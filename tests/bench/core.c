@@ -119,20 +119,21 @@ static struct plan plan_of(const struct core_options *options)
 {
     struct plan plan = options->workload->plan;
 
-    plan.tasks = WARM_UP_TASKS + options->tasks;
     plan.payload_bytes = options->payload_bytes;
     plan.window = plan.window > 0 ? plan.window : 1000;
+    /* The window is full until the last of those that count has ended. */
+    plan.tasks = WARM_UP_TASKS + options->tasks + plan.window;
     plan.seed = options->seed;
     return plan;
 }
 
-/* Until all has ended, or is lost. On a terminal it says how far it is. */
-static void run_rest(struct load *load)
+/* Until so many have ended, or are lost. On a terminal it says how far it is. */
+static void run_until(struct load *load, uint64_t ended)
 {
     bool terminal = isatty(STDERR_FILENO), going = true;
 
-    while (going && load->ended < load->plan.tasks) {
-        uint64_t left = load->plan.tasks - load->ended;
+    while (going && load->ended < ended) {
+        uint64_t left = ended - load->ended;
 
         going = load_run(load, load->ended + (left < PROGRESS_TASKS ? left : PROGRESS_TASKS));
         if (terminal) {
@@ -150,26 +151,26 @@ static void measure_load(const struct core_options *options, struct core_result 
     struct plan plan = plan_of(options);
     struct world world;
     struct load load;
-    uint64_t warm = 0, cancelled = 0;
 
     world_init(&world, options->seed);
     load_init(&load, &plan, &world);
     if (load_run(&load, WARM_UP_TASKS)) {
-        warm = load.ended;
-        cancelled = load.cancelled;
+        uint64_t warm = load.ended, cancelled = load.cancelled;
+
         world.cpu_s = 0;
         world.steps = world.heap_calls = 0;
-        run_rest(&load);
+        run_until(&load, WARM_UP_TASKS + options->tasks);
+        *result = (struct core_result){.tasks = load.ended - warm,
+                                       .steps = world.steps,
+                                       .heap_calls = world.heap_calls,
+                                       .cpu_s = world.cpu_s,
+                                       .cancelled = load.cancelled - cancelled};
+        run_until(&load, load.plan.tasks);
     }
-    *result = (struct core_result){.tasks = load.ended - warm,
-                                   .steps = world.steps,
-                                   .heap_calls = world.heap_calls,
-                                   .cpu_s = world.cpu_s,
-                                   .lost = plan.tasks - load.ended,
-                                   .duplicated = load.duplicated + load.check.duplicated,
-                                   .corrupt = load.check.corrupt,
-                                   .failed = load_failed(&load) - load.check.corrupt,
-                                   .cancelled = load.cancelled - cancelled};
+    result->lost = load.plan.tasks - load.ended;
+    result->duplicated = load.duplicated + load.check.duplicated;
+    result->corrupt = load.check.corrupt;
+    result->failed = load_failed(&load) - load.check.corrupt;
     load_deinit(&load);
     world_deinit(&world);
 }
@@ -287,7 +288,7 @@ int main(int argc, char **argv)
 {
     struct core_options options = {
         .workload = &workloads[0], .tasks = 1000000, .payload_bytes = 64, .seed = 1};
-    struct core_result result;
+    struct core_result result = {0};
 
     parse(&options, argc, argv);
     blob_stock_open(); /* as the broker's thread does */

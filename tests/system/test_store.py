@@ -200,8 +200,9 @@ def _():
         equal(broker.stop(), 0)
         database = sqlite3.connect(broker.path)
         keys = [row[0] for row in database.execute("SELECT key FROM task ORDER BY key")]
-        database.execute("UPDATE task SET task = CAST(substr(task, 1, 40) || x'ff' || substr(task, 42)"
-                         " AS BLOB) WHERE key = ?", (keys[4],))
+        task = bytearray(database.execute("SELECT task FROM task WHERE key = ?", (keys[4],)).fetchone()[0])
+        task[40] ^= 1
+        database.execute("UPDATE task SET task = ? WHERE key = ?", (bytes(task), keys[4]))
         database.execute("DELETE FROM payload WHERE key = ? AND part = 0", (keys[18],))
         database.execute("INSERT INTO payload VALUES (?, 0, zeroblob(10000))", (keys[-1] + 7,))
         database.execute("INSERT INTO damaged (key, why, task) VALUES (3, 'old', zeroblob(100))")

@@ -30,21 +30,31 @@ static bool read_after(const char *text, int64_t *after_s)
     return false;
 }
 
-/* False: said so. */
-static bool arguments_parse(int argc, char **argv, struct preview *preview)
+/* False: it is over, with what *status says; what was wrong, or the help, is printed. */
+static bool arguments_parse(int argc, char **argv, struct preview *preview, int *status)
 {
     const char *after = NULL;
+    bool help = false;
     const struct option_spec specs[] = {
         OPTION_TEXT_SPEC("zone", &preview->zone, "ZONE", "an IANA name"),
         OPTION_UINT_SPEC("count", &preview->count, "N", 1, COUNT_MAX, "how many"),
         OPTION_TEXT_SPEC("after", &after, "TIME", "the first is later than this"),
+        OPTION_FLAG_SPEC("help", &help, "this text"),
     };
     const struct option_set sets[2] = {{specs, sizeof specs / sizeof specs[0]}, {NULL, 0}};
     struct arguments arguments;
     char problem[256];
 
+    *status = 2;
     if (options_parse(sets, argc - 1, argv + 1, false, &arguments, problem, sizeof problem) < 0) {
-        fprintf(stderr, "sluice-cron next: %s; see 'sluice-cron --help'\n", problem);
+        fprintf(stderr, "sluice-cron next: %s; see 'sluice-cron next --help'\n", problem);
+        return false;
+    }
+    if (help) {
+        printf("usage: sluice-cron next EXPRESSION [OPTION]...\n\n"
+               "Prints the next times of a cron expression, such as '0 3 * * mon-fri'.\n\n");
+        options_print(&sets[0], stdout);
+        *status = 0;
         return false;
     }
     if (arguments.count != 1) {
@@ -78,10 +88,11 @@ int preview_run(int argc, char **argv)
     struct plan plan = {.every_s = 0};
     char error[EXPRESSION_ERROR_SIZE];
     struct zone zone;
+    int status;
 
     standard_open();
-    if (!arguments_parse(argc, argv, &preview)) {
-        return 2;
+    if (!arguments_parse(argc, argv, &preview, &status)) {
+        return status;
     }
     if (!expression_parse(preview.text, &plan.expression, error, sizeof error)) {
         fprintf(stderr, "sluice-cron next: %s\n", error);

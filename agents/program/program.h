@@ -12,7 +12,7 @@
 enum {
     PROGRAM_DONE = 0,
     PROGRAM_FAILED = 1,
-    PROGRAM_USAGE = 2, /* the command line, or what it names, is wrong */
+    PROGRAM_USAGE = 2, /* the command line, or a file that it names, is wrong */
 };
 
 struct program {

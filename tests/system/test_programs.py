@@ -42,6 +42,16 @@ def _():
         check(run(name, "--version")[1].startswith(name + " "), name)
 
 
+@case("sluice-cron next has a help of its own")
+def _():
+    status, output, _ = run("sluice-cron", "next", "--help")
+    equal(status, 0)
+    check(output.startswith("usage: sluice-cron next EXPRESSION") and "--zone ZONE" in output, output)
+    status, _, complaint = run("sluice-cron", "next", "--nonsense", "* * * * *")
+    equal(status, 2)
+    check("unknown option '--nonsense'; see 'sluice-cron next --help'" in complaint, complaint)
+
+
 @case("what is wrong on a command line is named, with where help is")
 def _():
     for name in AGENTS:

@@ -199,9 +199,8 @@ struct submission_options {
 };
 
 /* Submits a task. Everything in `submit` is copied but payload.blob, which is ref'd; its
- * parent fields are ignored. The caller has looked whether its service has a valid name. The
- * `result` upcall may come before this returns (no room for a task that may not wait, too large,
- * deadline 0), and NULL is returned then. */
+ * parent fields are ignored. The `result` upcall may come before this returns (no room for
+ * a task that may not wait, too large, deadline 0), and NULL is returned then. */
 struct submission *peer_submit(struct peer *peer, const struct submit *submit,
                                const struct submission_options *options);
 /* Asks to stop it. The `result` upcall follows, perhaps before this returns. */

@@ -445,7 +445,7 @@ struct submission *peer_submit(struct peer *peer, const struct submit *submit,
     uint64_t ended;
 
     CHECK(submit->needs_count <= NEEDS_MAX);
-    CHECK(submit->join != JOIN_NONE || submit->service.size > 0);
+    CHECK(submit->join != JOIN_NONE || service_name_valid(submit->service));
     submission = submission_new(peer, submit);
     if (submission == NULL) {
         return NULL;

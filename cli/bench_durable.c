@@ -1,21 +1,20 @@
 /* sluice bench durable: echo whose tasks are on a disk before they are accepted, and whose outcomes
  * are before they are told; and what the disk takes by itself. */
 #include "cli/bench.h"
+#include "cli/bench_disk.h"
 #include "cli/bench_pass.h"
 #include "cli/bench_receipts.h"
 #include "cli/visit.h"
 
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#define SLICES 12        /* receipts and the disk by itself take turns: it has better moments */
+#define SLICES 12      /* receipts and the disk by itself take turns: it has better moments */
 #define SLICE_SYNCS 100
-#define SYNC_BYTES 4096  /* a page, as the store writes them */
-#define LOAD_SHARE 10    /* receipts are measured at so much less than what it can take */
+#define SLICE_DISK_MS 1000 /* at most: nobody answers the broker meanwhile */
+#define LOAD_SHARE 10  /* receipts are measured at so much less than what it can take */
 #define PATH_SIZE 512
 
 struct durable {
@@ -23,59 +22,26 @@ struct durable {
     struct fleet_options fleet;
     struct bench_plan plan;
     const char *directory;
-    int probe;
     char store[PATH_SIZE];
     uint64_t receipts_ms;    /* 0: they are not measured, nor is the disk */
     struct bench_receipts receipts;
-    struct histogram sync_ns;
+    struct bench_disk disk;
 };
 
 struct counts {
     json_int_t commits, records;
 };
 
-/* A file beside the store, which nobody sees. False: said why. */
-static bool open_probe(struct durable *durable)
-{
-    char path[PATH_SIZE + 16];
-
-    snprintf(path, sizeof(path), "%s.probe", durable->store);
-    durable->probe = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-    if (durable->probe < 0) {
-        fprintf(stderr, "sluice bench durable: %s: %s; name another with --directory\n", path,
-                strerror(errno));
-        return false;
-    }
-    unlink(path);
-    return true;
-}
-
-/* The time that the file system under the store takes to write and sync a page. */
-static bool measure_disk(struct durable *durable)
-{
-    char page[SYNC_BYTES] = {0};
-
-    for (unsigned i = 0; i < SLICE_SYNCS; i++) {
-        uint64_t begun_ns = bench_now_ns();
-
-        if (write(durable->probe, page, sizeof(page)) != (ssize_t)sizeof(page) ||
-            fdatasync(durable->probe) != 0) {
-            fprintf(stderr, "sluice bench durable: cannot write to %s: %s\n", durable->directory,
-                    strerror(errno));
-            return false;
-        }
-        histogram_add(&durable->sync_ns, bench_now_ns() - begun_ns);
-    }
-    return true;
-}
-
 /* SUSPENDS. */
 static bool measure_receipts(struct durable *durable, struct sluice *sluice)
 {
+    uint64_t disk_ms = durable->receipts.duration_ms < SLICE_DISK_MS
+                           ? durable->receipts.duration_ms : SLICE_DISK_MS;
     bool good = true;
 
     for (unsigned i = 0; good && i < SLICES; i++) {
-        good = measure_disk(durable) &&
+        good = bench_disk_syncs(&durable->disk, SLICE_SYNCS) &&
+               bench_disk_arrivals(&durable->disk, durable->receipts.per_s, disk_ms) &&
                bench_receipts_run(&durable->receipts, sluice, &durable->plan);
     }
     return good;
@@ -108,13 +74,15 @@ static void print(const struct durable *durable, const struct bench_result *resu
             ? "{\"bench\": \"durable\", \"payload\": %llu, \"window\": %llu, \"tasks\": %llu, "
               "\"tasks_per_s\": %.0f, \"commits\": %lld, \"records\": %lld, "
               "\"records_per_commit\": %.1f, \"receipts_per_s\": %llu, "
-              "\"receipt_p50_us\": %.0f, \"receipt_p99_us\": %.0f, "
+              "\"receipts\": %llu, \"receipt_p50_us\": %.0f, \"receipt_p99_us\": %.0f, "
+              "\"disk_arrivals\": %llu, \"disk_p50_us\": %.0f, \"disk_p99_us\": %.0f, "
               "\"fdatasync_p50_us\": %.0f, \"fdatasync_p99_us\": %.0f, "
             : "durable: %llu B, window %llu, %llu tasks: %.0f tasks/s, each on the disk before it "
               "was accepted, and before its outcome was told; %lld commits of %lld records, "
-              "%.1f each\n  at %llu tasks/s, a tenth of that, a receipt takes  p50 %.0f us  "
-              "p99 %.0f us\n"
-              "  and one fdatasync by itself  p50 %.0f us  p99 %.0f us\n";
+              "%.1f each\n  at %llu tasks/s %llu receipts took  p50 "
+              "%.0f us  p99 %.0f us\n"
+              "  %llu such arrivals, written straight to the disk  p50 %.0f us  p99 %.0f us\n"
+              "  one fdatasync by itself  p50 %.0f us  p99 %.0f us\n";
     bool good = bench_result_good(result) && durable->receipts.failed == 0;
 
     printf(format, (unsigned long long)result->payload_bytes, (unsigned long long)result->window,
@@ -122,9 +90,13 @@ static void print(const struct durable *durable, const struct bench_result *resu
            (long long)counts->commits, (long long)counts->records,
            counts->commits > 0 ? (double)counts->records / (double)counts->commits : 0.0,
            (unsigned long long)durable->receipts.per_s,
+           (unsigned long long)durable->receipts.receipt_ns.total,
            percentile_us(&durable->receipts.receipt_ns, 50),
            percentile_us(&durable->receipts.receipt_ns, 99),
-           percentile_us(&durable->sync_ns, 50), percentile_us(&durable->sync_ns, 99));
+           (unsigned long long)durable->disk.arrival_ns.total,
+           percentile_us(&durable->disk.arrival_ns, 50),
+           percentile_us(&durable->disk.arrival_ns, 99),
+           percentile_us(&durable->disk.sync_ns, 50), percentile_us(&durable->disk.sync_ns, 99));
     if (durable->cli->json) {
         bench_cpu_print(result, (double)result->check->received, stdout, true);
         printf(", \"good\": %s}\n", good ? "true" : "false");
@@ -147,7 +119,9 @@ static bool measure(struct durable *durable, struct sluice *sluice, struct bench
     after = count(sluice);
     after.commits -= before.commits;
     after.records -= before.records;
-    durable->receipts.per_s = (uint64_t)(bench_result_per_s(&result) / LOAD_SHARE) + 1;
+    if (durable->receipts.per_s == 0) {
+        durable->receipts.per_s = (uint64_t)(bench_result_per_s(&result) / LOAD_SHARE) + 1;
+    }
     durable->receipts.duration_ms = durable->receipts_ms / SLICES;
     if (durable->receipts_ms > 0 && !measure_receipts(durable, sluice)) {
         return false;
@@ -190,6 +164,8 @@ static int durable_run(struct cli *cli, const struct command *self, int argc, ch
         OPTION_UINT_SPEC("tasks", &durable.plan.tasks, "N", 1, 1000000000, "how many (200,000)"),
         OPTION_DURATION_SPEC("receipts", &durable.receipts_ms,
                              "how long receipts are measured (3s); 0: not at all"),
+        OPTION_UINT_SPEC("rate", &durable.receipts.per_s, "N", 1, 1000000,
+                         "of those tasks, a second (a tenth of the throughput)"),
         BENCH_DIRECTORY_SPEC(&durable.directory),
     };
     struct option_set set = {specs, sizeof(specs) / sizeof(specs[0])};
@@ -214,11 +190,11 @@ static int durable_run(struct cli *cli, const struct command *self, int argc, ch
              (long)getpid());
     durable.fleet.store = durable.store;
     durable.fleet.credit = durable.plan.window < 65535 ? durable.plan.window : 65535;
-    if (!open_probe(&durable)) {
+    if (!bench_disk_open(&durable.disk, durable.directory)) {
         return EXIT_TASK;
     }
     code = bench_visit(cli, self, &durable.fleet, durable_main, &durable);
-    close(durable.probe);
+    bench_disk_close(&durable.disk);
     return code;
 }
 
@@ -228,8 +204,10 @@ const struct command command_bench_durable = {
     .summary = "throughput of durable tasks, and how long a receipt takes",
     .about = "Echo as in `sluice bench echo`, of durable tasks: each is synced to the disk before\n"
              "it is accepted, and its outcome before that is told. Then receipts at a tenth of\n"
-             "that load, tasks sent at a constant rate, whatever those before them take;\n"
-             "and, in turns with that, what a write and fdatasync of 4 KiB takes. The store\n"
-             "is in --directory, and removed in the end. " BENCH_OWN_BROKER,
+             "that load, tasks sent at a constant rate, whatever those before them take; and,\n"
+             "in turns with that, the disk by itself: writes and fdatasyncs of 4 KiB as tasks\n"
+             "arrive, one for all that are due, which is the least a receipt can take here;\n"
+             "and one after another. The store is in --directory, and removed in the end.\n"
+             BENCH_OWN_BROKER,
     .run = durable_run,
 };

@@ -33,7 +33,7 @@ def measure_sluice(sluice, directory):
     result = run_client(command + ["--receipts", "0"], LONG_RUN_S)
     receipts = run_client(command, LONG_RUN_S)
     result.update({key: receipts[key] for key in receipts
-                   if key.startswith(("receipt", "fdatasync"))})
+                   if key.startswith(("receipt", "disk", "fdatasync"))})
     return result
 
 

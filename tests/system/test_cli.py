@@ -535,6 +535,22 @@ def _():
         check(result["ratio"] > 0 and result["broker_cpu_ratio"] > 0, "ratios: %s" % result)
 
 
+@case("bench durable: receipts, and as many arrivals that go straight to the disk")
+def _():
+    with tempfile.TemporaryDirectory() as directory:
+        result = bench_json("durable", "--tasks", "5000", "--window", "200", "--receipts", "240ms",
+                            "--directory", directory)
+        equal((result["tasks"], result["good"]), (5000, True))
+        check(0 < result["commits"] <= result["records"], "commits: %s" % result)
+        equal(result["disk_arrivals"], result["receipts"])
+        equal(result["receipts"], 12 * (result["receipts_per_s"] * 20 // 1000))
+        for what in ("receipt", "disk", "fdatasync"):
+            check(0 < result[what + "_p50_us"] <= result[what + "_p99_us"], "%s: %s" % (what, result))
+        equal(os.listdir(directory), [], "files left")
+    missing = sluice(None, "bench", "durable", "--directory", "/nonexistent", status=1).err
+    contains(missing, "cannot write to /nonexistent", "--directory")
+
+
 @case("bench recovery: a broker that was killed has all durable tasks again")
 def _():
     with tempfile.TemporaryDirectory() as directory:

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -44,12 +45,26 @@ static bool fill(struct bench_disk *disk)
     return sync_pages(disk);
 }
 
+/* O_TMPFILE would do, but not on every file system. -1: errno says why. */
+static int open_nameless(const char *directory)
+{
+    char path[512];
+    int fd;
+
+    snprintf(path, sizeof(path), "%.480s/sluice-bench.XXXXXX", directory);
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0) {
+        unlink(path);
+    }
+    return fd;
+}
+
 bool bench_disk_open(struct bench_disk *disk, const char *directory)
 {
     disk->directory = directory;
     histogram_init(&disk->sync_ns);
     histogram_init(&disk->arrival_ns);
-    disk->fd = open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    disk->fd = open_nameless(directory);
     if (disk->fd < 0) {
         return failed(directory, "; name another folder with --directory");
     }

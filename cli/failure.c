@@ -33,11 +33,13 @@ static const struct {
      "no sign of life from its worker, or it ran too long: let it report progress, or raise "
      "--lease-ms or --max-run"},
     {"unknown_service",
-     "nobody offers it: see `sluice services`, or start a worker (`submit --wait` waits for one)"},
+     "nobody offers it, or not in the --version that was asked for: see `sluice services`, or start "
+     "a worker (`submit --wait` waits for one)"},
     {"dependency_failed", "a task that it needed ended badly: see the message"},
     {"too_large", "send less, or a reference to it"},
     {"not_found",
-     "it never was, or is over: what ended is kept for a minute, if detached for an hour"},
+     "it never was, is over (what ended is kept for a minute, if detached for an hour), or its "
+     "submitter still has it and waits for room"},
     {"draining", "the broker, or this service, is being drained: try again later"},
     {"conflict", "another submitter uses this id, or another payload this key: use a new one"},
     {"bad_arguments", "its payload does not fit the service's schema: `sluice services --json`"},

@@ -33,8 +33,8 @@ static const struct {
      "no sign of life from its worker, or it ran too long: let it report progress, or raise "
      "--lease-ms or --max-run"},
     {"unknown_service",
-     "nobody offers it, or not in the --version that was asked for: see `sluice services`, or start "
-     "a worker (`submit --wait` waits for one)"},
+     "nobody offers it, or not in the --version that was asked for: see `sluice services`, or "
+     "start a worker (`submit --wait` waits for one)"},
     {"dependency_failed", "a task that it needed ended badly: see the message"},
     {"too_large", "send less, or a reference to it"},
     {"not_found",

@@ -77,9 +77,11 @@ static inline uint64_t table_word(const uint8_t *at, size_t size)
 }
 
 /* A keyed hash of short keys (ids, names): multiply-fold in the manner of wyhash
- * (Wang Yi, public domain). Not cryptographic: the seed must be secret. Inline: of a key whose
- * size is known little of it is left. */
-static inline uint32_t table_hash(uint64_t seed, const void *key, size_t size)
+ * (Wang Yi, public domain). Not cryptographic: `seed` and `mask` must be secret. Who knows the mask
+ * chooses keys that make a factor zero, or all ones: all of them have one hash then, whatever the
+ * seed. Inline: of a key whose size is known little of it is left. */
+static inline uint32_t table_hash_masked(uint64_t seed, uint64_t mask, const void *key,
+                                         size_t size)
 {
     const uint8_t *at = key;
     uint64_t state = seed ^ 0xa0761d6478bd642fULL;
@@ -90,15 +92,23 @@ static inline uint32_t table_hash(uint64_t seed, const void *key, size_t size)
 
         memcpy(&a, at, 8);
         memcpy(&b, at + 8, 8);
-        state = table_mix(a ^ 0xe7037ed1a0b428dbULL, b ^ state);
+        state = table_mix(a ^ mask, b ^ state);
         at += 16;
         left -= 16;
     }
     if (left > 0) {
-        state = table_mix(table_word(at, left) ^ 0xe7037ed1a0b428dbULL,
+        state = table_mix(table_word(at, left) ^ mask,
                           (left > 8 ? table_word(at + 8, left - 8) : 0) ^ state);
     }
     return (uint32_t)table_mix(state ^ 0x8ebc6af09c88c6e3ULL, size ^ 0x589965cc75374cc3ULL);
+}
+
+#define TABLE_MASK 0xe7037ed1a0b428dbULL
+
+/* With a mask that is drawn from the seed. */
+static inline uint32_t table_hash(uint64_t seed, const void *key, size_t size)
+{
+    return table_hash_masked(seed, table_mix(seed ^ TABLE_MASK, 0x2d358dccaa6c78a5ULL), key, size);
 }
 
 #endif

@@ -160,11 +160,14 @@ static void free_last(struct broker *broker)
     memory_free(broker);
 }
 
-/* What peers see of the one must tell nothing of the other: only hashes of the secret. */
+/* What peers see of the one must tell nothing of the other: only hashes of the secret. Of words of
+ * our own, so any mask will do. */
 static void seed_random(struct broker *broker)
 {
-    broker->random = (uint64_t)broker_hash(broker, "jitter", 6) << 32;
-    broker->random |= broker_hash(broker, "retry", 5);
+    uint64_t seed = broker->options.hash_seed;
+
+    broker->random = (uint64_t)table_hash_masked(seed, TABLE_MASK, "jitter", 6) << 32;
+    broker->random |= table_hash_masked(seed, TABLE_MASK, "retry", 5);
 }
 
 struct broker *broker_new(const struct broker_options *options, const struct effects *effects,

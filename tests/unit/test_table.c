@@ -100,6 +100,41 @@ static void the_seed_changes_every_hash(void **state)
     assert_int_not_equal(table_hash(1, "a", 1), table_hash(1, "a\0", 2));
 }
 
+/* Of 4,096 keys that begin alike, about as many have a hash's low bits to themselves as of others. */
+static void expect_spread(uint64_t seed, uint64_t begin, bool ends)
+{
+    static bool used[4096];
+    unsigned count = 0;
+
+    memset(used, 0, sizeof used);
+    for (uint64_t i = 0; i < 4096; i++) {
+        uint64_t key[2] = {ends ? i : begin, ends ? begin : i};
+        uint32_t slot = table_hash(seed, key, sizeof key) % 4096;
+
+        count += !used[slot];
+        used[slot] = true;
+    }
+    assert_true(count > 2300); /* by chance: 4,096 * (1 - 1/e), which is 2,589 */
+}
+
+/* A factor that is zero or all ones makes all products alike, and its other factor nothing. */
+static void nobody_who_knows_the_source_knows_ids_of_one_hash(void **state)
+{
+    const uint64_t known[] = {TABLE_MASK, 0xa0761d6478bd642f, 0x2d358dccaa6c78a5,
+                              0x8ebc6af09c88c6e3, 0x589965cc75374cc3, 0};
+
+    for (uint64_t n = 1; n <= 10; n++) {
+        uint64_t seed = n * 0x9e3779b97f4a7c15; /* drawn, as a broker's is: not a small one */
+
+        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+            expect_spread(seed, known[i], false);
+            expect_spread(seed, ~known[i], false);
+            expect_spread(seed, known[i], true);
+            expect_spread(seed, ~known[i], true);
+        }
+    }
+}
+
 static void a_pool_is_bounded_and_zeroes_what_it_gives(void **state)
 {
     struct pool pool;
@@ -167,6 +202,7 @@ int main(void)
         cmocka_unit_test(everything_put_in_is_found_until_it_is_removed),
         cmocka_unit_test(chains_stay_short),
         cmocka_unit_test(the_seed_changes_every_hash),
+        cmocka_unit_test(nobody_who_knows_the_source_knows_ids_of_one_hash),
         cmocka_unit_test(a_pool_is_bounded_and_zeroes_what_it_gives),
         cmocka_unit_test(objects_larger_than_a_chunk_work),
         cmocka_unit_test(lists_keep_order_and_append),

@@ -195,7 +195,8 @@ enum error_code dead_retry(struct broker *broker, struct peer *peer, struct lett
     submit.detached = true;
     submit.durable |= durable_by_service(broker, submit.service);
     submit.idempotency_key = span_of(NULL, 0); /* its past must not answer for it */
-    if (letter->attempt > ATTEMPT_NUMBERS_MAX) {
+    if (letter->attempt > ATTEMPT_NUMBERS_MAX ||
+        strays_too_many(strays_of(broker, NULL, &letter->id))) {
         return ERROR_LIMIT_EXCEEDED;
     }
     if (id_taken(broker, &letter->id)) {

@@ -140,7 +140,7 @@ void handle_garbled_answer(struct broker *broker, struct peer *peer, const struc
 
     if (task == NULL || task->offer == NULL || task->offer->peer != peer) {
         if (!MUTANT(UNREADABLE_ANSWER_KEEPS_CREDIT)) {
-            stray_answer(broker, peer, id, stray_last_attempt(broker, peer, id));
+            stray_answer(broker, peer, id, strays_of(broker, peer, id).last_attempt);
         }
         return;
     }

@@ -319,10 +319,12 @@ static enum error_code admit(struct broker *broker, struct peer *peer,
         return ERROR_DRAINING;
     }
     if (broker->strays.count > 0) {
-        admission->attempts_before = stray_last_attempt(broker, NULL, &submit->id);
-        if (admission->attempts_before > ATTEMPT_NUMBERS_MAX) {
+        struct strays strays = strays_of(broker, NULL, &submit->id);
+
+        if (strays_too_many(strays)) {
             return ERROR_LIMIT_EXCEEDED;
         }
+        admission->attempts_before = strays.last_attempt;
     }
     if (submit->idempotency_key.size > 0 && submit->join != JOIN_NONE) {
         return ERROR_UNSUPPORTED; /* better than a promise that is not kept */

@@ -151,22 +151,29 @@ static uint32_t stray_hash(const struct broker *broker, const struct id *id)
     return broker_hash(broker, id->bytes, sizeof id->bytes);
 }
 
-uint16_t stray_last_attempt(const struct broker *broker, const struct peer *peer,
-                            const struct id *id)
+struct strays strays_of(const struct broker *broker, const struct peer *peer, const struct id *id)
 {
     uint32_t hash = stray_hash(broker, id);
     struct table_node *node = table_chain(&broker->strays, hash);
-    uint16_t last = 0;
+    struct strays strays = {0, 0};
 
     for (; node != NULL; node = node->next) {
         const struct stray *stray = table_entry(node, struct stray, node);
 
-        if (node->hash == hash && stray->attempt > last && id_equal(&stray->id, id) &&
+        if (node->hash == hash && id_equal(&stray->id, id) &&
             (peer == NULL || stray->offer->peer == peer)) {
-            last = stray->attempt;
+            strays.count++;
+            if (stray->attempt > strays.last_attempt) {
+                strays.last_attempt = stray->attempt;
+            }
         }
     }
-    return last;
+    return strays;
+}
+
+bool strays_too_many(struct strays strays)
+{
+    return strays.last_attempt > ATTEMPT_NUMBERS_MAX || strays.count > STRAYS_OF_ID_MAX;
 }
 
 void lease_stray(struct broker *broker, struct task *task)

@@ -8,6 +8,8 @@
 
 /* Attempts of one id are numbered in 16 bits: beyond so many no more tasks of it are accepted. */
 #define ATTEMPT_NUMBERS_MAX 60000
+/* Nor if workers hold more leases of the id that are over: they are looked through one by one. */
+#define STRAYS_OF_ID_MAX 200
 
 struct offer;
 
@@ -36,9 +38,16 @@ void lease_tell_started(struct broker *broker, const struct task *task);
 void lease_release(struct broker *broker, struct task *task);
 /* The task moves on, the worker has yet to answer. */
 void lease_stray(struct broker *broker, struct task *task);
-/* The highest attempt of `id` that `peer` (NULL: anybody) still holds as a stray; 0: none. */
-uint16_t stray_last_attempt(const struct broker *broker, const struct peer *peer,
-                            const struct id *id);
+struct strays {
+    uint16_t last_attempt; /* the highest; 0: there are none */
+    uint32_t count;
+};
+
+/* The strays of `id` that `peer` (NULL: anybody) still holds. */
+struct strays strays_of(const struct broker *broker, const struct peer *peer,
+                        const struct id *id);
+/* True: no more attempts of the id may begin, until some of these have been answered. */
+bool strays_too_many(struct strays strays);
 /* True: (peer, id, attempt) was a stray, and its credit is free again. */
 bool stray_answer(struct broker *broker, const struct peer *peer, const struct id *id,
                   uint64_t attempt);

@@ -198,32 +198,57 @@ static void a_payload_that_came_in_a_frame_is_passed_on_uncopied(void **state)
     expect_trace(f, "[   0] s1 <- RESULT t1 done attempt=1 payload=in a frame\n");
 }
 
-/* Workers that never answer hold leases that ran out, of an id that is used again and again. */
+static const struct submit run_out = {.attempts = 100, .lease_ms = 1, .retain_ms = 1};
+
+/* An id is used again and again, and each time a worker answers all leases that ran out but the
+ * last. */
 static void attempt_numbers_do_not_repeat(void **state)
 {
     struct fixture *f = *state;
-    struct submit options = {.attempts = 100, .lease_ms = 1, .retain_ms = 1};
+    uint64_t answered = 0;
 
     given_echo(f, CREDIT_MAX);
-    hello(f, "w2");
-    offer(f, "w2", "echo", CREDIT_MAX);
     f->quiet = true;
     for (unsigned life = 0; life < 700 && f->refused == 0; life++) {
-        submit_with(f, "s1", "t1", "echo", "", &options);
+        submit_with(f, "s1", "t1", "echo", "", &run_out);
         advance_ms(f, 110);
+        while (answered + 1 < stats_of(f).attempts) {
+            done(f, "w1", "t1", ++answered, "");
+        }
         ping(f, "s1");
-        ping(f, "w1");
-        ping(f, "w2");
     }
     assert_int_equal(f->refused, 1);
+    assert_in_range(stats_of(f).attempts, 60000, 65535);
     f->quiet = false;
-    submit_with(f, "s1", "t1", "echo", "", &options);
+    submit_with(f, "s1", "t1", "echo", "", &run_out);
     assert_true(trace_has(f, "RESULT t1 refused code=limit_exceeded"));
     bye(f, "w1");
-    bye(f, "w2");
     given_echo(f, 1);
-    submit_with(f, "s1", "t1", "echo", "", &options);
+    submit_with(f, "s1", "t1", "echo", "", &run_out);
     assert_true(trace_has(f, "TASK t1 attempt=1\n"));
+}
+
+/* Each answer has to be found among them. */
+static void leases_of_an_id_that_ran_out_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+
+    given_echo(f, CREDIT_MAX);
+    for (unsigned life = 0; life < 3; life++) {
+        submit_with(f, "s1", "t1", "echo", "", &run_out);
+        advance_ms(f, 110);
+    }
+    assert_int_equal(stats_of(f).attempts, 300);
+    drop_trace(f);
+    submit_with(f, "s1", "t1", "echo", "", &run_out);
+    submit(f, "s1", "t2", "echo");
+    assert_true(trace_has(f, "RESULT t1 refused code=limit_exceeded"));
+    assert_true(trace_has(f, "TASK t2 attempt=1"));
+    for (unsigned attempt = 1; attempt <= 100; attempt++) {
+        done(f, "w1", "t1", attempt, "");
+    }
+    submit_with(f, "s1", "t1", "echo", "", &run_out);
+    assert_true(trace_has(f, "TASK t1 attempt=301"));
 }
 
 int main(void)
@@ -241,6 +266,7 @@ int main(void)
         SPEC(backoff_has_a_ceiling),
         SPEC(a_payload_that_came_in_a_frame_is_passed_on_uncopied),
         SPEC(attempt_numbers_do_not_repeat),
+        SPEC(leases_of_an_id_that_ran_out_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -212,6 +212,7 @@ struct broker *broker_new(const struct broker_options *options, const struct eff
     list_init(&broker->directives);
     broker->store_key = 1;
     list_init(&broker->retained);
+    list_init(&broker->flights_restored);
     list_init(&broker->watchers);
     broker->notes = effects->notes;
     timer_init(&broker->retention, TIMER_RETENTION);

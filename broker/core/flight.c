@@ -48,8 +48,14 @@ static void flight_free(struct broker *broker, struct flight *flight)
 {
     CHECK(list_empty(&flight->followers));
     flight->task->extra->terms->flight = NULL;
+    list_unlink(&flight->restored_link);
     table_remove(&broker->flights, &flight->node);
     pool_put(&broker->flight_pool, flight);
+}
+
+static uint64_t cached_ms(const struct task *task)
+{
+    return task->state == TASK_DONE ? task_terms(task).cache_ms : 0;
 }
 
 /* What it holds may be used no more. */
@@ -58,10 +64,10 @@ static bool is_stale(const struct broker *broker, const struct flight *flight)
     const struct task *task = flight->task;
 
     return task_ended(task) && !MUTANT(CACHE_OUTLIVES_ITS_TIME) &&
-           task->ended_ms + task_terms(task).cache_ms <= broker->now_ms;
+           task->ended_ms + cached_ms(task) <= broker->now_ms;
 }
 
-struct flight *flight_find(struct broker *broker, const struct peer *peer,
+static struct flight *find(const struct broker *broker, const struct peer *peer,
                            const struct submit *submit)
 {
     uint32_t hash = flight_hash(broker, peer_tenant(peer), submit->service,
@@ -71,16 +77,23 @@ struct flight *flight_find(struct broker *broker, const struct peer *peer,
     for (; node != NULL; node = node->next) {
         struct flight *flight = table_entry(node, struct flight, node);
 
-        if (node->hash != hash || !is_of(flight, peer, submit)) {
-            continue;
+        if (node->hash == hash && is_of(flight, peer, submit)) {
+            return flight;
         }
-        if (is_stale(broker, flight)) {
-            flight_free(broker, flight);
-            return NULL;
-        }
-        return flight;
     }
     return NULL;
+}
+
+struct flight *flight_find(struct broker *broker, const struct peer *peer,
+                           const struct submit *submit)
+{
+    struct flight *flight = find(broker, peer, submit);
+
+    if (flight != NULL && is_stale(broker, flight)) {
+        flight_free(broker, flight);
+        return NULL;
+    }
+    return flight;
 }
 
 bool flight_same_content(const struct broker *broker, const struct flight *flight,
@@ -96,14 +109,35 @@ bool flight_same_content(const struct broker *broker, const struct flight *fligh
 struct flight *flight_restore(struct broker *broker, const struct peer *peer,
                               const struct submit *submit)
 {
-    struct flight *flight = flight_find(broker, peer, submit);
+    struct flight *flight = find(broker, peer, submit);
 
     if (flight != NULL && task_ended(flight->task) &&
-        !flight_same_content(broker, flight, submit)) {
-        flight_free(broker, flight); /* what was cached was no more when this one came */
+        (broker->restoring->accepted_unix_ms > flight->until_unix_ms ||
+         !flight_same_content(broker, flight, submit))) {
+        flight_free(broker, flight);
         return NULL;
     }
     return flight;
+}
+
+/* It has ended, as its row says. What followed it may not have been stored as ended. */
+static void keep(struct broker *broker, struct flight *flight)
+{
+    flight->until_unix_ms = broker->restoring->ended_unix_ms + cached_ms(flight->task);
+    list_push_back(&broker->flights_restored, &flight->restored_link);
+}
+
+void flights_restored(struct broker *broker)
+{
+    struct list *link;
+
+    while ((link = list_pop_front(&broker->flights_restored)) != NULL) {
+        struct flight *flight = list_entry(link, struct flight, restored_link);
+
+        if (cached_ms(flight->task) == 0) {
+            flight_free(broker, flight);
+        }
+    }
 }
 
 bool flight_open(struct broker *broker, struct task *task, const struct submit *submit)
@@ -115,6 +149,7 @@ bool flight_open(struct broker *broker, struct task *task, const struct submit *
     }
     flight->task = task;
     list_init(&flight->followers);
+    list_init(&flight->restored_link);
     broker_digest(broker, submit->payload.bytes.data, submit->payload.bytes.size,
                   flight->digest);
     task->extra->terms->flight = flight;
@@ -196,7 +231,9 @@ void flight_land(struct broker *broker, struct task *task)
         }
         mirror(broker, list_entry(link, struct terms, follow_link)->task, task);
     }
-    if (task->state != TASK_DONE || task_terms(task).cache_ms == 0) {
+    if (broker->restoring != NULL && (task->state == TASK_DONE || task->state == TASK_FAILED)) {
+        keep(broker, flight);
+    } else if (cached_ms(task) == 0) {
         flight_free(broker, flight);
     }
 }

@@ -19,14 +19,20 @@ struct flight {
     struct task *task;      /* that runs, or has run, for all */
     struct list followers;  /* terms by follow_link, oldest first; none once `task` is done */
     uint8_t digest[DIGEST_BYTES];
+    /* While rows are restored, if `task` has ended: */
+    struct list restored_link; /* broker->flights_restored */
+    uint64_t until_unix_ms;    /* what was accepted until then follows it */
 };
 
 /* The flight that `submit`, which has a key, belongs to; NULL: none. */
 struct flight *flight_find(struct broker *broker, const struct peer *peer,
                            const struct submit *submit);
-/* The same for one that is given back: what is cached may be of a time before it. */
+/* The same for the row that is restored. What has ended before it is there, too, if it was there
+ * when this one was accepted; what was over by then gives way to it. */
 struct flight *flight_restore(struct broker *broker, const struct peer *peer,
                               const struct submit *submit);
+/* All rows are back: nothing is kept for them any more. */
+void flights_restored(struct broker *broker);
 /* The payload is that of the first one. */
 bool flight_same_content(const struct broker *broker, const struct flight *flight,
                          const struct submit *submit);

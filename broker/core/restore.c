@@ -6,6 +6,7 @@
 #include "broker/core/directive.h"
 #include "broker/core/durable.h"
 #include "broker/core/ending.h"
+#include "broker/core/flight.h"
 #include "broker/core/handle.h"
 #include "broker/core/join.h"
 #include "broker/core/memo.h"
@@ -309,6 +310,7 @@ void broker_restored(struct broker *broker, uint64_t next_key)
     }
     restore_end(broker);
     directives_restored(broker);
+    flights_restored(broker);
     end_sessions(broker);
     broker_settle(broker);
 }

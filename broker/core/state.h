@@ -93,6 +93,7 @@ struct broker {
     enum store_state store_state;
     uint64_t store_sequence; /* of the last record */
     uint64_t store_key;      /* of the next row */
+    struct list flights_restored; /* struct flight: have ended; until all rows are back */
     struct list unaccepted;  /* struct durable: a receipt waits for the store, */
     struct list unsafe;      /* by sequence: somebody waits for the store, for that or another */
     uint64_t unsafe_bytes;   /* of their records, about */

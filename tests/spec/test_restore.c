@@ -577,6 +577,74 @@ static void what_follows_another_task_stays_where_a_join_waits_for_it(void **sta
     assert_int_equal(stats_of(f).waiting, 2); /* t2 and j2 */
 }
 
+/* It was handed out as a run of its own: what was cached was too old for it. */
+static void what_was_cached_answers_nobody_who_came_too_late_for_it(void **state)
+{
+    struct fixture *f = *state;
+    struct submit options = durable;
+
+    options.idempotency_key = span_from_text("k");
+    options.cache_ms = 100;
+    options.retain_ms = 100000;
+    submit_with(f, "s1", "t1", "echo", "x", &options);
+    done(f, "w1", "t1", 1, "1");
+    stored(f);
+    advance_ms(f, 200);
+    submit_with(f, "s1", "t2", "echo", "x", &options);
+    assert_true(trace_has(f, "TASK t2 attempt=1"));
+    stored(f);
+    crash(f);
+    given_echo_again(f);
+    assert_int_equal(stats_of(f).leased, 1);
+    submit_with(f, "s1", "t3", "echo", "x", &options);
+    stored(f);
+    assert_int_equal(stats_of(f).waiting, 1);
+    done(f, "w1", "t2", 1, "2");
+    stored(f);
+    stored(f);
+    assert_true(trace_has(f, "RESULT t2 done attempt=1 payload=2"));
+    assert_true(trace_has(f, "RESULT t3 done payload=2"));
+}
+
+/* The end of the first one is stored and told, and those of who follow are not yet. */
+static void who_follows_does_not_run_after_a_crash(void **state)
+{
+    static const bool fails[] = {false, true};
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct submit options = durable;
+        uint64_t before;
+
+        options.idempotency_key = span_from_text(i == 0 ? "k" : "other");
+        options.attempts = 2;
+        options.retain_ms = 100000;
+        submit_with(f, "s1", numbered("first", i), "echo", "x", &options);
+        submit_with(f, "s1", numbered("second", i), "echo", "x", &options);
+        stored(f);
+        if (fails[i]) {
+            fail_task(f, "w1", numbered("first", i), 1, "bad", false);
+        } else {
+            done(f, "w1", numbered("first", i), 1, "y");
+        }
+        before = shelf_last(f->shelf);
+        stored(f);
+        assert_int_equal(shelf_last(f->shelf), before + 1);
+        fixture_crash(f, before);
+        given_echo_again(f);
+        hello(f, "s1");
+        assert_int_equal(stats_of(f).leased, 0);
+        drop_trace(f);
+        stored(f);
+        assert_true(trace_has(f, fails[i] ? "failed" : "done"));
+        assert_int_equal(stats_of(f).waiting + stats_of(f).ready + stats_of(f).storing, 0);
+        submit_with(f, "s1", numbered("third", i), "echo", "x", &options);
+        assert_int_equal(stats_of(f).leased, 1); /* nothing was to be cached */
+        done(f, "w1", numbered("third", i), 1, "");
+        stored(f);
+    }
+}
+
 static void what_was_cached_answers_no_other_payload(void **state)
 {
     struct fixture *f = *state;
@@ -659,6 +727,8 @@ int main(void)
         DURABLE(what_an_ended_join_let_go_of_does_not_run),
         DURABLE(what_follows_another_task_stays_where_a_join_waits_for_it),
         DURABLE(what_was_cached_answers_no_other_payload),
+        DURABLE(what_was_cached_answers_nobody_who_came_too_late_for_it),
+        DURABLE(who_follows_does_not_run_after_a_crash),
         DURABLE(a_stream_waits_for_its_reader),
     };
 

@@ -543,6 +543,9 @@ void broker_step(struct broker *broker, const struct event *event)
     case EVENT_BACKUP:
         backup_end(broker, event->backup);
         break;
+    case EVENT_CLOCK:
+        broker->options.started_unix_ms = event->unix_ms - (event->now_ms - broker->started_ms);
+        break;
     case EVENT_DRAIN:
         broker->draining = broker->stopping = true;
         watch_emit(broker, NOTE_DRAINING, span_of(NULL, 0), span_of(NULL, 0), span_of(NULL, 0));

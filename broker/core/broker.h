@@ -125,6 +125,7 @@ enum event_kind {
     EVENT_STORED,    /* all records up to `stored` are safe */
     EVENT_STORE,     /* the store's state is `store` now; STORE_NONE before the first of these */
     EVENT_BACKUP,    /* the backup that was wanted has ended as `backup` says */
+    EVENT_CLOCK,     /* the wall clock was set: it is `unix_ms` now, for what is stored from now on */
     EVENT_DRAIN,     /* take nothing new any more, whatever an operator says */
 };
 
@@ -160,6 +161,7 @@ struct event {
         uint64_t stored;
         enum store_state store;
         const struct backup_end *backup;
+        uint64_t unix_ms;
     };
     struct hint hint; /* zero; broker_expect fills it in */
 };

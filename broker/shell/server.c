@@ -29,6 +29,8 @@
 #define CONNECTIONS_SPARE 4096 /* connected, but without a session yet or any more */
 #define POLL_MS_MAX 60000
 #define LOST_ROUNDS_MAX 8
+#define CLOCK_LOOK_MS 1000 /* how often the wall clock is looked at, */
+#define CLOCK_SET_MS 1000  /* and what it may be off: a machine's own is slewed, not set */
 
 enum server_phase {
     SERVER_RUNNING,
@@ -44,7 +46,9 @@ struct server {
     uint64_t drain_ends_ms;
     uint64_t watchdog_ms; /* 0: none */
     uint64_t alive_at_ms;
-    uint64_t started_us; /* monotonic; the core's time 0 */
+    uint64_t started_us; /* monotonic; the core's time 0, */
+    uint64_t started_unix_ms; /* and what the wall clock was then, by what it is now */
+    uint64_t clock_look_ms;
     struct router router;
     struct broker *broker;
     struct post *post;
@@ -425,6 +429,29 @@ static long poll_ms(const struct server *server, uint64_t now_ms)
     return deadline - now_ms < POLL_MS_MAX ? (long)(deadline - now_ms) : POLL_MS_MAX;
 }
 
+/* What is due after a restart is so by the wall clock: it goes on while the machine sleeps, and it
+ * may be set. */
+static void look_at_clock(struct server *server, uint64_t now_ms)
+{
+    uint64_t known_ms = server->started_unix_ms + now_ms, unix_ms, difference_ms;
+
+    if (now_ms < server->clock_look_ms) {
+        return;
+    }
+    server->clock_look_ms = now_ms + CLOCK_LOOK_MS;
+    unix_ms = clock_unix_ms();
+    difference_ms = unix_ms > known_ms ? unix_ms - known_ms : known_ms - unix_ms;
+    if (difference_ms < CLOCK_SET_MS) {
+        return;
+    }
+    journal_say(server->journal, LOG_INFO, "clock_set", LOG_UINT("unix_ms", unix_ms),
+                LOG_UINT("was_unix_ms", known_ms));
+    server->started_unix_ms = unix_ms - now_ms;
+    broker_step(server->broker, &(struct event){.kind = EVENT_CLOCK,
+                                                .now_ms = now_ms,
+                                                .unix_ms = unix_ms});
+}
+
 static void keep_alive(struct server *server, uint64_t now_ms)
 {
     if (server->watchdog_ms != 0 && now_ms >= server->alive_at_ms) {
@@ -446,6 +473,7 @@ bool server_run(struct server *server)
         zmq_poll(items, server->store != NULL ? 3 : 2, poll_ms(server, now_ms));
         now_ms = server_now_ms(server);
         journal_tick(server->journal, now_ms);
+        look_at_clock(server, now_ms);
         if (items[1].revents != 0) {
             handle_signal(server);
         }
@@ -499,14 +527,17 @@ static bool open_broker(struct server *server, struct problem *problem)
                               .backup = server->store != NULL ? effect_backup : NULL,
                               .notes = server->audit != NULL ? AUDIT_NOTES : 0};
 
+    uint64_t now_ms = server_now_ms(server);
+
     options.broker = id_new();
     options.started_unix_ms = clock_unix_ms();
+    server->started_unix_ms = options.started_unix_ms - now_ms;
     if (getrandom(&options.hash_seed, sizeof options.hash_seed, 0) !=
         (ssize_t)sizeof options.hash_seed) {
         problem_set(problem, "the system gives no random bytes");
         return false;
     }
-    server->broker = broker_new(&options, &effects, server_now_ms(server));
+    server->broker = broker_new(&options, &effects, now_ms);
     if (server->broker == NULL) {
         problem_set(problem, "out of memory");
         return false;

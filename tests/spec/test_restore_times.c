@@ -100,6 +100,30 @@ static void it_begins_when_the_needs_have_ended(void **state)
     assert_true(trace_has(f, "TASK t2 attempt=1"));
 }
 
+/* What was said to last an hour does, whatever the clock was when the broker began. */
+static void a_clock_that_was_set_changes_no_deadline(void **state)
+{
+    const uint64_t hour_ms = 3600 * 1000, unix_ms = 1000000000000;
+    struct fixture *f = *state;
+    struct submit options = {
+        .durable = true, .detached = true, .deadline_ms = hour_ms, .delay_ms = hour_ms / 2};
+    struct event clock = {.kind = EVENT_CLOCK};
+
+    f->options.started_unix_ms = unix_ms - 2 * hour_ms;
+    fixture_restart(f);
+    store_is(f, STORE_OPEN);
+    given_echo_again(f);
+    clock.unix_ms = unix_ms + f->now_ms;
+    event(f, &clock);
+    submit_with(f, "s1", "t1", "echo", "", &options);
+    stored(f);
+    crash(f);
+    assert_int_equal(stats_of(f).delayed, 1);
+    advance_ms(f, hour_ms / 2);
+    given_echo_again(f);
+    assert_int_equal(stats_of(f).leased, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +131,7 @@ int main(void)
         DURABLE(a_queue_ttl_begins_anew),
         DURABLE(it_begins_after_the_delay),
         DURABLE(it_begins_when_the_needs_have_ended),
+        DURABLE(a_clock_that_was_set_changes_no_deadline),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,7 +125,7 @@ enum event_kind {
     EVENT_STORED,    /* all records up to `stored` are safe */
     EVENT_STORE,     /* the store's state is `store` now; STORE_NONE before the first of these */
     EVENT_BACKUP,    /* the backup that was wanted has ended as `backup` says */
-    EVENT_CLOCK,     /* the wall clock was set: it is `unix_ms` now, for what is stored from now on */
+    EVENT_CLOCK,     /* the wall clock was set: it is `unix_ms` now, for what is stored next */
     EVENT_DRAIN,     /* take nothing new any more, whatever an operator says */
 };
 

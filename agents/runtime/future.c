@@ -46,8 +46,8 @@ static void wait_for_room(struct sluice *sluice, uint64_t deadline_ms, bool chil
     struct list *line = child ? &sluice->room_children : &sluice->room;
     bool giving;
 
-    if (strand == NULL || strand->sluice != sluice || strand->cancelled ||
-        (peer_room(sluice->peer, child) > 0 && list_empty(line))) {
+    if (strand == NULL || strand->sluice != sluice || strand->cancelled || strand->ending > 0 ||
+        peer_pumping(sluice->peer) || (peer_room(sluice->peer, child) > 0 && list_empty(line))) {
         return;
     }
     giving = task_wait_begin(strand);
@@ -298,6 +298,20 @@ struct sluice_future *future_refused(struct sluice *sluice, const char *service,
 
 /* ---- ending ---- */
 
+/* On the stack of whoever ended it: a fiber that waited in there would leave all that half done. */
+static void tell_end(struct sluice_future *future)
+{
+    struct strand *strand = strand_current();
+
+    if (strand != NULL) {
+        strand->ending++;
+    }
+    future->on_ended(future, future->arg);
+    if (strand != NULL) {
+        strand->ending--;
+    }
+}
+
 static void end(struct sluice_future *future, enum sluice_outcome outcome)
 {
     CHECK(future->outcome == SLUICE_PENDING);
@@ -314,7 +328,7 @@ static void end(struct sluice_future *future, enum sluice_outcome outcome)
     completion_ended(future);
     strands_wake(&future->accepting);
     if (future->on_ended != NULL) {
-        future->on_ended(future, future->arg);
+        tell_end(future);
     }
 }
 

@@ -225,6 +225,9 @@ void *peer_submission_user(const struct submission *submission);
  * of their parents, which wait for them, nothing would ever move again. */
 size_t peer_room(const struct peer *peer, bool children);
 void peer_want_room(struct peer *peer);
+/* What waits is being sent, by a call that this one was made in: to suspend now would be to keep
+ * it from being sent. */
+bool peer_pumping(const struct peer *peer);
 
 /* ---- asking ---- */
 

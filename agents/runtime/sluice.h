@@ -272,7 +272,7 @@ struct sluice_submit_options {
     void (*on_progress)(struct sluice_future *future, json_t *value, void *arg); /* borrowed */
     void (*on_started)(struct sluice_future *future, const char *worker, void *arg);
     /* Once, when it has ended; maybe before sluice_submit returns. Not to free it there; others
-     * may be freed, if no fiber waits for them. */
+     * may be freed, if no fiber waits for them. It must not suspend; a submit there never does. */
     void (*on_ended)(struct sluice_future *future, void *arg);
     void *arg;          /* for the three above */
     const struct sluice_id *id; /* NULL: a new one */

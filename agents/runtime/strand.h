@@ -41,6 +41,7 @@ struct strand {
     bool parked;
     bool firm;      /* parked, and not to be woken by a cancel */
     bool cancelled;
+    unsigned ending; /* on_ended callbacks that are under way on it */
 };
 
 /* The running strand. Aborts with a message naming `function` when there is none. */

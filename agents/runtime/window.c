@@ -83,6 +83,11 @@ void peer_want_room(struct peer *peer)
     peer->room_wanted = true;
 }
 
+bool peer_pumping(const struct peer *peer)
+{
+    return peer->pumping;
+}
+
 void window_offer_room(struct peer *peer)
 {
     if (peer->room_wanted && peer_room(peer, true) > 0) {

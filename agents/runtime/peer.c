@@ -395,6 +395,13 @@ static void receive_open(struct peer *peer, const struct message *message)
     }
 }
 
+static void pump(struct peer *peer)
+{
+    window_pump(peer);
+    peer->pump_due = false;
+    window_offer_room(peer);
+}
+
 void peer_receive(struct peer *peer, const struct message *message)
 {
     if (peer->state == SESSION_CLOSED) {
@@ -409,8 +416,7 @@ void peer_receive(struct peer *peer, const struct message *message)
     } else if (peer->state == SESSION_OPEN) {
         receive_open(peer, message);
     }
-    window_pump(peer);
-    window_offer_room(peer);
+    pump(peer);
 }
 
 /* ---- liveness ---- */
@@ -508,8 +514,7 @@ void peer_advance(struct peer *peer, uint64_t now_ms)
         offerings_advance(peer);
         submissions_advance(peer);
         requests_advance(peer);
-        window_pump(peer);
-        window_offer_room(peer);
+        pump(peer);
     }
 }
 
@@ -520,6 +525,9 @@ uint64_t peer_deadline(const struct peer *peer)
 
     if (peer->state == SESSION_CLOSED) {
         return TIMERS_NEVER;
+    }
+    if (peer->pump_due) {
+        return peer->now_ms;
     }
     due[0] = timers_next_ms(&peer->submission_timers);
     due[1] = timers_next_ms(&peer->request_timers);

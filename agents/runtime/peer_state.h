@@ -184,6 +184,7 @@ struct peer {
     size_t open_count;           /* all but held ones */
     uint64_t open_bytes;         /* all but held ones */
     bool pumping;
+    bool pump_due;               /* the application has made room, or the line shorter */
     bool room_wanted;
 
     struct id_map readings_by_id;
@@ -258,6 +259,7 @@ void window_leave(struct peer *peer, struct submission *submission); /* out of i
 void window_enter(struct peer *peer, struct submission *submission);
 bool window_takes_now(struct peer *peer, const struct submission *submission);
 void window_pump(struct peer *peer); /* sends what fits */
+void window_pump_soon(struct peer *peer); /* in the next peer_advance: without upcalls now */
 void window_offer_room(struct peer *peer);
 
 /* submission_receive.c: what happens to them. */

@@ -508,10 +508,11 @@ void peer_cancel(struct peer *peer, struct submission *submission, struct span r
         window_leave(peer, submission);
         set_state(peer, submission, SUBMISSION_SENT);
         submission_send_cancel(peer, submission, reason, true);
-        return;
+    } else {
+        submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED,
+                       "cancelled by its submitter");
     }
-    submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED,
-                   "cancelled by its submitter");
+    window_pump_soon(peer);
 }
 
 void peer_abandon(struct peer *peer, struct submission *submission)
@@ -530,6 +531,7 @@ void peer_forget(struct peer *peer, struct submission *submission)
     submission->abandoned = true;
     submission->user = NULL;
     submission_end(peer, submission, OUTCOME_CANCELLED, ERROR_CANCELLED, "");
+    window_pump_soon(peer);
 }
 
 void peer_settle(struct peer *peer, struct span inputs)

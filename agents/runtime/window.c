@@ -151,6 +151,11 @@ void window_pump(struct peer *peer)
     peer->pumping = false;
 }
 
+void window_pump_soon(struct peer *peer)
+{
+    peer->pump_due = !nothing_waits(peer) || peer->room_wanted;
+}
+
 static struct list *queue_of(struct peer *peer, const struct submission *submission)
 {
     return submission->has_parent ? &peer->waiting_children : &peer->waiting;

@@ -21,6 +21,17 @@ static const char *join_fault(const struct sluice_join_terms *terms, size_t coun
     return NULL;
 }
 
+/* Without memory for their ids: the end of one may free others, and `futures` are not to be looked
+ * at any more then. So they are not cancelled here. */
+static void leave_members(struct sluice *sluice, struct sluice_future **futures, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (futures[i]->submission != NULL) {
+            peer_leave_need(runtime_peer(sluice), futures[i]->submission);
+        }
+    }
+}
+
 struct sluice_future *sluice_join_submit(struct sluice *sluice, struct sluice_future **futures,
                                          size_t count, const struct sluice_join_terms *terms,
                                          const struct sluice_submit_options *options)
@@ -52,6 +63,7 @@ struct sluice_future *sluice_join_submit(struct sluice *sluice, struct sluice_fu
     }
     needs = malloc(count * ID_BYTES + 1);
     if (needs == NULL) {
+        leave_members(sluice, futures, count);
         return NULL;
     }
     for (size_t i = 0; i < count; i++) {
@@ -60,9 +72,11 @@ struct sluice_future *sluice_join_submit(struct sluice *sluice, struct sluice_fu
     submit.needs = needs;
     if (fault != NULL) {
         join = future_refused(sluice, service, options, code, fault);
-        peer_leave_needs(sluice->peer, &submit);
     } else {
         join = future_submit(sluice, service, &submit, options);
+    }
+    if (join == NULL || fault != NULL) {
+        peer_leave_needs(sluice->peer, &submit);
     }
     free(needs);
     return join;

@@ -213,6 +213,8 @@ void peer_forget(struct peer *peer, struct submission *submission);
 /* `join` has ended, perhaps before it was submitted: cancels its held needs that no other join
  * waits for. */
 void peer_leave_needs(struct peer *peer, const struct submit *join);
+/* The same for one need, in the next peer_advance: without upcalls now. */
+void peer_leave_need(struct peer *peer, struct submission *need);
 /* `inputs` came with a join's RESULT: ends the held submissions that they tell of. Those of a join
  * that was abandoned end so by themselves. */
 void peer_settle(struct peer *peer, struct span inputs);

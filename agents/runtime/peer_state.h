@@ -68,6 +68,7 @@ struct submission {
     bool cancelling; /* CANCEL is under way */
     bool abandoned;  /* nobody waits for its result */
     bool overdue;    /* its deadline has passed, the broker will say so */
+    bool left;       /* there was no memory for its join: it is to be cancelled */
     unsigned refusals;
     unsigned join_count; /* joins of ours that wait for it */
     uint64_t deadline_ms; /* absolute; TIMERS_NEVER: none */
@@ -238,6 +239,8 @@ void submission_finish(struct peer *peer, struct submission *submission,
 void submission_end(struct peer *peer, struct submission *submission, enum outcome outcome,
                     enum error_code code, const char *message);
 void submission_expire(struct peer *peer, struct submission *submission);
+/* Nobody submits its join any more: cancels it, if it is held for none. */
+void submission_leave(struct peer *peer, struct submission *need);
 void submission_enqueue(struct peer *peer, struct submission *submission);
 void submission_pause(struct peer *peer, struct submission *submission, uint64_t pause_ms);
 void submission_set_timer(struct peer *peer, struct submission *submission);

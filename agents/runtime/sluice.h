@@ -242,7 +242,7 @@ struct sluice_submit_options {
     uint64_t lease_ms;
     unsigned attempts;
     bool held;          /* its outcome comes with a sluice_join, not by itself; if none is made, a
-                           minute after its deadline it ends SLUICE_EXPIRED */
+                           minute after its deadline it ends SLUICE_EXPIRED; without one, never */
     bool no_wait;       /* refused when the queue is full, instead of waiting for room */
     bool wait_absent;   /* wait for somebody to offer an unknown service */
     bool no_parent;     /* inside a handler: not a child of its task */
@@ -306,7 +306,8 @@ enum sluice_join_policy {
 /* A join at the broker over `futures`, all submitted by this peer. When it ends, every held
  * member has its outcome too, but for those that are cancelled with it: they end when they have
  * stopped. If a member is refused for good the join ends `refused not_found`, whatever its policy,
- * and the other held ones are cancelled. The members stay the caller's. */
+ * and the other held ones are cancelled; so are the held ones if there is no memory for it: NULL.
+ * The members stay the caller's. */
 SLUICE_API struct sluice_future *sluice_join(struct sluice *sluice, struct sluice_future **futures,
                                              size_t count, enum sluice_join_policy policy,
                                              const struct sluice_submit_options *options);

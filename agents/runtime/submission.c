@@ -110,6 +110,9 @@ void submission_set_timer(struct peer *peer, struct submission *submission)
     if (submission->state == SUBMISSION_PAUSING && submission->retry_ms < at_ms) {
         at_ms = submission->retry_ms;
     }
+    if (submission->left) {
+        at_ms = peer->now_ms;
+    }
     if (at_ms == TIMERS_NEVER) {
         timers_clear(&peer->submission_timers, &submission->timer);
     } else {
@@ -163,15 +166,28 @@ static void count_join(struct peer *peer, const struct submission *join, bool be
 
 /* A held task whose join has ended without telling of it was cancelled with the
  * join; no RESULT will come. The CANCEL asks for the word that it has stopped. */
+void submission_leave(struct peer *peer, struct submission *need)
+{
+    if (need->message.submit.held && need->join_count == 0) {
+        peer_cancel(peer, need, span_from_text("its join has ended"));
+    }
+}
+
 void peer_leave_needs(struct peer *peer, const struct submit *join)
 {
     for (size_t i = 0; i < join->needs_count; i++) {
         struct submission *need = need_at(peer, join, i);
 
-        if (need != NULL && need->message.submit.held && need->join_count == 0) {
-            peer_cancel(peer, need, span_from_text("its join has ended"));
+        if (need != NULL) {
+            submission_leave(peer, need);
         }
     }
+}
+
+void peer_leave_need(struct peer *peer, struct submission *need)
+{
+    need->left = true;
+    submission_set_timer(peer, need);
 }
 
 void submission_finish(struct peer *peer, struct submission *submission,

@@ -213,6 +213,12 @@ static void fire(struct peer *peer, struct submission *submission)
 {
     bool at_broker = submission->state == SUBMISSION_SENT && peer->state == SESSION_OPEN;
 
+    if (submission->left) {
+        submission->left = false;
+        submission_set_timer(peer, submission);
+        submission_leave(peer, submission);
+        return;
+    }
     if (peer->now_ms >= submission->deadline_ms) {
         /* The broker tells of it. */
         if (!at_broker || (submission->overdue && !told_by_join(peer, submission))) {

@@ -14,6 +14,7 @@
 
 #define BYTES 5000 /* more than there is a stock for */
 #define TRIES 20   /* more allocations than any of it has */
+#define MEMBERS 20 /* of a join: more than there is a stock for */
 
 static unsigned until_failure; /* allocations; 0: none fails */
 
@@ -46,6 +47,7 @@ struct fixture {
     int said;                  /* by what was asked last */
     struct sluice_bytes given; /* to a handler or reader */
     unsigned whole, refused;   /* times */
+    unsigned cancelled;        /* tasks */
 };
 
 static struct payload payload(void)
@@ -242,6 +244,69 @@ static void an_offer_without_memory_leaves_the_one_before(void **state)
     assert_int_equal(f->whole, 1);
 }
 
+static void expect_cancelled(struct fixture *f, struct sluice_future **members)
+{
+    struct message reply = {.command = COMMAND_REPLY, .reply = {.ok = true}};
+
+    peer_advance(f->sluice->peer, peer_now_ms(f->sluice->peer));
+    for (size_t i = 0; i < MEMBERS; i++) {
+        reply.reply.request = ++f->cancelled; /* of the CANCEL, if one was sent */
+        receive(f, reply);
+    }
+    for (size_t i = 0; i < MEMBERS; i++) {
+        assert_int_equal(sluice_future_outcome(members[i]), SLUICE_CANCELLED);
+    }
+}
+
+static void a_join_without_memory_leaves_no_member_waiting(void **state)
+{
+    struct fixture *f = *state;
+    struct sluice_submit_options held = {.held = true};
+    struct sluice_future *members[TRIES][MEMBERS], *join = NULL;
+    unsigned tries = 0;
+
+    while (join == NULL) {
+        assert_in_range(tries, 0, TRIES - 1);
+        for (size_t i = 0; i < MEMBERS; i++) {
+            members[tries][i] = sluice_submit_json(f->sluice, "s", NULL, &held);
+        }
+        until_failure = tries + 1;
+        join = sluice_join(f->sluice, members[tries], MEMBERS, SLUICE_JOIN_ALL, NULL);
+        until_failure = 0;
+        if (join == NULL) {
+            expect_cancelled(f, members[tries]);
+        }
+        tries++;
+    }
+    assert_int_equal(tries, 4); /* without its ids, its future, what is sent; with all */
+    assert_int_equal(sluice_future_outcome(members[tries - 1][0]), SLUICE_PENDING);
+    sluice_future_free(join);
+    while (tries-- > 0) {
+        for (size_t i = 0; i < MEMBERS; i++) {
+            sluice_future_free(members[tries][i]);
+        }
+    }
+}
+
+/* The same members again, at once: what one join left, another has. */
+static void members_that_have_a_join_are_not_left(void **state)
+{
+    struct fixture *f = *state;
+    struct sluice_submit_options held = {.held = true};
+    struct sluice_future *member = sluice_submit_json(f->sluice, "s", NULL, &held), *join;
+
+    until_failure = 1;
+    assert_null(sluice_join(f->sluice, &member, 1, SLUICE_JOIN_ALL, NULL));
+    join = sluice_join(f->sluice, &member, 1, SLUICE_JOIN_ALL, NULL);
+    assert_non_null(join);
+    peer_advance(f->sluice->peer, peer_now_ms(f->sluice->peer));
+    receive(f, (struct message){.command = COMMAND_REPLY, .reply = {.request = 1, .ok = true}});
+    assert_int_equal(sluice_future_outcome(member), SLUICE_PENDING);
+    assert_true(peer_deadline(f->sluice->peer) > peer_now_ms(f->sluice->peer));
+    sluice_future_free(join);
+    sluice_future_free(member);
+}
+
 static int setup(void **state)
 {
     struct sluice_options options = {
@@ -274,6 +339,8 @@ int main(void)
         TEST(a_sync_handler_needs_no_memory_for_its_checkpoint),
         TEST(after_a_signal_without_memory_none_is_heard),
         TEST(an_offer_without_memory_leaves_the_one_before),
+        TEST(a_join_without_memory_leaves_no_member_waiting),
+        TEST(members_that_have_a_join_are_not_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,7 @@ static int start(const struct program *program, struct schedule *schedule,
                  const struct files *files, bool check, const struct sluice_options *peer)
 {
     char error[1024];
+    int status;
 
     if (files->config != NULL &&
         !entries_load(&schedule->entries, files->config, error, sizeof error)) {
@@ -42,8 +43,8 @@ static int start(const struct program *program, struct schedule *schedule,
         fprintf(stderr, "sluice-cron: %s\n", error);
         return PROGRAM_USAGE;
     }
-    schedule->sluice = program_peer(program, peer);
-    return schedule->sluice != NULL ? serve(program, schedule) : PROGRAM_FAILED;
+    schedule->sluice = program_peer(program, peer, &status);
+    return schedule->sluice != NULL ? serve(program, schedule) : status;
 }
 
 int main(int argc, char **argv)

@@ -44,9 +44,9 @@ int example_main(const struct example *example, int argc, char **argv)
     if (serve) {
         peer.connect_ms = 0; /* a server waits for its broker */
     }
-    sluice = program_peer(&program, &peer);
+    sluice = program_peer(&program, &peer, &status);
     if (sluice == NULL) {
-        return PROGRAM_FAILED;
+        return status;
     }
     status = program_run(&program, sluice, ask ? 0 : offer(example, sluice),
                          serve ? NULL : example->ask, NULL);

@@ -1,12 +1,16 @@
 #include "agents/program/program.h"
 
 #include "common/standard.h"
+#include "proto/limits.h"
+#include "proto/message.h"
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define COMMON 4 /* options of every program */
+#define COMMON 4     /* options of every program */
+#define SHOWN_MAX 60 /* bytes of a value that is refused */
 
 static void print_help(const struct program *program, const struct option_set *common)
 {
@@ -29,6 +33,27 @@ int program_usage(const struct program *program, const char *format, ...)
     return PROGRAM_USAGE;
 }
 
+/* Of `value`, for people: whole characters, and none that steers a terminal or begins a line. */
+static const char *show(const char *value, char shown[SHOWN_MAX + 1])
+{
+    bool text = text_valid(span_from_text(value), SIZE_MAX);
+    size_t size = strnlen(value, SHOWN_MAX);
+
+    while (text && size > 0 && (value[size] & 0xc0) == 0x80) {
+        size--;
+    }
+    for (size_t i = 0; i < size; i++) {
+        shown[i] = text || (value[i] >= ' ' && value[i] <= '~') ? value[i] : '?';
+    }
+    shown[size] = '\0';
+    return shown;
+}
+
+static bool name_good(const char *name)
+{
+    return name == NULL || (name[0] != '\0' && text_valid(span_from_text(name), PEER_NAME_MAX));
+}
+
 bool program_parse(const struct program *program, int argc, char **argv,
                    struct sluice_options *peer, int *status)
 {
@@ -43,7 +68,7 @@ bool program_parse(const struct program *program, int argc, char **argv,
     };
     const struct option_set sets[2] = {program->options, {common, COMMON}};
     struct arguments arguments;
-    char problem[256];
+    char problem[256], shown[SHOWN_MAX + 1];
 
     standard_open();
     *status = PROGRAM_DONE;
@@ -55,22 +80,29 @@ bool program_parse(const struct program *program, int argc, char **argv,
         printf("%s %s\n", program->name, sluice_version());
     } else if (arguments.count > 0) {
         *status = program_usage(program, "what is '%.60s'?", arguments.items[0]);
+    } else if (!name_good(peer->name)) {
+        *status = program_usage(program, "--name needs 1 to %d bytes of text, not '%s'",
+                                PEER_NAME_MAX, show(peer->name, shown));
     } else {
         return true;
     }
     return false;
 }
 
-struct sluice *program_peer(const struct program *program, const struct sluice_options *peer)
+struct sluice *program_peer(const struct program *program, const struct sluice_options *peer,
+                            int *status)
 {
     struct sluice *sluice = sluice_new(peer);
+    const char *broker = peer->broker != NULL ? peer->broker : getenv("SLUICE_BROKER");
+    char shown[SHOWN_MAX + 1];
     int rc;
 
-    if (sluice == NULL && errno == EINVAL) {
-        program_usage(program, "'%s' is no broker's endpoint%s%s%s",
-                      peer->broker != NULL ? peer->broker : "$SLUICE_BROKER",
-                      peer->name != NULL ? ", or '" : "", peer->name != NULL ? peer->name : "",
-                      peer->name != NULL ? "' no name" : "");
+    *status = PROGRAM_FAILED;
+    if (sluice == NULL && errno == EINVAL && broker != NULL) { /* the name is good */
+        *status = program_usage(program, "%s: '%s' is no broker's endpoint: an endpoint is "
+                                "tcp://HOST:PORT or ipc://PATH",
+                                peer->broker != NULL ? "--broker" : "$SLUICE_BROKER",
+                                show(broker, shown));
     } else if (sluice == NULL) {
         fprintf(stderr, "%s: cannot start: %s\n", program->name, strerror(errno));
     } else if ((rc = sluice_stop_on_signals(sluice)) != 0) {
@@ -105,9 +137,9 @@ int program_main(const struct program *program, int argc, char **argv, program_o
     if (!program_parse(program, argc, argv, &peer, &status)) {
         return status;
     }
-    sluice = program_peer(program, &peer);
+    sluice = program_peer(program, &peer, &status);
     if (sluice == NULL) {
-        return PROGRAM_FAILED;
+        return status;
     }
     status = program_run(program, sluice, offer(sluice, arg), NULL, NULL);
     sluice_free(sluice);

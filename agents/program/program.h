@@ -12,7 +12,7 @@
 enum {
     PROGRAM_DONE = 0,
     PROGRAM_FAILED = 1,
-    PROGRAM_USAGE = 2, /* the command line, or a file that it names, is wrong */
+    PROGRAM_USAGE = 2, /* the command line, $SLUICE_BROKER or a file that is named is wrong */
 };
 
 struct program {
@@ -39,8 +39,10 @@ bool program_parse(const struct program *program, int argc, char **argv,
 int program_usage(const struct program *program, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* A peer that SIGTERM and SIGINT stop. NULL: there is none, and it has been said why. */
-struct sluice *program_peer(const struct program *program, const struct sluice_options *peer);
+/* A peer that SIGTERM and SIGINT stop. NULL: there is none, it has been said why, and *status is
+ * what to exit with. */
+struct sluice *program_peer(const struct program *program, const struct sluice_options *peer,
+                            int *status);
 
 /* Runs `fn`, NULL: until the program is told to stop. `offered` is how offering went: 0, or the
  * negative errno that ends it all. What went wrong is printed. Returns the exit status. */

@@ -96,7 +96,7 @@ static int retriever_main(const struct program *program, const struct options *o
 {
     struct retriever retriever = {.debug = options->debug};
     char error[INDEX_ERROR_SIZE];
-    int status = PROGRAM_FAILED;
+    int status;
 
     retriever.index = index_open(options->index, error);
     if (retriever.index == NULL) {
@@ -106,7 +106,7 @@ static int retriever_main(const struct program *program, const struct options *o
         return PROGRAM_FAILED;
     }
     peer->log_debug = options->debug;
-    retriever.sluice = program_peer(program, peer);
+    retriever.sluice = program_peer(program, peer, &status);
     if (retriever.sluice != NULL) {
         status = retriever_run(program, &retriever, options);
     }

@@ -10,19 +10,20 @@ from sluice_test import BUILD, case, check, equal, main, program  # noqa: E402
 
 AGENTS = ("sluice-tool", "sluice-analysis", "sluice-research", "sluice-cron", "sluice-retriever")
 NEEDED = {"sluice-cron": ("--state", "state"), "sluice-retriever": ("--docs", ".")}
+WEATHER = os.path.join(BUILD, "examples", "weather")
 
 
-def run(name, *arguments):
+def run(name, *arguments, **environment):
     """Exit status, what it said, and what it complained of. In a folder of its own."""
-    path = name if os.path.isabs(name) else program(name)
+    path = WEATHER if name == "weather" else program(name)
     with tempfile.TemporaryDirectory() as folder:
         end = subprocess.run([path, *arguments], cwd=folder, capture_output=True, text=True, timeout=30,
-                             stdin=subprocess.DEVNULL)
+                             stdin=subprocess.DEVNULL, env={**os.environ, **environment})
     return end.returncode, end.stdout, end.stderr
 
 
-def refused(name, *arguments, why):
-    status, output, complaint = run(name, *arguments)
+def refused(name, *arguments, why, **environment):
+    status, output, complaint = run(name, *arguments, **environment)
     equal(status, 2, "exit status of %s %r: %s" % (name, arguments, complaint))
     equal(output, "")
     check(complaint.startswith(name + ": ") and why in complaint, complaint)
@@ -70,23 +71,32 @@ def _():
     refused("sluice-retriever", "--docs", "/", "--rescan-ms", "1e3", why="from 100 to 86400000, not '1e3'")
 
 
-@case("an endpoint or a name that is none is told apart from everything else")
+@case("an endpoint that is none is shown, with whence it is and what one looks like")
 def _():
-    for name in AGENTS:
-        status, _, complaint = run(name, *NEEDED.get(name, ()), "--broker", "nonsense")
-        equal(status, 1)
-        check("'nonsense' is no broker's endpoint\n" in complaint, complaint)
-        status, _, complaint = run(name, *NEEDED.get(name, ()), "--broker", "tcp://127.0.0.1:1", "--name", "a\nb")
-        equal(status, 1)
-        check("or 'a\nb' no name" in complaint, complaint)
+    form = " is no broker's endpoint: an endpoint is tcp://HOST:PORT or ipc://PATH\n"
+    for name in (*AGENTS, "weather"):
+        needed = NEEDED.get(name, ())
+        refused(name, *needed, "--broker", "nonsense", why=": --broker: 'nonsense'" + form)
+        refused(name, *needed, "--broker", "nonsense", "--name", "good", why=": --broker: 'nonsense'" + form)
+        refused(name, *needed, why=": $SLUICE_BROKER: 'nonsense'" + form, SLUICE_BROKER="nonsense")
+    refused("sluice-tool", "--broker", "a\n\x1b[1m", why="'a??[1m'" + form)
+
+
+@case("a name that is none is shown, and nothing else is blamed")
+def _():
+    for name in (*AGENTS, "weather"):
+        for bad, shown in (("a\n\x1b[1m", "a??[1m"), ("n" * 65, "n" * 60), ("n" + "\u00e4" * 32, "n" + "\u00e4" * 29),
+                           (b"n\xff", "n?")):
+            refused(name, *NEEDED.get(name, ()), "--name", bad,
+                    why=": --name needs 1 to 64 bytes of text, not '%s'\n" % shown)
+    refused("sluice-tool", "--name", "\u00e4" * 32, "--broker", "nonsense", why="'nonsense' is no broker's")
 
 
 @case("an example says what it does, and when there is no broker for it")
 def _():
-    path = os.path.join(BUILD, "examples", "weather")
-    check("--serve" in run(path, "--help")[1], "help")
-    equal(run(path, "--serve", "--ask")[0], 2)
-    status, _, complaint = run(path, "--ask", "--broker", "tcp://127.0.0.1:1")
+    check("--serve" in run("weather", "--help")[1], "help")
+    equal(run("weather", "--serve", "--ask")[0], 2)
+    status, _, complaint = run("weather", "--ask", "--broker", "tcp://127.0.0.1:1")
     equal(status, 1)
     check("weather: no broker at tcp://127.0.0.1:1; start one: sluice-broker" in complaint, complaint)
 

@@ -38,13 +38,16 @@ static int start(const struct program *program, struct schedule *schedule,
         printf("%s: %zu entries\n", files->config, schedule->entries.count);
         return PROGRAM_DONE;
     }
+    schedule->sluice = program_peer(program, peer, &status);
+    if (schedule->sluice == NULL) { /* before there are files */
+        return status;
+    }
     if (!state_open(&schedule->state, files->state, &schedule->entries, schedule_now_ms() / 1000,
                     error, sizeof error)) {
         fprintf(stderr, "sluice-cron: %s\n", error);
         return PROGRAM_USAGE;
     }
-    schedule->sluice = program_peer(program, peer, &status);
-    return schedule->sluice != NULL ? serve(program, schedule) : status;
+    return serve(program, schedule);
 }
 
 int main(int argc, char **argv)

@@ -98,16 +98,18 @@ static int retriever_main(const struct program *program, const struct options *o
     char error[INDEX_ERROR_SIZE];
     int status;
 
+    peer->log_debug = options->debug;
+    retriever.sluice = program_peer(program, peer, &status); /* first: it may not make files */
+    if (retriever.sluice == NULL) {
+        return status;
+    }
     retriever.index = index_open(options->index, error);
     if (retriever.index == NULL) {
         fprintf(stderr, "sluice-retriever: cannot open the index%s%s: %s\n",
                 options->index == NULL ? "" : " ", options->index == NULL ? "" : options->index,
                 error);
-        return PROGRAM_FAILED;
-    }
-    peer->log_debug = options->debug;
-    retriever.sluice = program_peer(program, peer, &status);
-    if (retriever.sluice != NULL) {
+        status = PROGRAM_FAILED;
+    } else {
         status = retriever_run(program, &retriever, options);
     }
     sluice_free(retriever.sluice);

@@ -82,6 +82,15 @@ def _():
     refused("sluice-tool", "--broker", "a\n\x1b[1m", why="'a??[1m'" + form)
 
 
+@case("an endpoint that is none is told before there are files")
+def _():
+    for name, options in (("sluice-cron", ("--state", "state")), ("sluice-retriever", ("--docs", ".", "--index", "index"))):
+        with tempfile.TemporaryDirectory() as folder:
+            end = subprocess.run([program(name), *options, "--broker", "nonsense"], cwd=folder, timeout=30,
+                                 capture_output=True, check=False)
+            equal((end.returncode, os.listdir(folder)), (2, []))
+
+
 @case("a name that is none is shown, and nothing else is blamed")
 def _():
     for name in (*AGENTS, "weather"):

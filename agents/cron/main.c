@@ -82,7 +82,10 @@ int main(int argc, char **argv)
     if (!program_parse(&program, argc, argv, &peer, &status)) {
         return status;
     }
-    if (files.config == NULL && (files.state == NULL || check)) {
+    if (check && files.config == NULL) {
+        return program_usage(&program, "--check needs --config FILE");
+    }
+    if (files.config == NULL && files.state == NULL) {
         return program_usage(&program, "there is nothing to plan: give --config FILE, "
                                        "--state FILE or both");
     }

@@ -36,9 +36,11 @@ static bool arguments_parse(int argc, char **argv, struct preview *preview, int 
     const char *after = NULL;
     bool help = false;
     const struct option_spec specs[] = {
-        OPTION_TEXT_SPEC("zone", &preview->zone, "ZONE", "an IANA name"),
-        OPTION_UINT_SPEC("count", &preview->count, "N", 1, COUNT_MAX, "how many"),
-        OPTION_TEXT_SPEC("after", &after, "TIME", "the first is later than this"),
+        OPTION_TEXT_SPEC("zone", &preview->zone, "ZONE", "an IANA name, such as Europe/Berlin (UTC)"),
+        OPTION_UINT_SPEC("count", &preview->count, "N", 1, COUNT_MAX,
+                         "how many, 1 to 1000 (5)"),
+        OPTION_TEXT_SPEC("after", &after, "TIME",
+                         "the first is later than this: 2026-11-21T03:00:00Z, in UTC (now)"),
         OPTION_FLAG_SPEC("help", &help, "this text"),
     };
     const struct option_set sets[2] = {{specs, sizeof specs / sizeof specs[0]}, {NULL, 0}};
@@ -58,7 +60,8 @@ static bool arguments_parse(int argc, char **argv, struct preview *preview, int 
         return false;
     }
     if (arguments.count != 1) {
-        fputs("sluice-cron next: one expression is needed, in quotes: '0 3 * * mon-fri'\n", stderr);
+        fputs("sluice-cron next: one expression is needed, in quotes: '0 3 * * mon-fri'; "
+              "see 'sluice-cron next --help'\n", stderr);
         return false;
     }
     preview->text = arguments.items[0];

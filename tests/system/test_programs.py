@@ -48,6 +48,12 @@ def _():
     status, output, _ = run("sluice-cron", "next", "--help")
     equal(status, 0)
     check(output.startswith("usage: sluice-cron next EXPRESSION") and "--zone ZONE" in output, output)
+    for default in ("(UTC)", "1 to 1000 (5)", "2026-11-21T03:00:00Z, in UTC (now)"):
+        check(default in output, output)
+    for expressions in ((), ("0", "3", "*", "*", "*")):
+        status, _, complaint = run("sluice-cron", "next", *expressions)
+        equal(status, 2)
+        check("mon-fri'; see 'sluice-cron next --help'\n" in complaint, complaint)
     status, _, complaint = run("sluice-cron", "next", "--nonsense", "* * * * *")
     equal(status, 2)
     check("unknown option '--nonsense'; see 'sluice-cron next --help'" in complaint, complaint)

@@ -139,7 +139,7 @@ static int run(struct options *options, int argc, char **argv)
         OPTION_TEXT_SPEC("index", &options->index, "FILE",
                          "keep the index there between runs; else a temporary one"),
         OPTION_UINT_SPEC("rescan-ms", &options->rescan_ms, "N", RESCAN_MS_MIN, RESCAN_MS_MAX,
-                         "look for changes so often, besides being told of them (30000)"),
+                         "look for changes at least so often, 100 to 86400000 (30000)"),
         OPTION_FLAG_SPEC("debug", &options->debug, "log every file that is left out, and why"),
     };
     const struct program program = {

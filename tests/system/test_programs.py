@@ -43,6 +43,12 @@ def _():
         check(run(name, "--version")[1].startswith(name + " "), name)
 
 
+@case("the retriever's help says that --rescan-ms is an upper bound, and its own bounds")
+def _():
+    output = run("sluice-retriever", "--help")[1]
+    check("at least so often, 100 to 86400000 (30000)" in output, output)
+
+
 @case("sluice-cron next has a help of its own")
 def _():
     status, output, _ = run("sluice-cron", "next", "--help")

@@ -5,7 +5,6 @@
 #include "common/heap.h"
 #include "common/standard.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,20 +75,6 @@ static int help(int argc, char **argv)
     return command->run(&cli, command, 0, NULL);
 }
 
-/* What was printed may not have arrived: a full disk, a closed descriptor. */
-static int output_close(int code)
-{
-    bool failed = ferror(stdout) != 0;
-
-    errno = 0;
-    if (fflush(stdout) == 0 && !failed) {
-        return code;
-    }
-    fprintf(stderr, "sluice: cannot write the output%s%s\n", errno != 0 ? ": " : "",
-            errno != 0 ? strerror(errno) : "");
-    return code == EXIT_DONE ? EXIT_TASK : code;
-}
-
 static int run(int argc, char **argv)
 {
     struct cli cli = {0};
@@ -128,5 +113,5 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         argv[1] = version;
     }
-    return output_close(run(argc, argv));
+    return standard_flush("sluice", run(argc, argv));
 }

@@ -2,6 +2,7 @@
 #include "agents/cron/preview.h"
 #include "agents/cron/service.h"
 #include "agents/program/program.h"
+#include "common/standard.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,7 +37,7 @@ static int start(const struct program *program, struct schedule *schedule,
     }
     if (check) {
         printf("%s: %zu entries\n", files->config, schedule->entries.count);
-        return PROGRAM_DONE;
+        return standard_flush(program->name, PROGRAM_DONE);
     }
     schedule->sluice = program_peer(program, peer, &status);
     if (schedule->sluice == NULL) { /* before there are files */

@@ -85,7 +85,7 @@ static void print_time(const char *zone_name, int64_t at_s)
            zone.abbreviation);
 }
 
-int preview_run(int argc, char **argv)
+static int print_next(int argc, char **argv)
 {
     struct preview preview = {.zone = "UTC", .count = COUNT_DEFAULT, .after_s = time(NULL)};
     struct plan plan = {.every_s = 0};
@@ -93,7 +93,6 @@ int preview_run(int argc, char **argv)
     struct zone zone;
     int status;
 
-    standard_open();
     if (!arguments_parse(argc, argv, &preview, &status)) {
         return status;
     }
@@ -113,4 +112,10 @@ int preview_run(int argc, char **argv)
         print_time(plan.zone, at_s);
     }
     return 0;
+}
+
+int preview_run(int argc, char **argv)
+{
+    standard_open();
+    return standard_flush("sluice-cron next", print_next(argc, argv));
 }

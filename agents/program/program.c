@@ -76,8 +76,10 @@ bool program_parse(const struct program *program, int argc, char **argv,
         *status = program_usage(program, "%s", problem);
     } else if (help) {
         print_help(program, &sets[1]);
+        *status = standard_flush(program->name, PROGRAM_DONE);
     } else if (version) {
         printf("%s %s\n", program->name, sluice_version());
+        *status = standard_flush(program->name, PROGRAM_DONE);
     } else if (arguments.count > 0) {
         *status = program_usage(program, "what is '%.60s'?", arguments.items[0]);
     } else if (!name_good(peer->name)) {

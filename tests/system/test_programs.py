@@ -65,6 +65,21 @@ def _():
     check("unknown option '--nonsense'; see 'sluice-cron next --help'" in complaint, complaint)
 
 
+@case("output that cannot be written is a failure: exit 1")
+def _():
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as config, open("/dev/full", "w") as full:
+        config.write('{"entries": []}')
+        config.flush()
+        for name, *arguments in (*((name, option) for name in AGENTS for option in ("--help", "--version")),
+                                 ("sluice-cron", "next", "--help"), ("sluice-cron", "next", "* * * * *"),
+                                 ("sluice-cron", "--check", "--config", config.name)):
+            end = subprocess.run([program(name), *arguments], stdout=full, stderr=subprocess.PIPE, text=True,
+                                 stdin=subprocess.DEVNULL, timeout=30, check=False)
+            equal(end.returncode, 1, "exit status of %s %r" % (name, arguments))
+            said = name + (" next" if "next" in arguments else "")
+            equal(end.stderr, said + ": cannot write the output: No space left on device\n")
+
+
 @case("what is wrong on a command line is named, with where help is")
 def _():
     for name in AGENTS:

@@ -135,6 +135,26 @@ static void attempts_and_checkpoints_are_kept(void **state)
     assert_int_equal(stats_of(f).retries, 0);
 }
 
+static void a_checkpoint_is_kept_past_the_memory_there_is_now(void **state)
+{
+    struct fixture *f = *state;
+    struct message message = {.command = COMMAND_CHECKPOINT};
+    static uint8_t bytes[100 * 1000];
+
+    memset(bytes, 'x', sizeof bytes);
+    submit_with(f, "s1", "t1", "echo", "", &durable);
+    message.checkpoint.id = id_of("t1");
+    message.checkpoint.attempt = 1;
+    message.checkpoint.payload.bytes = span_of(bytes, sizeof bytes);
+    say(f, "w1", &message);
+    stored(f);
+    f->options.memory_max = sizeof bytes;
+    crash(f);
+    hello(f, "w1");
+    offer(f, "w1", "echo", 1);
+    assert_true(trace_has(f, "TASK t1 attempt=1 checkpoint: payload=100000 bytes"));
+}
+
 static void a_cancelled_one_is_cancelled_after_a_crash(void **state)
 {
     struct fixture *f = *state;
@@ -707,6 +727,7 @@ int main(void)
         DURABLE(a_submitter_that_stays_away_cancels_what_is_not_detached),
         DURABLE(deadlines_and_delays_go_on_while_the_broker_is_down),
         DURABLE(attempts_and_checkpoints_are_kept),
+        DURABLE(a_checkpoint_is_kept_past_the_memory_there_is_now),
         DURABLE(a_cancelled_one_is_cancelled_after_a_crash),
         DURABLE(a_dead_letter_survives_and_takes_its_row_with_it),
         DURABLE(what_each_attempt_failed_of_survives),

@@ -225,6 +225,14 @@ static enum error_code carry_out(struct broker *broker, const struct control *co
     return ERROR_NONE;
 }
 
+static void not_restored(struct broker *broker, const struct control *control)
+{
+    BROKER_LOG(broker, LOG_ERROR, "control_not_restored",
+               LOG_WORD("what", control_what_name(control->what)),
+               LOG_TEXT("service", control->service), LOG_TEXT("key", control->key),
+               LOG_TEXT("tenant", control->tenant));
+}
+
 bool directive_restore(struct broker *broker, const struct store_row *row)
 {
     const struct control control = row->directive;
@@ -247,11 +255,15 @@ bool directive_restore(struct broker *broker, const struct store_row *row)
     directive->key = row->key;
     directive->said_unix_ms = row->accepted_unix_ms;
     directive->over_config = over_config;
+    if (carry_out(broker, &control) != ERROR_NONE) {
+        not_restored(broker, &control);
+        return false;
+    }
     BROKER_LOG(broker, LOG_INFO, "control_restored",
                LOG_WORD("what", control_what_name(control.what)),
                LOG_TEXT("service", control.service), LOG_TEXT("key", control.key),
                LOG_TEXT("tenant", control.tenant), LOG_TEXT("peer", row->peer));
-    return carry_out(broker, &control) == ERROR_NONE;
+    return true;
 }
 
 void directives_restored(struct broker *broker)
@@ -263,10 +275,12 @@ void directives_restored(struct broker *broker)
         const struct control *control = &directive->control;
         uint64_t left_ms = restore_left_ms(control->ms, directive->said_unix_ms, now);
 
-        if (control->what == CONTROL_PAUSE &&
-            limit_pause(broker, control->service, left_ms) != ERROR_NONE) {
-            BROKER_LOG(broker, LOG_ERROR, "control_not_restored", LOG_WORD("what", "pause"),
-                       LOG_TEXT("service", control->service));
+        if (control->what != CONTROL_PAUSE) {
+            continue;
+        }
+        service_open(broker, control->service); /* what was idle may have given way to others */
+        if (limit_pause(broker, control->service, left_ms) != ERROR_NONE) {
+            not_restored(broker, control);
         }
     }
 }

@@ -89,7 +89,9 @@ struct service *service_open(struct broker *broker, struct span name)
 
 struct service *service_open_waiting(struct broker *broker, struct span name)
 {
-    return open_below(broker, name, broker->service_pool.max - broker->service_pool.max / 4);
+    size_t max = broker->service_pool.max;
+
+    return open_below(broker, name, broker->restoring != NULL ? max : max - max / 4);
 }
 
 void service_free(struct broker *broker, struct service *service)

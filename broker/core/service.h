@@ -55,7 +55,7 @@ struct service *service_find(const struct broker *broker, struct span name); /* 
  * NULL: none is idle, or an invalid name. */
 struct service *service_open(struct broker *broker, struct span name);
 /* The same for who only waits for it: a quarter of all services is for those who offer,
- * whom made-up names must not keep out. */
+ * whom made-up names must not keep out. What is restored had its place already. */
 struct service *service_open_waiting(struct broker *broker, struct span name);
 /* Known as long as its operator has said something of it. */
 bool service_pinned(const struct service *service);

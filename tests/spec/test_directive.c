@@ -257,6 +257,30 @@ static void a_pause_that_is_over_takes_no_place(void **state)
     expect_trace(f, "[ 100] s1 <- REPLY 9 ok\n");
 }
 
+/* Those who offered had the places that nobody may have who only waits. */
+static void as_many_services_as_there_were_fit_again(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.services_max = 8;
+    crash_and_come_back(f);
+    for (unsigned i = 0; i < 7; i++) {
+        const char *name = numbered("s", i);
+        struct control control = said(i == 6 ? CONTROL_PAUSE : CONTROL_DRAIN, name);
+
+        offer(f, "w1", name, 1);
+        if (i % 2 == 0 && i < 6) {
+            set_concurrency(f, name, 1);
+        } else {
+            say_it(f, &control);
+        }
+    }
+    crash_and_come_back(f);
+    offer(f, "w1", "s6", 1);
+    submit(f, "s1", "t1", "s6");
+    assert_int_equal(stats_of(f).ready, 1);
+}
+
 static void without_room_for_its_service_the_broker_does_not_start(void **state)
 {
     struct fixture *f = *state;
@@ -305,6 +329,7 @@ int main(void)
         STORED(what_is_no_limit_any_more_takes_no_place),
         STORED(a_limit_of_the_config_that_was_taken_away_stays_away),
         STORED(a_pause_that_is_over_takes_no_place),
+        STORED(as_many_services_as_there_were_fit_again),
         STORED(without_room_for_its_service_the_broker_does_not_start),
     };
 

@@ -221,6 +221,7 @@ enum error_code dead_retry(struct broker *broker, struct peer *peer, struct lett
     task->extra->terms->causes = letter->causes;
     letter->causes = (struct cause_chain){0};
     task_resized(broker, task, before);
+    durable_attempt(broker, task); /* its past, which its record could not say yet */
     if (!MUTANT(LETTER_RETRIED_TWICE)) {
         dead_drop(broker, letter);
     }

@@ -200,7 +200,8 @@ static void see_record(struct model *model, const struct fact *fact)
     case STORE_ATTEMPT:
         MODEL_CHECK(model, PROPERTY,
                     task != NULL && task->row == row &&
-                        task->attempt - task->attempts_before == fact->attempt,
+                        (task->attempt == 0 ? 0 : task->attempt - task->attempts_before) ==
+                            fact->attempt,
                     "%" PRIu64 " attempts of %s are recorded", fact->attempt,
                     model_id_text(&row->id));
         break;

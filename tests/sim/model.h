@@ -113,6 +113,7 @@ struct shadow_task {
     enum shadow_state state;
     uint64_t attempt;
     uint64_t attempts_before; /* where its numbers begin */
+    uint64_t attempts_buried; /* of the letter that it was */
     uint64_t attempts_max; /* 0: not known for sure */
     uint64_t accepted_ms;
     uint64_t deadline_ms;  /* absolute, with what the parent has left; UINT64_MAX: none */

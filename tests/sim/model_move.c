@@ -61,7 +61,7 @@ static void restore(struct shadow_task *task, const struct fact *fact,
 {
     task->attempt = fact->attempt; /* check_durable has looked */
     if (!row->ended) {
-        task->attempts_before = fact->attempt - row->attempts;
+        task->attempts_before = row->attempts == 0 ? row->before : fact->attempt - row->attempts;
         task->attempts_max += task->attempts_before;
         shadow_memo_restore(task, row->checkpoint);
     } else if (row->outcome == OUTCOME_DONE) {
@@ -164,6 +164,7 @@ static struct shadow_task *task_begin(struct model *model, const struct fact *fa
     if (model_event_is(model, COMMAND_CONTROL)) {
         letter = model_dead(model, &task->id);
     }
+    task->attempts_buried = letter != NULL ? letter->attempt : 0;
     if (letter != NULL && letter->attempt > task->attempts_before) {
         task->attempts_before = letter->attempt;
     }

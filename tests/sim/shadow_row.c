@@ -134,7 +134,9 @@ void shadow_row_record(struct model *model, const struct fact *fact, const struc
                                      .outcome = fact->outcome};
     memcpy(record->code, fact->code, sizeof record->code);
     task = fact->what == STORE_ATTEMPT ? model_task(model, &row->id) : NULL;
-    record->before = task != NULL && task->mourned ? task->attempts_before : 0;
+    record->before = task == NULL || !task->mourned ? 0
+                     : fact->attempt == 0           ? task->attempts_buried
+                                                    : task->attempts_before;
     row->pending++;
     row->pending_checkpoints += fact->what == STORE_CHECKPOINT;
     row->ending = row->ending || fact->what == STORE_END;

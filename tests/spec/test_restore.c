@@ -445,6 +445,32 @@ static void attempts_of_a_retried_letter_go_on_after_a_crash(void **state)
     assert_int_equal(stats_of(f).dead, 1);
 }
 
+static void a_retried_letter_keeps_its_past_before_it_is_started(void **state)
+{
+    struct fixture *f = *state;
+    struct control retry = {.what = CONTROL_RETRY, .task = id_of("t1")};
+    struct submit options = durable;
+
+    options.attempts = 1;
+    options.dead_letter = true;
+    submit_with(f, "s1", "t1", "echo", "x", &options);
+    stored(f);
+    fail_task(f, "w1", "t1", 1, "first", true);
+    stored(f);
+    lose(f, "w1");
+    say_control(f, &retry);
+    for (unsigned i = 0; i < 2; i++) {
+        crash(f);
+    }
+    given_echo_again(f);
+    stored(f);
+    fail_task(f, "w1", "t1", 2, "second", true);
+    stored(f);
+    query_task(f, "s1", QUERY_LETTER, "t1");
+    assert_true(trace_has(f, "causes attempt=1 at_ms=1000000000000 worker=w1 code=first"));
+    assert_true(trace_has(f, "attempt=2 at_ms=1000000000000 worker=w1 code=second"));
+}
+
 /* The offer that said so is gone after a restart. */
 static void attempts_are_kept_as_they_were_accepted(void **state)
 {
@@ -741,6 +767,7 @@ int main(void)
         DURABLE(what_was_not_started_is_started_after_a_crash),
         DURABLE(a_retried_letter_is_one_task_whatever_a_crash_leaves),
         DURABLE(attempts_of_a_retried_letter_go_on_after_a_crash),
+        DURABLE(a_retried_letter_keeps_its_past_before_it_is_started),
         DURABLE(attempts_are_kept_as_they_were_accepted),
         DURABLE(who_follows_a_cached_outcome_has_it_for_good),
         DURABLE(a_restart_repeats_no_event),

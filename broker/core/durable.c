@@ -334,14 +334,30 @@ void durable_stored(struct broker *broker, uint64_t sequence)
     }
 }
 
+void durable_unstart(struct broker *broker, struct task *task)
+{
+    if (broker->store_state == STORE_LOST && durable_starting(task)) {
+        task_end(broker, task, TASK_FAILED, ERROR_WORKER_LOST, NULL);
+    }
+}
+
 void durable_lost(struct broker *broker)
 {
-    list_each(link, &broker->unsafe) {
-        struct task *task = list_entry(link, struct durable, link)->task;
+    struct list starting, *link;
 
-        if (task->state == TASK_STORING) {
-            lane_leave(broker, task);
+    list_init(&starting);
+    list_each(at, &broker->unsafe) {
+        struct durable *durable = list_entry(at, struct durable, link);
+
+        if (durable->task->state == TASK_STORING) {
+            lane_leave(broker, durable->task);
+        } else if (durable->starting) {
+            list_unlink(at);
+            list_push_back(&starting, at);
         }
+    }
+    while ((link = list_first(&starting)) != NULL) {
+        durable_unstart(broker, list_entry(link, struct durable, link)->task);
     }
 }
 

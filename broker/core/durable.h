@@ -63,8 +63,11 @@ void durable_free(struct broker *broker, struct task *task);
 void durable_stored(struct broker *broker, uint64_t sequence);
 
 /* The store is lost: what is storing will not end, and lets go of its ordering key, lest others
- * wait for it. */
+ * wait for it; what is starting will not start. */
 void durable_lost(struct broker *broker);
+/* Ends what has just been taken and waits for a lost store: it lets go of its worker and its key,
+ * and nobody hears of it before a restart. */
+void durable_unstart(struct broker *broker, struct task *task);
 
 /* Unfinished tasks that a drained broker need not wait for. */
 uint64_t durable_kept(const struct broker *broker);

@@ -1,4 +1,5 @@
 #include "broker/core/affinity.h"
+#include "broker/core/durable.h"
 #include "broker/core/state.h"
 
 #define RATE_WINDOW_MS 1000
@@ -301,6 +302,7 @@ void service_dispatch(struct broker *broker, struct service *service)
         if (flow->target != NULL) {
             target_call(flow->target);
         }
+        durable_unstart(broker, task);
     }
     if (service->limiter != NULL) {
         limit_settle(broker, service);

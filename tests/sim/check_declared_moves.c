@@ -123,6 +123,9 @@ static bool failure_explained(const struct model *model, const struct shadow_tas
     if (task->state == SHADOW_WAITING) {
         return true;
     }
+    if (task->starting && model->store == STORE_LOST) {
+        return true; /* that it starts will not be stored */
+    }
     if (task->only != 0 && part_stranded(model, task)) {
         return true;
     }

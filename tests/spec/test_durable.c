@@ -494,6 +494,56 @@ static void a_broker_whose_store_is_lost_ends(void **state)
     assert_true(broker_drained(f->broker));
 }
 
+/* Its worker never hears of it: it must not keep a place and a key for ever. */
+static void what_was_starting_when_the_store_was_lost_holds_nobody_up(void **state)
+{
+    struct fixture *f = *state;
+    struct submit once = {.durable = true, .attempts = 1, .order = span_from_text("o")};
+    struct submit plain = {.order = span_from_text("o")};
+    struct event drain = {.kind = EVENT_DRAIN};
+
+    for (uint64_t credit = 1; credit <= 2; credit++) {
+        offer(f, "w1", "echo", credit);
+        submit_with(f, "s1", "t1", "echo", "", &once);
+        submit_with(f, "s1", "v1", "echo", "", &plain);
+        drop_trace(f);
+        store_is(f, STORE_LOST);
+        assert_true(trace_has(f, "TASK v1 attempt=1"));
+        event(f, &drain);
+        assert_false(broker_drained(f->broker));
+        done(f, "w1", "v1", 1, "");
+        assert_true(broker_drained(f->broker));
+        assert_false(trace_has(f, "t1"));
+        shelf_free(f->shelf);
+        f->shelf = NULL;
+        fixture_crash(f, 0);
+        given_echo_again(f);
+    }
+}
+
+static void what_would_start_after_the_store_was_lost_holds_nobody_up(void **state)
+{
+    struct fixture *f = *state;
+    struct submit once = {.durable = true, .attempts = 1, .order = span_from_text("o")};
+    struct event drain = {.kind = EVENT_DRAIN};
+
+    offer(f, "w1", "echo", 1);
+    submit(f, "s1", "p1", "echo");
+    submit_with(f, "s1", "t1", "echo", "", &once);
+    submit_with(f, "s1", "t2", "echo", "", &once);
+    submit(f, "s1", "v1", "echo");
+    stored(f);
+    store_is(f, STORE_LOST);
+    event(f, &drain);
+    drop_trace(f);
+    done(f, "w1", "p1", 1, "");
+    assert_false(trace_has(f, "TASK t"));
+    assert_true(trace_has(f, "TASK v1"));
+    done(f, "w1", "v1", 1, "");
+    assert_true(broker_drained(f->broker));
+    assert_false(trace_has(f, "RESULT t"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -524,6 +574,8 @@ int main(void)
         DURABLE(the_event_of_a_durable_failure_has_its_code),
         DURABLE(a_cancel_that_comes_too_late_stops_nothing),
         DURABLE(a_broker_whose_store_is_lost_ends),
+        DURABLE(what_was_starting_when_the_store_was_lost_holds_nobody_up),
+        DURABLE(what_would_start_after_the_store_was_lost_holds_nobody_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

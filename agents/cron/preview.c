@@ -36,7 +36,8 @@ static bool arguments_parse(int argc, char **argv, struct preview *preview, int 
     const char *after = NULL;
     bool help = false;
     const struct option_spec specs[] = {
-        OPTION_TEXT_SPEC("zone", &preview->zone, "ZONE", "an IANA name, such as Europe/Berlin (UTC)"),
+        OPTION_TEXT_SPEC("zone", &preview->zone, "ZONE",
+                         "an IANA name, such as Europe/Berlin (UTC)"),
         OPTION_UINT_SPEC("count", &preview->count, "N", 1, COUNT_MAX,
                          "how many, 1 to 1000 (5)"),
         OPTION_TEXT_SPEC("after", &after, "TIME",

@@ -1,6 +1,7 @@
 #include "cli/chunks.h"
 
 #include "cli/record.h"
+#include "common/json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,7 +20,10 @@ static void print_json(const struct sluice_chunk *chunk)
     } else {
         json_t *value = sluice_unpack_json(chunk->bytes);
 
-        json_object_set_new(line, "value", value != NULL ? value : json_null());
+        json_object_set_new(line, "value",
+                            value != NULL ? value
+                                          : json_raw_bytes(span_of(chunk->bytes.data,
+                                                                   chunk->bytes.size)));
     }
     record_dump(line, stdout, false);
     json_decref(line);

@@ -239,7 +239,8 @@ static int limit_run(struct cli *cli, const struct command *self, int argc, char
 
 static int pause_run(struct cli *cli, const struct command *self, int argc, char **argv)
 {
-    struct rule rule = {.cli = cli, .what = self->name};
+    const uint64_t unsaid = UINT64_MAX;
+    struct rule rule = {.cli = cli, .what = self->name, .options = {.ms = unsaid}};
     struct option_spec specs[] = {
         OPTION_DURATION_SPEC("for", &rule.options.ms, "resumes by itself then"),
     };
@@ -250,6 +251,11 @@ static int pause_run(struct cli *cli, const struct command *self, int argc, char
     if (!command_parse(cli, self, &set, argc, argv, &arguments, &code)) {
         return code;
     }
+    if (rule.options.ms == 0) {
+        return command_usage(self, "--for 0 would be over at once; without --for, until `sluice "
+                                   "resume`");
+    }
+    rule.options.ms = rule.options.ms == unsaid ? 0 : rule.options.ms;
     rule.options.service = arguments.items[0];
     return visit(cli, self, rule_main, &rule);
 }

@@ -206,7 +206,6 @@ SLUICE_API bool sluice_task_input(struct sluice_task *task, size_t index,
 
 SLUICE_API void sluice_failf(struct sluice_task *task, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4))); /* not retryable */
-/* Tells the submitter how far it is (NULL: nothing to tell); renews the lease. Steals `value`. */
 /* The next chunk of the task's stream, 65,536 bytes at most; copied. SUSPENDS while the submitter
  * that reads it is too far behind, with credit given back. -EAGAIN: the same, in a sync
  * handler. -EMSGSIZE. -ECANCELED: stop working on it. -ENOMEM. */
@@ -223,6 +222,7 @@ SLUICE_API struct sluice_bytes sluice_task_checkpoint(struct sluice_task *task);
  * that the handler has started may wait too, and must be done when the handler returns. */
 SLUICE_API int sluice_signal_wait(struct sluice_task *task, uint64_t timeout_ms,
                                   struct sluice_bytes *payload);
+/* Tells the submitter how far it is (NULL: nothing to tell); renews the lease. Steals `value`. */
 SLUICE_API void sluice_progress_json(struct sluice_task *task, json_t *value);
 
 /* ---- submitting ---------------------------------------------------------- */

@@ -36,8 +36,8 @@ const char *error_code_message(enum error_code code)
         [ERROR_CIRCUIT_OPEN] = "too many attempts at this service have failed; try again after "
                                "retry_after_ms",
         [ERROR_SKIPPED] = "the condition of run_if did not hold",
-        [ERROR_STORE_UNAVAILABLE] = "durable tasks need a store: see `sluice stats` and the "
-                                    "broker's log, or start it with --store",
+        [ERROR_STORE_UNAVAILABLE] = "no store, or its disk is full or fails: see `sluice "
+                                    "stats` and the broker's log; durable tasks need --store",
     };
 
     CHECK(code < ERROR_CODE_COUNT);

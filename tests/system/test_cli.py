@@ -127,6 +127,7 @@ def _():
     contains(sluice(None, *submit, "--delay", "1s", "--at", "2026-12-01T10:00", status=2).err,
              "--delay and --at")
     contains(sluice(None, "limit", "s", "--key", "", "--rate", "1", status=2).err, "--key is empty")
+    contains(sluice(None, "pause", "s", "--for", "0", status=2).err, "--for 0")
     contains(sluice(None, "bench", "echo", "--payload", "3", status=2).err, "--payload")
     sluice(None, "bench", "nope", status=2)
 

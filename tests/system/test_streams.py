@@ -2,6 +2,7 @@
 """Streams, checkpoints and signals, from worker to reader, against a real broker.
 
 The peers are tests/system/stream_cases.c, one case a process."""
+import json
 import os
 import subprocess
 import sys
@@ -155,6 +156,22 @@ def _():
         equal(ended(submitted), "a b c\nd\n42\n", "what submit prints")
         equal(ended(sluice(broker, "tail", str(uuid.UUID(bytes=task)))), "a b c\nd\n",
               "the stream of a task that has ended")
+
+
+@case("a chunk that is no text, and nothing that JSON can say, is printed all the same")
+def _():
+    with Broker() as broker:
+        worker = Peer(broker, "worker")
+        worker.offer("talk")
+        submitted = sluice(broker, "submit", "talk", "--stream", "--json")
+        given = worker.task()
+        for number, chunk in enumerate((b"text", b"\x91\xc4\x00", b"\xff\xfe\xc1")):
+            worker.send([9, given.field(1), 1, number, chunk])
+        worker.done(given, b"\x2a")
+        lines = [json.loads(line) for line in ended(submitted).splitlines()[:3]]
+        equal(lines[0]["text"], "text", "a text")
+        equal(lines[1]["value"], [{"$bin": ""}], "what is MessagePack")
+        equal(lines[2]["value"], {"$raw": "//7B"}, "what is not")
 
 
 if __name__ == "__main__":

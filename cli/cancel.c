@@ -44,7 +44,8 @@ static int cancel_run(struct cli *cli, const struct command *self, int argc, cha
 {
     struct cancellation cancellation = {.cli = cli, .reason = "cancelled by sluice cancel"};
     struct option_spec specs[] = {
-        OPTION_TEXT_SPEC("reason", &cancellation.reason, "TEXT", "for the log, `sluice events` and the audit"),
+        OPTION_TEXT_SPEC("reason", &cancellation.reason, "TEXT",
+                         "for the log, `sluice events` and the audit"),
     };
     struct option_set set = {specs, 1};
     struct arguments arguments;

@@ -119,7 +119,8 @@
     X(RESTORED_START_REPEATED)                                                                     \
     X(RESTORED_NEEDS_RUN_ON)                                                                       \
     X(LIMIT_NOT_RESTORED)                                                                          \
-    X(LIMIT_SAID_BEFORE_LOST)
+    X(LIMIT_SAID_BEFORE_LOST)                                                                      \
+    X(LOST_START_WAITS)
 
 #ifdef SLUICE_MUTANTS
 enum mutant {

@@ -336,7 +336,7 @@ void durable_stored(struct broker *broker, uint64_t sequence)
 
 void durable_unstart(struct broker *broker, struct task *task)
 {
-    if (broker->store_state == STORE_LOST && durable_starting(task)) {
+    if (broker->store_state == STORE_LOST && durable_starting(task) && !MUTANT(LOST_START_WAITS)) {
         task_end(broker, task, TASK_FAILED, ERROR_WORKER_LOST, NULL);
     }
 }
@@ -351,7 +351,7 @@ void durable_lost(struct broker *broker)
 
         if (durable->task->state == TASK_STORING) {
             lane_leave(broker, durable->task);
-        } else if (durable->starting) {
+        } else if (durable->starting && !MUTANT(LOST_START_WAITS)) {
             list_unlink(at);
             list_push_back(&starting, at);
         }

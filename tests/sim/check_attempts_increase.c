@@ -76,6 +76,24 @@ static bool of_start(enum command command)
            command == COMMAND_SIGNAL_OUT || command == COMMAND_EVENT;
 }
 
+/* Nor will it start then, when the store is lost that was to know of it. */
+static bool of_lost_start(const struct model *model, size_t at)
+{
+    const struct fact *fact = &model->facts[at];
+    bool ends = (fact->kind == FACT_MOVE && fact->to == SHADOW_STORING) ||
+                (fact->kind == FACT_RECORD && fact->what == STORE_END);
+
+    for (size_t i = 0; ends && i < at; i++) {
+        const struct fact *before = &model->facts[i];
+
+        if (before->kind == FACT_MOVE && before->to == SHADOW_LEASED &&
+            id_equal(&before->id, &fact->id)) {
+            return model->store == STORE_LOST;
+        }
+    }
+    return false;
+}
+
 static void after(struct model *model, const struct broker *core)
 {
     if (!is_answer(model) || model->current || model_session(model, model->event->from) == NULL) {
@@ -89,7 +107,8 @@ static void after(struct model *model, const struct broker *core)
 
         /* A freed credit is used at once: that is all that may happen. */
         MODEL_CHECK(model, PROPERTY,
-                    fact->kind == FACT_MOVE   ? fact->to == SHADOW_LEASED
+                    of_lost_start(model, i)   ? true
+                    : fact->kind == FACT_MOVE ? fact->to == SHADOW_LEASED
                     : fact->kind == FACT_NOTE || fact->kind == FACT_GATE ||
                               fact->kind == FACT_LETTER
                         ? true /* told of what the others say */

@@ -395,7 +395,8 @@ static void see_move(struct model *model, const struct fact *fact)
         return;
     }
     if (fact->to == SHADOW_STORING) {
-        sometimes(SOMETIMES_STORING);
+        sometimes(task->starting && model->store == STORE_LOST ? SOMETIMES_START_LOST
+                                                               : SOMETIMES_STORING);
         return;
     }
     MODEL_CHECK(model, PROPERTY,
@@ -500,6 +501,8 @@ static void after(struct model *model, const struct broker *core)
     if (model->restoring) {
         check_restored(model);
     }
+    MODEL_CHECK(model, PROPERTY, model->store != STORE_LOST || model->starting == 0,
+                "%" PRIu64 " wait for a lost store to start", model->starting);
     if (model->event->kind != EVENT_STORED) {
         return;
     }

@@ -40,6 +40,9 @@ static enum shadow_report report_of(const struct model *model, const struct fact
     if (fact->to != SHADOW_READY && fact->to != SHADOW_DELAYED && fact->aim != SHADOW_FAILED) {
         return SHADOW_SAYS_NOTHING;
     }
+    if (task->starting && model->store == STORE_LOST) {
+        return SHADOW_SAYS_NOTHING; /* it never started: its worker had no part in it */
+    }
     if (!answered) {
         return SHADOW_FAILURE; /* worker_lost, lease_expired */
     }

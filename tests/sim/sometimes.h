@@ -146,6 +146,7 @@
     X(RESTORED_OUTCOME)                                                                            \
     X(RESTORED_JOIN)                                                                               \
     X(RESTORED_CHILD)                                                                              \
+    X(START_LOST)                                                                                  \
     X(RESTORED_STARTED_ONCE)                                                                       \
     X(RESTORED_RETRIED)                                                                            \
     X(RESTORED_CHECKPOINT)                                                                         \

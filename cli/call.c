@@ -70,7 +70,14 @@ static void offer_advice(void)
     }
     watch.under_way = true;
     sluice_id_format(sluice_future_id(watch.future), id);
-    snprintf(text, sizeof(text), "waiting for %.100s; why: sluice why %s", watch.call->service, id);
+    if (watch.call->until_accepted) {
+        snprintf(text, sizeof(text),
+                 "%s is not taken yet: the broker refuses %.100s for now; see: sluice services", id,
+                 watch.call->service);
+    } else {
+        snprintf(text, sizeof(text), "waiting for %.100s; why: sluice why %s", watch.call->service,
+                 id);
+    }
     watch_say(text);
 }
 
@@ -138,6 +145,15 @@ static void watch_close(void)
     progress_clear(&watch.progress);
 }
 
+/* SUSPENDS. Whoever has asked to cancel it is told what came of that. */
+static bool settled(const struct watch *of)
+{
+    if (of->call->until_accepted && sluice_accepted(of->future) && !of->call->interrupted) {
+        return true;
+    }
+    return sluice_await(of->future) != SLUICE_PENDING;
+}
+
 struct sluice_future *call_run(struct sluice *sluice, struct call *call)
 {
     struct sluice_submit_options options = call->options;
@@ -157,7 +173,7 @@ struct sluice_future *call_run(struct sluice *sluice, struct call *call)
     }
     /* Pending after an await without a timeout can only mean that we were woken
      * for something else: this fiber belongs to no task that could be cancelled. */
-    while (sluice_await(watch.future) == SLUICE_PENDING) {
+    while (!settled(&watch)) {
     }
     watch_close();
     return watch.future;
@@ -202,8 +218,7 @@ json_t *call_parts_json(struct sluice_future *future)
             json_object_set_new(map, "left_out", json_string(id));
         } else {
             value = json_unpack_bytes(payload);
-            json_object_set_new(map, "result",
-                                value != NULL ? value : bytes_json(part.payload));
+            json_object_set_new(map, "result", value != NULL ? value : bytes_json(part.payload));
         }
         json_array_append_new(list, map);
     }

@@ -15,10 +15,11 @@ struct call {
     const char *(*describe)(const json_t *value, char *text, size_t size);
     bool silent;                          /* no progress */
     bool stream_json;                     /* with options.stream: a line for each chunk */
+    bool until_accepted;                  /* with options.detached: not for its outcome */
     bool interrupted;                     /* after call_run: somebody pressed Ctrl-C */
 };
 
-/* SUSPENDS until the task has ended. The future is yours; NULL: no memory. */
+/* SUSPENDS until the task has ended, or the broker has taken it. The future is yours; NULL: no memory. */
 struct sluice_future *call_run(struct sluice *sluice, struct call *call);
 
 /* How it ended as one JSON object: id, outcome, result or error, timing. A new reference. */

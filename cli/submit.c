@@ -16,7 +16,6 @@
 struct submission {
     struct cli *cli;
     struct call call;
-    bool wait; /* detached, but its stream is read */
 };
 
 static const char *describe(const json_t *value, char *text, size_t size)
@@ -29,13 +28,10 @@ static const char *describe(const json_t *value, char *text, size_t size)
 }
 
 /* What is detached goes on without us. */
-static int let_go(const struct cli *cli, struct sluice_future *future)
+static int let_go(const struct cli *cli, const struct sluice_future *future)
 {
     char id[SLUICE_ID_TEXT_SIZE];
 
-    if (!sluice_accepted(future)) {
-        return EXIT_TASK;
-    }
     sluice_id_format(sluice_future_id(future), id);
     if (cli->json) {
         printf("{\"id\": \"%s\", \"outcome\": \"accepted\"}\n", id);
@@ -48,41 +44,20 @@ static int let_go(const struct cli *cli, struct sluice_future *future)
     return EXIT_DONE;
 }
 
-static int submit_detached(struct sluice *sluice, struct submission *submission)
-{
-    struct sluice_future *future =
-        sluice_submit_json(sluice, submission->call.service, submission->call.payload,
-                           &submission->call.options);
-    int code;
-
-    submission->call.payload = NULL;
-    if (future == NULL) {
-        fprintf(stderr, "sluice: out of memory\n");
-        return EXIT_TASK;
-    }
-    code = let_go(submission->cli, future);
-    if (code != EXIT_DONE) {
-        code = outcome_print(submission->cli, submission->call.service, future);
-    }
-    sluice_future_free(future);
-    return code;
-}
-
 static int submit_main(struct sluice *sluice, void *arg)
 {
     struct submission *submission = arg;
-    struct sluice_future *future;
+    struct sluice_future *future = call_run(sluice, &submission->call);
     int code;
 
-    if (submission->call.options.detached && !submission->wait) {
-        return submit_detached(sluice, submission);
-    }
-    future = call_run(sluice, &submission->call);
     if (future == NULL) {
         fprintf(stderr, "sluice: out of memory\n");
         return EXIT_TASK;
     }
-    code = outcome_print(submission->cli, submission->call.service, future);
+    code = submission->call.until_accepted && !submission->call.interrupted &&
+                   sluice_future_accepted(future)
+               ? let_go(submission->cli, future)
+               : outcome_print(submission->cli, submission->call.service, future);
     sluice_future_free(future);
     return code;
 }
@@ -158,13 +133,13 @@ static int submit_run(struct cli *cli, const struct command *self, int argc, cha
     if (priority != PRIORITY_UNSAID) {
         options->priority = priority == 0 ? SLUICE_PRIORITY_LOWEST : (int)priority;
     }
-    submission.wait = stream;
+    submission.call.until_accepted = options->detached && !stream;
     options->stream = stream ? STREAM_WINDOW : 0;
     submission.call.stream_json = cli->json;
     submission.call.silent = quiet || stream;
     submission.call.service = arguments.items[0];
-    submission.call.payload = arguments.count > 1 ? payload_read(self, arguments.items[1])
-                                                  : json_object();
+    submission.call.payload =
+        arguments.count > 1 ? payload_read(self, arguments.items[1]) : json_object();
     if (submission.call.payload == NULL) {
         return EXIT_USAGE;
     }

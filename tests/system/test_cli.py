@@ -243,6 +243,21 @@ def _():
         waiting.expect(1)
 
 
+@case("a detached task that the broker does not take yet is named, and Ctrl-C takes it back")
+def _():
+    with Broker() as broker, Peer(broker, "worker") as worker:
+        worker.offer("shut", 1)
+        sluice(broker, "drain", "service", "shut")
+        held = Cli(broker, "submit", "shut", "--detached")
+        line = next((l.decode() for l in iter(held.child.stderr.readline, b"")
+                     if b"not taken yet" in l), "")
+        contains(line, "refuses shut for now", "sluice services")
+        held.child.send_signal(signal.SIGINT)
+        contains(held.expect(1).err, "cancelled")
+        sluice(broker, "undrain", "service", "shut")
+        sluice(broker, "why", line.split()[0], status=1)  # it was never there
+
+
 @case("a deadline that passes is said to have expired")
 def _():
     with Broker() as broker, Peer(broker, "worker") as worker:

@@ -23,6 +23,7 @@ static const struct value {
     {"budget_ms", "of the budget; 1 m if not said"},
     {"refuse", "1: beyond rate or budget is refused, instead of waiting"},
     {"weight", "of a --key: tasks in each of its turns; 1 if not said"},
+    /* of a service itself */
     {"max_tasks", "tasks in the queue"},
     {"max_bytes", "bytes of payload in the queue"},
     {"breaker_failures", "so many in a row open the breaker"},
@@ -39,6 +40,7 @@ static const struct value {
     {"lease_ms", "longest silence of a worker about its task"},
 };
 #define VALUES (sizeof(values) / sizeof(values[0]))
+#define SHARED 8 /* values that a tenant and a key may have, too */
 #define VALUE_NAME_SIZE 32
 #define SCOPES 3 /* options before the values */
 
@@ -188,8 +190,14 @@ static int rule_main(struct sluice *sluice, void *arg)
 static bool limits_collect(struct rule *rule, const uint64_t said[VALUES], char problem[128])
 {
     json_t *limits = rule->options.limits;
+    bool shares = rule->options.key != NULL || rule->options.tenant != NULL;
 
     for (size_t i = 0; i < VALUES; i++) {
+        if (said[i] != UNSAID && shares && i >= SHARED) {
+            snprintf(problem, 128, "%s is of a service: leave --key and --tenant out",
+                     values[i].name);
+            return false;
+        }
         if (said[i] != UNSAID) {
             json_object_set_new(limits, values[i].name, json_integer((json_int_t)said[i]));
             rule->what = "limit";
@@ -198,6 +206,10 @@ static bool limits_collect(struct rule *rule, const uint64_t said[VALUES], char 
     if (rule->what != NULL && rule->options.service == NULL &&
         (rule->options.tenant == NULL || rule->options.key != NULL)) {
         snprintf(problem, 128, "which service? It is `sluice limit SERVICE --rate 50`");
+        return false;
+    }
+    if (rule->what != NULL && rule->options.key != NULL && rule->options.tenant != NULL) {
+        snprintf(problem, 128, "--key and --tenant: a limit is of one of them");
         return false;
     }
     if (json_object_get(limits, "weight") != NULL && rule->options.key == NULL) {

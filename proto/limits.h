@@ -53,6 +53,7 @@
 #define COST_MAX (1ULL << 40)   /* cost units of one task */
 #define DURATION_MS_MAX (366ULL * 24 * 3600 * 1000) /* a year: longer is a mistake */
 #define LIMIT_VALUE_MAX (1ULL << 36) /* a rate, a budget: times a window it fits 64 bits */
+#define LIMIT_RATE_MAX 1000000000ULL /* starts: one a nanosecond */
 #define LIMIT_WINDOW_MS_MAX (24ULL * 3600 * 1000) /* of rates, budgets and breakers: a day */
 #define WEIGHT_MAX 1000         /* of a fairness key */
 

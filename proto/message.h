@@ -339,9 +339,9 @@ struct limit_values {
     X(max_tasks, UINT64_MAX - 1)                                                                   \
     X(max_bytes, UINT64_MAX - 1)                                                                   \
     X(concurrency, LIMIT_VALUE_MAX)                                                                \
-    X(rate, LIMIT_VALUE_MAX)                                                                       \
+    X(rate, LIMIT_RATE_MAX)                                                                        \
     X(rate_ms, LIMIT_WINDOW_MS_MAX)                                                                \
-    X(burst, LIMIT_VALUE_MAX)                                                                      \
+    X(burst, LIMIT_RATE_MAX)                                                                       \
     X(budget, LIMIT_VALUE_MAX)                                                                     \
     X(budget_ms, LIMIT_WINDOW_MS_MAX)                                                              \
     X(refuse, 1)                                                                                   \
@@ -351,7 +351,7 @@ struct limit_values {
     X(breaker_min, LIMIT_VALUE_MAX)                                                                \
     X(breaker_ms, LIMIT_WINDOW_MS_MAX)                                                             \
     X(breaker_open_ms, LIMIT_WINDOW_MS_MAX)                                                        \
-    X(breaker_probes, LIMIT_VALUE_MAX)                                                             \
+    X(breaker_probes, CREDIT_MAX)                                                                  \
     X(breaker_refuse, 1)                                                                           \
     X(attempts, ATTEMPTS_MAX)                                                                      \
     X(backoff_ms, DURATION_MS_MAX)                                                                 \

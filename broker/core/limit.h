@@ -28,8 +28,6 @@ struct submit;
 struct task;
 
 #define LIMIT_RULES_MAX 4096
-#define LIMIT_RATE_MAX 1000000000ULL
-#define LIMIT_BUDGET_MAX (1ULL << 50)
 
 /* What a limiter that a tenant's rule holds back waits for. */
 enum limit_wait { WAITS_RELEASE, WAITS_BUDGET };

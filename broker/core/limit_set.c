@@ -39,23 +39,18 @@ static bool of_service(const struct scope *scope)
     return scope->tenant.size == 0 && scope->key.size == 0;
 }
 
+/* Only a key has a weight; neither it nor a tenant has a queue, a breaker, retries. */
 static bool values_valid(const struct limit_values *v, const struct scope *scope)
 {
-    return v->rate <= LIMIT_RATE_MAX && v->burst <= LIMIT_RATE_MAX &&
-           v->rate_ms <= DURATION_MS_MAX && v->budget <= LIMIT_BUDGET_MAX &&
-           v->budget_ms <= DURATION_MS_MAX && v->refuse <= 1 &&
-           v->weight <= (scope->key.size > 0 ? WEIGHT_MAX : 0) &&
-           v->breaker_percent <= 100 && v->breaker_ms <= DURATION_MS_MAX &&
-           v->breaker_open_ms <= DURATION_MS_MAX && v->breaker_probes <= CREDIT_MAX &&
-           v->breaker_refuse <= 1 && v->attempts <= ATTEMPTS_MAX &&
-           v->backoff_ms <= DURATION_MS_MAX && v->backoff_max_ms <= DURATION_MS_MAX &&
-           v->max_run_ms <= DURATION_MS_MAX && v->lease_ms <= DURATION_MS_MAX &&
+#define IS_WITHIN(name, bound) && v->name <= (bound)
+    return true LIMIT_VALUES(IS_WITHIN) && (scope->key.size > 0 || v->weight == 0) &&
            (of_service(scope) ||
             (v->max_tasks == 0 && v->max_bytes == 0 && v->breaker_failures == 0 &&
              v->breaker_percent == 0 && v->breaker_min == 0 && v->breaker_ms == 0 &&
              v->breaker_open_ms == 0 && v->breaker_probes == 0 && v->breaker_refuse == 0 &&
              v->attempts == 0 && v->backoff_ms == 0 && v->backoff_max_ms == 0 &&
              v->max_run_ms == 0 && v->lease_ms == 0));
+#undef IS_WITHIN
 }
 
 /* What of `values` is not counted here holds at its own place. */

@@ -101,34 +101,31 @@ const struct setting settings[] = {
 
 const size_t setting_count = sizeof settings / sizeof settings[0];
 
-#define IN_LIMIT(member) offsetof(struct limit_values, member)
-#define COUNT_OF_LIMIT(section, name, about)                                                       \
-    {section, #name, SETTING_COUNT, IN_LIMIT(name), 0, LIMIT_VALUE_MAX, about}
-#define WINDOW_OF_LIMIT(section, name, about)                                                      \
-    {section, #name, SETTING_DURATION, IN_LIMIT(name), 0, LIMIT_WINDOW_MS_MAX, about}
+#define OF_LIMIT(section, kind, name, max, about)                                                  \
+    {section, #name, kind, offsetof(struct limit_values, name), 0, max, about}
+#define COUNT(section, name, max, about) OF_LIMIT(section, SETTING_COUNT, name, max, about)
+#define WINDOW(section, name, about)                                                               \
+    OF_LIMIT(section, SETTING_DURATION, name, LIMIT_WINDOW_MS_MAX, about)
 
 const struct setting limit_settings[] = {
-    COUNT_OF_LIMIT("tenant", concurrency, "tasks that run at once; 0 here and below: no bound"),
-    COUNT_OF_LIMIT("tenant", rate, "starts in every rate_ms"),
-    WINDOW_OF_LIMIT("tenant", rate_ms, "of the rate"),
-    COUNT_OF_LIMIT("tenant", burst, "starts that may come at once"),
-    COUNT_OF_LIMIT("tenant", budget, "cost units in every budget_ms"),
-    WINDOW_OF_LIMIT("tenant", budget_ms, "of the budget"),
-    {"tenant", "refuse", SETTING_COUNT, IN_LIMIT(refuse), 0, 1, "1: refuse instead of hold"},
-    {"key", "weight", SETTING_COUNT, IN_LIMIT(weight), 0, WEIGHT_MAX, "tasks in each turn"},
-    COUNT_OF_LIMIT("limit", breaker_failures, "in a row, open the breaker"),
-    {"limit", "breaker_percent", SETTING_COUNT, IN_LIMIT(breaker_percent), 0, 100,
-     "of the attempts in breaker_ms, open it"},
-    COUNT_OF_LIMIT("limit", breaker_min, "attempts that there must be for that"),
-    WINDOW_OF_LIMIT("limit", breaker_ms, "window of breaker_percent"),
-    WINDOW_OF_LIMIT("limit", breaker_open_ms, "how long it is open"),
-    COUNT_OF_LIMIT("limit", breaker_probes, "successes that close it"),
-    {"limit", "breaker_refuse", SETTING_COUNT, IN_LIMIT(breaker_refuse), 0, 1,
-     "1: refuse instead of hold"},
-    {"limit", "backoff_ms", SETTING_DURATION, IN_LIMIT(backoff_ms), 0, DURATION_MS_MAX,
-     "before the first retry"},
-    {"limit", "backoff_max_ms", SETTING_DURATION, IN_LIMIT(backoff_max_ms), 0, DURATION_MS_MAX,
-     "ceiling of the backoff"},
+    COUNT("tenant", concurrency, LIMIT_VALUE_MAX,
+          "tasks that run at once; 0 here and below: no bound"),
+    COUNT("tenant", rate, LIMIT_RATE_MAX, "starts in every rate_ms"),
+    WINDOW("tenant", rate_ms, "of the rate"),
+    COUNT("tenant", burst, LIMIT_RATE_MAX, "starts that may come at once"),
+    COUNT("tenant", budget, LIMIT_VALUE_MAX, "cost units in every budget_ms"),
+    WINDOW("tenant", budget_ms, "of the budget"),
+    COUNT("tenant", refuse, 1, "1: refuse instead of hold"),
+    COUNT("key", weight, WEIGHT_MAX, "tasks in each turn"),
+    COUNT("limit", breaker_failures, LIMIT_VALUE_MAX, "in a row, open the breaker"),
+    COUNT("limit", breaker_percent, 100, "of the attempts in breaker_ms, open it"),
+    COUNT("limit", breaker_min, LIMIT_VALUE_MAX, "attempts that there must be for that"),
+    WINDOW("limit", breaker_ms, "window of breaker_percent"),
+    WINDOW("limit", breaker_open_ms, "how long it is open"),
+    COUNT("limit", breaker_probes, CREDIT_MAX, "successes that close it"),
+    COUNT("limit", breaker_refuse, 1, "1: refuse instead of hold"),
+    OF_LIMIT("limit", SETTING_DURATION, backoff_ms, DURATION_MS_MAX, "before the first retry"),
+    OF_LIMIT("limit", SETTING_DURATION, backoff_max_ms, DURATION_MS_MAX, "ceiling of the backoff"),
 };
 
 const size_t limit_setting_count = sizeof limit_settings / sizeof limit_settings[0];

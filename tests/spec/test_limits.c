@@ -288,8 +288,7 @@ static void values_have_bounds(void **state)
     } while (0);
     LIMIT_VALUES(TOO_MUCH)
 #undef TOO_MUCH
-    /* All but queues and concurrency, and how many failures and attempts a breaker counts. */
-    assert_int_equal(refused, 22 - 5);
+    assert_int_equal(refused, 22 - 2); /* all but the bounds of queues */
 }
 
 /* Queues, breakers and attempts are a service's: a tenant has none. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define MODE 0600                   /* payloads are nobody else's business */
@@ -169,6 +170,14 @@ static bool make_file(const char *path, struct problem *problem)
     return true;
 }
 
+/* Not what may be written there, but whether anything can. */
+static bool disk_is_read_only(const char *path)
+{
+    struct statvfs disk;
+
+    return statvfs(path, &disk) == 0 && (disk.f_flag & ST_RDONLY) != 0;
+}
+
 static void explain(const struct store_file *file, int code, struct problem *problem)
 {
     const char *said = file->db != NULL ? sqlite3_errmsg(file->db) : sqlite3_errstr(code);
@@ -191,6 +200,13 @@ static void explain(const struct store_file *file, int code, struct problem *pro
         break;
     case SQLITE_READONLY:
     case SQLITE_PERM:
+        if (disk_is_read_only(file->path)) {
+            problem_set(problem, "the store %s is on a file system that is read-only: %s",
+                        file->path, file->reading ? "copy it, and its -wal if there is one, to "
+                                                    "another, and name that"
+                                                  : "a broker must write to it");
+            break;
+        }
         problem_set(problem, "the store %s cannot be %s: the broker's user must own it, and its "
                     "folder", file->path, file->reading ? "locked" : "written to");
         break;

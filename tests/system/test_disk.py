@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from sluice_test import (ACCEPTED, BUILD, DONE, RESULT, SUBMIT, TASK, Deadline, DurableBroker, Peer,
-                         case, check, equal, main, new_id, sluice)
+from sluice_test import (ACCEPTED, BUILD, DONE, RESULT, SUBMIT, TASK, Broker, Deadline,
+                         DurableBroker, Peer, case, check, equal, main, new_id, program, run,
+                         sluice)
 
 # How long the disk is full.
 FULL_SECONDS = float(os.environ.get("SLUICE_FULL_SECONDS", "1"))
@@ -208,6 +210,23 @@ def _():
         equal((len(load.open), len(load.accepted)), (0, 0), "tasks that never ended")
         print("# %.0f tasks a second before, %.0f after; %d refusals and %d done while it was full, "
               "%.2f s until it went on" % (before, after, load.refused, meanwhile, waited))
+
+
+@case("a store on a read-only file system is named as such")
+def _():
+    if not can_mount():
+        print("# skipped: no file system may be mounted here")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        store = os.path.join(folder, "store")
+        with Broker("--store", store):
+            pass
+        frozen = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+        for command in ([program("sluice"), "store", "check", store],
+                        [program("sluice-broker"), "--store", store, "-e",
+                         "ipc://%s/never" % folder]):
+            status, said = run(["unshare", "-rm", "sh", "-c", frozen, folder, *command])
+            check(status != 0 and "read-only" in said, said)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ static int result_run(struct cli *cli, const struct command *self, int argc, cha
     struct wish wish = {.cli = cli};
     struct option_spec specs[] = {
         OPTION_FLAG_SPEC("wait", &wish.wait, "until it has ended"),
-        OPTION_DURATION_SPEC("timeout", &wish.timeout_ms, "but no longer than this"),
+        OPTION_DURATION_SPEC("timeout", &wish.timeout_ms, "the same, but no longer than this"),
     };
     struct option_set set = {specs, sizeof(specs) / sizeof(specs[0])};
     struct arguments arguments;
@@ -78,6 +78,7 @@ static int result_run(struct cli *cli, const struct command *self, int argc, cha
     if (!visit_id(self, arguments.items[0], &wish.id)) {
         return EXIT_USAGE;
     }
+    wish.wait = wish.wait || wish.timeout_ms > 0;
     return visit(cli, self, result_main, &wish);
 }
 

@@ -61,12 +61,7 @@ static int ask_main(struct sluice *sluice, void *arg)
     }
     outcome = sluice_future_outcome(future);
     if (outcome != SLUICE_DONE) {
-        const struct sluice_error *error = sluice_future_error(future);
-
-        failure_print(SERVICE, outcome, error);
-        if (error != NULL && strcmp(error->code, "unknown_service") == 0) {
-            fprintf(stderr, "  a whole cluster with research agents: deploy/cluster.sh up\n");
-        }
+        failure_print(SERVICE, outcome, sluice_future_error(future));
     } else if (sluice_future_json(future) == NULL) {
         fprintf(stderr, "sluice: the answer is no MessagePack value\n");
     } else {

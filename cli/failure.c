@@ -7,16 +7,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of questions about something else than a task. */
+#define CRON_ADVICE "no cron agent is connected; start it: sluice-cron, or deploy/cluster.sh up"
+
+/* What a code means of one command, or one service. */
 static const struct {
-    const char *what;
-    const char *advice;
-} not_founds[] = {
-    {"pause", "nobody offers this service, and no task waits for it: see `sluice services`"},
-    {"resume", "nobody offers this service, and no task waits for it: see `sluice services`"},
-    {"letter", "there is no such dead letter: see `sluice dead`"},
-    {"retry", "there is no such dead letter: see `sluice dead`"},
-    {"drop", "there is no such dead letter: see `sluice dead`"},
+    const char *what, *code, *advice;
+} special[] = {
+    {"pause", "not_found",
+     "nobody offers this service, and no task waits for it: see `sluice services`"},
+    {"resume", "not_found",
+     "nobody offers this service, and no task waits for it: see `sluice services`"},
+    {"drain", "not_found", "nobody has said that name: see `sluice services`, or `sluice peers`"},
+    {"undrain", "not_found", "nobody has said that name: see `sluice services`, or `sluice peers`"},
+    {"letter", "not_found", "there is no such dead letter: see `sluice dead`"},
+    {"retry", "not_found", "there is no such dead letter: see `sluice dead`"},
+    {"drop", "not_found", "there is no such dead letter: see `sluice dead`"},
+    {"cron.list", "unknown_service", CRON_ADVICE},
+    {"cron.add", "unknown_service", CRON_ADVICE},
+    {"cron.remove", "unknown_service", CRON_ADVICE},
+    {"research.ask", "unknown_service",
+     "no research agent is connected; a whole cluster with some: deploy/cluster.sh up"},
 };
 
 static const struct {
@@ -58,9 +68,9 @@ const char *failure_advice(const char *code)
 
 static const char *advice_on(const char *what, const char *code)
 {
-    for (size_t i = 0; i < sizeof(not_founds) / sizeof(not_founds[0]); i++) {
-        if (strcmp(code, "not_found") == 0 && strcmp(not_founds[i].what, what) == 0) {
-            return not_founds[i].advice;
+    for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
+        if (strcmp(special[i].code, code) == 0 && strcmp(special[i].what, what) == 0) {
+            return special[i].advice;
         }
     }
     return failure_advice(code);

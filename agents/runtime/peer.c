@@ -321,6 +321,14 @@ static void receive_offer_error(struct peer *peer, const struct error_message *e
     offerings_refused(peer);
 }
 
+/* A task that has ended meanwhile cannot be cancelled, nor read once it is forgotten, which its
+ * reader is told: not worth a word. */
+static bool is_of_the_past(const struct error_message *error)
+{
+    return error->command == COMMAND_CANCEL ||
+           (error->command == COMMAND_READ && span_is(error->error.code, "not_found"));
+}
+
 static void receive_error(struct peer *peer, const struct error_message *error)
 {
     if (span_is(error->error.code, "hello_required")) {
@@ -330,10 +338,9 @@ static void receive_error(struct peer *peer, const struct error_message *error)
         say_hello(peer, false);
         return;
     }
-    /* A task that has ended meanwhile cannot be cancelled: not worth a word. */
     if (error->command == COMMAND_OFFER) {
         receive_offer_error(peer, error);
-    } else if (error->command != COMMAND_CANCEL) {
+    } else if (!is_of_the_past(error)) {
         log_error(peer, error);
     }
     if (error->command == COMMAND_READ) {

@@ -308,6 +308,15 @@ def _():
         equal(json.loads(run.expect(0).out), {"markdown": "x", "claims": []})
 
 
+@case("what is missing is named by the command that misses it")
+def _():
+    with Broker() as broker:
+        contains(sluice(broker, "cron", "list", status=1).err, "no cron agent", "sluice-cron")
+        contains(sluice(broker, "drain", "service", "nosuch", status=1).err, "sluice services")
+        said = sluice(broker, "tail", "01890a5d-ac96-774b-bcce-b302099a8057", status=1).err
+        equal(len(said.splitlines()), 1, "one line, and no log: " + said)
+
+
 @case("ask without research agents says what to start")
 def _():
     with Broker() as broker:

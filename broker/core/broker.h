@@ -238,6 +238,8 @@ bool broker_configure_limit(struct broker *broker, struct span service, struct s
  * tasks have. False: the room that was made for tasks, peers or services is too small, or no
  * memory; the row is as it was in the store. */
 bool broker_restore(struct broker *broker, const struct store_row *row);
+/* These come next: brings where they will be into the caches. Need not be called. */
+void broker_expect_rows(const struct broker *broker, const struct store_row *rows, size_t count);
 /* All have been given back. `next_key`: greater than any that the store has seen. */
 void broker_restored(struct broker *broker, uint64_t next_key);
 

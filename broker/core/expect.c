@@ -144,3 +144,18 @@ void broker_expect(const struct broker *broker, struct event *events, size_t cou
         look_beyond(broker, &events[i].hint);
     }
 }
+
+void broker_expect_rows(const struct broker *broker, const struct store_row *rows, size_t count)
+{
+    struct hint hints[EXPECT_MAX];
+
+    count = count < EXPECT_MAX ? count : EXPECT_MAX;
+    for (size_t i = 0; i < count; i++) {
+        hints[i] = (struct hint){.task = task_hash(broker, &rows[i].submit.id),
+                                 .task_known = !rows[i].is_directive};
+        table_prefetch(&broker->tasks, hints[i].task);
+    }
+    for (size_t i = 0; i < count; i++) {
+        look_at(broker, &hints[i]);
+    }
+}

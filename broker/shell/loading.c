@@ -30,6 +30,13 @@ static void take_row(void *context, const struct store_row *row)
     }
 }
 
+static void expect_rows(void *context, const struct store_row *rows, size_t count)
+{
+    const struct loading *loading = context;
+
+    broker_expect_rows(loading->broker, rows, count);
+}
+
 static void note_damage(void *context, uint64_t key, const char *why)
 {
     const struct loading *loading = context;
@@ -87,7 +94,8 @@ bool loading_run(struct store *store, const char *path, struct broker *broker,
     uint64_t began_ms = now_ms(), next_key;
     struct loading loading = {
         .broker = broker, .journal = journal, .path = path, .said_ms = began_ms};
-    struct store_taker taker = {.context = &loading, .take = take_row, .damaged = note_damage};
+    struct store_taker taker = {.context = &loading, .take = take_row, .damaged = note_damage,
+                                 .expect = expect_rows};
     struct store_report report = {0};
 
     if (!store_load(store, &taker, &next_key, &report, problem)) {

@@ -44,6 +44,8 @@ struct store_taker {
     void (*take)(void *context, const struct store_row *row);
     /* `why` is static. The row was set aside, in the database's table `damaged`. */
     void (*damaged)(void *context, uint64_t key, const char *why);
+    /* These come next, and few enough to get ready for. NULL: nobody does. */
+    void (*expect)(void *context, const struct store_row *rows, size_t count);
 };
 
 /* What was found. */

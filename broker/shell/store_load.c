@@ -12,24 +12,27 @@
 #define KEYS_SKIPPED (1ULL << 32) /* more than a broker has used since it last said */
 
 #define HOLES_MAX 1000 /* so many are passed by, if nothing may be mended */
-#define FERRIES 3 /* one is filled, one is emptied, one lets neither wait */
+#define EXPECTED 16 /* rows at a time that whoever takes them gets ready for */
+#define FERRIES 4   /* one is filled, one is emptied; who finds none waits for half of them */
 
 /* A thread reads and checks the rows, while the one that asked for them takes them. */
 struct load {
     struct store_file *file;
     struct store_report *report;
+    struct store_row taken[EXPECTED]; /* the taking thread's */
     /* The reading thread's, until it has ended. */
     uint64_t key_max;  /* of the rows that were given */
     int64_t from;      /* keys below it have been seen */
     uint64_t lost_key; /* the lowest that could not even be read; 0: none */
-    struct store_aside *asides;
-    size_t aside_count, aside_capacity;
     struct problem *problem;
     bool good;
-    /* Which is whose: under the lock. */
+    /* Under the lock; whose ferry is whose, too. */
     struct store_rows ferries[FERRIES];
     uint64_t filled, emptied; /* so many so far */
     bool ended;
+    struct store_aside *asides; /* what either thread has found */
+    size_t aside_count, aside_capacity;
+    bool no_memory; /* for one of them */
     pthread_mutex_t lock;
     pthread_cond_t changed;
 };
@@ -42,23 +45,93 @@ static struct store_rows *ferry(struct load *load)
     return &load->ferries[load->filled % FERRIES];
 }
 
-/* It is full, or the last one. Waits for an empty one. */
+/* With the lock. */
+static void wait_until_under_way(struct load *load, uint64_t most)
+{
+    while (load->filled - load->emptied > most) {
+        pthread_cond_wait(&load->changed, &load->lock);
+    }
+}
+
+/* It is full, or the last one. Waits for empty ones, when there are none. */
 static void send_ferry(struct load *load, bool last)
 {
     pthread_mutex_lock(&load->lock);
     load->filled++;
     load->ended = last;
-    pthread_cond_broadcast(&load->changed);
-    while (!last && load->filled - load->emptied == FERRIES) {
-        pthread_cond_wait(&load->changed, &load->lock);
+    pthread_cond_signal(&load->changed);
+    if (!last && load->filled - load->emptied == FERRIES) {
+        wait_until_under_way(load, FERRIES / 2);
     }
     pthread_mutex_unlock(&load->lock);
 }
 
+/* Waits until all that was sent is taken: then it is known what is damaged. Returns `code`, if that
+ * could be noted. */
+static int all_taken(struct load *load, int code)
+{
+    bool noted;
+
+    pthread_mutex_lock(&load->lock);
+    wait_until_under_way(load, 0);
+    noted = !load->no_memory;
+    pthread_mutex_unlock(&load->lock);
+    return noted || code != SQLITE_OK ? code : SQLITE_NOMEM;
+}
+
+static void note_damage(struct load *load, uint64_t key, const char *why)
+{
+    pthread_mutex_lock(&load->lock);
+    if (load->aside_count == load->aside_capacity) {
+        size_t capacity = load->aside_capacity > 0 ? load->aside_capacity * 2 : 64;
+        struct store_aside *asides = realloc(load->asides, capacity * sizeof *asides);
+
+        load->no_memory = load->no_memory || asides == NULL;
+        load->asides = asides != NULL ? asides : load->asides;
+        load->aside_capacity = asides != NULL ? capacity : load->aside_capacity;
+    }
+    if (load->aside_count < load->aside_capacity) {
+        load->asides[load->aside_count++] = (struct store_aside){key, why};
+    }
+    pthread_mutex_unlock(&load->lock);
+}
+
+/* A few of the rows. */
+static void take_some(struct load *load, const struct store_parts *parts, size_t count,
+                      const struct store_taker *taker)
+{
+    size_t good = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const char *why = store_row_read(&parts[i], &load->taken[good]);
+
+        if (why != NULL) {
+            note_damage(load, parts[i].key, why);
+        } else {
+            good++;
+        }
+    }
+    if (taker->expect != NULL) {
+        taker->expect(taker->context, load->taken, good);
+    }
+    for (size_t i = 0; i < good; i++) {
+        taker->take(taker->context, &load->taken[i]);
+    }
+    load->report->rows += good;
+}
+
+static void empty_ferry(struct load *load, struct store_rows *rows, const struct store_taker *taker)
+{
+    for (size_t i = 0; i < rows->count; i += EXPECTED) {
+        size_t left = rows->count - i;
+
+        take_some(load, &rows->rows[i], left < EXPECTED ? left : EXPECTED, taker);
+    }
+    store_rows_clear(rows);
+}
+
 static void take_all(struct load *load, const struct store_taker *taker)
 {
-    struct store_rows *rows;
-
     pthread_mutex_lock(&load->lock);
     for (;;) {
         while (load->emptied == load->filled && !load->ended) {
@@ -67,15 +140,13 @@ static void take_all(struct load *load, const struct store_taker *taker)
         if (load->emptied == load->filled) {
             break;
         }
-        rows = &load->ferries[load->emptied % FERRIES];
         pthread_mutex_unlock(&load->lock);
-        for (size_t i = 0; i < rows->count; i++) {
-            taker->take(taker->context, &rows->rows[i]);
-        }
-        store_rows_clear(rows);
+        empty_ferry(load, &load->ferries[load->emptied % FERRIES], taker);
         pthread_mutex_lock(&load->lock);
         load->emptied++;
-        pthread_cond_broadcast(&load->changed);
+        if (load->filled - load->emptied <= FERRIES / 2) {
+            pthread_cond_signal(&load->changed);
+        }
     }
     pthread_mutex_unlock(&load->lock);
 }
@@ -130,35 +201,16 @@ static int get_parts(struct load *load, sqlite3_stmt *statement, struct store_pa
     return code;
 }
 
-static int note_damage(struct load *load, uint64_t key, const char *why)
+/* It is on its way. */
+static int give_row(struct load *load, const struct store_parts *parts)
 {
-    if (load->aside_count == load->aside_capacity) {
-        size_t capacity = load->aside_capacity > 0 ? load->aside_capacity * 2 : 64;
-        struct store_aside *asides = realloc(load->asides, capacity * sizeof *asides);
-
-        if (asides == NULL) {
-            return SQLITE_NOMEM;
-        }
-        load->asides = asides;
-        load->aside_capacity = capacity;
-    }
-    load->asides[load->aside_count++] = (struct store_aside){key, why};
-    return SQLITE_OK;
-}
-
-/* *why: NULL if it is on its way. */
-static int give_row(struct load *load, const struct store_parts *parts, const char **why)
-{
-    enum store_rows_result result = store_rows_add(ferry(load), parts, why);
+    enum store_rows_result result = store_rows_add(ferry(load), parts);
 
     if (result == STORE_ROWS_FULL) {
         send_ferry(load, false);
-        result = store_rows_add(ferry(load), parts, why);
+        result = store_rows_add(ferry(load), parts);
     }
-    if (result == STORE_ROWS_ADDED) {
-        load->key_max = parts->key;
-        load->report->rows++;
-    }
+    load->key_max = parts->key;
     return result == STORE_ROWS_NO_MEMORY ? SQLITE_NOMEM : SQLITE_OK;
 }
 
@@ -173,10 +225,9 @@ static int read_row(struct load *load, sqlite3_stmt *statement)
     }
     if (code == SQLITE_OK && why == NULL) {
         /* Out of order, and good: its page is in another one's place, and it may come twice. */
-        code = (int64_t)parts.key < load->from ? SQLITE_CORRUPT : give_row(load, &parts, &why);
-    }
-    if (code == SQLITE_OK && why != NULL) {
-        code = note_damage(load, parts.key, why);
+        code = (int64_t)parts.key < load->from ? SQLITE_CORRUPT : give_row(load, &parts);
+    } else if (code == SQLITE_OK) {
+        note_damage(load, parts.key, why);
     }
     for (unsigned i = 0; i < STORE_PART_COUNT; i++) {
         blob_unref(parts.large[i]);
@@ -269,8 +320,9 @@ static bool read_and_mend(struct load *load)
             return false;
         }
         code = read_rows(load);
+        send_ferry(load, false);
     }
-    return judge(load, code) && settle(load);
+    return judge(load, all_taken(load, code)) && settle(load);
 }
 
 /* What cannot be read is passed by. */
@@ -296,7 +348,8 @@ static bool read_only(struct load *load)
     int code = keys != NULL ? read_around(load, keys) : sqlite3_errcode(load->file->db);
 
     sqlite3_finalize(keys);
-    return judge(load, code);
+    send_ferry(load, false);
+    return judge(load, all_taken(load, code));
 }
 
 static void *run(void *context)

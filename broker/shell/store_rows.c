@@ -4,10 +4,12 @@
 
 void store_rows_clear(struct store_rows *rows)
 {
-    for (size_t i = 0; i < rows->blob_count; i++) {
-        blob_unref(rows->blobs[i]);
+    for (size_t i = 0; i < rows->count; i++) {
+        for (unsigned part = 0; part < STORE_PART_COUNT; part++) {
+            blob_unref(rows->rows[i].large[part]);
+        }
     }
-    rows->count = rows->size = rows->blob_count = rows->blob_bytes = 0;
+    rows->count = rows->size = rows->large_bytes = 0;
 }
 
 void store_rows_deinit(struct store_rows *rows)
@@ -40,37 +42,30 @@ static size_t copied_bytes(const struct store_parts *parts)
     return bytes;
 }
 
-enum store_rows_result store_rows_add(struct store_rows *rows, const struct store_parts *parts,
-                                      const char **why)
+enum store_rows_result store_rows_add(struct store_rows *rows, const struct store_parts *parts)
 {
-    struct store_parts copy = *parts;
-    size_t bytes = copied_bytes(parts), at = rows->size;
+    struct store_parts *copy = &rows->rows[rows->count];
+    size_t bytes = copied_bytes(parts);
 
-    if (rows->count == STORE_ROWS_MAX || rows->blob_bytes > STORE_ROWS_BYTES ||
+    if (rows->count == STORE_ROWS_MAX || rows->large_bytes > STORE_ROWS_BYTES ||
         (rows->count > 0 && bytes > rows->capacity - rows->size)) {
         return STORE_ROWS_FULL;
     }
     if (rows->count == 0 && !reserve(rows, bytes)) {
         return STORE_ROWS_NO_MEMORY;
     }
+    *copy = *parts;
     for (unsigned i = 0; i < STORE_PART_COUNT; i++) {
+        copy->parts[i].data = rows->bytes + rows->size;
         if (parts->parts[i].size > 0) {
-            memcpy(rows->bytes + at, parts->parts[i].data, parts->parts[i].size);
+            memcpy(rows->bytes + rows->size, parts->parts[i].data, parts->parts[i].size);
         }
-        copy.parts[i] = span_of(rows->bytes + at, parts->parts[i].size);
-        at += parts->parts[i].size;
-    }
-    *why = store_row_read(&copy, &rows->rows[rows->count]);
-    if (*why != NULL) {
-        return STORE_ROWS_DAMAGED;
-    }
-    for (unsigned i = 0; i < STORE_PART_COUNT; i++) {
-        if (copy.large[i] != NULL) {
-            rows->blobs[rows->blob_count++] = blob_ref(copy.large[i]);
-            rows->blob_bytes += blob_span(copy.large[i]).size;
+        rows->size += parts->parts[i].size;
+        if (copy->large[i] != NULL) {
+            blob_ref(copy->large[i]);
+            rows->large_bytes += blob_span(copy->large[i]).size;
         }
     }
-    rows->size = at;
     rows->count++;
     return STORE_ROWS_ADDED;
 }

@@ -235,7 +235,7 @@ static void compare(struct world *world)
 
 static bool start(struct world *world)
 {
-    struct store_taker taker = {world, take, miss};
+    struct store_taker taker = {.context = world, .take = take, .damaged = miss};
     uint64_t before = world->next_key;
 
     if (!store_load(world->store, &taker, &world->next_key, &world->report, &world->problem)) {

@@ -94,7 +94,7 @@ static void miss(void *context, uint64_t key, const char *why)
 /* 0: power went, or something was blamed. */
 static uint64_t open_store(struct disk_keeper *disk, struct taking taking)
 {
-    struct store_taker taker = {&taking, take, miss};
+    struct store_taker taker = {.context = &taking, .take = take, .damaged = miss};
     struct store_report report;
     struct problem problem;
     uint64_t next_key = 0;

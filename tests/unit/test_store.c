@@ -79,7 +79,7 @@ static void no_damage(void *context, uint64_t key, const char *why)
 
 static void open_store(struct fixture *f)
 {
-    struct store_taker taker = {f, take, no_damage};
+    struct store_taker taker = {.context = f, .take = take, .damaged = no_damage};
 
     f->store = store_open(f->path, &f->problem);
     if (f->store == NULL) {

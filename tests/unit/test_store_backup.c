@@ -54,7 +54,7 @@ static void no_damage(void *context, uint64_t key, const char *why)
 
 static void open_store(struct fixture *f, const char *path)
 {
-    struct store_taker taker = {f, take, no_damage};
+    struct store_taker taker = {.context = f, .take = take, .damaged = no_damage};
     struct store_report report;
     uint64_t next_key;
 

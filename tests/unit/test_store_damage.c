@@ -142,7 +142,7 @@ static void damage(const struct fixture *f, size_t at, const uint8_t *bytes, siz
 /* Loads what is there. False: it is refused as a whole. Nothing wrong is ever given. */
 static bool load(struct fixture *f, struct store_report *report, uint64_t *next_key)
 {
-    struct store_taker taker = {f, take, miss};
+    struct store_taker taker = {.context = f, .take = take, .damaged = miss};
     struct store *store = store_open(f->path, &f->problem);
     bool loaded;
 
@@ -270,7 +270,7 @@ static void what_is_only_read_is_read_behind_a_lost_page(void **state)
     for (size_t at = 6 * 4096; at < f->size; at += 4096) {
         struct store_file file;
         struct store_report report;
-        struct store_taker taker = {f, take, miss};
+        struct store_taker taker = {.context = f, .take = take, .damaged = miss};
         uint64_t next_key;
 
         if (f->sound[at] != 0x0d) { /* no leaf of a table */

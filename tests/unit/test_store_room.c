@@ -66,7 +66,7 @@ static void miss(void *context, uint64_t key, const char *why)
 
 static bool load(void)
 {
-    static const struct store_taker taker = {NULL, take, miss};
+    static const struct store_taker taker = {.context = NULL, .take = take, .damaged = miss};
     uint64_t next_key;
 
     f.count = f.wrong = f.damaged = f.ended = 0;

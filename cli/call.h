@@ -19,7 +19,8 @@ struct call {
     bool interrupted;                     /* after call_run: somebody pressed Ctrl-C */
 };
 
-/* SUSPENDS until the task has ended, or the broker has taken it. The future is yours; NULL: no memory. */
+/* SUSPENDS until the task has ended, or the broker has taken it. The future is yours; NULL: no
+ * memory. */
 struct sluice_future *call_run(struct sluice *sluice, struct call *call);
 
 /* How it ended as one JSON object: id, outcome, result or error, timing. A new reference. */

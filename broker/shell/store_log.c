@@ -176,8 +176,9 @@ static void flip_in_head(struct scan *scan, unsigned number)
 }
 
 /* If the log has been copied, and was damaged after that, the database has the page, and it proves
- * what the frame was, also if a bit of its head has flipped. The sums alone do not: the highest
- * bits of many words make the same difference to them. */
+ * what the frame was, also if a bit of its head has flipped, which has left the frame's own page
+ * as it was. The sums alone do not: the highest bits of many words make the same difference to
+ * them, and a page that was torn may differ from the database's in one of these. */
 static int take_from_database(struct scan *scan)
 {
     uint8_t page[PAGE_BYTES];
@@ -193,7 +194,7 @@ static int take_from_database(struct scan *scan)
         flip_in_head(scan, i);
         code = try_database(scan, page, &fits);
         flip_in_head(scan, i);
-        if (fits) {
+        if (fits && memcmp(scan->frame + FRAME_HEAD_BYTES, page, sizeof page) == 0) {
             found++;
             bit = i;
         }

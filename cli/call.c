@@ -42,6 +42,7 @@ static void leave(void)
     fprintf(stderr, "sluice: left without waiting; %s\n",
             !sluice_connected(watch.sluice)
                 ? "there is no broker to cancel the task: one that has it stored goes on with it"
+            : watch.call->until_accepted   ? "the broker may not have taken the task"
             : watch.call->options.detached ? "the task goes on"
                                            : "the broker cancels the task");
     _exit(128 + watch.signal);

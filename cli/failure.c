@@ -8,20 +8,21 @@
 #include <string.h>
 
 #define CRON_ADVICE "no cron agent is connected; start it: sluice-cron, or deploy/cluster.sh up"
+#define SERVICE_ADVICE "nobody offers this service, and no task waits for it: see `sluice services`"
+#define NAME_ADVICE "nobody has said that name: see `sluice services`, or `sluice peers`"
+#define LETTER_ADVICE "there is no such dead letter: see `sluice dead`"
 
 /* What a code means of one command, or one service. */
 static const struct {
     const char *what, *code, *advice;
 } special[] = {
-    {"pause", "not_found",
-     "nobody offers this service, and no task waits for it: see `sluice services`"},
-    {"resume", "not_found",
-     "nobody offers this service, and no task waits for it: see `sluice services`"},
-    {"drain", "not_found", "nobody has said that name: see `sluice services`, or `sluice peers`"},
-    {"undrain", "not_found", "nobody has said that name: see `sluice services`, or `sluice peers`"},
-    {"letter", "not_found", "there is no such dead letter: see `sluice dead`"},
-    {"retry", "not_found", "there is no such dead letter: see `sluice dead`"},
-    {"drop", "not_found", "there is no such dead letter: see `sluice dead`"},
+    {"pause", "not_found", SERVICE_ADVICE},
+    {"resume", "not_found", SERVICE_ADVICE},
+    {"drain", "not_found", NAME_ADVICE},
+    {"undrain", "not_found", NAME_ADVICE},
+    {"letter", "not_found", LETTER_ADVICE},
+    {"retry", "not_found", LETTER_ADVICE},
+    {"drop", "not_found", LETTER_ADVICE},
     {"cron.list", "unknown_service", CRON_ADVICE},
     {"cron.add", "unknown_service", CRON_ADVICE},
     {"cron.remove", "unknown_service", CRON_ADVICE},

@@ -12,35 +12,34 @@
 
 /* The values that CONTROL knows, in the words of people. */
 static const struct value {
-    const char *name;  /* of CONTROL */
+    const char *name; /* of CONTROL */
     const char *about;
+    bool of_service; /* no tenant and no key has it */
 } values[] = {
-    {"concurrency", "tasks that run at once"},
-    {"rate", "starts in every rate-ms"},
-    {"rate_ms", "of the rate; 1 s if not said"},
-    {"burst", "starts of the rate that may come at once"},
-    {"budget", "cost units in every budget-ms"},
-    {"budget_ms", "of the budget; 1 m if not said"},
-    {"refuse", "1: beyond rate or budget is refused, instead of waiting"},
-    {"weight", "of a --key: tasks in each of its turns; 1 if not said"},
-    /* of a service itself */
-    {"max_tasks", "tasks in the queue"},
-    {"max_bytes", "bytes of payload in the queue"},
-    {"breaker_failures", "so many in a row open the breaker"},
-    {"breaker_percent", "so many of all attempts in breaker-ms open it"},
-    {"breaker_min", "but of at least so many attempts"},
-    {"breaker_ms", "the window of breaker-percent; 10 s if not said"},
-    {"breaker_open_ms", "how long it is open; 5 s if not said"},
-    {"breaker_probes", "successes that close it; 1 if not said"},
-    {"breaker_refuse", "1: an open one refuses, instead of holding"},
-    {"attempts", "of a task that does not say"},
-    {"backoff_ms", "before the first retry"},
-    {"backoff_max_ms", "ceiling of the backoff"},
-    {"max_run_ms", "longest run of one attempt"},
-    {"lease_ms", "longest silence of a worker about its task"},
+    {"concurrency", "tasks that run at once", false},
+    {"rate", "starts in every rate-ms", false},
+    {"rate_ms", "of the rate; 1 s if not said", false},
+    {"burst", "starts of the rate that may come at once", false},
+    {"budget", "cost units in every budget-ms", false},
+    {"budget_ms", "of the budget; 1 m if not said", false},
+    {"refuse", "1: beyond rate or budget is refused, instead of waiting", false},
+    {"weight", "of a --key: tasks in each of its turns; 1 if not said", false},
+    {"max_tasks", "tasks in the queue", true},
+    {"max_bytes", "bytes of payload in the queue", true},
+    {"breaker_failures", "so many in a row open the breaker", true},
+    {"breaker_percent", "so many of all attempts in breaker-ms open it", true},
+    {"breaker_min", "but of at least so many attempts", true},
+    {"breaker_ms", "the window of breaker-percent; 10 s if not said", true},
+    {"breaker_open_ms", "how long it is open; 5 s if not said", true},
+    {"breaker_probes", "successes that close it; 1 if not said", true},
+    {"breaker_refuse", "1: an open one refuses, instead of holding", true},
+    {"attempts", "of a task that does not say", true},
+    {"backoff_ms", "before the first retry", true},
+    {"backoff_max_ms", "ceiling of the backoff", true},
+    {"max_run_ms", "longest run of one attempt", true},
+    {"lease_ms", "longest silence of a worker about its task", true},
 };
 #define VALUES (sizeof(values) / sizeof(values[0]))
-#define SHARED 8 /* values that a tenant and a key may have, too */
 #define VALUE_NAME_SIZE 32
 #define SCOPES 3 /* options before the values */
 
@@ -193,7 +192,7 @@ static bool limits_collect(struct rule *rule, const uint64_t said[VALUES], char 
     bool shares = rule->options.key != NULL || rule->options.tenant != NULL;
 
     for (size_t i = 0; i < VALUES; i++) {
-        if (said[i] != UNSAID && shares && i >= SHARED) {
+        if (said[i] != UNSAID && shares && values[i].of_service) {
             snprintf(problem, 128, "%s is of a service: leave --key and --tenant out",
                      values[i].name);
             return false;

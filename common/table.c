@@ -62,8 +62,8 @@ void table_deinit(struct table *table)
     *table = (struct table){0};
 }
 
-/* Of a table of millions every chain's node is a cache miss: the one of the split after the next is
- * fetched while others have theirs. */
+/* Of a table of millions every chain's node is a cache miss: those of the splits of two inserts
+ * from now are fetched while this one has its own. */
 static void prefetch_split(const struct table *table)
 {
     size_t from = table->bucket_count - table->low + TABLE_SPLITS_AHEAD;

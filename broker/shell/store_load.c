@@ -13,7 +13,7 @@
 
 #define HOLES_MAX 1000 /* so many are passed by, if nothing may be mended */
 #define EXPECTED 16 /* rows at a time that whoever takes them gets ready for */
-#define FERRIES 4   /* one is filled, one is emptied; who finds none waits for half of them */
+#define FERRIES 4 /* one is filled, one is emptied; the reader, if it finds none, waits for two */
 
 /* A thread reads and checks the rows, while the one that asked for them takes them. */
 struct load {
@@ -86,12 +86,15 @@ static void note_damage(struct load *load, uint64_t key, const char *why)
         size_t capacity = load->aside_capacity > 0 ? load->aside_capacity * 2 : 64;
         struct store_aside *asides = realloc(load->asides, capacity * sizeof *asides);
 
-        load->no_memory = load->no_memory || asides == NULL;
-        load->asides = asides != NULL ? asides : load->asides;
-        load->aside_capacity = asides != NULL ? capacity : load->aside_capacity;
+        if (asides != NULL) {
+            load->asides = asides;
+            load->aside_capacity = capacity;
+        }
     }
     if (load->aside_count < load->aside_capacity) {
         load->asides[load->aside_count++] = (struct store_aside){key, why};
+    } else {
+        load->no_memory = true;
     }
     pthread_mutex_unlock(&load->lock);
 }

@@ -378,7 +378,7 @@ static void a_torn_page_is_no_flipped_head(void **state)
     sum_up_from(&f->log, frame);
     restore(f);
     lose_sector(32 + frame * FRAME_BYTES + 1024);
-    world_open(f->world);
+    assert_true(world_open(f->world));
     assert_false(f->world->report.log.copied);
     assert_int_equal(f->world->report.log.wrong_frames, 0);
     assert_int_equal(f->world->report.log.state, STORE_LOG_CUT);

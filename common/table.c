@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#define TABLE_SPLITS_AHEAD 4 /* two inserts */
+#define TABLE_SPLITS 32 /* at a time */
 
 static struct table_node **bucket_at(const struct table *table, size_t index)
 {
@@ -62,17 +62,6 @@ void table_deinit(struct table *table)
     *table = (struct table){0};
 }
 
-/* Of a table of millions every chain's node is a cache miss: those of the splits of two inserts
- * from now are fetched while this one has its own. */
-static void prefetch_split(const struct table *table)
-{
-    size_t from = table->bucket_count - table->low + TABLE_SPLITS_AHEAD;
-
-    if (from < table->bucket_count) {
-        __builtin_prefetch(*bucket_at(table, from), 1);
-    }
-}
-
 /* Divides the bucket at the split point between itself and a new last one. */
 static void table_split(struct table *table)
 {
@@ -83,7 +72,6 @@ static void table_split(struct table *table)
         !table_add_segment(table)) {
         return;
     }
-    prefetch_split(table);
     keep = bucket_at(table, from);
     move = bucket_at(table, table->bucket_count);
     node = *keep;
@@ -107,12 +95,34 @@ static void table_split(struct table *table)
     }
 }
 
+/* Of a table of millions each node is a cache miss: those of many splits are waited for at once. */
+static void table_grow(struct table *table)
+{
+    size_t from = table->bucket_count - table->low;
+    size_t left = table->low - from; /* until all have been divided */
+    size_t count = left < TABLE_SPLITS ? left : TABLE_SPLITS;
+
+    for (size_t i = 0; i < count; i++) {
+        __builtin_prefetch(*bucket_at(table, from + i), 1);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct table_node *node = *bucket_at(table, from + i);
+
+        if (node != NULL) {
+            __builtin_prefetch(node->next, 1);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        table_split(table);
+    }
+}
+
 void table_insert(struct table *table, struct table_node *node, uint32_t hash)
 {
     struct table_node **bucket;
 
-    for (int i = 0; i < 2 && table->count * 2 >= table->bucket_count; i++) {
-        table_split(table);
+    if (table->count * 2 >= table->bucket_count + TABLE_SPLITS) {
+        table_grow(table);
     }
     bucket = bucket_at(table, bucket_index(table, hash));
     node->hash = hash;

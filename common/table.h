@@ -1,6 +1,6 @@
 /* table: an intrusive hash table that never pauses.
  *
- * Linear hashing (Litwin, VLDB 1980): every insert splits at most two buckets, so
+ * Linear hashing (Litwin, VLDB 1980): of 16 inserts one splits 32 buckets, so
  * that ten million entries cost no rehash of ten million. There are two buckets an entry: each
  * neighbour in a chain is a cache miss more. Nodes live inside
  * the elements; the table owns only its buckets. Callers hash (with a seed, so that

@@ -13,7 +13,9 @@
 
 #define HOLES_MAX 1000 /* so many are passed by, if nothing may be mended */
 #define EXPECTED 16 /* rows at a time that whoever takes them gets ready for */
-#define FERRIES 4 /* one is filled, one is emptied; the reader, if it finds none, waits for two */
+/* So many that they last for some of the check at the end; 32 MiB at most, beside large payloads,
+ * which are not copied. The reader waits for half of them, if it finds none. */
+#define FERRIES 64
 
 /* A thread reads and checks the rows, while the one that asked for them takes them. */
 struct load {

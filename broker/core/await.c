@@ -60,7 +60,7 @@ static void wait_tell(struct broker *broker, const struct wait *wait, const stru
     } else {
         doc_map(&body, NULL);
         doc_text(&body, "state", span_from_text(task_state_name(task->state)));
-        doc_uint(&body, "stopped", task->extra->stopped + (task->state == TASK_CANCELLED));
+        doc_uint(&body, "stopped", task_stopped_below(task) + (task->state == TASK_CANCELLED));
         doc_end(&body);
     }
     message.reply.request = wait->request;

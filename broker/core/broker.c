@@ -65,6 +65,7 @@ static void init_pools(struct broker *broker)
     pool_init(&broker->target_pool, sizeof(struct target), tasks_max + 4 * offers_max);
     pool_init(&broker->lane_pool, sizeof(struct lane), tasks_max);
     pool_init(&broker->extra_pool, sizeof(struct extra), tasks_max);
+    pool_init(&broker->family_pool, sizeof(struct family), tasks_max);
     pool_init(&broker->join_pool, sizeof(struct join), tasks_max);
     pool_init(&broker->need_pool, sizeof(struct need_chunk), tasks_max);
     pool_init(&broker->wait_pool, sizeof(struct wait), tasks_max);
@@ -116,6 +117,7 @@ static void deinit_pools(struct broker *broker)
     pool_deinit(&broker->affinity_pool);
     pool_deinit(&broker->target_pool);
     pool_deinit(&broker->extra_pool);
+    pool_deinit(&broker->family_pool);
     pool_deinit(&broker->join_pool);
     pool_deinit(&broker->need_pool);
     pool_deinit(&broker->wait_pool);
@@ -318,6 +320,7 @@ void broker_free(struct broker *broker)
     CHECK(broker->remembered_bytes == 0);
     CHECK(broker->dead_bytes == 0);
     CHECK(broker->text_bytes == 0);
+    blob_unref(broker->options_last);
     deinit_pools(broker);
     free_last(broker);
 }

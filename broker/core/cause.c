@@ -3,6 +3,11 @@
 #include "broker/core/state.h"
 #include "common/little.h"
 
+static_assert((CAUSES_FIRST + CAUSES_LAST) *
+                      (sizeof(struct cause) + 64 + PEER_NAME_MAX + ERROR_CODE_MAX +
+                       CAUSE_MESSAGE_MAX) <= UINT16_MAX,
+              "struct cause_chain has room for how many bytes they take");
+
 /* At most `max` bytes of UTF-8 text, cut between characters. */
 static struct span text_cut(struct span text, size_t max)
 {
@@ -15,14 +20,14 @@ static struct span text_cut(struct span text, size_t max)
     return text;
 }
 
-static uint64_t cause_bytes(const struct cause *cause)
+static uint16_t cause_bytes(const struct cause *cause)
 {
-    return sizeof *cause + blob_span(cause->text).size + blob_overhead();
+    return (uint16_t)(sizeof *cause + blob_span(cause->text).size + blob_overhead());
 }
 
 static void cause_free(struct broker *broker, struct cause_chain *chain, struct cause *cause)
 {
-    chain->bytes -= cause_bytes(cause);
+    chain->bytes = (uint16_t)(chain->bytes - cause_bytes(cause));
     chain->count--;
     blob_unref(cause->text);
     pool_put(&broker->cause_pool, cause);
@@ -83,7 +88,7 @@ static void add_at(struct broker *broker, struct cause_chain *chain,
     *(chain->last != NULL ? &chain->last->next : &chain->first) = cause;
     chain->last = cause;
     chain->count++;
-    chain->bytes += cause_bytes(cause);
+    chain->bytes = (uint16_t)(chain->bytes + cause_bytes(cause));
 }
 
 void cause_add(struct broker *broker, struct cause_chain *chain, const struct cause_said *said)

@@ -26,9 +26,9 @@ struct cause {
 /* All zero: empty. */
 struct cause_chain {
     struct cause *first, *last;
-    uint32_t count;
     uint32_t dropped; /* between the first and the last */
-    uint64_t bytes;   /* of memory */
+    uint16_t bytes;   /* of memory */
+    uint8_t count;
 };
 
 /* What is to be remembered; spans are copied. */

@@ -43,12 +43,15 @@ static void record(struct broker *broker, struct store_record *record)
     broker->effects.store(broker->effects.context, record);
 }
 
+static_assert(4ULL * PAYLOAD_BYTES_MAX + sizeof(struct submit) <= UINT32_MAX,
+              "struct durable has room for the bytes of a task and its outcome");
+
 /* Somebody waits for what has just been recorded. */
 static void await_store(struct broker *broker, struct durable *durable, uint64_t bytes)
 {
     list_unlink(&durable->link);
     broker->unsafe_bytes += bytes - durable->bytes;
-    durable->bytes = bytes;
+    durable->bytes = (uint32_t)bytes;
     durable->sequence = broker->store_sequence;
     list_push_back(&broker->unsafe, &durable->link);
 }

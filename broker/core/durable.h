@@ -21,18 +21,19 @@ struct durable {
     struct list unaccepted; /* broker->unaccepted, by `first`; on none: that is safe */
     uint64_t sequence;      /* of the last record that somebody waits for */
     struct list link;       /* broker->unsafe, by sequence; on none: it is safe */
-    uint64_t bytes;         /* of that record, about */
-    bool starting;          /* leased; its worker gets it when that it may have it is safe */
-    bool saving;            /* a checkpoint is on its way; */
-    bool outdated;          /* and there is a newer one */
-    bool released;          /* restored: a join that waited for it is over */
     uint64_t taken_ms;      /* of one attempt alone: when it was given to its worker */
-    uint8_t state;          /* storing: what it will be, and why */
-    uint8_t error;
+    struct blob *result;    /* storing: what it will be, */
+    uint8_t state, error;   /* and why; */
     uint8_t code_size;      /* and where in the map of an application's error its code is */
+    bool starting : 1;      /* leased; its worker gets it when that it may have it is safe */
+    bool saving : 1;        /* a checkpoint is on its way; */
+    bool outdated : 1;      /* and there is a newer one */
+    bool released : 1;      /* restored: a join that waited for it is over */
     uint16_t code_at;
-    struct blob *result;
+    uint32_t bytes;         /* of the record that somebody waits for, about */
 };
+
+static_assert(sizeof(struct durable) <= 96, "a million of them are not rare");
 
 /* The tasks of the service (empty: a pure join's) are durable, whatever their SUBMITs say. */
 bool durable_by_service(const struct broker *broker, struct span service);

@@ -99,11 +99,11 @@ void task_wake(struct broker *broker, struct task *task)
 
 void task_doom_children(struct broker *broker, struct task *task)
 {
-    if (task->extra == NULL || task->extra->live_children == 0) {
+    if (task_live_children(task) == 0) {
         return;
     }
-    list_each(link, &task->extra->children) {
-        task_doom(broker, list_entry(link, struct extra, sibling)->task);
+    list_each(link, &task_family(task)->children) {
+        task_doom(broker, list_entry(link, struct family, sibling)->task);
     }
 }
 
@@ -132,16 +132,18 @@ static void task_count_end(struct broker *broker, const struct task *task)
 
 static void task_notify_parent(struct broker *broker, struct task *task)
 {
-    struct task *parent = task->extra != NULL ? task->extra->parent : NULL;
+    struct task *parent = task_parent(task);
+    struct family *above;
 
     if (parent == NULL) {
         return;
     }
-    CHECK(parent->extra->live_children > 0);
-    parent->extra->live_children--;
+    above = task_family(parent);
+    CHECK(above->live_children > 0);
+    above->live_children--;
     if (parent->state == TASK_CANCELLING) {
         if (task->state == TASK_CANCELLED) {
-            parent->extra->stopped += task->extra->stopped + 1;
+            above->stopped += task_stopped_below(task) + 1;
         }
         task_wake(broker, parent);
     }
@@ -255,11 +257,8 @@ static bool task_stopped(const struct task *task)
 {
     const struct extra *extra = task->extra;
 
-    if (task->offer != NULL) {
-        return false;
-    }
-    return extra == NULL ||
-           (extra->live_children == 0 && (extra->join == NULL || extra->join->stopping == 0));
+    return task->offer == NULL && task_live_children(task) == 0 &&
+           (extra == NULL || extra->join == NULL || extra->join->stopping == 0);
 }
 
 static void task_begin_cancel(struct broker *broker, struct task *task)
@@ -289,8 +288,8 @@ static void task_expire(struct broker *broker, struct task *task)
 
 void task_doom(struct broker *broker, struct task *task)
 {
-    bool has_below = task->extra != NULL &&
-                     (task->extra->live_children > 0 || task->extra->join != NULL);
+    bool has_below = task_live_children(task) > 0 ||
+                     (task->extra != NULL && task->extra->join != NULL);
 
     if (task_ended(task) || task->state == TASK_CANCELLING ||
         (task->state == TASK_STORING && !MUTANT(CANCEL_REACHES_STORING))) {

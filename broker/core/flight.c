@@ -179,7 +179,7 @@ void flight_follow(struct broker *broker, struct flight *flight, struct task *ta
     }
     terms->flight = flight;
     terms->not_before_ms = broker->now_ms + delay_ms;
-    list_push_back(&flight->followers, &terms->follow_link);
+    list_push_back(&flight->followers, &task->link);
     task_arm(broker, task, WHEEL_NEVER);
 }
 
@@ -193,7 +193,7 @@ bool flight_follows(const struct task *task)
 void flight_leave(struct task *task)
 {
     if (flight_follows(task)) {
-        list_unlink(&task->extra->terms->follow_link);
+        list_unlink(&task->link);
         task->extra->terms->flight = NULL;
     }
 }
@@ -202,11 +202,11 @@ void flight_leave(struct task *task)
 static void flight_pass_on(struct broker *broker, struct flight *flight)
 {
     struct list *link = list_pop_front(&flight->followers);
-    struct terms *terms = list_entry(link, struct terms, follow_link);
+    struct task *next = list_entry(link, struct task, link);
 
     flight->task->extra->terms->flight = NULL;
-    flight->task = terms->task;
-    task_begin(broker, terms->task, terms->not_before_ms);
+    flight->task = next;
+    task_begin(broker, next, next->extra->terms->not_before_ms);
 }
 
 void flight_land(struct broker *broker, struct task *task)
@@ -226,10 +226,10 @@ void flight_land(struct broker *broker, struct task *task)
     }
     while ((link = list_first(&flight->followers)) != NULL) {
         if (MUTANT(FOLLOWERS_FORGOTTEN)) {
-            flight_leave(list_entry(link, struct terms, follow_link)->task);
+            flight_leave(list_entry(link, struct task, link));
             continue;
         }
-        mirror(broker, list_entry(link, struct terms, follow_link)->task, task);
+        mirror(broker, list_entry(link, struct task, link), task);
     }
     if (broker->restoring != NULL && (task->state == TASK_DONE || task->state == TASK_FAILED)) {
         keep(broker, flight);
@@ -246,4 +246,20 @@ void flight_forget(struct broker *broker, struct task *task)
         CHECK(terms->flight->task == task);
         flight_free(broker, terms->flight);
     }
+}
+
+uint64_t flight_check(const struct task *task)
+{
+    const struct terms *terms = flying(task);
+
+    if (terms == NULL || terms->flight->task != task) {
+        CHECK(terms == NULL || (task->state == TASK_WAITING && !list_empty(&task->link)));
+        return 0;
+    }
+    CHECK(!task_ended(task) || list_empty(&terms->flight->followers));
+    CHECK(!task_ended(task) || task->state == TASK_DONE);
+    list_each(link, &terms->flight->followers) {
+        CHECK(flying(list_entry(link, struct task, link))->flight == terms->flight);
+    }
+    return 1;
 }

@@ -17,7 +17,7 @@
 struct flight {
     struct table_node node; /* broker->flights */
     struct task *task;      /* that runs, or has run, for all */
-    struct list followers;  /* terms by follow_link, oldest first; none once `task` is done */
+    struct list followers;  /* tasks, oldest first; none once `task` is done */
     uint8_t digest[DIGEST_BYTES];
     /* While rows are restored, if `task` has ended: */
     struct list restored_link; /* broker->flights_restored */
@@ -53,5 +53,8 @@ void flight_leave(struct task *task);
 void flight_land(struct broker *broker, struct task *task);
 /* Its record goes. */
 void flight_forget(struct broker *broker, struct task *task);
+
+/* CHECKs what holds between two steps. 1: `task` is the first of a flight. */
+uint64_t flight_check(const struct task *task);
 
 #endif

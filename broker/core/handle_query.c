@@ -90,8 +90,8 @@ static void peer_row(const struct broker *broker, struct doc *doc,
 static void task_row(const struct broker *broker, struct doc *doc, const struct task *task)
 {
     doc_id(doc, "id", &task->id);
-    if (task->extra != NULL && task->extra->parent != NULL) {
-        doc_id(doc, "parent", &task->extra->parent->id);
+    if (task_parent(task) != NULL) {
+        doc_id(doc, "parent", &task_parent(task)->id);
     }
     doc_text(doc, "service", task_service_name(task));
     doc_word(doc, "state", task_state_name(task->state));
@@ -137,7 +137,7 @@ static enum error_code answer_status(struct broker *broker, const struct task *t
     doc_map(doc, NULL);
     task_row(broker, doc, task);
     doc_uint(doc, "attempts", task->attempts_before + task->attempts_max);
-    doc_uint(doc, "children", task->extra != NULL ? task->extra->live_children : 0);
+    doc_uint(doc, "children", task_live_children(task));
     if (task->extra != NULL && task->extra->stream != NULL) {
         const struct stream *stream = task->extra->stream;
 
@@ -332,37 +332,37 @@ static enum error_code answer_why(struct broker *broker, const struct task *task
     return ERROR_NONE;
 }
 
-static struct extra *first_child(const struct extra *extra)
+static struct family *first_child(const struct family *family)
 {
-    struct list *link = list_first(&extra->children);
+    struct list *link = list_first(&family->children);
 
-    return link == NULL ? NULL : list_entry(link, struct extra, sibling);
+    return link == NULL ? NULL : list_entry(link, struct family, sibling);
 }
 
-static struct extra *next_sibling(const struct extra *extra)
+static struct family *next_sibling(const struct family *family)
 {
-    const struct list *children = &extra->parent->extra->children;
+    const struct list *children = &task_family(family->parent)->children;
 
-    return extra->sibling.next == children
+    return family->sibling.next == children
                ? NULL
-               : list_entry(extra->sibling.next, struct extra, sibling);
+               : list_entry(family->sibling.next, struct family, sibling);
 }
 
-/* The task after `extra` in depth-first order below `root`; NULL: that was the last. */
-static struct extra *tree_next(const struct extra *root, struct extra *extra, size_t *depth)
+/* The one after `family` in depth-first order below `root`; NULL: that was the last. */
+static struct family *tree_next(const struct family *root, struct family *family, size_t *depth)
 {
-    struct extra *next = first_child(extra);
+    struct family *next = first_child(family);
 
     if (next != NULL) {
         ++*depth;
         return next;
     }
-    while (extra != root) {
-        next = next_sibling(extra);
+    while (family != root) {
+        next = next_sibling(family);
         if (next != NULL) {
             return next;
         }
-        extra = extra->parent->extra;
+        family = task_family(family->parent);
         --*depth;
     }
     return NULL;
@@ -371,7 +371,7 @@ static struct extra *tree_next(const struct extra *root, struct extra *extra, si
 static enum error_code answer_tree(struct broker *broker, const struct task *task,
                                    struct doc *doc)
 {
-    struct extra *at = task->extra;
+    struct family *root = task_family(task), *at = root;
     size_t depth = 0, rows = 0;
 
     doc_map(doc, NULL);
@@ -382,7 +382,7 @@ static enum error_code answer_tree(struct broker *broker, const struct task *tas
         doc_uint(doc, "depth", depth);
         doc_end(doc);
         rows++;
-        at = at == NULL ? NULL : tree_next(task->extra, at, &depth);
+        at = at == NULL ? NULL : tree_next(root, at, &depth);
     } while (at != NULL && page_has_room(doc, rows));
     doc_end(doc);
     doc_bool(doc, "more", at != NULL);

@@ -254,7 +254,7 @@ static bool is_pure_join(const struct submit *submit)
 static bool is_ancestor(const struct task *above, const struct task *task)
 {
     while (task != NULL && task != above) {
-        task = task->extra != NULL ? task->extra->parent : NULL;
+        task = task_parent(task);
     }
     return task != NULL;
 }
@@ -392,13 +392,13 @@ static uint64_t retry_after_ms(const struct broker *broker, enum error_code code
 
 static void adopt(struct broker *broker, struct task *task, struct task *parent)
 {
-    struct extra *above = parent->extra;
-    struct extra *extra = task->extra;
+    struct family *above = task_family(parent);
+    struct family *family = task_family(task);
 
     CHECK(above != NULL);
-    CHECK(extra != NULL);
-    extra->parent = parent;
-    list_push_back(&above->children, &extra->sibling);
+    CHECK(family != NULL);
+    family->parent = parent;
+    list_push_back(&above->children, &family->sibling);
     above->live_children++;
     if (parent->deadline_ms < task->deadline_ms && !MUTANT(DEADLINE_NOT_INHERITED)) {
         task->deadline_ms = parent->deadline_ms;
@@ -436,12 +436,13 @@ static bool make_extras(struct broker *broker, struct task *task, const struct s
                         const struct admission *admission)
 {
     struct task *parent = admission->parent;
-    bool rare = parent != NULL || submit->join != JOIN_NONE || submit->queue_ttl_ms > 0 ||
-                submit->lease_ms > 0 || submit->stream > 0 || submit->order.size > 0 ||
-                submit->durable || admission->terms;
+    bool related = parent != NULL || submit->join != JOIN_NONE;
+    bool rare = submit->queue_ttl_ms > 0 || submit->lease_ms > 0 || submit->stream > 0 ||
+                submit->order.size > 0 || submit->durable || admission->terms;
 
     return (!rare || task_extra(broker, task) != NULL) &&
-           (parent == NULL || task_extra(broker, parent) != NULL);
+           (!related || task_family_open(broker, task) != NULL) &&
+           (parent == NULL || task_family_open(broker, parent) != NULL);
 }
 
 static struct blob *keep_payload(const struct submit *submit)
@@ -635,8 +636,8 @@ struct task *submit_restore(struct broker *broker, struct peer *peer,
 void submit_discard(struct broker *broker, struct task *task)
 {
     CHECK(task->state == TASK_NEW);
-    if (task->extra != NULL && task->extra->parent != NULL) {
-        task->extra->parent->extra->live_children--;
+    if (task_parent(task) != NULL) {
+        task_family(task_parent(task))->live_children--;
     }
     reserve_leave(broker, task);
     task->owner->submitted_count--;

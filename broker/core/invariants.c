@@ -15,7 +15,7 @@ struct tally {
     uint64_t remembered_bytes, remembered_count, detached;
     uint64_t reserve_tasks, reserve_bytes;
     /* What must be in use of each pool. */
-    uint64_t tasks, flows, lanes, extras, joins, need_chunks, waits, terms, causes;
+    uint64_t tasks, flows, lanes, extras, families, joins, need_chunks, waits, terms, causes;
     uint64_t flights, affinities, targets;
     uint64_t peers, labels, services, offers, strays;
     uint64_t streams, stream_blocks, readers, memos, signals, durables;
@@ -134,28 +134,39 @@ static void unsee_lane(struct lane *lane)
 
 static void check_family(const struct task *task)
 {
-    const struct extra *extra = task->extra;
+    const struct family *family = task_family(task);
     uint64_t live = 0;
 
-    CHECK(extra->task == task);
-    CHECK(list_empty(&extra->wake_link));
-    CHECK(list_empty(&extra->doom_link));
-    list_each(link, &extra->children) {
-        const struct extra *child = list_entry(link, struct extra, sibling);
+    CHECK(family->task == task);
+    list_each(link, &family->children) {
+        const struct family *child = list_entry(link, struct family, sibling);
 
         CHECK(child->parent == task);
         live += !task_ended(child->task);
     }
-    CHECK(live == extra->live_children);
-    CHECK(!task_ended(task) || list_empty(&extra->waits));
+    CHECK(live == family->live_children);
     /* Below an ended task nothing runs on: it ends with it, or is being stopped. */
     if (task_ended(task)) {
-        list_each(link, &extra->children) {
-            const struct task *child = list_entry(link, struct extra, sibling)->task;
+        list_each(link, &family->children) {
+            const struct task *child = list_entry(link, struct family, sibling)->task;
 
             CHECK(task_ended(child) || child->state == TASK_CANCELLING ||
                   child->state == TASK_STORING);
         }
+    }
+}
+
+static void check_extra(const struct task *task)
+{
+    const struct extra *extra = task->extra;
+
+    CHECK(extra->task == task);
+    CHECK(list_empty(&extra->wake_link));
+    CHECK(list_empty(&extra->doom_link));
+    CHECK(!task_ended(task) || list_empty(&extra->waits));
+    CHECK(extra->join == NULL || extra->family != NULL);
+    if (extra->family != NULL) {
+        check_family(task);
     }
 }
 
@@ -246,34 +257,17 @@ static void check_memo(const struct memo *memo, struct tally *tally)
     tally->signals += count;
 }
 
-/* 1: it is its flight's first. */
-static uint64_t check_flight(const struct terms *terms)
-{
-    const struct flight *flight = terms->flight;
-
-    CHECK(list_empty(&terms->follow_link) == !flight_follows(terms->task));
-    if (flight == NULL || flight->task != terms->task) {
-        CHECK(flight == NULL || terms->task->state == TASK_WAITING);
-        return 0;
-    }
-    CHECK(!task_ended(terms->task) || list_empty(&flight->followers));
-    CHECK(!task_ended(terms->task) || terms->task->state == TASK_DONE);
-    list_each(link, &flight->followers) {
-        CHECK(list_entry(link, struct terms, follow_link)->flight == flight);
-    }
-    return 1;
-}
-
 static void tally_extra(const struct extra *extra, struct tally *tally)
 {
     see_lane(extra->lane, tally);
     tally->extras++;
+    tally->families += extra->family != NULL;
     list_each(link, &extra->waits) {
         tally->waits++;
     }
     if (extra->terms != NULL) {
         tally->terms++;
-        tally->flights += check_flight(extra->terms);
+        tally->flights += flight_check(extra->task);
         tally->causes += cause_check(&extra->terms->causes);
     }
     tally->durables += extra->durable != NULL;
@@ -341,7 +335,7 @@ static void check_task(const struct broker *broker, const struct task *task, str
     CHECK(state != TASK_DELAYED || timer_armed(&task->timer));
     CHECK(state != TASK_CANCELLING || timer_armed(&task->timer) || task->extra != NULL);
     if (task->extra != NULL) {
-        check_family(task);
+        check_extra(task);
         if (task->extra->stream != NULL) {
             CHECK(task->extra->stream->task == task);
             check_stream(broker, task->extra->stream, tally);
@@ -619,6 +613,7 @@ static void check_pools(const struct broker *broker, const struct tally *tally)
     CHECK(tally->flows == broker->flow_pool.used);
     CHECK(tally->flows == broker->flows.count);
     CHECK(tally->extras == broker->extra_pool.used);
+    CHECK(tally->families == broker->family_pool.used);
     CHECK(tally->joins == broker->join_pool.used);
     CHECK(tally->need_chunks == broker->need_pool.used);
     CHECK(tally->waits == broker->wait_pool.used);

@@ -222,8 +222,7 @@ void join_count(struct broker *broker, struct need *need)
         join->stopping--;
         if (outcome == OUTCOME_CANCELLED && task->state == TASK_CANCELLING &&
             !doomed_again(need)) {
-            task->extra->stopped +=
-                1 + (need->task->extra != NULL ? need->task->extra->stopped : 0);
+            task_family(task)->stopped += 1 + task_stopped_below(need->task);
         }
     }
     if (task_ended(task)) {

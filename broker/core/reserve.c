@@ -4,13 +4,13 @@
 
 bool is_first_child(const struct task *parent)
 {
-    return parent != NULL && (parent->extra == NULL || parent->extra->live_children == 0);
+    return parent != NULL && task_live_children(parent) == 0;
 }
 
 static const struct task *root_of(const struct task *task)
 {
-    while (task->extra != NULL && task->extra->parent != NULL) {
-        task = task->extra->parent;
+    while (task_parent(task) != NULL) {
+        task = task_parent(task);
     }
     return task;
 }

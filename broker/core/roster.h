@@ -1,7 +1,7 @@
 /* roster: things in the order in which the broker met them, found by serial number.
  *
  * A skip list (Pugh, "Skip lists: a probabilistic alternative to balanced trees", CACM
- * 33(6), 1990) with a fixed number of lanes, one in 16 to the next. It grows at its end
+ * 33(6), 1990) with a fixed number of lanes, one in 64 to the next. It grows at its end
  * only, so that a place on it is a few links. Which lanes a thing is on depends on a
  * seeded hash: nobody outside can thin them out.
  *
@@ -13,8 +13,8 @@
 
 #include <stdint.h>
 
-#define ROSTER_LANES 4
-#define ROSTER_LANE_BITS 4
+#define ROSTER_LANES 3
+#define ROSTER_LANE_BITS 6
 
 struct roster {
     struct list lanes[ROSTER_LANES]; /* all are on lane 0: walk it with list_each */

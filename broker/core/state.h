@@ -133,7 +133,9 @@ struct broker {
     struct broker_stats stats; /* sums, peers, queued_bytes; the rest is filled in when asked */
     uint64_t state_count[TASK_STATE_COUNT];
 
-    struct pool task_pool, flow_pool, lane_pool, extra_pool, join_pool, need_pool, wait_pool;
+    struct blob *options_last; /* of the last terms that were made; NULL: none */
+    struct pool task_pool, flow_pool, lane_pool, extra_pool, family_pool, join_pool, need_pool;
+    struct pool wait_pool;
     struct pool durable_pool, directive_pool;
     struct pool terms_pool, cause_pool, letter_pool, flight_pool, affinity_pool;
     struct pool target_pool, stream_pool, stream_block_pool, reader_pool, memo_pool, signal_pool;

@@ -101,6 +101,9 @@ uint64_t task_bytes(const struct task *task)
     }
     if (task->extra != NULL) {
         bytes += sizeof *task->extra;
+        if (task->extra->family != NULL) {
+            bytes += sizeof *task->extra->family;
+        }
         if (task->extra->join != NULL) {
             bytes += sizeof(struct join) + needs_bytes(task->extra->join->need_count);
         }
@@ -128,8 +131,6 @@ static struct extra *extra_new(struct broker *broker, struct task *task)
         return NULL;
     }
     extra->task = task;
-    list_init(&extra->sibling);
-    list_init(&extra->children);
     list_init(&extra->waits);
     list_init(&extra->wake_link);
     list_init(&extra->doom_link);
@@ -146,6 +147,24 @@ struct extra *task_extra(struct broker *broker, struct task *task)
         }
     }
     return task->extra;
+}
+
+struct family *task_family_open(struct broker *broker, struct task *task)
+{
+    struct family *family = task_family(task);
+
+    if (family != NULL || task_extra(broker, task) == NULL) {
+        return family;
+    }
+    family = pool_get(&broker->family_pool);
+    if (family != NULL) {
+        family->task = task;
+        list_init(&family->sibling);
+        list_init(&family->children);
+        task->extra->family = family;
+        broker->memory_bytes += sizeof *family;
+    }
+    return family;
 }
 
 struct task *task_new(struct broker *broker, const struct id *id, uint32_t hash,
@@ -180,17 +199,25 @@ struct task *task_new(struct broker *broker, const struct id *id, uint32_t hash,
     return task;
 }
 
+static void family_free(struct broker *broker, struct family *family)
+{
+    list_unlink(&family->sibling);
+    list_each(link, &family->children) {
+        struct family *child = list_entry(link, struct family, sibling);
+
+        list_unlink(&child->sibling);
+        child->parent = NULL;
+    }
+    pool_put(&broker->family_pool, family);
+}
+
 static void extra_free(struct broker *broker, struct extra *extra)
 {
     CHECK(list_empty(&extra->waits));
     CHECK(list_empty(&extra->wake_link));
     CHECK(list_empty(&extra->doom_link));
-    list_unlink(&extra->sibling);
-    list_each(link, &extra->children) {
-        struct extra *child = list_entry(link, struct extra, sibling);
-
-        list_unlink(&child->sibling);
-        child->parent = NULL;
+    if (extra->family != NULL) {
+        family_free(broker, extra->family);
     }
     if (extra->join != NULL) {
         join_free(broker, extra->join);

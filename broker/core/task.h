@@ -8,7 +8,7 @@
  *   cancelling  offer->leases while its worker has not answered, else none
  *   ended       broker->retained, unless some join still needs its outcome
  *   delayed     target->delayed, if one offer alone may serve it, else none
- *   waiting     none
+ *   waiting     flight->followers, by `link`, if it waits for another one of its key; else none
  *
  * Owner of every task: the broker's pool. A record is kept small (the design
  * allows 256 bytes a waiting task); what few tasks have is in struct extra. */
@@ -106,14 +106,20 @@ struct wait {
     enum wait_kind kind;
 };
 
-/* What few tasks have: family, join, rare options. */
-struct extra {
+/* Of a task that has a parent or children, and of a join: who stops with it. */
+struct family {
     struct task *task;
     struct task *parent;    /* NULL: none, or forgotten */
-    struct list sibling;    /* parent's extra->children */
+    struct list sibling;    /* parent's family->children */
     struct list children;   /* ended ones too, until they are forgotten */
     uint32_t live_children; /* that have not ended */
     uint32_t stopped;       /* tasks below that a cancel has stopped */
+};
+
+/* What few tasks have: family, join, rare options. */
+struct extra {
+    struct task *task;
+    struct family *family;  /* NULL: none */
     struct join *join;      /* NULL: not a join */
     struct lane *lane;      /* of its ordering key, until it ends; NULL: none */
     struct terms *terms;    /* NULL: none of its rarer options */
@@ -169,6 +175,37 @@ static inline uint64_t task_attempt(const struct task *task)
 }
 
 static_assert(sizeof(struct task) <= 192, "a waiting task takes 256 bytes all told");
+static_assert(sizeof(struct extra) <= 128, "two lines of the cache");
+
+/* NULL: it has neither parent nor children, and is no join. */
+static inline struct family *task_family(const struct task *task)
+{
+    return task->extra != NULL ? task->extra->family : NULL;
+}
+
+/* NULL: none, or forgotten. */
+static inline struct task *task_parent(const struct task *task)
+{
+    const struct family *family = task_family(task);
+
+    return family != NULL ? family->parent : NULL;
+}
+
+/* That have not ended. */
+static inline uint32_t task_live_children(const struct task *task)
+{
+    const struct family *family = task_family(task);
+
+    return family != NULL ? family->live_children : 0;
+}
+
+/* How many tasks below it a cancel has stopped. */
+static inline uint32_t task_stopped_below(const struct task *task)
+{
+    const struct family *family = task_family(task);
+
+    return family != NULL ? family->stopped : 0;
+}
 
 const char *task_state_name(enum task_state state);
 
@@ -195,6 +232,8 @@ struct task *task_find_by(const struct broker *broker, const struct id *id, uint
 
 /* The rare part of a task that has not ended, made if it is missing. NULL: no memory. */
 struct extra *task_extra(struct broker *broker, struct task *task);
+/* Its family, in the same way. */
+struct family *task_family_open(struct broker *broker, struct task *task);
 
 /* Bytes that `task` takes from the memory budget. */
 uint64_t task_bytes(const struct task *task);

@@ -141,23 +141,34 @@ uint64_t terms_bytes_of(const struct submit *submit)
                : 0;
 }
 
+/* A new reference; NULL: no memory. */
+static struct blob *keep_options(struct broker *broker, const struct submit *submit)
+{
+    uint8_t packed[PACKED_MAX];
+    struct span options = span_of(packed, pack(submit, packed));
+
+    if (broker->options_last == NULL || !span_equal(blob_span(broker->options_last), options)) {
+        blob_unref(broker->options_last);
+        broker->options_last = blob_new(options);
+    }
+    return broker->options_last != NULL ? blob_ref(broker->options_last) : NULL;
+}
+
 bool terms_open(struct broker *broker, struct task *task, const struct submit *submit)
 {
     struct terms *terms = pool_get(&broker->terms_pool);
-    uint8_t packed[PACKED_MAX];
 
     CHECK(task->extra != NULL);
     CHECK(task->extra->terms == NULL);
     if (terms == NULL) {
         return false;
     }
-    terms->options = blob_new(span_of(packed, pack(submit, packed)));
+    terms->options = keep_options(broker, submit);
     if (terms->options == NULL) {
         pool_put(&broker->terms_pool, terms);
         return false;
     }
     roster_place_init(&terms->place);
-    list_init(&terms->follow_link);
     terms->task = task;
     if (submit->affinity.size > 0 && task->service != NULL) {
         terms->affinity = affinity_digest(broker, task->owner, task->service, submit->affinity);

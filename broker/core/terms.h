@@ -13,14 +13,15 @@
 
 struct terms {
     struct task *task;
-    struct blob *options;      /* packed */
+    struct blob *options;      /* packed; of tasks in a row that say the same, one for all */
     struct cause_chain causes; /* of attempts that failed; only if it may become a dead letter */
     struct roster_place place; /* broker->detached; on no roster unless detached */
     struct flight *flight;     /* of its idempotency key; NULL: none, or it is over */
-    struct list follow_link;   /* flight->followers, while it waits for another task */
     uint64_t not_before_ms;    /* of one that follows */
     uint64_t affinity;         /* digest of its affinity key; 0: none */
 };
+
+static_assert(sizeof(struct terms) <= 128, "two lines of the cache");
 
 /* True when `submit` has an option that is kept here. */
 bool terms_wanted(const struct submit *submit);
@@ -32,6 +33,7 @@ bool terms_open(struct broker *broker, struct task *task, const struct submit *s
 /* Lists its task among the detached ones, until it is forgotten. */
 void terms_enlist(struct broker *broker, struct terms *terms);
 void terms_free(struct broker *broker, struct terms *terms);
+/* As if nobody shared its options: whoever else does may go first. */
 uint64_t terms_bytes(const struct terms *terms);
 
 /* The options of `task`; all zero if it has no terms. Spans live as long as the terms. */

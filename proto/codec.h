@@ -56,6 +56,12 @@ size_t codec_reader_bytes(const struct codec_reader *reader);
 enum codec_result codec_read(struct codec_reader *reader, enum codec_side side,
                              struct message *message, struct codec_error *error);
 
+/* Reads the next `max` commands, up to one that is not CODEC_OK; or to a SEQUENCE, which is about
+ * all that come after it. Returns how many are in `messages`; `*result` is codec_read's last. */
+size_t codec_read_some(struct codec_reader *reader, enum codec_side side,
+                       struct message *messages, size_t max, enum codec_result *result,
+                       struct codec_error *error);
+
 /* Reads the inputs of a join's RESULT: `bytes` is the received record.payload,
  * `*at` an offset that starts at 0. False: no more, or malformed (then *at is
  * SIZE_MAX). What codec_read has passed is never malformed. */

@@ -500,6 +500,23 @@ enum codec_result codec_read(struct codec_reader *reader, enum codec_side side,
     return CODEC_OK;
 }
 
+size_t codec_read_some(struct codec_reader *reader, enum codec_side side,
+                       struct message *messages, size_t max, enum codec_result *result,
+                       struct codec_error *error)
+{
+    size_t count = 0;
+
+    *result = CODEC_OK;
+    while (count < max && (count == 0 || messages[count - 1].command != COMMAND_SEQUENCE)) {
+        *result = codec_read(reader, side, &messages[count], error);
+        if (*result != CODEC_OK) {
+            break;
+        }
+        count++;
+    }
+    return count;
+}
+
 bool codec_value_valid(struct span bytes)
 {
     static_assert(DEPTH_MAX == PACKED_DEPTH_MAX, "one bound on nesting");

@@ -25,6 +25,8 @@
 #define EARLY_FRAME_BYTES (4 * 1024 * 1024)
 #define EARLY_COMMANDS 224
 
+#define AHEAD 8 /* commands; their messages fit the first level cache */
+
 /* A finished message that the socket has not taken. */
 struct batch {
     struct batch *next;
@@ -600,27 +602,28 @@ static void read_commands(struct connection *connection, struct span batch,
 {
     struct codec_reader reader;
     struct codec_error error;
-    struct message message;
+    struct message messages[AHEAD];
     enum codec_result result;
 
     codec_reader_init(&reader, batch, frames->blobs, frames->count);
-    while ((result = codec_read(&reader, CODEC_AT_PEER, &message, &error)) != CODEC_END) {
-        if (result == CODEC_OK && message.command == COMMAND_SEQUENCE) {
-            if (!numbering_take(&connection->numbering, &message.sequence,
-                                codec_reader_bytes(&reader))) {
+    do {
+        size_t count = codec_read_some(&reader, CODEC_AT_PEER, messages, AHEAD, &result, &error);
+
+        if (connection->on_ahead != NULL) {
+            connection->on_ahead(connection->context, messages, count);
+        }
+        for (size_t i = 0; i < count; i++) {
+            if (messages[i].command != COMMAND_SEQUENCE) {
+                hand_out(connection, &messages[i]);
+            } else if (!numbering_take(&connection->numbering, &messages[i].sequence,
+                                       codec_reader_bytes(&reader))) {
                 return;
             }
-            continue;
         }
-        if (result == CODEC_OK) {
-            hand_out(connection, &message);
-            continue;
+        if (result == CODEC_BAD || result == CODEC_BROKEN) {
+            connection->on_bad(connection->context, &error);
         }
-        connection->on_bad(connection->context, &error);
-        if (result == CODEC_BROKEN) {
-            return;
-        }
-    }
+    } while (result == CODEC_OK || result == CODEC_BAD);
 }
 
 /* False: there is nothing more to read. */

@@ -25,6 +25,8 @@ struct batch;
 
 /* Called for each command that arrived. */
 typedef void connection_message_fn(void *context, const struct message *message);
+/* Called before, for some of them at once: they are about to come. */
+typedef void connection_ahead_fn(void *context, const struct message *messages, size_t count);
 /* What arrived was malformed. */
 typedef void connection_bad_fn(void *context, const struct codec_error *error);
 
@@ -47,6 +49,7 @@ struct connection {
     struct codec_writer greeting; /* HELLO, which has no number and goes first */
     void *context;
     connection_message_fn *on_message;
+    connection_ahead_fn *on_ahead; /* NULL: nobody wants to know */
     connection_bad_fn *on_bad;
 };
 

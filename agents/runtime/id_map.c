@@ -16,6 +16,21 @@ static uint32_t hash_of(const struct id_map *map, const struct id *id)
     return table_hash(map->seed, id->bytes, sizeof id->bytes);
 }
 
+uint32_t id_map_expect(const struct id_map *map, const struct id *id)
+{
+    uint32_t hash = hash_of(map, id);
+
+    table_prefetch(&map->table, hash);
+    return hash;
+}
+
+struct id_node *id_map_at(const struct id_map *map, uint32_t hash)
+{
+    struct table_node *first = table_chain(&map->table, hash);
+
+    return first != NULL ? table_entry(first, struct id_node, node) : NULL;
+}
+
 struct id_node *id_map_find(const struct id_map *map, const struct id *id)
 {
     uint32_t hash = hash_of(map, id);

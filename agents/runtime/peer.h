@@ -51,6 +51,7 @@ struct peer_options {
     uint64_t seed;                  /* of the hash tables and of jitter; random */
     uint64_t submissions_max;       /* tasks that have not ended; 0: 1,048,576 */
     uint64_t submissions_bytes_max; /* of their payloads; 0: 1 GiB */
+    size_t user_bytes;              /* what peer_submit's `user` points to has so many, or more */
     bool resume;                    /* ask for numbered messages: the sink must number them */
 };
 
@@ -118,6 +119,8 @@ void peer_tell_time(struct peer *peer, uint64_t now_ms);
 void peer_advance(struct peer *peer, uint64_t now_ms);
 /* When peer_advance has something to do if nothing else happens; TIMERS_NEVER: nothing. */
 uint64_t peer_deadline(const struct peer *peer);
+/* `messages` will be received next: what they name is brought into the caches. */
+void peer_expect(const struct peer *peer, const struct message *messages, size_t count);
 /* `message` came from the broker. */
 void peer_receive(struct peer *peer, const struct message *message);
 /* The connection is gone, or has been replaced by a new one. */

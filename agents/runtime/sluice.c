@@ -1,4 +1,5 @@
 /* sluice: a peer: its upcalls, the turns of its loop, how it is made and freed. */
+#include "agents/runtime/future.h"
 #include "agents/runtime/runtime.h"
 #include "agents/runtime/stream.h"
 #include "agents/runtime/task_stream.h"
@@ -187,6 +188,11 @@ static void on_log(void *context, const struct log_record *record)
 static void on_message(void *context, const struct message *message)
 {
     peer_receive(((struct sluice *)context)->peer, message);
+}
+
+static void on_ahead(void *context, const struct message *messages, size_t count)
+{
+    peer_expect(((struct sluice *)context)->peer, messages, count);
 }
 
 static void on_bad(void *context, const struct codec_error *error)
@@ -394,7 +400,8 @@ static struct peer *make_peer(struct sluice *sluice, const char *name)
 {
     char default_name[PEER_NAME_MAX + 1];
     struct peer_options options = {.name = name, .agent = "c/" SLUICE_VERSION,
-                                   .resume = sluice->resume};
+                                   .resume = sluice->resume,
+                                   .user_bytes = sizeof(struct sluice_future)};
     struct peer_sink sink = {
         .context = sluice,
         .send = on_send,
@@ -480,6 +487,7 @@ struct sluice *sluice_new(const struct sluice_options *options)
     if (sluice->fibers != NULL && sluice->peer != NULL && sluice->endpoint != NULL) {
         sluice->connection.context = sluice;
         sluice->connection.on_message = on_message;
+        sluice->connection.on_ahead = on_ahead;
         sluice->connection.on_bad = on_bad;
         rc = connection_open(&sluice->connection, &sluice->loop, endpoint);
     }

@@ -2,6 +2,7 @@
 #include "agents/runtime/peer_state.h"
 
 #include "common/check.h"
+#include "common/prefetch.h"
 
 #include <stdlib.h>
 
@@ -58,6 +59,34 @@ static uint64_t pause_ms(struct peer *peer, struct submission *submission,
         submission->refusals++;
     }
     return pause + peer_random(peer) % (pause / 4 + 1);
+}
+
+/* As many as may wait for memory at a time. */
+#define EXPECT_MAX 8
+
+void peer_expect(const struct peer *peer, const struct message *messages, size_t count)
+{
+    const struct submission *found[EXPECT_MAX];
+    uint32_t hashes[EXPECT_MAX];
+    size_t results = 0;
+
+    for (size_t i = 0; i < count && results < EXPECT_MAX; i++) {
+        if (messages[i].command == COMMAND_RESULT) {
+            hashes[results++] = id_map_expect(&peer->submissions_by_id,
+                                              &messages[i].result.record.id);
+        }
+    }
+    for (size_t i = 0; i < results; i++) {
+        struct id_node *node = id_map_at(&peer->submissions_by_id, hashes[i]);
+
+        found[i] = node != NULL ? list_entry(node, struct submission, by_id) : NULL;
+        prefetch_bytes(found[i], sizeof *found[i]);
+    }
+    for (size_t i = 0; i < results; i++) {
+        if (found[i] != NULL) {
+            prefetch_bytes(found[i]->user, peer->options.user_bytes);
+        }
+    }
 }
 
 bool submission_receive(struct peer *peer, const struct result *result)

@@ -170,25 +170,6 @@ static bool take_number(struct server *server, const struct message *first, size
     return false;
 }
 
-/* Reads the next commands of a batch, AHEAD at most, until one is not for the core. */
-static size_t read_ahead(struct codec_reader *reader, struct message messages[AHEAD],
-                         enum codec_result *result, struct codec_error *error)
-{
-    size_t count = 0;
-
-    while (count < AHEAD) {
-        *result = codec_read(reader, CODEC_AT_BROKER, &messages[count], error);
-        if (*result != CODEC_OK) {
-            break;
-        }
-        count++;
-        if (reader->command_count == 1 && messages[0].command == COMMAND_SEQUENCE) {
-            break;
-        }
-    }
-    return count;
-}
-
 /* Every command of the batch in the inbox, as long as the answers find room. Some are read ahead
  * of the one whose turn it is, so that what the core will look for comes into the caches while it
  * is at work: with a million tasks hardly any of it is there. */
@@ -203,7 +184,8 @@ static void step_batch(struct server *server, uint64_t now_ms)
 
     codec_reader_init(&reader, inbox->batch, inbox->frames, inbox->frame_count);
     do {
-        size_t count = read_ahead(&reader, messages, &result, &error);
+        size_t count = codec_read_some(&reader, CODEC_AT_BROKER, messages, AHEAD, &result,
+                                       &error);
 
         if (count == 1 && messages[0].command == COMMAND_SEQUENCE && reader.command_count == 1) {
             if (!take_number(server, &messages[0], codec_reader_bytes(&reader))) {

@@ -106,15 +106,14 @@ static void step_batch(struct world *world, connection_id from, const struct cod
 
     batch_read(&reader, batch);
     do {
-        size_t count = 0;
+        size_t count = codec_read_some(&reader, CODEC_AT_BROKER, messages, AHEAD, &result,
+                                       &error);
 
-        while (count < AHEAD && (result = codec_read(&reader, CODEC_AT_BROKER, &messages[count],
-                                                     &error)) == CODEC_OK) {
-            events[count] = (struct event){.kind = EVENT_MESSAGE,
-                                           .now_ms = world->now_ms,
-                                           .from = from,
-                                           .message = &messages[count]};
-            count++;
+        for (size_t i = 0; i < count; i++) {
+            events[i] = (struct event){.kind = EVENT_MESSAGE,
+                                       .now_ms = world->now_ms,
+                                       .from = from,
+                                       .message = &messages[i]};
         }
         broker_expect(world->broker, events, count);
         for (size_t i = 0; i < count; i++) {

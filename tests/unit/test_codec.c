@@ -281,6 +281,38 @@ static void a_batch_of_refused_commands_ends(void **state)
     assert_int_equal(codec_read(&reader, CODEC_AT_BROKER, &message, &error), CODEC_END);
 }
 
+/* What comes after a number is not read before it has been looked at. */
+static void some_are_read_up_to_what_is_none_or_a_number(void **state)
+{
+    static const struct {
+        size_t count;
+        enum codec_result result;
+    } reads[] = {{1, CODEC_OK}, {2, CODEC_OK}, {1, CODEC_BAD}, {1, CODEC_END}, {0, CODEC_END}};
+    struct message messages[2], ping = {.command = COMMAND_PING};
+    struct message number = {.command = COMMAND_SEQUENCE, .sequence = {.number = 1}};
+    struct codec_writer writer;
+    struct codec_reader reader;
+    struct codec_error error;
+    enum codec_result result;
+
+    codec_writer_init(&writer);
+    assert_int_equal(codec_write(&writer, &number), CODEC_WRITTEN);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(codec_write(&writer, &ping), CODEC_WRITTEN);
+    }
+    assert_memory_equal(writer.data + writer.size - 4, "\x91\x0f\x91\x0f", 4);
+    writer.data[writer.size - 3] = 0x7f; /* no command */
+    codec_reader_init(&reader, span_of(writer.data, writer.size), NULL, 0);
+    for (size_t i = 0; i < sizeof reads / sizeof reads[0]; i++) {
+        assert_int_equal(
+            codec_read_some(&reader, CODEC_AT_BROKER, messages, 2, &result, &error),
+            reads[i].count);
+        assert_int_equal(result, reads[i].result);
+        assert_int_equal(messages[0].command, i == 0 ? COMMAND_SEQUENCE : COMMAND_PING);
+    }
+    codec_writer_deinit(&writer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +328,7 @@ int main(void)
         cmocka_unit_test(an_empty_frame_is_no_batch),
         cmocka_unit_test(bombs_cost_one_pass),
         cmocka_unit_test(a_batch_of_refused_commands_ends),
+        cmocka_unit_test(some_are_read_up_to_what_is_none_or_a_number),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,15 +62,15 @@ void table_deinit(struct table *table)
     *table = (struct table){0};
 }
 
-/* Divides the bucket at the split point between itself and a new last one. */
-static void table_split(struct table *table)
+/* Divides the bucket at the split point between itself and a new last one. False: no memory. */
+static bool table_split(struct table *table)
 {
     size_t from = table->bucket_count - table->low;
     struct table_node *node, **keep, **move;
 
     if (table->bucket_count == table->segment_count * TABLE_SEGMENT_BUCKETS &&
         !table_add_segment(table)) {
-        return;
+        return false;
     }
     keep = bucket_at(table, from);
     move = bucket_at(table, table->bucket_count);
@@ -93,6 +93,7 @@ static void table_split(struct table *table)
     if (table->bucket_count == table->low * 2) {
         table->low *= 2;
     }
+    return true;
 }
 
 /* Of a table of millions each node is a cache miss: those of many splits are waited for at once. */
@@ -112,8 +113,8 @@ static void table_grow(struct table *table)
             __builtin_prefetch(node->next, 1);
         }
     }
-    for (size_t i = 0; i < count; i++) {
-        table_split(table);
+    while (count > 0 && table_split(table)) {
+        count--;
     }
 }
 

@@ -95,7 +95,7 @@ static void look_behind(const struct broker *broker, const struct event *event)
         task = task_at(broker, &event->hint);
         if (task != NULL && task->service != NULL) {
             prefetch_bytes(task->offer, offsetof(struct offer, peer_link));
-            prefetch_bytes(task->body, 1); /* it makes way for the result */
+            __builtin_prefetch(task->body, 1); /* it makes way for the result */
             prefetch_counts(task->service);
         }
     }

@@ -440,9 +440,11 @@ static bool make_extras(struct broker *broker, struct task *task, const struct s
     bool rare = submit->queue_ttl_ms > 0 || submit->lease_ms > 0 || submit->stream > 0 ||
                 submit->order.size > 0 || submit->durable || admission->terms;
 
-    return (!rare || task_extra(broker, task) != NULL) &&
-           (!related || task_family_open(broker, task) != NULL) &&
-           (parent == NULL || task_family_open(broker, parent) != NULL);
+    if (related) {
+        return task_family_open(broker, task) != NULL &&
+               (parent == NULL || task_family_open(broker, parent) != NULL);
+    }
+    return !rare || task_extra(broker, task) != NULL;
 }
 
 static struct blob *keep_payload(const struct submit *submit)

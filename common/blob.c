@@ -22,7 +22,6 @@ struct blob {
 /* Sizes are malloc's (16 bytes apart, less what it keeps for itself), so that a blob from the stock
  * takes no more memory than another. */
 #define STOCK_CLASSES 130 /* payloads of 2 KiB and a little more */
-#define STOCK_BLOBS 256   /* of a class; so many are born and die between two turns of a broker */
 #define STOCK_BYTES (1024 * 1024) /* of all classes */
 
 struct spare {
@@ -30,7 +29,7 @@ struct spare {
 };
 
 static _Thread_local struct {
-    bool open;
+    unsigned blobs_max; /* of a class; 0: it is closed */
     struct spare *spares[STOCK_CLASSES];
     unsigned counts[STOCK_CLASSES];
     size_t bytes;
@@ -41,16 +40,17 @@ static size_t class_of(size_t bytes)
     return (bytes + 7) / 16;
 }
 
-void blob_stock_open(void)
+void blob_stock_open(unsigned blobs)
 {
-#ifndef __SANITIZE_ADDRESS__ /* it has to see what is used after it was freed */
-    stock.open = true;
+#ifdef __SANITIZE_ADDRESS__
+    blobs = 0; /* it has to see what is used after it was freed */
 #endif
+    stock.blobs_max = blobs;
 }
 
 void blob_stock_close(void)
 {
-    stock.open = false;
+    stock.blobs_max = 0;
     for (size_t i = 0; i < STOCK_CLASSES; i++) {
         while (stock.spares[i] != NULL) {
             struct spare *spare = stock.spares[i];
@@ -82,7 +82,7 @@ static void give_memory(struct blob *blob, size_t bytes)
     size_t class = class_of(bytes);
     struct spare *spare = (struct spare *)blob;
 
-    if (!stock.open || class >= STOCK_CLASSES || stock.counts[class] == STOCK_BLOBS ||
+    if (class >= STOCK_CLASSES || stock.counts[class] >= stock.blobs_max ||
         stock.bytes + (class + 1) * 16 > STOCK_BYTES) {
         free(blob);
         return;

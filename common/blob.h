@@ -30,9 +30,13 @@ void blob_unref(struct blob *blob);       /* accepts NULL */
 struct span blob_span(const struct blob *blob);
 
 /* Until blob_stock_close() this thread keeps the memory of small blobs that end in it for those
- * that it makes: of up to 2 KiB, 256 of a size, 1 MiB at most. malloc itself does so for seven of
- * a size up to 1 KiB, and a task begins and ends some blobs. A thread closes what it has opened. */
-void blob_stock_open(void);
+ * that it makes: of up to 2 KiB, `blobs` of a size, 1 MiB at most. malloc itself does so for seven
+ * of a size up to 1 KiB, and a task begins and ends some blobs. A thread closes what it has opened.
+ * `blobs`: as many as are born and die between two turns of its loop; the bottom of a deeper stock
+ * has left the caches when its turn comes. */
+#define BLOB_STOCK_BROKER 1024
+#define BLOB_STOCK_AGENT 256
+void blob_stock_open(unsigned blobs);
 void blob_stock_close(void);
 
 /* Bytes of memory beyond the payload itself, for budgets. */

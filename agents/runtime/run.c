@@ -106,7 +106,7 @@ int sluice_run(struct sluice *sluice, sluice_main_fn *main_fn, void *arg)
         run_start_main(sluice);
     }
     runtime_turns_start(sluice);
-    blob_stock_open(); /* payloads come and go in this thread */
+    blob_stock_open(BLOB_STOCK_AGENT); /* payloads come and go in this thread */
     while (sluice->state != RUN_OVER) {
         uv_run(&sluice->loop, UV_RUN_DEFAULT);
     }

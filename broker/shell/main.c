@@ -71,7 +71,7 @@ static int serve(struct config *config)
     fit_peers(config, files_max);
     journal_init(&journal, stderr, config->log_level);
     heap_keep();
-    blob_stock_open();
+    blob_stock_open(BLOB_STOCK_BROKER);
     server = server_new(config, &journal, signals, &problem);
     if (server == NULL) {
         blob_stock_close();

@@ -291,7 +291,7 @@ int main(int argc, char **argv)
     struct core_result result = {0};
 
     parse(&options, argc, argv);
-    blob_stock_open(); /* as the broker's thread does */
+    blob_stock_open(BLOB_STOCK_BROKER);
     if (options.workload == WORKLOAD_CODEC) {
         measure_codec(&options, &result);
     } else {

@@ -133,7 +133,7 @@ static void make_and_end_all(uint8_t first)
 static void what_a_stock_gives_is_as_good_as_new(void **state)
 {
     (void)state;
-    blob_stock_open();
+    blob_stock_open(BLOB_STOCK_AGENT);
     make_and_end_all(1);
     make_and_end_all(77);
     blob_stock_close();
@@ -160,7 +160,7 @@ static void a_stock_is_of_its_thread(void **state)
     struct blob *ours;
 
     (void)state;
-    blob_stock_open();
+    blob_stock_open(BLOB_STOCK_AGENT);
     ours = blob_new(span_of("of this thread", 14));
     assert_int_equal(pthread_create(&thread, NULL, make_blob, NULL), 0);
     assert_int_equal(pthread_join(thread, &theirs), 0);
@@ -177,7 +177,7 @@ static void a_stock_is_used(void **state)
     struct blob *blob, *next;
 
     (void)state;
-    blob_stock_open();
+    blob_stock_open(BLOB_STOCK_AGENT);
     blob = blob_new(span_of("some bytes", 10));
     blob_unref(blob);
     next = blob_new(span_of("other byte", 10));
@@ -196,7 +196,7 @@ static void a_stock_is_bounded(void **state)
     (void)state;
     make_and_end_all(1); /* malloc has its own few of each size then, which it counts as in use */
     before = mallinfo2().uordblks;
-    blob_stock_open();
+    blob_stock_open(BLOB_STOCK_AGENT);
     make_and_end_all(1);
     assert_in_range(mallinfo2().uordblks - before, 512 * 1024, 1024 * 1024 + MALLOCS_OWN);
     blob_stock_close();

@@ -395,8 +395,7 @@ static void adopt(struct broker *broker, struct task *task, struct task *parent)
     struct family *above = task_family(parent);
     struct family *family = task_family(task);
 
-    CHECK(above != NULL);
-    CHECK(family != NULL);
+    CHECK(above != NULL && family != NULL);
     family->parent = parent;
     list_push_back(&above->children, &family->sibling);
     above->live_children++;
@@ -440,11 +439,11 @@ static bool make_extras(struct broker *broker, struct task *task, const struct s
     bool rare = submit->queue_ttl_ms > 0 || submit->lease_ms > 0 || submit->stream > 0 ||
                 submit->order.size > 0 || submit->durable || admission->terms;
 
-    if (related) {
-        return task_family_open(broker, task) != NULL &&
-               (parent == NULL || task_family_open(broker, parent) != NULL);
+    if (!related) {
+        return !rare || task_extra(broker, task) != NULL;
     }
-    return !rare || task_extra(broker, task) != NULL;
+    return task_family_open(broker, task) != NULL &&
+           (parent == NULL || task_family_open(broker, parent) != NULL);
 }
 
 static struct blob *keep_payload(const struct submit *submit)

@@ -13,9 +13,10 @@
 
 #define HOLES_MAX 1000 /* so many are passed by, if nothing may be mended */
 #define EXPECTED 16 /* rows at a time that whoever takes them gets ready for */
-/* So many that they last for some of the check at the end; 32 MiB at most, beside large payloads,
- * which are not copied. The reader waits for half of them, if it finds none. */
+/* So many that they last for some of the check at the end: 32 MiB at most. The reader waits for
+ * half of them, if it finds none. */
 #define FERRIES 64
+#define FERRIES_LARGE 4 /* under way behind one with large payloads: 16 MiB each */
 
 /* A thread reads and checks the rows, while the one that asked for them takes them. */
 struct load {
@@ -58,12 +59,14 @@ static void wait_until_under_way(struct load *load, uint64_t most)
 /* It is full, or the last one. Waits for empty ones, when there are none. */
 static void send_ferry(struct load *load, bool last)
 {
+    uint64_t most = ferry(load)->large_bytes > 0 ? FERRIES_LARGE : FERRIES;
+
     pthread_mutex_lock(&load->lock);
     load->filled++;
     load->ended = last;
     pthread_cond_signal(&load->changed);
-    if (!last && load->filled - load->emptied == FERRIES) {
-        wait_until_under_way(load, FERRIES / 2);
+    if (!last && load->filled - load->emptied >= most) {
+        wait_until_under_way(load, most / 2);
     }
     pthread_mutex_unlock(&load->lock);
 }
@@ -150,7 +153,7 @@ static void take_all(struct load *load, const struct store_taker *taker)
         pthread_mutex_lock(&load->lock);
         load->emptied++;
         if (load->filled - load->emptied <= FERRIES / 2) {
-            pthread_cond_signal(&load->changed);
+            pthread_cond_signal(&load->changed); /* the reader may wait for fewer */
         }
     }
     pthread_mutex_unlock(&load->lock);
